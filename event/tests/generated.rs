@@ -9,8 +9,8 @@ use std::{env, fs, path::Path};
 #[test]
 fn the_generated_code_is_what_the_proto_file_says() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let descriptors =
-        protox::compile(["weir/event/v1/event.proto"], [root.join("proto")]).expect("the proto file compiles");
+    let descriptors = protox::compile(["weir/event/v1/event.proto"], [root.join("proto")])
+        .expect("the proto file compiles");
     let out = env::temp_dir().join(format!("weir-event-{}", std::process::id()));
     fs::create_dir_all(&out).unwrap();
     prost_build::Config::new()

@@ -1,1 +1,25 @@
-//! placeholder
+//! Weir's filter: an AI gateway inside Envoy.
+//!
+//! The logic is plain Rust: bytes come in, decisions go out; clock, randomness and the proxy come
+//! in as arguments, behind the [`host::Host`] trait. Only `host/envoy.rs` knows proxy-wasm.
+//!
+//! A request's way: [`gateway`] reads and decides, [`attempt`] rewrites for one provider,
+//! [`response`] watches what comes back, [`exchange`] is what they share, and [`outbox`] carries
+//! the finished event away.
+
+pub mod attempt;
+pub mod config;
+pub mod endpoint;
+pub mod exchange;
+pub mod gateway;
+pub mod headers;
+pub mod host;
+pub mod json;
+pub mod openai;
+pub mod outbox;
+pub mod random;
+pub mod refusal;
+pub mod response;
+pub mod sse;
+pub mod trace_context;
+pub mod vm;

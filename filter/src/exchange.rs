@@ -1,0 +1,114 @@
+//! What is known of one request while it is under way, and where attempts find it.
+//!
+//! The downstream filter and the upstream filters of one request are different contexts of the
+//! same VM. They share an [`Exchange`], found by a number that this VM gave out and that only
+//! filter state carries: nothing that a caller can choose.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::rc::Rc;
+
+use weir_event::v1;
+
+use crate::config::Route;
+
+/// Most requests under way in one VM.
+pub const STREAMS_MAX: usize = 1 << 16;
+
+/// One request: the decision about it, and the event that grows with it.
+#[derive(Debug, Default)]
+pub struct Exchange {
+    /// W3C trace context.
+    pub trace: v1::TraceContext,
+    /// What was asked.
+    pub request: v1::Request,
+    /// What was decided.
+    pub resolution: Option<v1::Resolution>,
+    /// Every attempt so far.
+    pub attempts: Vec<v1::Attempt>,
+    /// What came back.
+    pub response: v1::Response,
+    /// When.
+    pub timing: v1::Timing,
+    /// What an attempt needs; absent until the decision is made.
+    pub decision: Option<Decision>,
+}
+
+/// The decision about a request. Attempts use it as it is, whatever configuration is current.
+#[derive(Debug)]
+pub struct Decision {
+    /// Where the request goes.
+    pub route: Rc<Route>,
+    /// Where the model's name stands in the body as received, quotes included.
+    pub model_at: Range<usize>,
+    /// The name as it stands there.
+    pub model_as_written: String,
+    /// The caller's headers that go on to the provider.
+    pub forwarded: Vec<(&'static str, Vec<u8>)>,
+    /// The caller's baggage, for targets that receive the trace context.
+    pub baggage: Option<Vec<u8>>,
+}
+
+impl Exchange {
+    /// The attempt that is under way, or the last one.
+    pub fn last_attempt(&mut self) -> Option<&mut v1::Attempt> {
+        self.attempts.last_mut()
+    }
+
+    /// The finished event; its source and sequence are the outbox's to give.
+    pub fn into_event(self, ending: v1::Ending) -> v1::TraceEvent {
+        v1::TraceEvent {
+            trace: Some(self.trace),
+            request: Some(self.request),
+            resolution: self.resolution,
+            attempts: self.attempts,
+            response: Some(self.response),
+            timing: Some(self.timing),
+            ending: ending.into(),
+            ..Default::default()
+        }
+    }
+}
+
+/// A request as its contexts share it.
+pub type Shared = Rc<RefCell<Exchange>>;
+
+/// The requests under way in this VM, by number.
+#[derive(Debug, Default)]
+pub struct Streams {
+    last: u64,
+    by_number: HashMap<u64, Shared>,
+}
+
+impl Streams {
+    /// Enters a request and gives its number; `None` when [`STREAMS_MAX`] are under way.
+    pub fn enter(&mut self, exchange: &Shared) -> Option<u64> {
+        if self.by_number.len() >= STREAMS_MAX {
+            return None;
+        }
+        self.last += 1;
+        self.by_number.insert(self.last, Rc::clone(exchange));
+        Some(self.last)
+    }
+
+    /// The request of a number.
+    pub fn find(&self, number: u64) -> Option<Shared> {
+        self.by_number.get(&number).cloned()
+    }
+
+    /// Removes a request; its number is never given out again.
+    pub fn leave(&mut self, number: u64) {
+        self.by_number.remove(&number);
+    }
+
+    /// How many are under way.
+    pub fn len(&self) -> usize {
+        self.by_number.len()
+    }
+
+    /// Whether none is under way.
+    pub fn is_empty(&self) -> bool {
+        self.by_number.is_empty()
+    }
+}

@@ -1,0 +1,106 @@
+//! HTTP headers as the filter sees them, and what a value must be to be sent.
+//!
+//! Names are lowercase, as Envoy gives them. Values are bytes: they need not be UTF-8. A value is
+//! only ever sent as a [`HeaderValue`], which cannot hold what would start a new header.
+
+/// Names of headers and filter state, each spelt once.
+pub mod name {
+    #![allow(missing_docs)]
+    pub const AUTHORITY: &str = ":authority";
+    pub const METHOD: &str = ":method";
+    pub const PATH: &str = ":path";
+    pub const SCHEME: &str = ":scheme";
+    pub const STATUS: &str = ":status";
+    pub const ACCEPT: &str = "accept";
+    pub const ALLOW: &str = "allow";
+    pub const BAGGAGE: &str = "baggage";
+    pub const CONTENT_ENCODING: &str = "content-encoding";
+    pub const CONTENT_LENGTH: &str = "content-length";
+    pub const CONTENT_TYPE: &str = "content-type";
+    pub const RETRY_AFTER: &str = "retry-after";
+    pub const TRACEPARENT: &str = "traceparent";
+    pub const TRACESTATE: &str = "tracestate";
+    pub const USER_AGENT: &str = "user-agent";
+    pub const X_FORWARDED_FOR: &str = "x-forwarded-for";
+    /// Filter state: the cluster of the next attempt, which the route matches on.
+    pub const STATE_CLUSTER: &str = "weir.cluster";
+    /// Filter state: the number by which an attempt finds its request.
+    pub const STATE_STREAM: &str = "weir.stream";
+}
+
+/// The headers of one message, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Headers(pub Vec<(String, Vec<u8>)>);
+
+impl Headers {
+    /// The first value of a header.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice())
+    }
+
+    /// Every value of a header.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_slice())
+    }
+
+    /// The first value as text, invalid UTF-8 replaced; empty where there is none.
+    pub fn text(&self, name: &str) -> String {
+        self.get(name).map(|value| String::from_utf8_lossy(value).into_owned()).unwrap_or_default()
+    }
+
+    /// The first value as a number.
+    pub fn number(&self, name: &str) -> Option<u64> {
+        std::str::from_utf8(self.get(name)?).ok()?.trim().parse().ok()
+    }
+}
+
+/// A value that is safe to send: no byte below 0x20 and no 0x7f, so it cannot end the header that
+/// it stands in. Envoy passes CR LF in a value on as a second header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeaderValue<'a>(&'a [u8]);
+
+impl<'a> HeaderValue<'a> {
+    /// Checks a value; `None` where it holds a control character.
+    pub fn new(value: &'a [u8]) -> Option<Self> {
+        value.iter().all(|byte| *byte >= 0x20 && *byte != 0x7f).then_some(Self(value))
+    }
+
+    /// The bytes.
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+}
+
+/// Headers on their way out.
+#[derive(Debug, Default)]
+pub struct Outgoing<'a>(Vec<(&'a str, HeaderValue<'a>)>);
+
+impl<'a> Outgoing<'a> {
+    /// Adds a header; `false`, and nothing added, where the value holds a control character.
+    pub fn add(&mut self, name: &'a str, value: &'a [u8]) -> bool {
+        let value = HeaderValue::new(value);
+        self.0.extend(value.map(|value| (name, value)));
+        value.is_some()
+    }
+
+    /// The headers in order.
+    pub fn pairs(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        self.0.iter().map(|(name, value)| (*name, value.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_with_a_control_character_is_never_sent() {
+        for byte in (0..0x20).chain([0x7f]) {
+            let value = [b'a', byte, b'b'];
+            assert!(!Outgoing::default().add("x", &value), "{byte:#x}");
+        }
+        let mut out = Outgoing::default();
+        assert!(out.add("x", "plain, \u{fc}ml\u{e4}ut".as_bytes()) && out.add("y", b""));
+        assert_eq!(out.pairs().count(), 2);
+    }
+}

@@ -1,0 +1,365 @@
+//! The thin side: proxy-wasm's contexts, and [`Host`] on its hostcalls.
+//!
+//! Nothing is decided here. The SDK's trait methods unwrap, so the hostcalls are used directly;
+//! those panic only on a status that Envoy gives for a wrong order of calls, which the roles keep
+//! right. No borrow of the VM's state is held across a hostcall that could come back into it.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+use std::time::UNIX_EPOCH;
+
+use log::{error, info};
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType, MetricType};
+use weir_event::{CONTENT_TYPE, INGEST_PATH, v1};
+
+use super::{Host, Step};
+use crate::attempt::Attempt;
+use crate::config::{Config, PluginConfig, Role};
+use crate::gateway::Gateway;
+use crate::headers::{Headers, Outgoing, name};
+use crate::outbox::{self, Answer};
+use crate::vm::{ENTROPY, Vm};
+
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|_| Box::new(Root { vm: vm(), plugin: Plugin::Unconfigured, reported: v1::Totals::default(), counters: None }));
+}}
+
+thread_local! {
+    /// The state that both roles share: the VM has one thread.
+    static VM: OnceCell<Rc<Vm>> = const { OnceCell::new() };
+}
+
+fn vm() -> Rc<Vm> {
+    VM.with(|cell| Rc::clone(cell.get_or_init(|| Rc::new(Vm::new(&entropy())))))
+}
+
+#[allow(unsafe_code)]
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    /// WASI preview 1, `random_get`. Envoy provides it to any module that imports it.
+    fn random_get(buffer: *mut u8, len: usize) -> u32;
+}
+
+#[allow(unsafe_code)]
+fn entropy() -> [u8; ENTROPY] {
+    let mut bytes = [0; ENTROPY];
+    // SAFETY: the pointer and length are those of `bytes`, which outlives the call.
+    if unsafe { random_get(bytes.as_mut_ptr(), bytes.len()) } != 0 {
+        error!("the host gave no random bytes: event ids of this worker may not be unique");
+    }
+    bytes
+}
+
+enum Plugin {
+    Unconfigured,
+    Gateway(Rc<Config>),
+    Attempt,
+}
+
+/// Ids of the counters in Envoy's stats, in the order of [`Root::count`].
+type Counters = [u32; 4];
+
+struct Root {
+    vm: Rc<Vm>,
+    plugin: Plugin,
+    /// What the counters in Envoy's stats already show.
+    reported: v1::Totals,
+    counters: Option<Counters>,
+}
+
+impl Root {
+    fn configure(&mut self) -> Result<(), String> {
+        let json = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX)
+            .ok()
+            .flatten()
+            .unwrap_or_default();
+        let plugin = PluginConfig::from_json(&json).map_err(|error| error.to_string())?;
+        if plugin.role == Role::Attempt {
+            self.plugin = Plugin::Attempt;
+            return Ok(());
+        }
+        let config = Config::new(&plugin).map_err(|error| error.to_string())?;
+        if config.exporter.is_some() {
+            hostcalls::set_tick_period(outbox::FLUSH_INTERVAL).map_err(|_| "no timer from the host")?;
+            self.counters = define_counters();
+        }
+        info!(
+            "weir {}: gateway for {} models of {} providers{}",
+            env!("CARGO_PKG_VERSION"),
+            plugin.models.len(),
+            plugin.providers.len(),
+            if config.exporter.is_some() { "" } else { "; no exporter is configured, so nothing is traced" },
+        );
+        self.plugin = Plugin::Gateway(Rc::new(config));
+        Ok(())
+    }
+
+    /// Sends what is ready to be sent.
+    fn flush(&self) {
+        let Plugin::Gateway(config) = &self.plugin else { return };
+        let Some(exporter) = &config.exporter else { return };
+        loop {
+            let now_ns = now_ns();
+            let Some(batch) = self.vm.outbox.borrow_mut().next_batch(now_ns) else { return };
+            let headers = vec![
+                (name::METHOD, "POST"),
+                (name::PATH, INGEST_PATH),
+                (name::AUTHORITY, exporter.authority.as_str()),
+                (name::CONTENT_TYPE, CONTENT_TYPE),
+            ];
+            let called = hostcalls::dispatch_http_call(
+                &exporter.cluster,
+                headers,
+                Some(&batch.body),
+                Vec::new(),
+                outbox::CALL_TIMEOUT,
+            );
+            let mut outbox = self.vm.outbox.borrow_mut();
+            match called {
+                Ok(token) => outbox.sent(token, batch),
+                Err(_) => return outbox.not_sent(batch, now_ns, &mut self.vm.random.borrow_mut()),
+            }
+        }
+    }
+
+    /// Brings the counters in Envoy's stats up to date. Counters of all workers add up.
+    fn count(&mut self) {
+        let Some(counters) = self.counters else { return };
+        let totals = self.vm.outbox.borrow().totals();
+        let values = |t: &v1::Totals| [t.created, t.accepted, t.dropped_outbox_full, t.dropped_refused];
+        for ((id, now), before) in counters.into_iter().zip(values(&totals)).zip(values(&self.reported)) {
+            if now > before {
+                let _ = hostcalls::increment_metric(id, i64::try_from(now - before).unwrap_or(0));
+            }
+        }
+        self.reported = totals;
+    }
+}
+
+fn define_counters() -> Option<Counters> {
+    let define = |name: &str| hostcalls::define_metric(MetricType::Counter, name).ok();
+    Some([
+        define("weir.events_created")?,
+        define("weir.events_accepted")?,
+        define("weir.events_dropped_outbox_full")?,
+        define("weir.events_dropped_refused")?,
+    ])
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, num_headers: usize, body_size: usize, _trailers: usize) {
+        let answer = if num_headers == 0 {
+            Answer::Failed
+        } else {
+            let headers = read_headers(MapType::HttpCallResponseHeaders);
+            let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, body_size).ok().flatten();
+            Answer::Status {
+                status: headers
+                    .number(name::STATUS)
+                    .and_then(|status| u16::try_from(status).ok())
+                    .unwrap_or(0),
+                retry_after: headers.number(name::RETRY_AFTER),
+                body: body.unwrap_or_default(),
+            }
+        };
+        let now_ns = now_ns();
+        self.vm.outbox.borrow_mut().answered(token, answer, now_ns, &mut self.vm.random.borrow_mut());
+        self.flush();
+    }
+}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, _size: usize) -> bool {
+        match self.configure() {
+            Ok(()) => true,
+            Err(message) => {
+                error!("weir cannot use its configuration: {message}");
+                false
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        self.flush();
+        self.count();
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+
+    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(match &self.plugin {
+            Plugin::Gateway(config) => {
+                Box::new(Downstream(Gateway::new(Rc::clone(config), Rc::clone(&self.vm))))
+            }
+            Plugin::Attempt => Box::new(Upstream(Attempt::new(Rc::clone(&self.vm)))),
+            // Envoy serves nothing through a plugin that refused its configuration.
+            Plugin::Unconfigured => return None,
+        })
+    }
+}
+
+struct Downstream(Gateway);
+
+impl Context for Downstream {}
+
+impl HttpContext for Downstream {
+    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        action(self.0.on_request_headers(&Envoy, end_of_stream))
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        action(self.0.on_request_body(&Envoy, size, end_of_stream))
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        action(self.0.on_request_trailers(&Envoy))
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        action(self.0.on_response_headers(&Envoy, end_of_stream))
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        action(self.0.on_response_body(&Envoy, size, end_of_stream))
+    }
+
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        action(self.0.on_response_trailers())
+    }
+
+    fn on_log(&mut self) {
+        self.0.on_log(&Envoy);
+    }
+}
+
+struct Upstream(Attempt);
+
+impl Context for Upstream {}
+
+impl HttpContext for Upstream {
+    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        action(self.0.on_request_headers(&Envoy))
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        action(self.0.on_request_body(&Envoy, size, end_of_stream))
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        action(self.0.on_response_headers(&Envoy, end_of_stream))
+    }
+
+    fn on_http_response_body(&mut self, _size: usize, end_of_stream: bool) -> Action {
+        if end_of_stream {
+            self.0.on_response_end(&Envoy);
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        self.0.on_response_end(&Envoy);
+        Action::Continue
+    }
+}
+
+fn action(step: Step) -> Action {
+    match step {
+        Step::Continue => Action::Continue,
+        Step::Hold => Action::Pause,
+    }
+}
+
+fn now_ns() -> u64 {
+    let since_epoch = hostcalls::get_current_time().ok().and_then(|now| now.duration_since(UNIX_EPOCH).ok());
+    since_epoch.and_then(|elapsed| u64::try_from(elapsed.as_nanos()).ok()).unwrap_or(0)
+}
+
+fn read_headers(map: MapType) -> Headers {
+    Headers(hostcalls::get_map_bytes(map).unwrap_or_default())
+}
+
+fn write_headers(map: MapType, headers: &Outgoing<'_>) {
+    if hostcalls::set_map_bytes(map, headers.pairs().collect()).is_err() {
+        error!("the host refused the headers");
+    }
+}
+
+/// The stream whose callback is running.
+struct Envoy;
+
+impl Host for Envoy {
+    fn now_ns(&self) -> u64 {
+        now_ns()
+    }
+
+    fn request_headers(&self) -> Headers {
+        read_headers(MapType::HttpRequestHeaders)
+    }
+
+    fn set_request_headers(&self, headers: &Outgoing<'_>) {
+        write_headers(MapType::HttpRequestHeaders, headers);
+    }
+
+    fn request_body(&self, max: usize) -> Vec<u8> {
+        hostcalls::get_buffer(BufferType::HttpRequestBody, 0, max).ok().flatten().unwrap_or_default()
+    }
+
+    fn replace_request_start(&self, len: usize, with: &[u8]) {
+        if hostcalls::set_buffer(BufferType::HttpRequestBody, 0, len, with).is_err() {
+            error!("the host refused the request's body");
+        }
+    }
+
+    fn response_headers(&self) -> Headers {
+        read_headers(MapType::HttpResponseHeaders)
+    }
+
+    fn set_response_headers(&self, headers: &Outgoing<'_>) {
+        write_headers(MapType::HttpResponseHeaders, headers);
+    }
+
+    fn response_chunk(&self, len: usize) -> Vec<u8> {
+        hostcalls::get_buffer(BufferType::HttpResponseBody, 0, len).ok().flatten().unwrap_or_default()
+    }
+
+    fn replace_response_chunk(&self, len: usize, with: &[u8]) {
+        if hostcalls::set_buffer(BufferType::HttpResponseBody, 0, len, with).is_err() {
+            error!("the host refused the response's body");
+        }
+    }
+
+    fn state(&self, key: &str) -> Option<Vec<u8>> {
+        hostcalls::get_property(vec![key]).ok().flatten()
+    }
+
+    fn set_state(&self, key: &str, value: &[u8]) {
+        if hostcalls::set_property(vec![key], Some(value)).is_err() {
+            error!("the host refused filter state {key}");
+        }
+    }
+
+    fn reroute(&self) {
+        if hostcalls::call_foreign_function("clear_route_cache", None).is_err() {
+            error!("the host does not know clear_route_cache");
+        }
+    }
+
+    fn response_details(&self) -> String {
+        let details = hostcalls::get_property(vec!["response", "code_details"]).ok().flatten();
+        String::from_utf8_lossy(&details.unwrap_or_default()).into_owned()
+    }
+
+    fn answer(&self, status: u16, headers: &Outgoing<'_>, body: &[u8]) {
+        // The SDK takes text here; what the gateway answers itself is always text.
+        let headers =
+            headers.pairs().filter_map(|(name, value)| Some((name, std::str::from_utf8(value).ok()?)));
+        if hostcalls::send_http_response(status.into(), headers.collect(), Some(body)).is_err() {
+            error!("the host refused an answer");
+        }
+    }
+}

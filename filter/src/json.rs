@@ -1,0 +1,486 @@
+//! A JSON scanner that tells where things stand in a text without building a tree (RFC 8259).
+//!
+//! One pass over an object checks its whole grammar, with a bound on depth, and gives the place of
+//! each top-level value, so that one value can be replaced and every other byte kept. Nested
+//! values are scanned when they are asked for. Nothing is decoded that is not read.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// Deepest nesting of arrays and objects that is read, the outermost included.
+pub const MAX_DEPTH: u32 = 128;
+
+/// Why a text is not the JSON that was expected. Holds no part of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JsonError {
+    /// The bytes are not UTF-8; valid up to this byte.
+    #[error("not valid UTF-8 at byte {0}")]
+    Utf8(usize),
+    /// Something else was expected at this byte.
+    #[error("not valid JSON at byte {at}: expected {expected}")]
+    Syntax {
+        /// Offset in bytes.
+        at: usize,
+        /// What the grammar wants there.
+        expected: &'static str,
+    },
+    /// Nested deeper than [`MAX_DEPTH`].
+    #[error("nested deeper than {MAX_DEPTH} levels at byte {0}")]
+    TooDeep(usize),
+}
+
+/// The type of a JSON value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `{…}`
+    Object,
+    /// `[…]`
+    Array,
+    /// `"…"`
+    String,
+    /// `-1.5e3`
+    Number,
+    /// `true` or `false`
+    Bool,
+    /// `null`
+    Null,
+}
+
+impl Kind {
+    /// The type's name with its article, for messages.
+    pub fn with_article(self) -> &'static str {
+        match self {
+            Self::Object => "an object",
+            Self::Array => "an array",
+            Self::String => "a string",
+            Self::Number => "a number",
+            Self::Bool => "a boolean",
+            Self::Null => "null",
+        }
+    }
+}
+
+/// A value: its text, quotes and brackets included, and where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Value<'a> {
+    /// The value as written.
+    pub raw: &'a str,
+    /// Its type.
+    pub kind: Kind,
+    /// Offset of its first byte in the text that was scanned.
+    pub start: usize,
+}
+
+impl<'a> Value<'a> {
+    /// Where the value stands in the text that was scanned.
+    pub fn range(&self) -> Range<usize> {
+        self.start..self.start + self.raw.len()
+    }
+
+    /// The string's text, or `None` for other types and for lone surrogates.
+    pub fn as_str(&self) -> Option<Cow<'a, str>> {
+        let inner = self.raw.strip_prefix('"')?.strip_suffix('"')?;
+        if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
+            return Some(Cow::Borrowed(inner));
+        }
+        serde_json::from_str(self.raw).ok().map(Cow::Owned)
+    }
+
+    /// The boolean.
+    pub fn as_bool(&self) -> Option<bool> {
+        (self.kind == Kind::Bool).then_some(self.raw == "true")
+    }
+
+    /// The number as a whole number from 0.
+    pub fn as_u64(&self) -> Option<u64> {
+        self.raw.parse().ok()
+    }
+
+    /// The number as a whole number.
+    pub fn as_i64(&self) -> Option<i64> {
+        self.raw.parse().ok()
+    }
+
+    /// The number, where it is finite.
+    pub fn as_f64(&self) -> Option<f64> {
+        let number = (self.kind == Kind::Number).then(|| self.raw.parse::<f64>().ok()).flatten();
+        number.filter(|number| number.is_finite())
+    }
+
+    /// The members, where this is an object.
+    pub fn as_object(&self) -> Option<Object<'a>> {
+        (self.kind == Kind::Object).then(|| Object::scan(self.raw).ok()).flatten()
+    }
+
+    /// The elements, where this is an array.
+    pub fn as_array(&self) -> Option<Vec<Value<'a>>> {
+        let mut scanner = Scanner { text: self.raw, at: 0 };
+        scanner.take(b'[')?;
+        let mut elements = Vec::new();
+        scanner.skip_space();
+        if scanner.take(b']').is_some() {
+            return Some(elements);
+        }
+        loop {
+            elements.push(scanner.value().ok()?);
+            scanner.skip_space();
+            if scanner.take(b',').is_none() {
+                return scanner.take(b']').map(|()| elements);
+            }
+        }
+    }
+}
+
+/// The members of an object in the order in which they stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Object<'a> {
+    members: Vec<(Cow<'a, str>, Value<'a>)>,
+}
+
+impl<'a> Object<'a> {
+    /// Reads a text that is one object, and nothing else but white space.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, JsonError> {
+        let text = std::str::from_utf8(bytes).map_err(|error| JsonError::Utf8(error.valid_up_to()))?;
+        Self::scan(text)
+    }
+
+    fn scan(text: &'a str) -> Result<Self, JsonError> {
+        let mut scanner = Scanner { text, at: 0 };
+        let mut members = Vec::with_capacity(12);
+        scanner.skip_space();
+        scanner.expect(b'{', "an object")?;
+        scanner.skip_space();
+        if scanner.take(b'}').is_none() {
+            loop {
+                scanner.skip_space();
+                let key = scanner.key()?;
+                let at = scanner.at;
+                let key =
+                    key.as_str().ok_or(JsonError::Syntax { at, expected: "a key of whole characters" })?;
+                scanner.skip_space();
+                members.push((key, scanner.value()?));
+                scanner.skip_space();
+                if scanner.take(b',').is_none() {
+                    scanner.expect(b'}', "',' or '}'")?;
+                    break;
+                }
+            }
+        }
+        scanner.skip_space();
+        match scanner.peek() {
+            None => Ok(Self { members }),
+            Some(_) => Err(scanner.error("the end of the text")),
+        }
+    }
+
+    /// The value of a key; of the last one where the key stands twice.
+    pub fn get(&self, key: &str) -> Option<Value<'a>> {
+        self.members.iter().rev().find(|(name, _)| name == key).map(|(_, value)| *value)
+    }
+
+    /// The text of a string member, or an empty one.
+    pub fn text(&self, key: &str) -> Cow<'a, str> {
+        self.get(key).and_then(|value| value.as_str()).unwrap_or_default()
+    }
+
+    /// The members, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Value<'a>)> {
+        self.members.iter().map(|(key, value)| (key.as_ref(), *value))
+    }
+
+    /// Two keys that are equal after case folding, if there are any. Some servers read keys
+    /// without regard to case, so such a pair could mean one thing here and another there.
+    pub fn ambiguous_keys(&self) -> Option<(&str, &str)> {
+        let mut folded: Vec<_> = self.members.iter().map(|(key, _)| (fold(key), key.as_ref())).collect();
+        folded.sort_unstable();
+        let pairs = folded.iter().zip(folded.iter().skip(1));
+        pairs.into_iter().find(|(a, b)| a.0 == b.0).map(|(a, b)| (a.1, b.1))
+    }
+}
+
+/// A key in a form that all its spellings by case share, also by Unicode (`ſ` is `s`, `K` is `k`).
+fn fold(key: &str) -> Cow<'_, str> {
+    if key.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        return Cow::Borrowed(key);
+    }
+    Cow::Owned(key.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect())
+}
+
+struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn take(&mut self, byte: u8) -> Option<()> {
+        (self.peek()? == byte).then(|| self.at += 1)
+    }
+
+    fn expect(&mut self, byte: u8, expected: &'static str) -> Result<(), JsonError> {
+        self.take(byte).ok_or_else(|| self.error(expected))
+    }
+
+    fn error(&self, expected: &'static str) -> JsonError {
+        JsonError::Syntax { at: self.at, expected }
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
+    fn skip_space(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    /// A key and the colon after it.
+    fn key(&mut self) -> Result<Value<'a>, JsonError> {
+        let start = self.at;
+        if self.peek() != Some(b'"') {
+            return Err(self.error("a key in double quotes"));
+        }
+        self.string()?;
+        let raw = self.slice(start)?;
+        self.skip_space();
+        self.expect(b':', "':'")?;
+        Ok(Value { raw, kind: Kind::String, start })
+    }
+
+    fn slice(&self, start: usize) -> Result<&'a str, JsonError> {
+        self.text.get(start..self.at).ok_or_else(|| self.error("whole characters"))
+    }
+
+    /// One value of any type, with all that is in it, without recursion.
+    fn value(&mut self) -> Result<Value<'a>, JsonError> {
+        self.skip_space();
+        let start = self.at;
+        // One bit for each open bracket, the innermost lowest: 1 for an object.
+        let mut open: u128 = 0;
+        let mut depth: u32 = 0;
+        let mut outermost = None;
+        loop {
+            self.skip_space();
+            let kind = match self.peek() {
+                Some(b'"') => self.string().map(|()| Kind::String)?,
+                Some(b'-' | b'0'..=b'9') => self.number().map(|()| Kind::Number)?,
+                Some(b't') => self.word("true").map(|()| Kind::Bool)?,
+                Some(b'f') => self.word("false").map(|()| Kind::Bool)?,
+                Some(b'n') => self.word("null").map(|()| Kind::Null)?,
+                Some(bracket @ (b'{' | b'[')) => {
+                    let is_object = bracket == b'{';
+                    let kind = if is_object { Kind::Object } else { Kind::Array };
+                    outermost.get_or_insert(kind);
+                    self.at += 1;
+                    self.skip_space();
+                    if self.take(if is_object { b'}' } else { b']' }).is_none() {
+                        // The object that holds this value is a level too.
+                        if depth + 1 >= MAX_DEPTH {
+                            return Err(JsonError::TooDeep(self.at));
+                        }
+                        depth += 1;
+                        open = open << 1 | u128::from(is_object);
+                        if is_object {
+                            self.key()?;
+                        }
+                        continue;
+                    }
+                    kind
+                }
+                _ => return Err(self.error("a value")),
+            };
+            outermost.get_or_insert(kind);
+            while depth > 0 {
+                self.skip_space();
+                let in_object = open & 1 == 1;
+                if self.take(b',').is_some() {
+                    if in_object {
+                        self.skip_space();
+                        self.key()?;
+                    }
+                    break;
+                }
+                if in_object {
+                    self.expect(b'}', "',' or '}'")?;
+                } else {
+                    self.expect(b']', "',' or ']'")?;
+                }
+                open >>= 1;
+                depth -= 1;
+            }
+            if depth == 0 {
+                let kind = outermost.unwrap_or(kind);
+                return Ok(Value { raw: self.slice(start)?, kind, start });
+            }
+        }
+    }
+
+    fn word(&mut self, word: &'static str) -> Result<(), JsonError> {
+        if !self.rest().starts_with(word.as_bytes()) {
+            return Err(self.error("a value"));
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    fn string(&mut self) -> Result<(), JsonError> {
+        self.at += 1;
+        loop {
+            let rest = self.rest();
+            let Some(stop) = memchr::memchr2(b'"', b'\\', rest) else {
+                self.at = self.text.len();
+                return Err(self.error("'\"' at the end of a string"));
+            };
+            let plain = rest.get(..stop).unwrap_or_default();
+            if let Some(control) = plain.iter().position(|byte| *byte < 0x20) {
+                self.at += control;
+                return Err(self.error("no raw control character in a string"));
+            }
+            self.at += stop + 1;
+            if rest.get(stop) == Some(&b'"') {
+                return Ok(());
+            }
+            match self.peek() {
+                Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
+                Some(b'u') => {
+                    let digits = self.rest().get(1..5).unwrap_or_default();
+                    if digits.len() != 4 || !digits.iter().all(u8::is_ascii_hexdigit) {
+                        return Err(self.error("four hexadecimal digits after \\u"));
+                    }
+                    self.at += 5;
+                }
+                _ => return Err(self.error("an escape that JSON knows")),
+            }
+        }
+    }
+
+    fn number(&mut self) -> Result<(), JsonError> {
+        let _ = self.take(b'-');
+        if self.take(b'0').is_none() {
+            self.digits()?;
+        }
+        if self.take(b'.').is_some() {
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), JsonError> {
+        let count = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if count == 0 {
+            return Err(self.error("a digit"));
+        }
+        self.at += count;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn nested(depth: usize) -> String {
+        format!(r#"{{"a":{}1{}}}"#, "[".repeat(depth - 1), "]".repeat(depth - 1))
+    }
+
+    #[test]
+    fn members_are_found_where_they_stand() {
+        let text = " { \"a\" : [1, {\"model\": \"no\"}] ,\n\"model\":\"gpt-\\u0034o\", \"n\":-1.5e3}\n";
+        let object = Object::parse(text.as_bytes()).unwrap();
+        let model = object.get("model").unwrap();
+        assert_eq!(model.as_str().unwrap(), "gpt-4o");
+        assert_eq!(text.get(model.range()), Some("\"gpt-\\u0034o\""));
+        assert_eq!(object.get("n").unwrap().as_f64(), Some(-1500.0));
+        let elements = object.get("a").unwrap().as_array().unwrap();
+        assert_eq!(elements[1].as_object().unwrap().text("model"), "no");
+    }
+
+    #[test]
+    fn depth_is_bounded_without_recursion() {
+        assert!(Object::parse(nested(128).as_bytes()).is_ok());
+        assert!(matches!(Object::parse(nested(129).as_bytes()), Err(JsonError::TooDeep(_))));
+        assert!(matches!(Object::parse(nested(100_000).as_bytes()), Err(JsonError::TooDeep(_))));
+    }
+
+    #[test]
+    fn keys_that_differ_by_case_alone_are_ambiguous() {
+        for text in [
+            r#"{"model":1,"Model":2}"#,
+            r#"{"model":1,"model":2}"#,
+            r#"{"model":1,"mode\u006c":2}"#,
+            r#"{"messages":1,"meſſages":2}"#,
+            r#"{"k":1,"x":0,"\u212a":2}"#,
+        ] {
+            assert!(Object::parse(text.as_bytes()).unwrap().ambiguous_keys().is_some(), "{text}");
+        }
+        let fine = Object::parse(br#"{"model":1,"models":{"Model":2},"mode":3}"#).unwrap();
+        assert_eq!(fine.ambiguous_keys(), None);
+    }
+
+    #[test]
+    fn an_error_says_where_and_what_was_expected() {
+        let message = |text: &[u8]| Object::parse(text).unwrap_err().to_string();
+        assert_eq!(message(b""), "not valid JSON at byte 0: expected an object");
+        assert_eq!(message(b"{\"a\" 1}"), "not valid JSON at byte 5: expected ':'");
+        assert_eq!(message(b"{\"a\":1,}"), "not valid JSON at byte 7: expected a key in double quotes");
+        assert_eq!(message(b"{\"\xff\":1}"), "not valid UTF-8 at byte 2");
+        assert_eq!(message(b"{\"a\":1} x"), "not valid JSON at byte 8: expected the end of the text");
+    }
+
+    fn any_json() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            any::<f64>().prop_map(Into::into),
+            ".*".prop_map(Into::into),
+        ];
+        leaf.prop_recursive(5, 64, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
+                prop::collection::btree_map(".*", inner, 0..6)
+                    .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_serde_writes_is_read_the_same(value in any_json(), pretty: bool) {
+            let whole = serde_json::json!({"before": 1, "value": value, "model": "m"});
+            let text = if pretty { serde_json::to_string_pretty(&whole) } else { serde_json::to_string(&whole) }.unwrap();
+            let object = Object::parse(text.as_bytes()).unwrap();
+            let read: serde_json::Value = serde_json::from_str(object.get("value").unwrap().raw).unwrap();
+            let again: serde_json::Value = serde_json::from_str(&value.to_string()).unwrap();
+            prop_assert_eq!(read, again);
+        }
+
+        #[test]
+        fn what_is_taken_is_what_serde_takes(text in r#"[\[\]{}",:\\ \n0-9a-u.eE+-]{0,24}"#) {
+            let text = format!("{{\"a\":{text}}}");
+            let ours = Object::parse(text.as_bytes()).is_ok();
+            let theirs = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
+            prop_assert_eq!(ours, theirs, "{}", text);
+        }
+
+        #[test]
+        fn nothing_makes_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(object) = Object::parse(&bytes) {
+                let _ = object.ambiguous_keys();
+            }
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! OpenAI's chat completions: what the gateway reads of requests, responses and streams
+//! (OpenAI API reference, "Chat").
+//!
+//! A request must be understood to be let through; a response is read tolerantly, whatever is
+//! missing or of another type is not known. Texts of messages are not read here.
+
+use std::ops::Range;
+
+use weir_event::v1;
+
+use crate::json::{Kind, Object, Value};
+use crate::refusal::Refusal;
+
+/// Longest text that a provider may put into an event: ids, names, codes; in bytes.
+const TEXT_MAX: usize = 256;
+/// Most choices whose finish reasons are kept.
+const CHOICES_MAX: usize = 128;
+/// The data of a stream's last event.
+const DONE: &[u8] = b"[DONE]";
+
+/// What the gateway reads of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChatRequest {
+    /// The model asked for.
+    pub model: String,
+    /// Where its name stands in the body, quotes included.
+    pub model_at: Range<usize>,
+    /// Whether the caller asked for a stream.
+    pub stream: bool,
+    /// The parameters that concern no content.
+    pub parameters: v1::Parameters,
+}
+
+impl ChatRequest {
+    /// Reads a body. Refuses what two servers could read differently.
+    pub fn read(body: &[u8]) -> Result<Self, Refusal> {
+        if body.is_empty() {
+            return Err(Refusal::invalid_body("The request body is empty; a JSON object is expected."));
+        }
+        let object = Object::parse(body)
+            .map_err(|error| Refusal::invalid_body(format!("The request body is {error}.")))?;
+        if object.ambiguous_keys().is_some() {
+            return Err(Refusal::invalid_body(
+                "The request body has the same top-level key twice (upper and lower case count as the same).",
+            ));
+        }
+        let model_value = object.get("model").ok_or_else(|| {
+            Refusal::invalid_field("model", "model: missing; name one of the models of GET /v1/models.")
+        })?;
+        expect("model", model_value, Kind::String)?;
+        let model = model_value
+            .as_str()
+            .ok_or_else(|| Refusal::invalid_field("model", "model: holds an escape that is no character."))?;
+        if model.chars().any(|c| c.is_ascii_control()) {
+            return Err(Refusal::invalid_field("model", "model: holds a control character."));
+        }
+        match object.get("messages") {
+            Some(messages) => expect("messages", messages, Kind::Array)?,
+            None => {
+                return Err(Refusal::invalid_field("messages", "messages: missing; an array is expected."));
+            }
+        }
+        let stream = match object.get("stream") {
+            Some(value) if value.kind != Kind::Null => {
+                expect("stream", value, Kind::Bool)?;
+                value.as_bool()
+            }
+            _ => None,
+        };
+        Ok(Self {
+            model: model.into_owned(),
+            model_at: model_value.range(),
+            stream: stream.unwrap_or(false),
+            parameters: parameters(&object),
+        })
+    }
+}
+
+fn expect(param: &'static str, value: Value<'_>, kind: Kind) -> Result<(), Refusal> {
+    if value.kind == kind {
+        return Ok(());
+    }
+    let message = format!("{param}: must be {}, and is {}.", kind.with_article(), value.kind.with_article());
+    Err(Refusal::invalid_field(param, message))
+}
+
+/// The parameters of the request; one of a wrong type is the provider's to refuse, and unknown here.
+fn parameters(object: &Object<'_>) -> v1::Parameters {
+    let number = |key| object.get(key).and_then(|value| value.as_f64());
+    let count = |key| object.get(key).and_then(|value| value.as_u64());
+    let format = object.get("response_format").and_then(|value| value.as_object());
+    v1::Parameters {
+        temperature: number("temperature"),
+        top_p: number("top_p"),
+        frequency_penalty: number("frequency_penalty"),
+        presence_penalty: number("presence_penalty"),
+        max_tokens: count("max_completion_tokens").or_else(|| count("max_tokens")),
+        seed: object.get("seed").and_then(|value| value.as_i64()),
+        choice_count: count("n"),
+        // Written by people, so they are content.
+        stop_sequences: Vec::new(),
+        reasoning_effort: text(object, "reasoning_effort"),
+        output_format: format.map(|format| text(&format, "type")).unwrap_or_default(),
+        service_tier: text(object, "service_tier"),
+    }
+}
+
+/// Reads a response in one piece into the event. `false` where it is not an object.
+pub fn read_response(body: &[u8], response: &mut v1::Response) -> bool {
+    let Ok(object) = Object::parse(body) else { return false };
+    read_common(&object, response);
+    for choice in elements(&object, "choices") {
+        read_finish_reason(&choice, response);
+    }
+    true
+}
+
+/// Reads the data of one event of a stream into the event. Returns whether it brought a token:
+/// content, refusal, reasoning or a tool call; the first chunk, which only names the role, does not.
+pub fn read_chunk(data: &[u8], response: &mut v1::Response) -> bool {
+    if data == DONE {
+        return false;
+    }
+    response.chunks = response.chunks.saturating_add(1);
+    let Ok(object) = Object::parse(data) else {
+        response.unread = true;
+        return false;
+    };
+    read_common(&object, response);
+    let mut brought_token = false;
+    for choice in elements(&object, "choices") {
+        read_finish_reason(&choice, response);
+        if let Some(delta) = choice.get("delta").and_then(|delta| delta.as_object()) {
+            brought_token |= delta.iter().any(|(key, value)| match (key, value.kind) {
+                ("role", _) => false,
+                (_, Kind::String) => value.raw.len() > 2,
+                (_, Kind::Array | Kind::Object) => true,
+                _ => false,
+            });
+        }
+    }
+    brought_token
+}
+
+/// What responses and chunks have in common. A later chunk overrides an earlier one.
+fn read_common(object: &Object<'_>, response: &mut v1::Response) {
+    let set = |field: &mut String, value: String| {
+        if !value.is_empty() {
+            *field = value;
+        }
+    };
+    set(&mut response.id, text(object, "id"));
+    set(&mut response.model, text(object, "model"));
+    set(&mut response.system_fingerprint, text(object, "system_fingerprint"));
+    set(&mut response.service_tier, text(object, "service_tier"));
+    if let Some(usage) = object.get("usage").and_then(|usage| usage.as_object()) {
+        response.usage = Some(read_usage(&usage));
+    }
+    if let Some(error) = object.get("error").and_then(|error| error.as_object()) {
+        let code = text(&error, "code");
+        set(&mut response.error_type, if code.is_empty() { text(&error, "type") } else { code });
+    }
+}
+
+/// Usage by OpenAI's names; its totals include cached and reasoning tokens, as ours do.
+fn read_usage(usage: &Object<'_>) -> v1::Usage {
+    let detail = |group, key| {
+        let details = usage.get(group).and_then(|details| details.as_object());
+        details.and_then(|details| details.get(key)?.as_u64())
+    };
+    v1::Usage {
+        source: v1::UsageSource::Provider.into(),
+        input_tokens: usage.get("prompt_tokens").and_then(|value| value.as_u64()),
+        output_tokens: usage.get("completion_tokens").and_then(|value| value.as_u64()),
+        cache_read_tokens: detail("prompt_tokens_details", "cached_tokens"),
+        reasoning_tokens: detail("completion_tokens_details", "reasoning_tokens"),
+    }
+}
+
+fn read_finish_reason(choice: &Object<'_>, response: &mut v1::Response) {
+    let reason = text(choice, "finish_reason");
+    let index = choice.get("index").and_then(|index| index.as_u64()).unwrap_or(0);
+    let Some(index) = usize::try_from(index).ok().filter(|index| *index < CHOICES_MAX) else { return };
+    if reason.is_empty() {
+        return;
+    }
+    if response.finish_reasons.len() <= index {
+        response.finish_reasons.resize(index + 1, String::new());
+    }
+    if let Some(slot) = response.finish_reasons.get_mut(index) {
+        *slot = reason;
+    }
+}
+
+fn elements<'a>(object: &Object<'a>, key: &str) -> impl Iterator<Item = Object<'a>> + use<'a> {
+    let elements = object.get(key).and_then(|value| value.as_array()).unwrap_or_default();
+    elements.into_iter().filter_map(|element| element.as_object())
+}
+
+/// A string member of at most [`TEXT_MAX`] bytes; a longer one is cut at a character.
+fn text(object: &Object<'_>, key: &str) -> String {
+    let value = object.text(key);
+    let end = value.floor_char_boundary(TEXT_MAX);
+    value.get(..end).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(body: &[u8]) -> String {
+        ChatRequest::read(body).unwrap_err().message
+    }
+
+    #[test]
+    fn a_request_is_read_without_its_content() {
+        let body = br#"{ "messages": [{"role":"user","content":"model"}], "model" : "gpt-4o", "stream":true,
+            "temperature": 0.2, "max_tokens": 5, "max_completion_tokens": 7, "stop": "secret", "n": "two",
+            "response_format": {"type": "json_object"}}"#;
+        let request = ChatRequest::read(body).unwrap();
+        assert_eq!(request.model, "gpt-4o");
+        assert_eq!(&body[request.model_at.clone()], b"\"gpt-4o\"");
+        assert!(request.stream);
+        let parameters = request.parameters;
+        assert_eq!(
+            (parameters.temperature, parameters.max_tokens, parameters.choice_count),
+            (Some(0.2), Some(7), None)
+        );
+        assert_eq!(parameters.output_format, "json_object");
+        assert!(parameters.stop_sequences.is_empty());
+    }
+
+    #[test]
+    fn a_request_that_cannot_be_served_is_refused_by_field() {
+        assert_eq!(refusal(b""), "The request body is empty; a JSON object is expected.");
+        assert_eq!(refusal(b"hello"), "The request body is not valid JSON at byte 0: expected an object.");
+        assert_eq!(
+            refusal(br#"{"messages":[]}"#),
+            "model: missing; name one of the models of GET /v1/models."
+        );
+        assert_eq!(refusal(br#"{"model":7,"messages":[]}"#), "model: must be a string, and is a number.");
+        assert_eq!(
+            refusal(br#"{"model":"m","messages":"hi"}"#),
+            "messages: must be an array, and is a string."
+        );
+        assert_eq!(
+            refusal(br#"{"model":"m","messages":[],"stream":"yes"}"#),
+            "stream: must be a boolean, and is a string."
+        );
+        assert_eq!(refusal(br#"{"model":"m\r\nx: y","messages":[]}"#), "model: holds a control character.");
+        assert_eq!(
+            refusal(br#"{"model":"\ud800","messages":[]}"#),
+            "model: holds an escape that is no character."
+        );
+        assert!(refusal(br#"{"model":"a","Model":"b","messages":[]}"#).contains("twice"));
+    }
+
+    #[test]
+    fn a_response_gives_usage_and_finish_reasons() {
+        let mut response = v1::Response::default();
+        let body = br#"{"id":"c1","model":"gpt-4o-2024","choices":[{"index":1,"finish_reason":"length"},{"index":0,
+            "finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":12,"prompt_tokens_details":
+            {"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":3}},"system_fingerprint":null}"#;
+        assert!(read_response(body, &mut response));
+        assert_eq!(response.finish_reasons, ["stop", "length"]);
+        let usage = response.usage.unwrap();
+        assert_eq!((usage.input_tokens, usage.output_tokens), (Some(9), Some(12)));
+        assert_eq!((usage.cache_read_tokens, usage.reasoning_tokens), (Some(4), Some(3)));
+    }
+
+    #[test]
+    fn only_a_delta_with_something_in_it_is_a_token() {
+        let mut response = v1::Response::default();
+        let mut token = |data: &str| read_chunk(data.as_bytes(), &mut response);
+        assert!(!token(r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}"#));
+        assert!(token(r#"{"choices":[{"index":0,"delta":{"content":"Hi"}}]}"#));
+        assert!(token(r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0}]}}]}"#));
+        assert!(token(r#"{"choices":[{"index":0,"delta":{"reasoning_content":"Hm"}}]}"#));
+        assert!(!token(r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#));
+        assert!(!token(r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#));
+        assert!(!token("[DONE]"));
+        assert_eq!((response.chunks, response.finish_reasons.len()), (6, 1));
+        assert_eq!(response.usage.unwrap().output_tokens, Some(2));
+    }
+
+    #[test]
+    fn a_hostile_response_is_read_as_far_as_it_makes_sense() {
+        let mut response = v1::Response::default();
+        let body = format!(
+            r#"{{"id":{:?},"model":7,"choices":[{{"index":99999999999,"finish_reason":"stop"}},5],"usage":[1]}}"#,
+            "x".repeat(9999)
+        );
+        assert!(read_response(body.as_bytes(), &mut response));
+        assert_eq!((response.id.len(), response.finish_reasons.len()), (256, 0));
+        assert!(response.usage.is_none());
+        assert!(!read_response(b"<html>", &mut response));
+    }
+}

@@ -1,0 +1,139 @@
+//! Requests that the gateway answers itself, and what it says.
+//!
+//! A message says what is wrong and what would be right. It never repeats content.
+
+use serde_json::json;
+
+/// An answer of the gateway's own, in the error shape of the API that was called.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{status} {code}: {message}")]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// The class of error by OpenAI's names, such as `invalid_request_error`.
+    pub kind: &'static str,
+    /// The reason for programs, such as `model_not_found`.
+    pub code: &'static str,
+    /// The field of the body that it is about.
+    pub param: Option<&'static str>,
+    /// The reason for people.
+    pub message: String,
+    /// For 405: what would be allowed.
+    pub allow: Option<&'static str>,
+}
+
+impl Refusal {
+    fn new(status: u16, kind: &'static str, code: &'static str, message: String) -> Self {
+        Self { status, kind, code, param: None, message, allow: None }
+    }
+
+    /// 400: the body is not what the API takes.
+    pub fn invalid_body(message: impl Into<String>) -> Self {
+        Self::new(400, "invalid_request_error", "invalid_body", message.into())
+    }
+
+    /// 400: one field is not what the API takes.
+    pub fn invalid_field(param: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            param: Some(param),
+            ..Self::new(400, "invalid_request_error", "invalid_value", message.into())
+        }
+    }
+
+    /// 404: no such model here.
+    pub fn unknown_model(model: &str) -> Self {
+        let message = format!(
+            "The model {} is not known to this gateway. GET /v1/models lists those that are.",
+            quoted(model)
+        );
+        Self { param: Some("model"), ..Self::new(404, "invalid_request_error", "model_not_found", message) }
+    }
+
+    /// 404: no such path here.
+    pub fn unknown_path() -> Self {
+        let message =
+            "This gateway serves POST /v1/chat/completions and GET /v1/models; the path is neither.";
+        Self::new(404, "invalid_request_error", "unknown_path", message.to_owned())
+    }
+
+    /// 405: a path that is served, by another method.
+    pub fn wrong_method(allow: &'static str) -> Self {
+        let message = format!("This path takes {allow} only.");
+        Self { allow: Some(allow), ..Self::new(405, "invalid_request_error", "method_not_allowed", message) }
+    }
+
+    /// 413: the body is over the limit.
+    pub fn too_large(limit: impl std::fmt::Display) -> Self {
+        let message = format!("The request body is larger than this gateway takes, which is {limit}.");
+        Self::new(413, "invalid_request_error", "request_too_large", message)
+    }
+
+    /// 415: the body is compressed.
+    pub fn encoded_body() -> Self {
+        let message =
+            "The request body has a content-encoding, which this gateway cannot read; send it as it is.";
+        Self::new(415, "invalid_request_error", "unsupported_content_encoding", message.to_owned())
+    }
+
+    /// 503: more requests under way than are kept track of.
+    pub fn overloaded() -> Self {
+        let message = "This gateway has as many requests under way as it takes; try again shortly.";
+        Self::new(503, "server_error", "overloaded", message.to_owned())
+    }
+
+    /// 502: an attempt whose decision is not known.
+    pub fn undecided() -> Self {
+        let message = "The gateway has no decision for this attempt; it was not sent to a provider.";
+        Self::new(502, "server_error", "no_decision", message.to_owned())
+    }
+
+    /// What Envoy answered itself because no provider did, by its status.
+    pub fn no_answer(status: u16) -> Self {
+        match status {
+            504 | 408 => {
+                let message = "The provider did not answer in time.";
+                Self::new(504, "server_error", "provider_timeout", message.to_owned())
+            }
+            413 => Self::too_large("set in the gateway's configuration"),
+            _ => {
+                let message = "The provider could not be reached, or broke off before it answered.";
+                Self::new(502, "server_error", "provider_unreachable", message.to_owned())
+            }
+        }
+    }
+
+    /// The body in OpenAI's error shape.
+    pub fn body(&self) -> String {
+        json!({"error": {
+            "message": self.message,
+            "type": self.kind,
+            "param": self.param,
+            "code": self.code,
+        }})
+        .to_string()
+    }
+}
+
+/// A name from outside, shortened and with control characters escaped, for a message.
+fn quoted(name: &str) -> String {
+    const SHOWN: usize = 100;
+    match name.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{:?}…", name.get(..end).unwrap_or_default()),
+        None => format!("{name:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_body_has_openais_error_shape() {
+        let body: serde_json::Value =
+            serde_json::from_str(&Refusal::unknown_model("gpt\r\n5").body()).unwrap();
+        assert_eq!(body["error"]["code"], "model_not_found");
+        assert_eq!(body["error"]["param"], "model");
+        assert!(body["error"]["message"].as_str().unwrap().contains(r#""gpt\r\n5""#));
+        assert!(Refusal::unknown_model(&"x".repeat(10_000)).message.len() < 300);
+    }
+}

@@ -1,0 +1,135 @@
+//! Reading a provider's response while it passes, and explaining one that did not come.
+//!
+//! The bytes go on to the caller unchanged and without waiting. A stream is read event by event,
+//! since the time of its first token is asked for; a response in one piece is kept up to a cap and
+//! read when all is over.
+
+use weir_event::v1;
+
+use crate::exchange::Exchange;
+use crate::headers::{Headers, name};
+use crate::host::Host;
+use crate::{openai, sse};
+
+/// Most bytes of a response in one piece that are kept for reading; a larger one is passed on
+/// and not read.
+const WHOLE_MAX: usize = 1 << 20;
+/// Longest explanation of Envoy's that is put into an event, in bytes.
+const DETAILS_MAX: usize = 256;
+
+/// How a response is read.
+#[derive(Debug, Default)]
+pub enum Reading {
+    /// Not at all.
+    #[default]
+    Nothing,
+    /// Not at all, because it is compressed.
+    Compressed,
+    /// In one piece: what has come so far.
+    Whole(Vec<u8>),
+    /// Event by event.
+    Stream(sse::Parser),
+    /// Not the provider's: this body goes out instead of Envoy's own.
+    Replaced(String),
+}
+
+impl Reading {
+    /// How to read a provider's response with these headers.
+    pub fn of(headers: &Headers) -> Self {
+        let encoding = headers.get(name::CONTENT_ENCODING).unwrap_or(b"identity");
+        if !encoding.eq_ignore_ascii_case(b"identity") {
+            return Self::Compressed;
+        }
+        let media_type = headers.get(name::CONTENT_TYPE).unwrap_or_default();
+        match media_type.get(..17) {
+            Some(start) if start.eq_ignore_ascii_case(b"text/event-stream") => {
+                Self::Stream(sse::Parser::default())
+            }
+            _ => Self::Whole(Vec::new()),
+        }
+    }
+
+    /// Looks at the next piece of the body as it passes.
+    pub fn pass(
+        &mut self,
+        host: &impl Host,
+        size: usize,
+        response: &mut v1::Response,
+        timing: &mut v1::Timing,
+    ) {
+        if let Self::Replaced(body) = self {
+            // The whole body goes out with the first piece; what was to follow goes nowhere.
+            let body = std::mem::take(body);
+            response.body_bytes += body.len() as u64;
+            host.replace_response_chunk(size, body.as_bytes());
+            return;
+        }
+        if size == 0 {
+            return;
+        }
+        response.body_bytes += size as u64;
+        let is_stream = matches!(self, Self::Stream(_));
+        // One look at the clock for the first piece; a stream needs the time of each.
+        let now_ns = if is_stream || timing.first_byte_ns == 0 { host.now_ns() } else { 0 };
+        if timing.first_byte_ns == 0 {
+            timing.first_byte_ns = now_ns;
+        }
+        match self {
+            Self::Whole(kept) => {
+                if kept.len() + size > WHOLE_MAX {
+                    response.unread = true;
+                    *self = Self::Nothing;
+                } else if kept.is_empty() {
+                    *kept = host.response_chunk(size);
+                } else {
+                    kept.extend_from_slice(&host.response_chunk(size));
+                }
+            }
+            Self::Stream(parser) => {
+                let mut tokens = false;
+                parser.feed(&host.response_chunk(size), |data| tokens |= openai::read_chunk(data, response));
+                if tokens {
+                    if timing.first_token_ns == 0 {
+                        timing.first_token_ns = now_ns;
+                    }
+                    timing.last_token_ns = now_ns;
+                }
+            }
+            Self::Nothing | Self::Compressed | Self::Replaced(_) => {}
+        }
+    }
+
+    /// All has passed, or will not come: reads what was kept for now.
+    pub fn finish(self, response: &mut v1::Response) {
+        match self {
+            Self::Whole(body) if !body.is_empty() => {
+                response.unread |= !openai::read_response(&body, response);
+            }
+            Self::Stream(parser) => response.unread |= parser.skipped() > 0,
+            _ => {}
+        }
+    }
+}
+
+/// Names how a request ended that was not simply answered, by Envoy's response code details, and
+/// notes on the attempt what went wrong with it.
+pub fn explain(details: &str, exchange: &mut Exchange) -> v1::Ending {
+    let ending = if details.contains("downstream") || details.contains("client") {
+        v1::Ending::ClientDisconnected
+    } else if details.contains("timeout") {
+        v1::Ending::Timeout
+    } else {
+        v1::Ending::UpstreamReset
+    };
+    if let Some(usage) = &mut exchange.response.usage {
+        usage.source = v1::UsageSource::Partial.into();
+    }
+    if let Some(attempt) = exchange.last_attempt() {
+        attempt.error =
+            details.get(..details.floor_char_boundary(DETAILS_MAX)).unwrap_or_default().to_owned();
+        if attempt.error.is_empty() {
+            "unknown".clone_into(&mut attempt.error);
+        }
+    }
+    ending
+}

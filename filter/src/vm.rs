@@ -1,0 +1,39 @@
+//! What all contexts of one VM share: one VM for each worker, one thread in each VM.
+
+use std::cell::RefCell;
+
+use weir_event::SOURCE_LEN;
+
+use crate::exchange::Streams;
+use crate::outbox::Outbox;
+use crate::random::Random;
+
+/// Random bytes that a VM needs at its start.
+pub const ENTROPY: usize = SOURCE_LEN + 32;
+
+/// The state of one VM. Each part is borrowed for one step at a time and never across a call into
+/// the proxy, since that call may come back into the VM.
+#[derive(Debug)]
+pub struct Vm {
+    /// Ids and jitter.
+    pub random: RefCell<Random>,
+    /// The requests under way.
+    pub streams: RefCell<Streams>,
+    /// Finished events.
+    pub outbox: RefCell<Outbox>,
+}
+
+impl Vm {
+    /// A VM whose source and random numbers come from these bytes.
+    pub fn new(entropy: &[u8; ENTROPY]) -> Self {
+        let (mut source, mut seed) = ([0; SOURCE_LEN], [0; 32]);
+        for (to, from) in source.iter_mut().chain(seed.iter_mut()).zip(entropy) {
+            *to = *from;
+        }
+        Self {
+            random: RefCell::new(Random::from_seed(seed)),
+            streams: RefCell::default(),
+            outbox: RefCell::new(Outbox::new(source)),
+        }
+    }
+}

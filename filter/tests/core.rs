@@ -1,0 +1,70 @@
+//! The filter's core on wasm32, run in Node: the same code, on the target that it ships for.
+//!
+//! The logic is tested natively beside the code; what is tested here is that pointers of 32 bits,
+//! the SIMD searches and the lack of a clock and of entropy change nothing.
+
+#![cfg(target_arch = "wasm32")]
+// clippy knows #[test] functions, and not these.
+#![allow(clippy::unwrap_used)]
+
+use wasm_bindgen_test::wasm_bindgen_test;
+use weir_event::v1;
+use weir_filter::config::{Config, PluginConfig};
+use weir_filter::json::{JsonError, MAX_DEPTH, Object};
+use weir_filter::openai::{self, ChatRequest};
+use weir_filter::outbox::{Answer, Outbox};
+use weir_filter::random::Random;
+use weir_filter::sse::Parser;
+
+#[wasm_bindgen_test]
+fn a_request_is_read_and_its_model_found_in_place() {
+    let body = format!(
+        r#"{{"messages":[{{"content":"{}"}}], "model": "gpt-4o", "stream": true}}"#,
+        "é".repeat(5000)
+    );
+    let request = ChatRequest::read(body.as_bytes()).unwrap();
+    assert_eq!(body.get(request.model_at), Some("\"gpt-4o\""));
+    assert!(request.stream);
+}
+
+#[wasm_bindgen_test]
+fn hostile_depth_neither_traps_nor_overflows_the_stack() {
+    let body = format!(r#"{{"a":{}"#, "[".repeat(1_000_000));
+    assert!(
+        matches!(Object::parse(body.as_bytes()), Err(JsonError::TooDeep(at)) if at < 2 * MAX_DEPTH as usize)
+    );
+}
+
+#[wasm_bindgen_test]
+fn a_stream_split_at_every_offset_is_read_the_same() {
+    let stream = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"ü\"}}]}\r\n\r\n\
+                  data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":1}}\n\ndata: [DONE]\n\n";
+    for at in 0..=stream.len() {
+        let (head, tail) = stream.as_bytes().split_at(at);
+        let (mut parser, mut response, mut tokens) = (Parser::default(), v1::Response::default(), 0);
+        for piece in [head, tail] {
+            parser.feed(piece, |data| tokens += u32::from(openai::read_chunk(data, &mut response)));
+        }
+        assert_eq!((tokens, response.chunks), (1, 2), "split at {at}");
+        assert_eq!(response.finish_reasons, ["stop"]);
+        assert_eq!(response.usage.unwrap().input_tokens, Some(7));
+    }
+}
+
+#[wasm_bindgen_test]
+fn a_configuration_is_checked() {
+    let json = br#"{"providers":{"p":{"api":"openai","url":"https://h/v1"}},"models":{"m":{"targets":[{"provider":"q"}]}}}"#;
+    let error = Config::new(&PluginConfig::from_json(json).unwrap()).unwrap_err();
+    assert_eq!(error.path, "models.m.targets[0].provider");
+}
+
+#[wasm_bindgen_test]
+fn an_event_goes_out_and_comes_back_when_the_call_fails() {
+    let (mut outbox, mut random) = (Outbox::new([1; 16]), Random::from_seed([2; 32]));
+    outbox.push(v1::TraceEvent::default());
+    let batch = outbox.next_batch(0).unwrap();
+    outbox.sent(7, batch);
+    outbox.answered(7, Answer::Failed, 0, &mut random);
+    assert!(outbox.next_batch(0).is_none());
+    assert!(outbox.next_batch(1_000_000_000).is_some());
+}

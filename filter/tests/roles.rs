@@ -1,0 +1,405 @@
+//! Both roles of the filter on a host made for tests, which keeps what it is told and counts how
+//! often it is called: crossings from the VM are what the request path costs.
+
+#![cfg(not(target_arch = "wasm32"))]
+// What stands outside of test functions here is test code too.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use prost::Message;
+use weir_event::v1;
+use weir_filter::attempt::Attempt;
+use weir_filter::config::{Config, PluginConfig};
+use weir_filter::gateway::Gateway;
+use weir_filter::headers::{Headers, Outgoing};
+use weir_filter::host::{Host, Step};
+use weir_filter::vm::Vm;
+
+const CONFIG: &str = r#"{
+    "providers": {"up": {"api": "openai", "url": "http://10.0.0.1:9000/base/v1"},
+                  "out": {"api": "openai", "url": "https://api.example.com/v1"}},
+    "models": {"m": {"targets": [{"provider": "up", "model": "upstream-m"}]},
+               "same": {"targets": [{"provider": "out"}]}},
+    "limits": {"request_body": 1000},
+    "exporter": {"cluster": "weir.exporter", "authority": "exporter"}
+}"#;
+
+#[derive(Default)]
+struct FakeHost {
+    calls: Cell<u32>,
+    clock: Cell<u64>,
+    request_headers: RefCell<Vec<(String, Vec<u8>)>>,
+    request_body: RefCell<Vec<u8>>,
+    response_headers: RefCell<Vec<(String, Vec<u8>)>>,
+    response_body: RefCell<Vec<u8>>,
+    state: RefCell<HashMap<String, Vec<u8>>>,
+    details: String,
+    answered: RefCell<Option<(u16, String)>>,
+}
+
+impl FakeHost {
+    fn call(&self) {
+        self.calls.set(self.calls.get() + 1);
+    }
+
+    fn header(&self, name: &str) -> Option<String> {
+        let headers = self.request_headers.borrow();
+        let found = headers.iter().find(|(key, _)| key == name)?;
+        Some(String::from_utf8(found.1.clone()).unwrap())
+    }
+
+    fn refused(&self) -> (u16, serde_json::Value) {
+        let answered = self.answered.borrow();
+        let (status, body) = answered.as_ref().expect("an answer");
+        (*status, serde_json::from_str::<serde_json::Value>(body).unwrap()["error"].clone())
+    }
+}
+
+fn owned(headers: &Outgoing<'_>) -> Vec<(String, Vec<u8>)> {
+    headers.pairs().map(|(key, value)| (key.to_owned(), value.to_vec())).collect()
+}
+
+impl Host for FakeHost {
+    fn now_ns(&self) -> u64 {
+        self.call();
+        self.clock.set(self.clock.get() + 1000);
+        self.clock.get()
+    }
+    fn request_headers(&self) -> Headers {
+        self.call();
+        Headers(self.request_headers.borrow().clone())
+    }
+    fn set_request_headers(&self, headers: &Outgoing<'_>) {
+        self.call();
+        *self.request_headers.borrow_mut() = owned(headers);
+    }
+    fn request_body(&self, max: usize) -> Vec<u8> {
+        self.call();
+        self.request_body.borrow().iter().take(max).copied().collect()
+    }
+    fn replace_request_start(&self, len: usize, with: &[u8]) {
+        self.call();
+        self.request_body.borrow_mut().splice(..len, with.iter().copied());
+    }
+    fn response_headers(&self) -> Headers {
+        self.call();
+        Headers(self.response_headers.borrow().clone())
+    }
+    fn set_response_headers(&self, headers: &Outgoing<'_>) {
+        self.call();
+        *self.response_headers.borrow_mut() = owned(headers);
+    }
+    fn response_chunk(&self, len: usize) -> Vec<u8> {
+        self.call();
+        self.response_body.borrow().iter().take(len).copied().collect()
+    }
+    fn replace_response_chunk(&self, len: usize, with: &[u8]) {
+        self.call();
+        self.response_body.borrow_mut().splice(..len, with.iter().copied());
+    }
+    fn state(&self, key: &str) -> Option<Vec<u8>> {
+        self.call();
+        self.state.borrow().get(key).cloned()
+    }
+    fn set_state(&self, key: &str, value: &[u8]) {
+        self.call();
+        self.state.borrow_mut().insert(key.to_owned(), value.to_vec());
+    }
+    fn reroute(&self) {
+        self.call();
+    }
+    fn response_details(&self) -> String {
+        self.call();
+        self.details.clone()
+    }
+    fn answer(&self, status: u16, _headers: &Outgoing<'_>, body: &[u8]) {
+        self.call();
+        *self.answered.borrow_mut() = Some((status, String::from_utf8(body.to_vec()).unwrap()));
+    }
+}
+
+struct Stream {
+    vm: Rc<Vm>,
+    host: FakeHost,
+    gateway: Gateway,
+}
+
+impl Stream {
+    fn new(headers: &[(&str, &str)], body: &[u8]) -> Self {
+        let config = Config::new(&PluginConfig::from_json(CONFIG.as_bytes()).unwrap()).unwrap();
+        let vm = Rc::new(Vm::new(&[5; weir_filter::vm::ENTROPY]));
+        let mut pairs = vec![(":method", "POST"), (":path", "/v1/chat/completions"), (":authority", "gw")];
+        pairs.retain(|(name, _)| !headers.iter().any(|(given, _)| given == name));
+        pairs.extend_from_slice(headers);
+        let host = FakeHost {
+            request_headers: RefCell::new(
+                pairs.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect(),
+            ),
+            request_body: RefCell::new(body.to_vec()),
+            ..FakeHost::default()
+        };
+        Self { gateway: Gateway::new(Rc::new(config), Rc::clone(&vm)), vm, host }
+    }
+
+    /// Headers and the whole body come in.
+    fn arrive(&mut self) -> Step {
+        let size = self.host.request_body.borrow().len();
+        match self.gateway.on_request_headers(&self.host, size == 0) {
+            Step::Hold if self.host.answered.borrow().is_none() => {
+                self.gateway.on_request_body(&self.host, size, true)
+            }
+            step => step,
+        }
+    }
+
+    fn attempt(&self) -> Attempt {
+        let mut attempt = Attempt::new(Rc::clone(&self.vm));
+        assert_eq!(attempt.on_request_headers(&self.host), Step::Continue);
+        let size = self.host.request_body.borrow().len();
+        assert_eq!(attempt.on_request_body(&self.host, size, true), Step::Continue);
+        attempt
+    }
+
+    fn respond(&mut self, attempt: &mut Attempt, status: &str, content_type: &str, pieces: &[&str]) {
+        *self.host.response_headers.borrow_mut() = vec![
+            (":status".to_owned(), status.as_bytes().to_vec()),
+            ("content-type".to_owned(), content_type.as_bytes().to_vec()),
+        ];
+        attempt.on_response_headers(&self.host, false);
+        self.gateway.on_response_headers(&self.host, false);
+        for (at, piece) in pieces.iter().enumerate() {
+            *self.host.response_body.borrow_mut() = piece.as_bytes().to_vec();
+            self.gateway.on_response_body(&self.host, piece.len(), at + 1 == pieces.len());
+        }
+        attempt.on_response_end(&self.host);
+    }
+
+    fn event(&mut self) -> Option<v1::TraceEvent> {
+        self.gateway.on_log(&self.host);
+        assert!(self.vm.streams.borrow().is_empty(), "a finished request leaves nothing behind");
+        let batch = self.vm.outbox.borrow_mut().next_batch(u64::MAX)?;
+        let batch = v1::EventBatch::decode(batch.body.as_slice()).unwrap();
+        Some(v1::TraceEvent::decode(batch.events[0].clone()).unwrap())
+    }
+}
+
+const BODY: &[u8] = b"{ \"x\" : {\"model\":\"m\"},\"model\" : \"m\" , \"messages\":[]}";
+const ANSWER: &str = r#"{"id":"c1","model":"um","choices":[{"index":0,"finish_reason":"stop"}],
+    "usage":{"prompt_tokens":3,"completion_tokens":4}}"#;
+
+#[test]
+fn an_attempt_gets_its_targets_host_path_and_model_and_nothing_of_the_callers_secrets() {
+    let mut stream = Stream::new(
+        &[
+            ("authorization", "Bearer caller"),
+            ("x-api-key", "caller"),
+            ("cookie", "c=1"),
+            ("accept-encoding", "gzip"),
+            ("x-request-id", "1"),
+            ("user-agent", "test"),
+        ],
+        BODY,
+    );
+    assert_eq!(stream.arrive(), Step::Continue);
+    assert_eq!(stream.host.state.borrow()["weir.cluster"], b"provider.up");
+    stream.attempt();
+    let names: Vec<String> =
+        stream.host.request_headers.borrow().iter().map(|(key, _)| key.clone()).collect();
+    assert_eq!(
+        names,
+        [":method", ":scheme", ":authority", ":path", "content-length", "user-agent", "traceparent"]
+    );
+    assert_eq!(stream.host.header(":path").unwrap(), "/base/v1/chat/completions");
+    assert_eq!(stream.host.header(":authority").unwrap(), "10.0.0.1:9000");
+    let body = stream.host.request_body.borrow().clone();
+    assert_eq!(body, b"{ \"x\" : {\"model\":\"m\"},\"model\" : \"upstream-m\" , \"messages\":[]}");
+    assert_eq!(stream.host.header("content-length").unwrap(), body.len().to_string());
+}
+
+#[test]
+fn a_whole_answer_becomes_an_event_with_usage_and_its_attempt() {
+    let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let mut stream =
+        Stream::new(&[("traceparent", traceparent), ("x-forwarded-for", "9.9.9.9, 1.2.3.4")], BODY);
+    stream.arrive();
+    let mut attempt = stream.attempt();
+    stream.respond(&mut attempt, "200", "application/json", &[ANSWER]);
+    let event = stream.event().unwrap();
+    assert_eq!((event.sequence, event.ending()), (1, v1::Ending::Completed));
+    assert_eq!(event.request.as_ref().unwrap().client_address, "1.2.3.4");
+    assert_eq!(event.request.unwrap().model, "m");
+    let response = event.response.unwrap();
+    assert_eq!((response.status, response.finish_reasons), (200, vec!["stop".to_owned()]));
+    assert_eq!(response.usage.unwrap().output_tokens, Some(4));
+    let [attempt] = event.attempts.as_slice() else { panic!("one attempt") };
+    assert_eq!((attempt.status, attempt.model.as_str(), attempt.error.as_str()), (200, "upstream-m", ""));
+    assert!(
+        attempt.started_ns < attempt.response_headers_ns && attempt.response_headers_ns < attempt.ended_ns
+    );
+    let sent = stream.host.header("traceparent").unwrap();
+    let span: String = attempt.span_id.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(sent, format!("00-0af7651916cd43dd8448eb211c80319c-{span}-01"));
+}
+
+#[test]
+fn a_public_target_receives_no_trace_context_unless_it_says_so() {
+    let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let body = br#"{"model":"same","messages":[]}"#;
+    let mut stream =
+        Stream::new(&[("traceparent", traceparent), ("tracestate", "a=1"), ("baggage", "k=v")], body);
+    stream.arrive();
+    stream.attempt();
+    for name in ["traceparent", "tracestate", "baggage"] {
+        assert_eq!(stream.host.header(name), None, "{name}");
+    }
+    assert_eq!(*stream.host.request_body.borrow(), body, "a model that keeps its name keeps every byte");
+}
+
+#[test]
+fn a_streams_times_tokens_and_end_are_told() {
+    let mut stream = Stream::new(&[], br#"{"model":"m","stream":true,"messages":[]}"#);
+    stream.arrive();
+    let mut attempt = stream.attempt();
+    stream.respond(
+        &mut attempt,
+        "200",
+        "text/event-stream; charset=utf-8",
+        &[
+            "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"}}]}\n\n",
+            "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\nda",
+            "ta: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"b\"}}]}\n\n",
+            "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n\ndata: [DONE]\n\n",
+        ],
+    );
+    let event = stream.event().unwrap();
+    let (response, timing) = (event.response.unwrap(), event.timing.unwrap());
+    assert!(response.streamed);
+    assert_eq!((response.chunks, response.usage.unwrap().input_tokens), (4, Some(1)));
+    assert!(timing.first_byte_ns < timing.first_token_ns && timing.first_token_ns < timing.last_token_ns);
+}
+
+#[test]
+fn a_request_that_the_gateway_refuses_is_answered_and_traced() {
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a [u8], u16, &'a str);
+    let cases: [Case<'_>; 7] = [
+        (&[], b"", 400, "invalid_body"),
+        (&[], b"nonsense", 400, "invalid_body"),
+        (&[], br#"{"model":"nope","messages":[]}"#, 404, "model_not_found"),
+        (&[("content-encoding", "gzip")], BODY, 415, "unsupported_content_encoding"),
+        (&[("content-length", "1001")], BODY, 413, "request_too_large"),
+        (&[], &[b'x'; 1001], 413, "request_too_large"),
+        (&[], br#"{"model":"m\r\nx-evil: 1","messages":[]}"#, 400, "invalid_value"),
+    ];
+    for (headers, body, status, code) in cases {
+        let mut stream = Stream::new(headers, body);
+        assert_eq!(stream.arrive(), Step::Hold);
+        let (answered, error) = stream.host.refused();
+        assert_eq!((answered, error["code"].as_str().unwrap()), (status, code));
+        let event = stream.event().expect("a refused request is traced");
+        assert_eq!(
+            (event.ending(), event.response.unwrap().error_type.as_str()),
+            (v1::Ending::Rejected, code)
+        );
+    }
+}
+
+#[test]
+fn what_is_no_inference_is_answered_and_not_traced() {
+    for (method, path, status) in
+        [("GET", "/v1/chat/completions", 405), ("POST", "/v1/models", 405), ("GET", "/x", 404)]
+    {
+        let mut stream = Stream::new(&[(":method", method), (":path", path)], b"");
+        assert_eq!(stream.arrive(), Step::Hold);
+        assert_eq!(stream.host.refused().0, status);
+        assert!(stream.event().is_none());
+    }
+    let mut stream = Stream::new(&[(":method", "GET"), (":path", "/v1/models?x=1")], b"");
+    stream.arrive();
+    let answered = stream.host.answered.borrow().clone().unwrap();
+    assert!(answered.1.contains(r#""id":"m""#) && answered.0 == 200);
+}
+
+#[test]
+fn request_trailers_end_the_body() {
+    let mut stream = Stream::new(&[], BODY);
+    assert_eq!(stream.gateway.on_request_headers(&stream.host, false), Step::Hold);
+    assert_eq!(stream.gateway.on_request_body(&stream.host, BODY.len(), false), Step::Hold);
+    assert_eq!(stream.gateway.on_request_trailers(&stream.host), Step::Continue);
+    assert!(stream.host.state.borrow().contains_key("weir.cluster"));
+}
+
+#[test]
+fn an_attempt_without_a_decision_is_refused() {
+    let stream = Stream::new(&[], BODY);
+    for state in [None, Some(vec![1]), Some(7u64.to_le_bytes().to_vec())] {
+        stream.host.state.borrow_mut().clear();
+        stream.host.state.borrow_mut().extend(state.map(|state| ("weir.stream".to_owned(), state)));
+        let mut attempt = Attempt::new(Rc::clone(&stream.vm));
+        assert_eq!(attempt.on_request_headers(&stream.host), Step::Hold);
+        assert_eq!(stream.host.refused().0, 502);
+    }
+}
+
+#[test]
+fn envoys_own_answer_takes_the_apis_shape_and_says_why() {
+    let mut stream = Stream::new(&[], BODY);
+    stream.arrive();
+    let mut attempt = stream.attempt();
+    stream.host.details = "upstream_reset_before_response_started{connection_failure}".to_owned();
+    *stream.host.response_headers.borrow_mut() = vec![(":status".to_owned(), b"503".to_vec())];
+    stream.gateway.on_response_headers(&stream.host, false);
+    *stream.host.response_body.borrow_mut() = b"upstream connect error".to_vec();
+    stream.gateway.on_response_body(&stream.host, 22, true);
+    attempt.on_response_end(&stream.host);
+    assert_eq!(stream.host.response_headers.borrow()[0].1, b"502");
+    let body: serde_json::Value = serde_json::from_slice(&stream.host.response_body.borrow()).unwrap();
+    assert_eq!(body["error"]["code"], "provider_unreachable");
+    let event = stream.event().unwrap();
+    assert_eq!((event.ending(), event.response.unwrap().status), (v1::Ending::UpstreamReset, 502));
+    assert!(event.attempts[0].error.contains("connection_failure"));
+}
+
+#[test]
+fn endings_are_told_apart_by_envoys_details() {
+    let cases = [
+        ("downstream_remote_disconnect", v1::Ending::ClientDisconnected),
+        ("upstream_reset_after_response_started{remote_reset}", v1::Ending::UpstreamReset),
+        ("response_timeout", v1::Ending::Timeout),
+        ("", v1::Ending::UpstreamReset),
+    ];
+    for (details, ending) in cases {
+        let mut stream = Stream::new(&[], BODY);
+        stream.arrive();
+        stream.attempt();
+        stream.host.details = details.to_owned();
+        assert_eq!(stream.event().unwrap().ending(), ending, "{details}");
+    }
+}
+
+#[test]
+fn a_stream_that_never_began_or_never_ended_leaves_nothing() {
+    let mut stream = Stream::new(&[], BODY);
+    stream.gateway.on_log(&stream.host);
+    assert!(stream.vm.outbox.borrow_mut().next_batch(u64::MAX).is_none());
+    stream.arrive();
+    let Stream { vm, gateway, .. } = stream;
+    assert_eq!(vm.streams.borrow().len(), 1);
+    drop(gateway);
+    assert!(vm.streams.borrow().is_empty());
+}
+
+#[test]
+fn a_requests_crossings_stay_within_their_budget() {
+    let mut stream = Stream::new(&[], BODY);
+    stream.arrive();
+    assert_eq!(stream.host.calls.replace(0), 8, "request, downstream");
+    let mut attempt = stream.attempt();
+    assert_eq!(stream.host.calls.replace(0), 5, "request, upstream");
+    stream.respond(&mut attempt, "200", "application/json", &[ANSWER]);
+    assert_eq!(stream.host.calls.replace(0), 6, "response");
+    stream.gateway.on_log(&stream.host);
+    assert_eq!(stream.host.calls.replace(0), 1, "end");
+}
