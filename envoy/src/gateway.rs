@@ -1,0 +1,253 @@
+//! gateway.yaml: the one file that describes a gateway.
+//!
+//! What concerns the plugin (providers, models, limits) has the plugin's own types from
+//! `weir-filter` and is checked by them; what concerns Envoy alone (addresses, secrets) is here.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use weir_filter::config::{self, Config, ConfigError, Limits, Model, PluginConfig, ProviderApi, Role};
+use weir_filter::endpoint::Endpoint;
+
+/// The Envoy cluster that leads to the exporter's ingest.
+pub const EXPORTER_CLUSTER: &str = "weir.exporter";
+/// The field of the exporter's token.
+pub(crate) const TOKEN_FIELD: &str = "exporter.token";
+
+/// The field of a provider's key.
+pub(crate) fn key_field(provider: &str) -> String {
+    format!("providers.{provider}.key")
+}
+
+/// What is wrong with a gateway.yaml.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not YAML, or not of the shape that the fields have.
+    #[error("{path}: {message}")]
+    Syntax {
+        /// The field, or `.` for the whole file.
+        path: String,
+        /// What the parser says, with line and column.
+        message: String,
+    },
+    /// Well-formed, but a field is wrong by itself or beside another.
+    #[error(transparent)]
+    Invalid(#[from] ConfigError),
+    /// A secret's environment variable is not set.
+    #[error("{field}: the environment variable {variable} is not set; export it before Envoy is started")]
+    MissingVariable {
+        /// The field that names the variable.
+        field: String,
+        /// The variable.
+        variable: String,
+    },
+    /// The rendered configuration could not be written as YAML.
+    #[error("the rendered configuration could not be written: {0}")]
+    Output(String),
+}
+
+/// A gateway as written in gateway.yaml.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gateway {
+    /// Address and port for callers, such as `0.0.0.0:8080`.
+    pub listen: SocketAddr,
+    /// Address and port of Envoy's admin interface; absent: none.
+    #[serde(default)]
+    pub admin: Option<SocketAddr>,
+    /// The providers by name.
+    pub providers: BTreeMap<String, Provider>,
+    /// The models that callers may ask for, by name.
+    pub models: BTreeMap<String, Model>,
+    /// Caps on what is taken in.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Where trace events go; absent: nowhere.
+    #[serde(default)]
+    pub exporter: Option<Exporter>,
+}
+
+/// A provider: the plugin's part and its key.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// The API it speaks.
+    pub api: ProviderApi,
+    /// Its base URL, such as `https://api.openai.com/v1`.
+    pub url: String,
+    /// Its key; absent: none is sent.
+    #[serde(default)]
+    pub key: Option<Secret>,
+}
+
+/// The exporter's ingest.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exporter {
+    /// Its base URL, such as `http://127.0.0.1:4319`.
+    pub url: String,
+    /// The token that it demands; absent: none is sent.
+    #[serde(default)]
+    pub token: Option<Secret>,
+}
+
+/// Where Envoy finds a secret. Never the secret itself.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum Secret {
+    /// An environment variable of Envoy's process.
+    Env(String),
+    /// A file that Envoy can read, by its absolute path.
+    File(PathBuf),
+}
+
+impl Gateway {
+    /// Reads and checks a gateway.yaml. An error names the field and what would be right.
+    pub fn parse(yaml: &str) -> Result<Self, Error> {
+        // The field's path is known only inside; it comes out beside the parser's own error.
+        let mut path = None;
+        let gateway: Self = serde_saphyr::with_deserializer_from_str(yaml, |deserializer| {
+            serde_path_to_error::deserialize(deserializer).map_err(|error| {
+                path = Some(error.path().to_string());
+                error.into_inner()
+            })
+        })
+        .map_err(|error| Error::Syntax {
+            path: path.unwrap_or_else(|| ".".to_owned()),
+            message: error.to_string(),
+        })?;
+        gateway.check()?;
+        Ok(gateway)
+    }
+
+    /// The plugin's configuration for the gateway role.
+    pub fn plugin(&self) -> Result<PluginConfig, ConfigError> {
+        let exporter = match &self.exporter {
+            None => None,
+            Some(exporter) => Some(config::Exporter {
+                cluster: EXPORTER_CLUSTER.to_owned(),
+                authority: exporter.endpoint()?.authority,
+            }),
+        };
+        let providers = self.providers.iter().map(|(name, provider)| {
+            (name.clone(), config::Provider { api: provider.api, url: provider.url.clone(), cluster: None })
+        });
+        Ok(PluginConfig {
+            role: Role::Gateway,
+            providers: providers.collect(),
+            models: self.models.clone(),
+            limits: self.limits.clone(),
+            exporter,
+        })
+    }
+
+    /// Every secret with the field that names it.
+    pub fn secrets(&self) -> impl Iterator<Item = (String, &Secret)> {
+        let keys = self
+            .providers
+            .iter()
+            .filter_map(|(name, provider)| provider.key.as_ref().map(|key| (key_field(name), key)));
+        let token = self.exporter.as_ref().and_then(|exporter| exporter.token.as_ref());
+        keys.chain(token.map(|token| (TOKEN_FIELD.to_owned(), token)))
+    }
+
+    /// Fails on the first environment variable that a secret needs and that is not set.
+    pub fn check_environment(&self) -> Result<(), Error> {
+        for (field, secret) in self.secrets() {
+            if let Secret::Env(variable) = secret
+                && std::env::var_os(variable).is_none_or(|value| value.is_empty())
+            {
+                return Err(Error::MissingVariable {
+                    field: format!("{field}.env"),
+                    variable: variable.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        Config::new(&self.plugin()?)?;
+        for (field, secret) in self.secrets() {
+            match secret {
+                Secret::Env(variable) if variable.is_empty() || variable.contains(['=', '\0']) => {
+                    return Err(ConfigError::at(format!("{field}.env"), "must name an environment variable"));
+                }
+                Secret::File(path) if !path.is_absolute() => {
+                    return Err(ConfigError::at(
+                        format!("{field}.file"),
+                        format!("{} is not an absolute path, which Envoy needs", path.display()),
+                    ));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Exporter {
+    /// The ingest's URL in parts.
+    pub fn endpoint(&self) -> Result<Endpoint, ConfigError> {
+        Endpoint::parse(&self.url).map_err(|message| ConfigError::at("exporter.url", message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GATEWAY: &str = "
+listen: 127.0.0.1:8080
+providers:
+  openai: { api: openai, url: https://api.openai.com/v1, key: { env: WEIR_TEST_UNSET } }
+models:
+  gpt-4o: { targets: [{ provider: openai }] }
+exporter: { url: http://127.0.0.1:4319 }
+";
+
+    #[test]
+    fn a_gateway_becomes_the_plugins_configuration() {
+        let gateway = Gateway::parse(GATEWAY).unwrap();
+        let plugin = gateway.plugin().unwrap();
+        assert_eq!(plugin.exporter.unwrap().cluster, EXPORTER_CLUSTER);
+        assert_eq!(plugin.limits.request_body.0, 10 << 20);
+    }
+
+    #[test]
+    fn a_missing_variable_is_explained_by_name() {
+        let error = Gateway::parse(GATEWAY).unwrap().check_environment().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "providers.openai.key.env: the environment variable WEIR_TEST_UNSET is not set; \
+             export it before Envoy is started"
+        );
+    }
+
+    #[test]
+    fn errors_name_the_field() {
+        let cases = [
+            (
+                GATEWAY.replace("provider: openai }", "provider: opnai }"),
+                "models.gpt-4o.targets[0].provider: no provider named \"opnai\"; did you mean \"openai\"?",
+            ),
+            (
+                GATEWAY.replace("{ url: http:", "{ url: htp:"),
+                "exporter.url: must begin with http:// or https://",
+            ),
+            (
+                GATEWAY.replace("{ env: WEIR_TEST_UNSET }", "{ file: key }"),
+                "providers.openai.key.file: key is not an absolute path, which Envoy needs",
+            ),
+        ];
+        for (yaml, message) in cases {
+            assert_eq!(Gateway::parse(&yaml).unwrap_err().to_string(), message);
+        }
+        let error = Gateway::parse(&GATEWAY.replace("targets:", "target:")).unwrap_err().to_string();
+        assert!(error.starts_with("models.gpt-4o") && error.contains("unknown field `target`"), "{error}");
+        let error = Gateway::parse(&GATEWAY.replace("listen: 127.0.0.1:8080", "listen: here")).unwrap_err();
+        assert!(error.to_string().starts_with("listen: "), "{error}");
+    }
+}
