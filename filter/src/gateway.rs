@@ -155,31 +155,31 @@ impl Gateway {
     /// The response's headers are here.
     pub fn on_response_headers(&mut self, host: &impl Host, end_of_stream: bool) -> Step {
         let Some((exchange, _)) = &self.exchange else { return Step::Continue };
-        if self.progress != Progress::Forwarded {
+        if self.is_over() {
             return Step::Continue;
         }
         let headers = host.response_headers();
         let mut exchange = exchange.borrow_mut();
+        let exchange = &mut *exchange;
         let status = headers.number(name::STATUS).and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
         exchange.response.status = status.into();
         let provider_answered = exchange.last_attempt().is_some_and(|attempt| attempt.status != 0);
-        if provider_answered {
-            self.reading = Reading::of(&headers);
-            exchange.response.streamed = matches!(self.reading, Reading::Stream(_));
-            exchange.response.unread = matches!(self.reading, Reading::Compressed);
-        } else if status >= 400 && !end_of_stream {
+        let instead = match (provider_answered, status) {
+            // The gateway's own credentials are nothing that a caller can mend, or should read of.
+            (true, 401 | 403) => Some(Refusal::provider_auth()),
             // Envoy answers by itself, in plain text; the caller expects the API's shape.
-            let refusal = Refusal::no_answer(status);
-            exchange.response.status = refusal.status.into();
-            refusal.code.clone_into(&mut exchange.response.error_type);
-            let body = refusal.body();
-            let (status, length) = (refusal.status.to_string(), body.len().to_string());
-            let mut headers = Outgoing::default();
-            headers.add(name::STATUS, status.as_bytes());
-            headers.add(name::CONTENT_TYPE, b"application/json");
-            headers.add(name::CONTENT_LENGTH, length.as_bytes());
-            host.set_response_headers(&headers);
-            self.reading = Reading::Replaced(body);
+            (false, 400..) => Some(Refusal::no_answer(status)),
+            _ => None,
+        };
+        match instead {
+            Some(refusal) => {
+                self.reading = Reading::replace(host, &refusal, end_of_stream, &mut exchange.response);
+            }
+            None => {
+                self.reading = Reading::of(&headers);
+                exchange.response.streamed = matches!(self.reading, Reading::Stream(_));
+                exchange.response.unread = matches!(self.reading, Reading::Compressed);
+            }
         }
         if end_of_stream {
             self.progress = Progress::Delivered;
@@ -190,7 +190,7 @@ impl Gateway {
     /// `size` bytes of the response's body are passing.
     pub fn on_response_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
         let Some((exchange, _)) = &self.exchange else { return Step::Continue };
-        if self.progress != Progress::Forwarded {
+        if self.is_over() {
             return Step::Continue;
         }
         let mut exchange = exchange.borrow_mut();
@@ -204,7 +204,7 @@ impl Gateway {
 
     /// The response's trailers are here, so its body has ended.
     pub fn on_response_trailers(&mut self) -> Step {
-        if self.progress == Progress::Forwarded {
+        if !self.is_over() {
             self.progress = Progress::Delivered;
         }
         Step::Continue
@@ -274,6 +274,11 @@ impl Gateway {
         host.reroute();
         self.progress = Progress::Forwarded;
         Step::Continue
+    }
+
+    /// Whether what still passes is of no concern: the gateway's own answer, or what follows the end.
+    fn is_over(&self) -> bool {
+        matches!(self.progress, Progress::Answered | Progress::Delivered)
     }
 
     fn list_models(&mut self, host: &impl Host) -> Step {

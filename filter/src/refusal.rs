@@ -87,6 +87,13 @@ impl Refusal {
         Self::new(502, "server_error", "no_decision", message.to_owned())
     }
 
+    /// 502: the provider did not accept the gateway's credentials.
+    pub fn provider_auth() -> Self {
+        let message =
+            "The provider did not accept this gateway's credentials; its operator has to mend them.";
+        Self::new(502, "server_error", "provider_auth", message.to_owned())
+    }
+
     /// What Envoy answered itself because no provider did, by its status.
     pub fn no_answer(status: u16) -> Self {
         match status {

@@ -7,8 +7,9 @@
 use weir_event::v1;
 
 use crate::exchange::Exchange;
-use crate::headers::{Headers, name};
+use crate::headers::{Headers, Outgoing, name};
 use crate::host::Host;
+use crate::refusal::Refusal;
 use crate::{openai, sse};
 
 /// Most bytes of a response in one piece that are kept for reading; a larger one is passed on
@@ -29,7 +30,7 @@ pub enum Reading {
     Whole(Vec<u8>),
     /// Event by event.
     Stream(sse::Parser),
-    /// Not the provider's: this body goes out instead of Envoy's own.
+    /// Not at all: this body goes out instead.
     Replaced(String),
 }
 
@@ -47,6 +48,26 @@ impl Reading {
             }
             _ => Self::Whole(Vec::new()),
         }
+    }
+
+    /// Has a refusal go out instead of the answer that came.
+    pub fn replace(
+        host: &impl Host,
+        refusal: &Refusal,
+        end_of_stream: bool,
+        response: &mut v1::Response,
+    ) -> Self {
+        response.status = refusal.status.into();
+        refusal.code.clone_into(&mut response.error_type);
+        // Where no body was to come, none can be added.
+        let body = if end_of_stream { String::new() } else { refusal.body() };
+        let (status, length) = (refusal.status.to_string(), body.len().to_string());
+        let mut headers = Outgoing::default();
+        headers.add(name::STATUS, status.as_bytes());
+        headers.add(name::CONTENT_TYPE, b"application/json");
+        headers.add(name::CONTENT_LENGTH, length.as_bytes());
+        host.set_response_headers(&headers);
+        Self::Replaced(body)
     }
 
     /// Looks at the next piece of the body as it passes.
@@ -111,10 +132,12 @@ impl Reading {
     }
 }
 
-/// Names how a request ended that was not simply answered, by Envoy's response code details, and
-/// notes on the attempt what went wrong with it.
+/// Names how a request ended that was not simply answered, by Envoy's response code details
+/// (Envoy documentation, "Response code details"), and notes on the attempt what went wrong.
 pub fn explain(details: &str, exchange: &mut Exchange) -> v1::Ending {
-    let ending = if details.contains("downstream") || details.contains("client") {
+    // Codecs speak of the caller's connection here; a provider's stands behind "upstream_…{".
+    const CALLERS_SIDE: [&str; 4] = ["downstream", "http1.", "http2.", "http3."];
+    let ending = if CALLERS_SIDE.iter().any(|start| details.starts_with(start)) {
         v1::Ending::ClientDisconnected
     } else if details.contains("timeout") {
         v1::Ending::Timeout
@@ -125,11 +148,11 @@ pub fn explain(details: &str, exchange: &mut Exchange) -> v1::Ending {
         usage.source = v1::UsageSource::Partial.into();
     }
     if let Some(attempt) = exchange.last_attempt() {
-        attempt.error =
-            details.get(..details.floor_char_boundary(DETAILS_MAX)).unwrap_or_default().to_owned();
-        if attempt.error.is_empty() {
-            "unknown".clone_into(&mut attempt.error);
-        }
+        let details = if details.is_empty() { "unknown" } else { details };
+        details
+            .get(..details.floor_char_boundary(DETAILS_MAX))
+            .unwrap_or_default()
+            .clone_into(&mut attempt.error);
     }
     ending
 }

@@ -363,10 +363,23 @@ fn envoys_own_answer_takes_the_apis_shape_and_says_why() {
 }
 
 #[test]
+fn a_provider_that_refuses_the_gateways_key_is_the_gateways_fault_and_its_text_is_withheld() {
+    let mut stream = Stream::new(&[], BODY);
+    stream.arrive();
+    let mut attempt = stream.attempt();
+    stream.respond(&mut attempt, "401", "application/json", &[r#"{"error":{"message":"bad key sk-12"}}"#]);
+    let body = String::from_utf8(stream.host.response_body.borrow().clone()).unwrap();
+    assert!(body.contains("provider_auth") && !body.contains("sk-12"), "{body}");
+    let event = stream.event().unwrap();
+    assert_eq!((event.response.unwrap().status, event.attempts[0].status), (502, 401));
+}
+
+#[test]
 fn endings_are_told_apart_by_envoys_details() {
     let cases = [
         ("downstream_remote_disconnect", v1::Ending::ClientDisconnected),
         ("upstream_reset_after_response_started{remote_reset}", v1::Ending::UpstreamReset),
+        ("http2.remote_reset", v1::Ending::ClientDisconnected),
         ("response_timeout", v1::Ending::Timeout),
         ("", v1::Ending::UpstreamReset),
     ];
