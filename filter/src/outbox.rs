@@ -23,6 +23,8 @@ pub const BATCH_BYTES: usize = 512 << 10;
 pub const CALLS_MAX: usize = 4;
 /// How long the exporter may take to answer.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// When a call that was never answered is given up: its context may be gone, and the answer with it.
+const CALL_LOST: Duration = Duration::from_secs(30);
 /// How long a finished event waits for company at most.
 pub const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
 /// First and longest pause after a failure; it doubles in between.
@@ -46,6 +48,13 @@ pub struct Batch {
     entries: Vec<Entry>,
 }
 
+/// A batch whose answer is awaited.
+#[derive(Debug)]
+struct UnderWay {
+    entries: Vec<Entry>,
+    sent_ns: u64,
+}
+
 /// What came of a batch.
 #[derive(Debug)]
 pub enum Answer {
@@ -67,7 +76,7 @@ pub enum Answer {
 pub struct Outbox {
     source: Bytes,
     unsent: VecDeque<Entry>,
-    under_way: HashMap<u32, Vec<Entry>>,
+    under_way: HashMap<u32, UnderWay>,
     bytes: usize,
     totals: v1::Totals,
     failures: u32,
@@ -112,6 +121,7 @@ impl Outbox {
 
     /// The next batch, if there is anything to send and the time for it has come.
     pub fn next_batch(&mut self, now_ns: u64) -> Option<Batch> {
+        self.take_back_lost(now_ns);
         if self.under_way.len() >= CALLS_MAX || now_ns < self.not_before_ns || self.unsent.is_empty() {
             return None;
         }
@@ -139,8 +149,8 @@ impl Outbox {
     }
 
     /// Notes that a batch is under way by this token.
-    pub fn sent(&mut self, token: u32, batch: Batch) {
-        self.under_way.insert(token, batch.entries);
+    pub fn sent(&mut self, token: u32, batch: Batch, now_ns: u64) {
+        self.under_way.insert(token, UnderWay { entries: batch.entries, sent_ns: now_ns });
     }
 
     /// Takes back a batch for which no call could be made.
@@ -151,7 +161,7 @@ impl Outbox {
 
     /// Takes the answer to a batch: settles what was stored or refused, keeps the rest.
     pub fn answered(&mut self, token: u32, answer: Answer, now_ns: u64, random: &mut Random) {
-        let Some(entries) = self.under_way.remove(&token) else { return };
+        let Some(UnderWay { entries, .. }) = self.under_way.remove(&token) else { return };
         let (status, retry_after, body) = match answer {
             Answer::Failed => (0, None, Vec::new()),
             Answer::Status { status, retry_after, body } => (status, retry_after, body),
@@ -190,7 +200,7 @@ impl Outbox {
     }
 
     fn totals_with(&self, in_hand: usize) -> v1::Totals {
-        let under_way: usize = self.under_way.values().map(Vec::len).sum();
+        let under_way: usize = self.under_way.values().map(|call| call.entries.len()).sum();
         let pending = self.unsent.len() + under_way + in_hand;
         v1::Totals { pending: pending.try_into().unwrap_or(u64::MAX), ..self.totals }
     }
@@ -215,6 +225,16 @@ impl Outbox {
             }
         }
         rest
+    }
+
+    /// Events of calls that nobody will answer any more are sent again; ingest knows repeated ones.
+    fn take_back_lost(&mut self, now_ns: u64) {
+        let longest = u64::try_from(CALL_LOST.as_nanos()).unwrap_or(u64::MAX);
+        let is_lost = |call: &mut UnderWay| now_ns.saturating_sub(call.sent_ns) > longest;
+        let lost: Vec<_> = self.under_way.extract_if(|_, call| is_lost(call)).collect();
+        for (_, call) in lost {
+            self.put_back(call.entries);
+        }
     }
 
     /// To the front, in order: what is oldest goes first again.
@@ -278,7 +298,7 @@ mod tests {
         assert_eq!(sequences(&batch), [1, 2, 3]);
         let totals = v1::EventBatch::decode(batch.body.as_slice()).unwrap().totals.unwrap();
         assert_eq!((totals.created, totals.pending), (3, 3));
-        outbox.sent(1, batch);
+        outbox.sent(1, batch, 0);
         assert!(outbox.next_batch(0).is_none());
         outbox.answered(1, answer(200, &[1, 2, 3], &[]), 0, &mut random);
         assert_eq!((outbox.totals().accepted, outbox.totals().pending, outbox.bytes), (3, 0, 0));
@@ -289,7 +309,7 @@ mod tests {
         let (mut outbox, mut random) = outbox();
         (0..4).for_each(|_| outbox.push(event(10)));
         let batch = outbox.next_batch(0).unwrap();
-        outbox.sent(1, batch);
+        outbox.sent(1, batch, 0);
         outbox.answered(1, answer(503, &[1, 3], &[3]), 0, &mut random);
         assert!(outbox.next_batch(0).is_none(), "a failure is followed by a pause");
         assert_eq!(sequences(&outbox.next_batch(200_000_000).unwrap()), [2]);
@@ -303,13 +323,13 @@ mod tests {
         let mut pauses = Vec::new();
         for token in 0..12 {
             let batch = outbox.next_batch(u64::MAX).unwrap();
-            outbox.sent(token, batch);
+            outbox.sent(token, batch, u64::MAX);
             outbox.answered(token, Answer::Failed, 0, &mut random);
             pauses.push(outbox.not_before_ns / 1_000_000);
         }
         assert!((100..=200).contains(&pauses[0]) && (5000..=10_000).contains(&pauses[11]), "{pauses:?}");
         let batch = outbox.next_batch(u64::MAX).unwrap();
-        outbox.sent(99, batch);
+        outbox.sent(99, batch, u64::MAX);
         let asked = Answer::Status { status: 503, retry_after: Some(30), body: Vec::new() };
         outbox.answered(99, asked, 0, &mut random);
         assert_eq!(outbox.not_before_ns, 30_000_000_000);
@@ -322,7 +342,7 @@ mod tests {
         assert_eq!(outbox.totals().dropped_outbox_full, 2);
         let batch = outbox.next_batch(0).unwrap();
         assert_eq!(sequences(&batch), [3]);
-        outbox.sent(0, batch);
+        outbox.sent(0, batch, 0);
         outbox.push(event(OUTBOX_MAX));
         assert_eq!((outbox.totals().dropped_outbox_full, outbox.totals().pending), (3, 3));
         assert!(balanced(&outbox), "{:?}", outbox.totals());
@@ -333,12 +353,12 @@ mod tests {
         let (mut outbox, mut random) = outbox();
         (0..3).for_each(|_| outbox.push(event(10)));
         let batch = outbox.next_batch(0).unwrap();
-        outbox.sent(0, batch);
+        outbox.sent(0, batch, 0);
         outbox.answered(0, answer(400, &[], &[]), 0, &mut random);
         for sequence in 1..=3 {
             let batch = outbox.next_batch(0).unwrap();
             assert_eq!(sequences(&batch), [sequence]);
-            outbox.sent(0, batch);
+            outbox.sent(0, batch, 0);
             let status = if sequence == 2 { 400 } else { 200 };
             outbox.answered(0, answer(status, &[sequence], &[]), 0, &mut random);
         }
@@ -347,11 +367,23 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_is_never_answered_is_given_up_and_its_events_sent_again() {
+        let (mut outbox, mut random) = outbox();
+        outbox.push(event(10));
+        let batch = outbox.next_batch(0).unwrap();
+        outbox.sent(7, batch, 0);
+        assert!(outbox.next_batch(30_000_000_000).is_none());
+        assert_eq!(sequences(&outbox.next_batch(30_000_000_001).unwrap()), [1]);
+        outbox.answered(7, answer(200, &[1], &[]), 0, &mut random);
+        assert_eq!(outbox.totals().accepted, 0, "an answer that comes too late settles nothing twice");
+    }
+
+    #[test]
     fn a_wrong_token_keeps_the_events() {
         let (mut outbox, mut random) = outbox();
         outbox.push(event(10));
         let batch = outbox.next_batch(0).unwrap();
-        outbox.sent(0, batch);
+        outbox.sent(0, batch, 0);
         outbox.answered(
             0,
             Answer::Status { status: 401, retry_after: None, body: Vec::new() },
@@ -371,7 +403,7 @@ mod tests {
                     0 | 1 => outbox.push(event(size)),
                     2 => if let Some(batch) = outbox.next_batch(u64::MAX) {
                         open.push((token, sequences(&batch)));
-                        outbox.sent(token, batch);
+                        outbox.sent(token, batch, u64::MAX - salt % 60_000_000_000);
                     },
                     3 => if let Some(batch) = outbox.next_batch(u64::MAX) {
                         outbox.not_sent(batch, 0, &mut random);

@@ -1,8 +1,8 @@
 //! What all contexts of one VM share: one VM for each worker, one thread in each VM.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
-use weir_event::SOURCE_LEN;
+use weir_event::{SOURCE_LEN, v1};
 
 use crate::exchange::Streams;
 use crate::outbox::Outbox;
@@ -21,6 +21,8 @@ pub struct Vm {
     pub streams: RefCell<Streams>,
     /// Finished events.
     pub outbox: RefCell<Outbox>,
+    /// What the counters in Envoy's stats already show of the outbox's ledger.
+    pub counted: Cell<v1::Totals>,
 }
 
 impl Vm {
@@ -34,6 +36,7 @@ impl Vm {
             random: RefCell::new(Random::from_seed(seed)),
             streams: RefCell::default(),
             outbox: RefCell::new(Outbox::new(source)),
+            counted: Cell::default(),
         }
     }
 }

@@ -63,7 +63,7 @@ fn an_event_goes_out_and_comes_back_when_the_call_fails() {
     let (mut outbox, mut random) = (Outbox::new([1; 16]), Random::from_seed([2; 32]));
     outbox.push(v1::TraceEvent::default());
     let batch = outbox.next_batch(0).unwrap();
-    outbox.sent(7, batch);
+    outbox.sent(7, batch, 0);
     outbox.answered(7, Answer::Failed, 0, &mut random);
     assert!(outbox.next_batch(0).is_none());
     assert!(outbox.next_batch(1_000_000_000).is_some());

@@ -24,7 +24,7 @@ use crate::vm::{ENTROPY, Vm};
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root { vm: vm(), plugin: Plugin::Unconfigured, reported: v1::Totals::default(), counters: None }));
+    proxy_wasm::set_root_context(|_| Box::new(Root { vm: vm(), plugin: Plugin::Unconfigured, counters: None }));
 }}
 
 thread_local! {
@@ -65,8 +65,6 @@ type Counters = [u32; 4];
 struct Root {
     vm: Rc<Vm>,
     plugin: Plugin,
-    /// What the counters in Envoy's stats already show.
-    reported: v1::Totals,
     counters: Option<Counters>,
 }
 
@@ -119,23 +117,23 @@ impl Root {
             );
             let mut outbox = self.vm.outbox.borrow_mut();
             match called {
-                Ok(token) => outbox.sent(token, batch),
+                Ok(token) => outbox.sent(token, batch, now_ns),
                 Err(_) => return outbox.not_sent(batch, now_ns, &mut self.vm.random.borrow_mut()),
             }
         }
     }
 
     /// Brings the counters in Envoy's stats up to date. Counters of all workers add up.
-    fn count(&mut self) {
+    fn count(&self) {
         let Some(counters) = self.counters else { return };
         let totals = self.vm.outbox.borrow().totals();
+        let counted = self.vm.counted.replace(totals);
         let values = |t: &v1::Totals| [t.created, t.accepted, t.dropped_outbox_full, t.dropped_refused];
-        for ((id, now), before) in counters.into_iter().zip(values(&totals)).zip(values(&self.reported)) {
+        for ((id, now), before) in counters.into_iter().zip(values(&totals)).zip(values(&counted)) {
             if now > before {
                 let _ = hostcalls::increment_metric(id, i64::try_from(now - before).unwrap_or(0));
             }
         }
-        self.reported = totals;
     }
 }
 
