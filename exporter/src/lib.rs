@@ -1,1 +1,28 @@
-//! placeholder
+//! Weir's exporter: takes trace events from the gateway, keeps them in NATS JetStream and ships them as
+//! OpenTelemetry spans.
+//!
+//! `ingest` answers 200 only after JetStream has acknowledged every event; `ship` acknowledges an event
+//! only after a destination has taken it. Between the two an event is in the stream, so at every moment
+//! one side or the other still has it. Both run in one process by default, each alone by role.
+
+pub mod admin;
+pub mod bus;
+pub mod cli;
+pub mod console;
+pub mod destination;
+mod exporter;
+pub mod ingest;
+pub mod logging;
+pub mod metrics;
+pub mod otlp;
+pub mod secret;
+pub mod server;
+pub mod settings;
+pub mod ship;
+pub mod shutdown;
+pub mod spans;
+
+pub use exporter::{Error, Exporter};
+
+/// The exporter's version, told in every batch answer, in the user agent and in the spans' scope.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,164 @@
+use std::sync::Mutex;
+
+use axum::{
+    body::{Body, to_bytes},
+    http::header::AUTHORIZATION,
+};
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::secret::Secret;
+
+const SOURCE: [u8; 16] = [7; 16];
+
+/// Keeps what it is given; sequence 13 cannot be stored now, sequence 66 never.
+#[derive(Clone, Default)]
+struct Kept {
+    events: Arc<Mutex<Vec<(EventId, Bytes)>>>,
+    away: bool,
+}
+
+impl Store for Kept {
+    fn ready(&self) -> Result<(), String> {
+        if self.away { Err("away".to_owned()) } else { Ok(()) }
+    }
+
+    async fn store(&self, events: Vec<(EventId, Bytes)>) -> Vec<Stored> {
+        let mut kept = self.events.lock().unwrap();
+        let mut told = Vec::new();
+        for (id, event) in events {
+            let known = kept.iter().any(|(other, _)| *other == id);
+            told.push(match id.sequence {
+                13 => Stored::NotNow,
+                66 => Stored::Never("too large".to_owned()),
+                _ => Stored::Yes { duplicate: known },
+            });
+            kept.push((id, event));
+        }
+        told
+    }
+}
+
+fn event(sequence: u64) -> Bytes {
+    TraceEvent { source: Bytes::copy_from_slice(&SOURCE), sequence, ..TraceEvent::default() }
+        .encode_to_vec()
+        .into()
+}
+
+fn body(events: Vec<Bytes>) -> Vec<u8> {
+    EventBatch { source: Bytes::copy_from_slice(&SOURCE), events, totals: None }.encode_to_vec()
+}
+
+fn post(body: impl Into<Body>) -> Request {
+    Request::post(INGEST_PATH).header(CONTENT_TYPE, weir_event::CONTENT_TYPE).body(body.into()).unwrap()
+}
+
+async fn ask(store: &Kept, token: Option<&str>, request: Request) -> (StatusCode, HeaderMap, Bytes) {
+    let token = TokenCheck::new(token.map(Secret::new).as_ref());
+    let router = Ingest::new(store.clone(), token, IngestMetrics::default()).router();
+    let response = router.oneshot(request).await.unwrap();
+    let (head, body) = response.into_parts();
+    (head.status, head.headers, to_bytes(body, MAX_BODY).await.unwrap())
+}
+
+fn told(body: Bytes) -> BatchAnswer {
+    BatchAnswer::decode(body).unwrap()
+}
+
+#[tokio::test]
+async fn a_batch_is_stored_as_it_was_sent_and_answered_with_200() {
+    let store = Kept::default();
+    let (status, headers, answer) = ask(&store, None, post(body(vec![event(1), event(2)]))).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(headers[CONTENT_TYPE], weir_event::CONTENT_TYPE);
+    let answer = told(answer);
+    assert_eq!(answer.stored, [1, 2]);
+    assert_eq!(answer.exporter_version, VERSION);
+    let kept = store.events.lock().unwrap();
+    assert_eq!(kept[1], (EventId { source: SOURCE, sequence: 2 }, event(2)));
+}
+
+#[tokio::test]
+async fn an_event_that_can_never_be_stored_is_refused_by_position_and_the_rest_kept() {
+    let other = TraceEvent { source: vec![9; 16].into(), sequence: 5, ..TraceEvent::default() };
+    let events =
+        vec![event(1), Bytes::from_static(b"\xff\xff"), event(66), event(0), other.encode_to_vec().into()];
+    let (status, _, answer) = ask(&Kept::default(), None, post(body(events))).await;
+    assert_eq!(status, StatusCode::OK);
+    let answer = told(answer);
+    assert_eq!(answer.stored, [1]);
+    assert_eq!(answer.refused.iter().map(|refusal| refusal.position).collect::<Vec<_>>(), [1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn what_could_not_be_stored_now_makes_a_503_that_names_what_was() {
+    let (status, headers, answer) = ask(&Kept::default(), None, post(body(vec![event(12), event(13)]))).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(headers[RETRY_AFTER], "1");
+    assert_eq!(told(answer).stored, [12]);
+}
+
+#[tokio::test]
+async fn while_nats_is_away_the_answer_is_503_at_once() {
+    let store = Kept { away: true, ..Kept::default() };
+    let (status, headers, answer) = ask(&store, None, post(body(vec![event(1)]))).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(headers[RETRY_AFTER], "1");
+    assert!(told(answer).stored.is_empty());
+    assert!(store.events.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn without_the_token_nothing_is_read() {
+    let store = Kept::default();
+    let (status, ..) = ask(&store, Some("t0ken"), post(body(vec![event(1)]))).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    let mut request = post(body(vec![event(1)]));
+    request.headers_mut().insert(AUTHORIZATION, "Bearer t0ken".parse().unwrap());
+    let (status, ..) = ask(&store, Some("t0ken"), request).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(store.events.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn another_content_type_is_415() {
+    let request = Request::post(INGEST_PATH).header(CONTENT_TYPE, "application/json").body(Body::empty());
+    let (status, ..) = ask(&Kept::default(), None, request.unwrap()).await;
+    assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let untyped = Request::post(INGEST_PATH).body(Body::empty()).unwrap();
+    assert_eq!(ask(&Kept::default(), None, untyped).await.0, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_413_announced_or_not() {
+    let large = vec![0_u8; MAX_BODY + 1];
+    let (status, ..) = ask(&Kept::default(), None, post(large.clone())).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    let mut announced = post(Body::empty());
+    announced.headers_mut().insert(axum::http::header::CONTENT_LENGTH, (MAX_BODY + 1).into());
+    assert_eq!(ask(&Kept::default(), None, announced).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn what_is_no_batch_is_400() {
+    for bytes in
+        [b"\xff\xff\xff".to_vec(), EventBatch::default().encode_to_vec(), body(vec![Bytes::new(); 4097])]
+    {
+        let (status, ..) = ask(&Kept::default(), None, post(bytes)).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+    }
+}
+
+#[tokio::test]
+async fn an_empty_batch_is_fine() {
+    let (status, ..) = ask(&Kept::default(), None, post(body(Vec::new()))).await;
+    assert_eq!(status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn another_path_is_404_and_another_method_405() {
+    let path = Request::post("/v1/other").body(Body::empty()).unwrap();
+    assert_eq!(ask(&Kept::default(), None, path).await.0, StatusCode::NOT_FOUND);
+    let method = Request::get(INGEST_PATH).body(Body::empty()).unwrap();
+    assert_eq!(ask(&Kept::default(), None, method).await.0, StatusCode::METHOD_NOT_ALLOWED);
+}

@@ -1,0 +1,125 @@
+//! What an answer means: final, to be tried again, or a setting that someone must change.
+//!
+//! Pure. The OTLP specification retries 429, 502, 503 and 504 only; here every 5xx and 408 are retried too,
+//! because a backend's passing 500 must not cost data.
+
+use std::{
+    error::Error,
+    io,
+    time::{Duration, SystemTime},
+};
+
+use super::Outcome;
+
+/// The longest wait that an endpoint can ask for.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(10 * 60);
+
+/// What a status means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was taken.
+    Final,
+    /// It is to be tried again, no sooner than `after`.
+    Retry {
+        /// What the endpoint asked for.
+        after: Option<Duration>,
+    },
+    /// It will be refused until someone changes something.
+    Misconfigured,
+}
+
+/// What a status and a `Retry-After` mean.
+pub fn classify(status: u16, retry_after: Option<Duration>) -> Verdict {
+    match status {
+        200..=299 => Verdict::Final,
+        408 | 429 | 500..=599 => {
+            Verdict::Retry { after: retry_after.map(|after| after.min(MAX_RETRY_AFTER)) }
+        }
+        _ => Verdict::Misconfigured,
+    }
+}
+
+/// A `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date that is compared with `now`.
+pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(value.parse().map_or(MAX_RETRY_AFTER, Duration::from_secs).min(MAX_RETRY_AFTER));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or_default().min(MAX_RETRY_AFTER))
+}
+
+/// What a POST without an answer means. A certificate that is not trusted stays so; all else may pass.
+pub(super) fn failed(error: &reqwest::Error) -> Outcome {
+    if let Some(tls) = tls_error(error) {
+        return Outcome::Misconfigured { reason: format!("TLS: {tls}") };
+    }
+    let reason = if error.is_timeout() {
+        "no answer in time".to_owned()
+    } else if error.is_builder() {
+        return Outcome::Misconfigured { reason: "the request cannot be built".to_owned() };
+    } else {
+        innermost(error)
+    };
+    Outcome::Retry { after: None, reason }
+}
+
+/// An error and what caused it, downwards. An `io::Error` hides what it wraps from `source`.
+fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| {
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        wrapped.map(|wrapped| wrapped as &(dyn Error + 'static)).or_else(|| (*error).source())
+    })
+}
+
+fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+/// The cause at the bottom says most: "Connection refused" rather than "error sending request".
+fn innermost(error: &reqwest::Error) -> String {
+    causes(error).last().map_or_else(|| "no connection".to_owned(), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_success_is_final() {
+        for status in [200, 202, 204, 299] {
+            assert_eq!(classify(status, None), Verdict::Final);
+        }
+    }
+
+    #[test]
+    fn passing_failures_are_tried_again_no_sooner_than_asked() {
+        for status in [408, 429, 500, 502, 503, 504, 599] {
+            assert_eq!(classify(status, None), Verdict::Retry { after: None });
+            let after = Some(Duration::from_secs(7));
+            assert_eq!(classify(status, after), Verdict::Retry { after });
+        }
+    }
+
+    #[test]
+    fn refusals_that_stand_are_misconfiguration() {
+        for status in [100, 301, 302, 307, 308, 400, 401, 403, 404, 405, 413, 415, 422, 600] {
+            assert_eq!(classify(status, Some(Duration::from_secs(7))), Verdict::Misconfigured, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_wait_is_read_from_seconds_or_a_date_and_capped() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        assert_eq!(retry_after(" 120 ", now), Some(Duration::from_secs(120)));
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:47 GMT", now), Some(Duration::from_secs(10)));
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:00:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(retry_after("99999999999999999999999", now), Some(MAX_RETRY_AFTER));
+        assert_eq!(retry_after("Sat, 06 Nov 2094 08:49:37 GMT", now), Some(MAX_RETRY_AFTER));
+        for nonsense in ["", "-1", "soon", "1.5"] {
+            assert_eq!(retry_after(nonsense, now), None, "{nonsense}");
+        }
+        let asked = classify(503, Some(Duration::from_secs(86_400)));
+        assert_eq!(asked, Verdict::Retry { after: Some(MAX_RETRY_AFTER) });
+    }
+}

@@ -1,0 +1,78 @@
+//! One attempt at a provider (semantic conventions for HTTP spans, "HTTP client").
+
+use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind};
+use weir_event::v1::Attempt;
+
+use super::{
+    attributes::Attributes,
+    family::{Draft, Family},
+    names,
+};
+
+/// The CLIENT span of an attempt. Its id is the one that the provider may have received as parent.
+pub(super) fn span(family: &Family, chat: &[u8], attempt: &Attempt) -> Span {
+    let mut attributes = Attributes::default();
+    attributes
+        .text(names::HTTP_METHOD, "POST")
+        .text(names::URL_FULL, url(attempt))
+        .text(names::SERVER_ADDRESS, attempt.host.clone())
+        .some_count(names::SERVER_PORT, attempt.port)
+        .some_count(names::HTTP_STATUS_CODE, attempt.status)
+        .some_count(names::HTTP_RESEND_COUNT, attempt.number.saturating_sub(1))
+        .text(names::REQUEST_MODEL, attempt.model.clone())
+        .text(names::WEIR_PROVIDER, attempt.provider.clone())
+        .some_count(names::WEIR_ATTEMPT, attempt.number);
+    let draft = Draft {
+        name: "POST".to_owned(),
+        kind: SpanKind::Client,
+        times: (attempt.started_ns, attempt.ended_ns),
+        attributes,
+        error: failure(attempt),
+    };
+    let id = family.span_id(&attempt.span_id, &format!("attempt {}", attempt.number));
+    family.child(id, chat, draft)
+}
+
+/// The `error.type` of an attempt that failed.
+pub(super) fn failure(attempt: &Attempt) -> Option<String> {
+    if attempt.status >= 400 {
+        return Some(attempt.status.to_string());
+    }
+    (!attempt.error.is_empty()).then(|| attempt.error.clone())
+}
+
+/// `url.full`; the scheme's own port is left out.
+fn url(attempt: &Attempt) -> String {
+    if attempt.scheme.is_empty() || attempt.host.is_empty() {
+        return String::new();
+    }
+    let own = matches!((attempt.scheme.as_str(), attempt.port), (_, 0) | ("https", 443) | ("http", 80));
+    let port = if own { String::new() } else { format!(":{}", attempt.port) };
+    let bare_ipv6 = attempt.host.contains(':') && !attempt.host.starts_with('[');
+    let host = if bare_ipv6 { format!("[{}]", attempt.host) } else { attempt.host.clone() };
+    format!("{}://{host}{port}{}", attempt.scheme, attempt.path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(scheme: &str, host: &str, port: u32) -> String {
+        url(&Attempt {
+            scheme: scheme.to_owned(),
+            host: host.to_owned(),
+            port,
+            path: "/v1/x".to_owned(),
+            ..Attempt::default()
+        })
+    }
+
+    #[test]
+    fn a_url_leaves_the_schemes_own_port_out() {
+        assert_eq!(at("https", "h", 443), "https://h/v1/x");
+        assert_eq!(at("http", "h", 80), "http://h/v1/x");
+        assert_eq!(at("https", "h", 80), "https://h:80/v1/x");
+        assert_eq!(at("http", "::1", 8000), "http://[::1]:8000/v1/x");
+        assert_eq!(at("", "h", 80), "");
+    }
+}

@@ -1,0 +1,129 @@
+//! Events that tests map.
+
+use weir_event::{
+    EventId,
+    v1::{
+        Api, Attempt, Ending, Parameters, Request, Resolution, Response, Timing, TraceContext, TraceEvent,
+        Usage, UsageSource,
+    },
+};
+
+pub(crate) const ID: EventId = EventId { source: [0xab; 16], sequence: 7 };
+
+/// A Unix time in nanoseconds, so many microseconds after a fixed moment.
+pub(crate) fn at(microseconds: u64) -> u64 {
+    1_700_000_000_000_000_000 + microseconds * 1000
+}
+
+/// A streamed answer, one attempt.
+pub(crate) fn streamed() -> TraceEvent {
+    let text = str::to_owned;
+    TraceEvent {
+        source: ID.source.to_vec().into(),
+        sequence: ID.sequence,
+        trace: Some(TraceContext {
+            trace_id: (1..=16).collect::<Vec<u8>>().into(),
+            span_id: vec![0x21; 8].into(),
+            parent_span_id: vec![0x22; 8].into(),
+            flags: 1,
+            trace_state: text("vendor=1"),
+        }),
+        request: Some(Request {
+            api: Api::OpenaiChat.into(),
+            method: text("POST"),
+            path: text("/v1/chat/completions"),
+            scheme: text("http"),
+            authority: text("gateway:8080"),
+            client_address: text("10.0.0.9"),
+            user_agent: text("openai-python/1.0"),
+            body_bytes: 120,
+            model: text("smart"),
+            stream: true,
+            parameters: Some(Parameters {
+                temperature: Some(0.5),
+                max_tokens: Some(100),
+                seed: Some(-1),
+                choice_count: Some(1),
+                stop_sequences: vec![text("END")],
+                output_format: text("json_schema"),
+                ..Parameters::default()
+            }),
+        }),
+        resolution: Some(Resolution { rule: text("models.smart"), targets: 1 }),
+        attempts: vec![attempt(1, 0x31, 200, "", (2000, 800_000))],
+        response: Some(Response {
+            status: 200,
+            id: text("chatcmpl-1"),
+            model: text("gpt-4o-2024-08-06"),
+            finish_reasons: vec![text("stop")],
+            usage: Some(Usage {
+                source: UsageSource::Provider.into(),
+                input_tokens: Some(12),
+                output_tokens: Some(34),
+                cache_read_tokens: Some(4),
+                reasoning_tokens: Some(2),
+            }),
+            system_fingerprint: text("fp_1"),
+            service_tier: text("default"),
+            body_bytes: 2000,
+            streamed: true,
+            chunks: 9,
+            ..Response::default()
+        }),
+        timing: Some(Timing {
+            received_ns: at(0),
+            body_received_ns: at(1000),
+            resolved_ns: at(1500),
+            first_byte_ns: at(90_000),
+            first_token_ns: at(100_000),
+            last_token_ns: at(700_000),
+            done_ns: at(800_000),
+        }),
+        ending: Ending::Completed.into(),
+    }
+}
+
+/// The same after a first attempt that was answered 503.
+pub(crate) fn failed_over() -> TraceEvent {
+    let mut event = streamed();
+    event.attempts =
+        vec![attempt(1, 0x31, 503, "", (2000, 50_000)), attempt(2, 0x32, 200, "", (51_000, 800_000))];
+    event
+}
+
+/// A request for a model that nobody knows.
+pub(crate) fn rejected() -> TraceEvent {
+    let mut event = streamed();
+    event.attempts.clear();
+    event.resolution = None;
+    event.response =
+        Some(Response { status: 404, error_type: "model_not_found".to_owned(), ..Response::default() });
+    event.timing = Some(Timing {
+        received_ns: at(0),
+        body_received_ns: at(1000),
+        resolved_ns: at(1500),
+        done_ns: at(2000),
+        ..Timing::default()
+    });
+    event.ending = Ending::Rejected.into();
+    event
+}
+
+pub(crate) fn attempt(number: u32, id: u8, status: u32, error: &str, times: (u64, u64)) -> Attempt {
+    Attempt {
+        number,
+        span_id: vec![id; 8].into(),
+        provider: "openai".to_owned(),
+        provider_kind: "openai".to_owned(),
+        scheme: "https".to_owned(),
+        host: "api.openai.com".to_owned(),
+        port: 443,
+        path: "/v1/chat/completions".to_owned(),
+        model: "gpt-4o".to_owned(),
+        started_ns: at(times.0),
+        response_headers_ns: at(times.0 + 1000),
+        ended_ns: at(times.1),
+        status,
+        error: error.to_owned(),
+    }
+}
