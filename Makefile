@@ -1,0 +1,84 @@
+# Everything that is installed or built lives below WEIR_CACHE, so a clone stays as it was.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# The steps of `test` come in their order, and two cargos would only wait for each other.
+.NOTPARALLEL:
+
+export WEIR_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/weir
+# One directory a checkout: cargo tells sources apart by time and path within the workspace, so two
+# checkouts that shared one would run each other's code.
+checkout := $(shell pwd -P | cksum | cut -d' ' -f1)
+export CARGO_TARGET_DIR ?= $(WEIR_CACHE)/target/$(checkout)
+# Where the harness and weir-run find the tools and the filter.
+export WEIR_TOOLS := $(WEIR_CACHE)/tools
+export WEIR_WASM := $(CARGO_TARGET_DIR)/weir_filter.wasm
+
+setup := tests/scripts/setup.sh
+wasm := tests/scripts/wasm.sh
+
+##@ Use
+run: setup-run wasm bins ## Start the gateway on this machine: Envoy, the exporter, nats-server
+	@exec "$$CARGO_TARGET_DIR/debug/weir-run"
+
+##@ Check
+test: setup fmt-check lint wasm unit wasm-test e2e ## Run all that follow here, the end-to-end tests last
+
+lint: setup-run ## Run clippy for this machine and for wasm, every warning an error
+	@echo "== clippy"
+	@cargo clippy --workspace --all-targets --locked -- -D warnings
+	@echo "== clippy, wasm"
+	@if [[ $$($(wasm) route) == rustup ]]; then $(wasm) clippy -p weir-filter --lib --test core -- -D warnings; \
+	else echo "(Debian's Rust comes without clippy: cargo check instead)"; $(wasm) check -p weir-filter --lib --test core; fi
+
+unit: ## Run the unit tests
+	@echo "== unit tests"
+	@cargo test --workspace --exclude weir-tests --locked
+
+wasm-test: setup ## Run the filter's core as wasm, in Node
+	@echo "== wasm tests in Node"
+	@$(wasm) test -p weir-filter --no-default-features --test core
+
+e2e: setup wasm bins ## Run the end-to-end tests on a real Envoy and a real nats-server
+	@echo "== end-to-end tests"
+	@cargo test -p weir-tests --locked --tests -- --test-threads=2
+
+deny: ## Check licences, advisories and sources of every dependency
+	@command -v cargo-deny >/dev/null || { echo "missing: cargo-deny. Install with: cargo install --locked cargo-deny@0.20.2" >&2; exit 1; }
+	@cargo deny --locked check
+
+##@ Build
+setup: ## Install what is missing: the wasm target, Envoy, nats-server, the test tools
+	@$(setup) test
+
+wasm: setup-run ## Build the filter as it is shipped
+	@echo "== filter, release build for wasm"
+	@$(wasm) build --release -p weir-filter
+
+fmt: ## Format the code
+	@cargo fmt --all
+
+generate: ## Write the Rust of the event's protobuf anew
+	@WEIR_UPDATE=1 cargo test -p weir-event --locked --test generated
+
+clean: ## Remove what was built
+	@rm -rf "$$CARGO_TARGET_DIR"
+	@echo "Removed $$CARGO_TARGET_DIR. To remove the installed tools too: rm -rf $$WEIR_CACHE"
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z0-9-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# Steps of the targets above, not for the list.
+setup-run:
+	@$(setup) run
+
+fmt-check:
+	@echo "== formatting"
+	@cargo fmt --all --check
+
+bins:
+	@echo "== exporter, renderer and harness"
+	@cargo build --locked -p weir-exporter -p weir-config -p weir-tests --bins
+
+.PHONY: run test lint unit wasm-test e2e deny setup wasm fmt generate clean help setup-run fmt-check bins
