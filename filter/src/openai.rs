@@ -39,10 +39,8 @@ impl ChatRequest {
         }
         let object = Object::parse(body)
             .map_err(|error| Refusal::invalid_body(format!("The request body is {error}.")))?;
-        if object.ambiguous_keys().is_some() {
-            return Err(Refusal::invalid_body(
-                "The request body has the same top-level key twice (upper and lower case count as the same).",
-            ));
+        if let Some((one, other)) = object.ambiguous_keys() {
+            return Err(Refusal::ambiguous_field(one, other));
         }
         let model_value = object.get("model").ok_or_else(|| {
             Refusal::invalid_field("model", "model: missing; name one of the models of GET /v1/models.")
@@ -51,6 +49,12 @@ impl ChatRequest {
         let model = model_value
             .as_str()
             .ok_or_else(|| Refusal::invalid_field("model", "model: holds an escape that is no character."))?;
+        if model.is_empty() {
+            return Err(Refusal::invalid_field(
+                "model",
+                "model: is empty; name one of the models of GET /v1/models.",
+            ));
+        }
         if model.chars().any(|c| c.is_ascii_control()) {
             return Err(Refusal::invalid_field("model", "model: holds a control character."));
         }
@@ -252,7 +256,11 @@ mod tests {
             refusal(br#"{"model":"\ud800","messages":[]}"#),
             "model: holds an escape that is no character."
         );
-        assert!(refusal(br#"{"model":"a","Model":"b","messages":[]}"#).contains("twice"));
+        assert_eq!(
+            refusal(br#"{"model":"a","Model":"b","messages":[]}"#),
+            "The top-level keys \"Model\" and \"model\" count as the same, so one of them must go."
+        );
+        assert!(refusal(br#"{"model":"","messages":[]}"#).starts_with("model: is empty"));
     }
 
     #[test]

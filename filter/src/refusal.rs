@@ -40,6 +40,15 @@ impl Refusal {
         }
     }
 
+    /// 400: two spellings of one key, which two servers could read differently.
+    pub fn ambiguous_field(one: &str, other: &str) -> Self {
+        Self::invalid_body(format!(
+            "The top-level keys {} and {} count as the same, so one of them must go.",
+            quoted(one),
+            quoted(other)
+        ))
+    }
+
     /// 404: no such model here.
     pub fn unknown_model(model: &str) -> Self {
         let message = format!(

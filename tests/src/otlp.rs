@@ -1,0 +1,251 @@
+//! A fake OTLP endpoint: decodes and remembers what it gets, and refuses by script.
+//!
+//! What it refused is not among its spans. What came twice stands once, as in any backend that
+//! goes by span id; [`Endpoint::received`] has every request.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::{
+    collections::BTreeMap,
+    io::Read,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use flate2::read::GzDecoder;
+use opentelemetry_proto::tonic::{
+    collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse},
+    trace::v1::span::SpanKind,
+};
+use prost::Message;
+
+use crate::{
+    client::Trace,
+    server::Server,
+    spans::{self, Span},
+    wait,
+};
+
+/// A request as the endpoint received it.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// The method.
+    pub method: Method,
+    /// The path.
+    pub path: String,
+    /// Every header.
+    pub headers: HeaderMap,
+    /// The body as it came.
+    pub raw: Bytes,
+    /// The body, unzipped where it came zipped.
+    pub body: Bytes,
+    /// The message in it.
+    pub export: ExportTraceServiceRequest,
+    /// The status that it was answered with.
+    pub status: u16,
+}
+
+#[derive(Debug, Default)]
+struct Record {
+    refuse: Option<(u16, usize)>,
+    received: Vec<Received>,
+    undecodable: usize,
+}
+
+/// A running endpoint.
+#[derive(Debug)]
+pub struct Endpoint {
+    server: Server,
+    record: Arc<Mutex<Record>>,
+}
+
+impl Endpoint {
+    /// Starts one that takes everything.
+    pub async fn start() -> Self {
+        let record = Arc::new(Mutex::new(Record::default()));
+        let router =
+            Router::new().fallback(take).layer(DefaultBodyLimit::disable()).with_state(Arc::clone(&record));
+        Self { server: Server::start(router).await, record }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// The server, to stop and restart it.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Answers the next requests with this status and keeps nothing of them.
+    pub fn refuse_next(&self, count: usize, status: u16) {
+        self.record.lock().unwrap().refuse = (count > 0).then_some((status, count));
+    }
+
+    /// Every request so far, refused ones too.
+    ///
+    /// # Panics
+    /// When one of them could not be decoded: no test expects that.
+    pub fn received(&self) -> Vec<Received> {
+        let record = self.record.lock().unwrap();
+        assert_eq!(record.undecodable, 0, "requests that are not OTLP");
+        record.received.clone()
+    }
+
+    /// How many requests were refused by script.
+    pub fn refused(&self) -> usize {
+        self.received().iter().filter(|received| received.status != 200).count()
+    }
+
+    /// Every span that was taken, once.
+    pub fn spans(&self) -> Vec<Span> {
+        let mut by_id = BTreeMap::new();
+        for received in self.received().iter().filter(|received| received.status == 200) {
+            for span in spans::flatten(&received.export) {
+                let key = (span.trace_id.clone(), span.span_id.clone());
+                if let Some(earlier) = by_id.insert(key, span.clone()) {
+                    assert_eq!(earlier, span, "a redelivered span is the same");
+                }
+            }
+        }
+        by_id.into_values().collect()
+    }
+
+    /// The spans of one trace so far.
+    pub fn trace(&self, trace_id: &str) -> Vec<Span> {
+        self.spans().into_iter().filter(|span| span.trace_id == trace_id).collect()
+    }
+
+    /// Waits until the trace that this caller started has a SERVER span, with which come all the
+    /// others of the request.
+    ///
+    /// # Panics
+    /// When it does not come in time.
+    pub async fn wait_for(&self, trace: &Trace) -> Vec<Span> {
+        let is_server = |span: &Span| span.kind == SpanKind::Server;
+        self.wait_until(trace, "a SERVER span", |spans| spans.iter().any(is_server)).await
+    }
+
+    /// Waits until what there is of a trace passes.
+    ///
+    /// # Panics
+    /// When it does not in time; the message says `what` was waited for and what there was.
+    pub async fn wait_until(&self, trace: &Trace, what: &str, passes: impl Fn(&[Span]) -> bool) -> Vec<Span> {
+        let look = || std::future::ready(Some(self.trace(&trace.trace_id)).filter(|spans| passes(spans)));
+        match wait::poll(wait::DEADLINE, look).await {
+            Some(spans) => spans,
+            None => panic!(
+                "{what} of trace {} did not come; there are {} requests in all and of this trace:\n{}",
+                trace.trace_id,
+                self.received().len(),
+                spans::outline(&self.trace(&trace.trace_id)),
+            ),
+        }
+    }
+}
+
+async fn take(
+    State(record): State<Arc<Mutex<Record>>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    raw: Bytes,
+) -> Response {
+    let mut record = record.lock().unwrap();
+    let Some((body, export)) = decode(&headers, &raw) else {
+        record.undecodable += 1;
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    let status = match record.refuse.take() {
+        None => 200,
+        Some((status, left)) => {
+            record.refuse = (left > 1).then_some((status, left - 1));
+            status
+        }
+    };
+    record.received.push(Received {
+        method,
+        path: uri.path().to_owned(),
+        headers,
+        raw,
+        body,
+        export,
+        status,
+    });
+    let answer = ExportTraceServiceResponse { partial_success: None }.encode_to_vec();
+    let status = StatusCode::from_u16(status).expect("a status");
+    (status, [(header::CONTENT_TYPE, "application/x-protobuf")], answer).into_response()
+}
+
+fn decode(headers: &HeaderMap, raw: &Bytes) -> Option<(Bytes, ExportTraceServiceRequest)> {
+    let body = match headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
+        None => raw.clone(),
+        Some(b"gzip") => {
+            let mut body = Vec::new();
+            GzDecoder::new(raw.as_ref()).read_to_end(&mut body).ok()?;
+            body.into()
+        }
+        Some(_) => return None,
+    };
+    let export = ExportTraceServiceRequest::decode(body.clone()).ok()?;
+    Some((body, export))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as OtlpSpan};
+
+    use super::*;
+    use crate::client;
+
+    fn export(span_id: u8) -> Vec<u8> {
+        let span = OtlpSpan {
+            trace_id: vec![7; 16],
+            span_id: vec![span_id; 8],
+            name: "s".into(),
+            ..Default::default()
+        };
+        let scope_spans = vec![ScopeSpans { spans: vec![span], ..Default::default() }];
+        let resource_spans = vec![ResourceSpans { scope_spans, ..Default::default() }];
+        let bytes = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(&bytes).expect("gzip");
+        gzip.finish().expect("gzip")
+    }
+
+    async fn post(endpoint: &Endpoint, body: Vec<u8>) -> u16 {
+        let url = format!("http://{}/v1/traces", endpoint.address());
+        let request = client::http().post(url).header("content-encoding", "gzip").body(body);
+        request.send().await.expect("an answer").status().as_u16()
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_is_not_among_the_spans_and_what_comes_twice_is_there_once() {
+        let endpoint = Endpoint::start().await;
+        endpoint.refuse_next(1, 503);
+        assert_eq!(post(&endpoint, export(1)).await, 503);
+        assert_eq!(endpoint.spans(), []);
+        assert_eq!(post(&endpoint, export(1)).await, 200);
+        assert_eq!(post(&endpoint, export(1)).await, 200);
+        assert_eq!(post(&endpoint, export(2)).await, 200);
+        assert_eq!(endpoint.trace(&"07".repeat(16)).len(), 2);
+        assert_eq!((endpoint.refused(), endpoint.received().len()), (1, 4));
+    }
+
+    #[tokio::test]
+    async fn bytes_that_are_not_otlp_are_refused() {
+        let endpoint = Endpoint::start().await;
+        assert_eq!(post(&endpoint, b"no gzip".to_vec()).await, 400);
+    }
+}

@@ -1,0 +1,115 @@
+//! An HTTP/1.1 and h2c server inside the test's process, which can break down like a real one.
+//!
+//! Stopping it cuts every connection at once and frees the port, so that its clients see what they
+//! would see of a crash; starting it again takes the same port.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::{net::SocketAddr, sync::Mutex};
+
+use axum::Router;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::TcpListener,
+    task::{JoinHandle, JoinSet},
+};
+
+use crate::{ports, wait};
+
+/// A server on a port of its own.
+#[derive(Debug)]
+pub struct Server {
+    router: Router,
+    address: SocketAddr,
+    running: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Server {
+    /// Starts it on a free port.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn start(router: Router) -> Self {
+        for _ in 0..5 {
+            let address = SocketAddr::from(([127, 0, 0, 1], ports::free().expect("a free port")));
+            if let Ok(listener) = TcpListener::bind(address).await {
+                let running = tokio::spawn(serve(listener, router.clone()));
+                return Self { router, address, running: Mutex::new(Some(running)) };
+            }
+        }
+        panic!("five free ports were taken before the server could be started");
+    }
+
+    /// Where it listens, or listened.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Cuts every connection and refuses new ones.
+    pub async fn stop(&self) {
+        let running = self.running.lock().unwrap().take();
+        if let Some(running) = running {
+            running.abort();
+            // The listener and the connections are closed once the task is gone.
+            let _ = running.await;
+        }
+    }
+
+    /// Starts it again on its port, after a stop.
+    ///
+    /// # Panics
+    /// When the port has been taken.
+    pub async fn restart(&self) {
+        self.stop().await;
+        let listener = wait::poll(wait::DEADLINE, || async { TcpListener::bind(self.address).await.ok() })
+            .await
+            .expect("the server's port is still free");
+        *self.running.lock().unwrap() = Some(tokio::spawn(serve(listener, self.router.clone())));
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.get_mut().unwrap().take() {
+            running.abort();
+        }
+    }
+}
+
+async fn serve(listener: TcpListener, router: Router) {
+    // Dropping the set, when this task is aborted, aborts every connection.
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        let service = TowerToHyperService::new(router.clone());
+        connections.spawn(async move {
+            let builder = auto::Builder::new(TokioExecutor::new());
+            // A connection that breaks is the client's to notice.
+            let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+
+    use super::*;
+    use crate::probe;
+
+    #[tokio::test]
+    async fn a_stopped_server_refuses_and_a_restarted_one_answers_on_the_same_port() {
+        let server = Server::start(Router::new().route("/", get(|| async { "up" }))).await;
+        let port = server.address().port();
+        assert_eq!(probe::status("GET", port, "/").await.expect("an answer"), 200);
+        server.stop().await;
+        assert!(!probe::connects(port).await);
+        server.restart().await;
+        assert_eq!(probe::status("GET", port, "/").await.expect("an answer"), 200);
+    }
+}
