@@ -10,6 +10,7 @@ pub mod bus;
 pub mod cli;
 pub mod console;
 pub mod destination;
+pub mod env;
 mod exporter;
 pub mod ingest;
 pub mod logging;

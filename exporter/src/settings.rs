@@ -3,25 +3,23 @@
 //! A [`Settings`] that exists can be used as it is. Messages name the flag or variable and what would be
 //! right, never a secret's value. An empty environment variable counts as unset.
 
-use std::{ffi::OsString, fmt, net::SocketAddr, time::Duration};
+use std::{fmt, net::SocketAddr, time::Duration};
 
 use async_nats::ServerAddr;
 
 use crate::{
     cli::{Cli, DEFAULT_SERVICE, Role},
     destination::{self, DestinationSettings},
+    env::{Env, NotUtf8, variable},
     secret::Secret,
 };
-
-/// How environment variables are looked up.
-pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// Why settings were refused.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// A variable's bytes are not UTF-8.
-    #[error("{0} is not valid UTF-8")]
-    NotUtf8(&'static str),
+    /// A variable cannot be read.
+    #[error(transparent)]
+    Variable(#[from] NotUtf8),
     /// The NATS URL cannot be used.
     #[error(
         "--nats-url (WEIR_NATS_URL) must be one or more URLs such as nats://127.0.0.1:4222, separated by commas"
@@ -106,7 +104,7 @@ impl Settings {
     ///
     /// [`SettingsError`], naming the flag or variable that does not fit.
     pub fn new(cli: &Cli, env: Env<'_>) -> Result<Self, SettingsError> {
-        let token = read(env, "WEIR_INGEST_TOKEN")?;
+        let token = variable(env, "WEIR_INGEST_TOKEN")?;
         if token.as_ref().is_some_and(|token| !token.bytes().all(|b| b.is_ascii_graphic())) {
             return Err(SettingsError::TokenShape);
         }
@@ -139,16 +137,6 @@ impl Settings {
     }
 }
 
-/// A variable's value, or `None` where it is unset or empty.
-///
-/// # Errors
-///
-/// [`SettingsError::NotUtf8`].
-pub fn read(env: Env<'_>, name: &'static str) -> Result<Option<String>, SettingsError> {
-    let Some(value) = env(name).filter(|value| !value.is_empty()) else { return Ok(None) };
-    value.into_string().map(Some).map_err(|_| SettingsError::NotUtf8(name))
-}
-
 fn servers(urls: &str) -> Result<NatsServers, SettingsError> {
     let servers = urls
         .split(',')
@@ -161,6 +149,8 @@ fn servers(urls: &str) -> Result<NatsServers, SettingsError> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use clap::Parser as _;
 
     use super::*;

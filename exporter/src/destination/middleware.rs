@@ -9,10 +9,13 @@ use reqwest::{
 };
 
 use super::{
-    DestinationError, DestinationSettings, Kind, OtlpSettings, endpoint, sensitive, variable,
-    with_traces_path,
+    DestinationError, DestinationSettings, Kind, OtlpSettings, endpoint, sensitive, with_traces_path,
 };
-use crate::{secret::Secret, settings::Env, spans::names};
+use crate::{
+    env::{Env, variable},
+    secret::Secret,
+    spans::names,
+};
 
 const KEY: &str = "MW_API_KEY";
 const TENANT: &str = "MW_TENANT";

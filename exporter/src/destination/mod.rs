@@ -15,8 +15,8 @@ use reqwest::{
 };
 
 use crate::{
+    env::{Env, NotUtf8},
     secret::Secret,
-    settings::{Env, SettingsError, read},
 };
 
 /// Path of OTLP/HTTP for traces (OpenTelemetry Protocol specification, "OTLP/HTTP Request").
@@ -67,8 +67,8 @@ pub enum DestinationError {
         name: String,
     },
     /// A variable could not be read.
-    #[error("{0} is not valid UTF-8")]
-    NotUtf8(&'static str),
+    #[error(transparent)]
+    Variable(#[from] NotUtf8),
 }
 
 /// An OTLP/HTTP endpoint and what goes with every POST to it.
@@ -133,13 +133,6 @@ pub fn shown(url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);
     url.to_string()
-}
-
-fn variable(env: Env<'_>, name: &'static str) -> Result<Option<String>, DestinationError> {
-    read(env, name).map_err(|error| match error {
-        SettingsError::NotUtf8(name) => DestinationError::NotUtf8(name),
-        _ => DestinationError::NotUtf8(name),
-    })
 }
 
 fn endpoint(variable: &'static str, value: &str) -> Result<Url, DestinationError> {

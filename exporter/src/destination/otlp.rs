@@ -1,10 +1,11 @@
 //! Any OTLP/HTTP endpoint, by the variables of the OpenTelemetry specification ("OpenTelemetry Protocol
 //! Exporter"): the signal's own variable goes before the general one.
 
-use super::{
-    DestinationError, DestinationSettings, Kind, OtlpSettings, endpoint, headers, variable, with_traces_path,
+use super::{DestinationError, DestinationSettings, Kind, OtlpSettings, endpoint, headers, with_traces_path};
+use crate::{
+    env::{Env, variable},
+    spans::names,
 };
-use crate::{settings::Env, spans::names};
 
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
