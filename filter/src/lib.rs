@@ -7,6 +7,7 @@
 //! [`response`] watches what comes back, [`exchange`] is what they share, and [`outbox`] carries
 //! the finished event away.
 
+pub mod access;
 pub mod attempt;
 pub mod config;
 pub mod endpoint;
