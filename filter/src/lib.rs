@@ -8,6 +8,7 @@
 //! the finished event away.
 
 pub mod access;
+pub mod api;
 pub mod attempt;
 pub mod config;
 pub mod endpoint;
@@ -21,6 +22,7 @@ pub mod outbox;
 pub mod random;
 pub mod refusal;
 pub mod response;
+pub mod splice;
 pub mod sse;
 pub mod trace_context;
 pub mod vm;

@@ -1,0 +1,12 @@
+//! The APIs that callers may use, and what a call looks like at a provider.
+//!
+//! A call is known by its path against a fixed table, and what goes to a provider is written anew
+//! from that table: no byte of the caller's path or query is copied into it. A model's name in a
+//! path is always one percent-encoded segment.
+
+pub mod call;
+pub mod error_shape;
+pub mod upstream;
+
+pub use call::{Api, Call, Family, NotServed};
+pub use upstream::{Kind, Settings};
