@@ -1,0 +1,166 @@
+//! Spans of time as an operator writes them: a whole number with its unit, such as `100ms`.
+//!
+//! There is no default unit: a bare `5` could mean seconds or milliseconds, so it is refused. Every
+//! value fits in a `u64` of nanoseconds.
+
+use std::fmt;
+
+use serde::de::{self, Deserializer, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// Longest span that is read: a year of 365 days, in milliseconds.
+const MAX_MS: u64 = 365 * 24 * 3_600_000;
+/// The units and their milliseconds, the longest first.
+const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+const NS_PER_MS: u64 = 1_000_000;
+
+/// A span of time, written as a whole number with the unit `ms`, `s`, `m` or `h`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Duration {
+    ms: u64,
+}
+
+/// Why a text is not a [`Duration`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DurationError {
+    /// Not a whole number followed by a unit.
+    #[error("{EXPECTED}")]
+    Syntax,
+    /// Longer than a year.
+    #[error("a duration is at most 8760h")]
+    TooLong,
+}
+
+const EXPECTED: &str =
+    "a duration is a whole number with the unit ms, s, m or h, such as \"100ms\" or \"5s\"";
+
+impl Duration {
+    /// A span of so many milliseconds, at most a year.
+    pub const fn from_ms(ms: u64) -> Self {
+        Self { ms: if ms > MAX_MS { MAX_MS } else { ms } }
+    }
+
+    /// A span of so many seconds, at most a year.
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self::from_ms(seconds.saturating_mul(1000))
+    }
+
+    /// The span in milliseconds.
+    pub const fn as_ms(self) -> u64 {
+        self.ms
+    }
+
+    /// The span in nanoseconds.
+    pub const fn as_ns(self) -> u64 {
+        self.ms * NS_PER_MS
+    }
+
+    /// Reads `100ms`, `5s`, `2m` or `1h`.
+    pub fn parse(text: &str) -> Result<Self, DurationError> {
+        let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+        let digits = text.strip_suffix(unit).unwrap_or_default();
+        let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit).ok_or(DurationError::Syntax)?;
+        if digits.is_empty() {
+            return Err(DurationError::Syntax);
+        }
+        // Only digits are left, so what does not fit is too long.
+        let ms = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(*factor));
+        ms.filter(|ms| *ms <= MAX_MS).map(|ms| Self { ms }).ok_or(DurationError::TooLong)
+    }
+}
+
+impl fmt::Display for Duration {
+    /// In the longest unit that divides it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (unit, factor) = UNITS
+            .into_iter()
+            .find(|(_, factor)| self.ms > 0 && self.ms.is_multiple_of(*factor))
+            .unwrap_or(("ms", 1));
+        write!(f, "{}{unit}", self.ms / factor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Duration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct DurationVisitor;
+        impl Visitor<'_> for DurationVisitor {
+            type Value = Duration;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number with the unit ms, s, m or h, such as \"100ms\" or \"5s\"")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
+                Duration::parse(text).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(DurationVisitor)
+    }
+}
+
+impl Serialize for Duration {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Duration {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "A span of time: a whole number with the unit ms, s, m or h, at most 8760h.",
+            "type": "string",
+            "pattern": "^[0-9]+(ms|s|m|h)$",
+            "examples": ["100ms", "5s", "2m", "1h"],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_duration_is_a_whole_number_with_a_unit() {
+        for (text, ms) in [("100ms", 100), ("5s", 5000), ("2m", 120_000), ("1h", 3_600_000), ("0s", 0)] {
+            assert_eq!(Duration::parse(text).map(Duration::as_ms), Ok(ms), "{text}");
+        }
+        for text in ["", "5", "s", "1.5s", "-1s", "+1s", "5 s", " 5s", "5S", "1m30s", "1d", "٣s", "5sec"] {
+            assert_eq!(Duration::parse(text), Err(DurationError::Syntax), "{text}");
+        }
+        for text in ["8761h", "99999999999999999999ms", "18446744073709551615h"] {
+            assert_eq!(Duration::parse(text), Err(DurationError::TooLong), "{text}");
+        }
+        assert!(Duration::parse("8760h").unwrap().as_ns() > 0);
+    }
+
+    #[test]
+    fn an_error_says_what_would_be_right() {
+        let error = serde_json::from_str::<Duration>("\"5 apples\"").unwrap_err().to_string();
+        assert!(error.contains("unit ms, s, m or h, such as \"100ms\" or \"5s\""), "{error}");
+        let error = serde_json::from_str::<Duration>("5").unwrap_err().to_string();
+        assert!(error.contains("expected a whole number with the unit ms, s, m or h"), "{error}");
+        let error = serde_json::from_str::<Duration>("\"9999h\"").unwrap_err().to_string();
+        assert!(error.contains("at most 8760h"), "{error}");
+    }
+
+    #[test]
+    fn a_duration_is_written_in_the_longest_unit_that_divides_it() {
+        for text in ["100ms", "90s", "2m", "1h", "1500ms", "0ms"] {
+            assert_eq!(Duration::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(Duration::from_secs(120).to_string(), "2m");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_as_the_same(ms in 0..=MAX_MS) {
+            let text = serde_json::to_string(&Duration::from_ms(ms)).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Duration>(&text).unwrap().as_ms(), ms);
+        }
+    }
+}
