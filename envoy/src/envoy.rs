@@ -3,116 +3,154 @@
 //! Every peculiarity here has its reason beside it; the facts were measured on Envoy 1.40.
 //! The output is deterministic: the same gateway gives the same bytes.
 
+mod cluster;
+mod routes;
+mod secrets;
+mod tunnel;
+
 use std::path::PathBuf;
+use std::{fs, io};
 
 use serde_json::{Value, json};
-use weir_filter::config::{ConfigError, PluginConfig, Role, cluster_name};
-use weir_filter::endpoint::Endpoint;
+use weir_filter::config::{PluginConfig, Role, cluster_name};
 
-use crate::gateway::{EXPORTER_CLUSTER, Error, Gateway, Secret, TOKEN_FIELD, key_field};
+use self::cluster::{Cluster, tls_socket};
+use self::secrets::{Secrets, credential_injector};
+use self::tunnel::Tunnel;
+use crate::gateway::{EXPORTER_CLUSTER, Error, Gateway, TOKEN_FIELD, key_field};
+use crate::jwt::{JWKS_CLUSTER, Jwt};
+use crate::provider::Provider;
 
 /// How much more Envoy may buffer than the filter takes: over its own limit Envoy answers a plain
 /// 413 before the filter can give the API's, so Envoy's must stand above.
 const BUFFER_HEADROOM: u64 = 1 << 20;
-/// Longest time for a whole response, streams included. Ten minutes is what OpenAI's own clients
-/// wait; Envoy's default of 15 s would cut long answers.
-const ROUTE_TIMEOUT: &str = "600s";
 /// Longest silence on a stream in either direction.
 const STREAM_IDLE_TIMEOUT: &str = "300s";
-/// Envoy allows 3 concurrent retries and 1024 requests a cluster by default; neither is meant here.
-const CIRCUIT_BREAKER_MAX: u32 = 100_000;
-/// Where Debian, Alpine and Envoy's own images keep the system's CAs.
-const SYSTEM_CAS: &str = "/etc/ssl/certs/ca-certificates.crt";
-/// Filter state that holds the cluster of the next attempt (written by the filter as `weir.cluster`).
-const CLUSTER_STATE: &str = "wasm.weir.cluster";
+
+/// How the exporter's ingest takes its token.
+const BEARER: (&str, &str) = ("authorization", "Bearer ");
 
 /// What a bootstrap needs beside the gateway.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The filter: absolute path of the .wasm file, as Envoy sees it.
     pub wasm: PathBuf,
+    /// Absolute path of the directory where the files of [`Rendered::secrets`] will lie, as Envoy
+    /// sees it. Without one Envoy reads keys and certificates once, when it starts, and does not
+    /// notice that a file was replaced.
+    pub secrets_dir: Option<PathBuf>,
 }
 
-/// Renders the whole bootstrap as YAML.
-pub fn bootstrap(gateway: &Gateway, options: &Options) -> Result<String, Error> {
+/// What Envoy is started with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// The whole bootstrap as YAML.
+    pub bootstrap: String,
+    /// What must lie in the directory for secrets: the path of each file, and what stands in it.
+    /// They say where Envoy finds a secret, and hold none.
+    pub secrets: Vec<(PathBuf, String)>,
+}
+
+impl Rendered {
+    /// Writes the files of the directory for secrets, and makes the directory where it is not
+    /// there. Each is moved into place, so that an Envoy that runs reads it anew, and whole.
+    pub fn write_secrets(&self) -> io::Result<()> {
+        for (path, content) in &self.secrets {
+            if let Some(dir) = path.parent() {
+                fs::create_dir_all(dir)?;
+            }
+            let unfinished = path.with_extension("yaml.new");
+            fs::write(&unfinished, content)?;
+            fs::rename(&unfinished, path)?;
+        }
+        Ok(())
+    }
+}
+
+/// Renders the whole bootstrap, and what must lie beside it.
+pub fn bootstrap(gateway: &Gateway, options: &Options) -> Result<Rendered, Error> {
     let plugin = gateway.plugin()?;
+    let mut secrets = Secrets::new(options.secrets_dir.as_deref());
+    let mut listeners = vec![listener(gateway, &plugin, options)];
     let mut clusters = Vec::new();
     for (name, provider) in &gateway.providers {
-        let endpoint = Endpoint::parse(&provider.url)
-            .map_err(|message| ConfigError::at(format!("providers.{name}.url"), message))?;
-        let mut filters = vec![wasm_filter(&PluginConfig::attempt(), options)];
-        if provider.key.is_some() {
-            // After our filter, which leaves no other credential behind, and out of wasm's sight.
-            filters.push(credential_injector(&secret_name(&key_field(name))));
+        let cluster = provider_cluster(name, provider, gateway, options, &mut secrets)?;
+        if let Some(tunnel) = &cluster.tunnel {
+            listeners.push(tunnel.listener(&cluster.endpoint));
+            clusters.push(tunnel.cluster(cluster.buffer_limit).render());
         }
-        filters.push(upstream_codec());
-        clusters.push(cluster(&cluster_name(name), &endpoint, &filters, buffer_limit(gateway)));
+        clusters.push(cluster.render());
     }
     if let Some(exporter) = &gateway.exporter {
         // Without our filter: a call from the VM would come back into it.
-        let mut filters = Vec::new();
-        if exporter.token.is_some() {
-            filters.push(credential_injector(&secret_name(TOKEN_FIELD)));
-            filters.push(upstream_codec());
-        }
-        clusters.push(cluster(EXPORTER_CLUSTER, &exporter.endpoint()?, &filters, BUFFER_HEADROOM));
+        let filters = match &exporter.token {
+            Some(token) => vec![credential_injector(&secrets.key(TOKEN_FIELD, token)?, BEARER)],
+            None => Vec::new(),
+        };
+        clusters
+            .push(Cluster::new(EXPORTER_CLUSTER, exporter.endpoint()?, filters, BUFFER_HEADROOM).render());
     }
-    let secrets: Vec<Value> =
-        gateway.secrets().map(|(field, secret)| static_secret(&field, secret)).collect();
+    if let Some(endpoint) = gateway.jwt.as_ref().map(Jwt::jwks_endpoint).transpose()?.flatten() {
+        clusters.push(Cluster::new(JWKS_CLUSTER, endpoint, Vec::new(), BUFFER_HEADROOM).render());
+    }
     let mut bootstrap = json!({
         "node": {"id": "weir", "cluster": "weir"},
         "static_resources": {
-            "listeners": [listener(gateway, &plugin, options)],
+            "listeners": listeners,
             "clusters": clusters,
-            "secrets": secrets,
+            "secrets": secrets.in_bootstrap,
         },
     });
-    if let (Some(admin), Some(map)) = (gateway.admin, bootstrap.as_object_mut()) {
-        map.insert(
-            "admin".to_owned(),
-            json!({"address": socket_address(&admin.ip().to_string(), admin.port())}),
-        );
+    if let Some(map) = bootstrap.as_object_mut() {
+        if let Some(admin) = gateway.admin {
+            map.insert(
+                "admin".to_owned(),
+                json!({"address": socket_address(&admin.ip().to_string(), admin.port())}),
+            );
+        }
+        if listeners.len() > 1 {
+            map.insert("bootstrap_extensions".to_owned(), json!([tunnel::extension()]));
+        }
     }
-    serde_saphyr::to_string(&bootstrap).map_err(|error| Error::Output(error.to_string()))
+    Ok(Rendered { bootstrap: yaml(&bootstrap)?, secrets: secrets.files })
+}
+
+fn provider_cluster(
+    name: &str,
+    provider: &Provider,
+    gateway: &Gateway,
+    options: &Options,
+    secrets: &mut Secrets<'_>,
+) -> Result<Cluster, Error> {
+    let path = format!("providers.{name}");
+    let endpoint = provider.endpoint(&path)?;
+    let mut filters = vec![wasm_filter(&PluginConfig::attempt(), options)];
+    if let Some(key) = &provider.key {
+        // After our filter, which leaves no other credential behind, and out of wasm's sight.
+        filters.push(credential_injector(&secrets.key(&key_field(name), key)?, provider.api.auth_header()));
+    }
+    let mut cluster = Cluster::new(&cluster_name(name), endpoint, filters, buffer_limit(gateway));
+    if let Some(tls) = &provider.tls {
+        let identity = match tls.identity() {
+            Some(files) => Some(secrets.identity(&format!("{path}.tls.certificate"), files)?),
+            None => None,
+        };
+        cluster.transport_socket = Some(tls_socket(&cluster.endpoint, tls, identity));
+    }
+    cluster.tunnel = provider.proxy(&path)?.map(|proxy| Tunnel::new(name, proxy));
+    Ok(cluster)
 }
 
 fn listener(gateway: &Gateway, plugin: &PluginConfig, options: &Options) -> Value {
-    let cluster_names = gateway.providers.keys().map(|name| {
-        let cluster = cluster_name(name);
-        (cluster.clone(), json!({"action": {
-            "name": "cluster",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.router.cluster_specifiers.matcher.v3.ClusterAction",
-                "cluster": cluster,
-            },
-        }}))
-    });
-    let matcher = json!({
-        "matcher_tree": {
-            "input": {
-                "name": "cluster_of_this_attempt",
-                "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.matching.common_inputs.network.v3.FilterStateInput",
-                    "key": CLUSTER_STATE,
-                },
-            },
-            "exact_match_map": {"map": Value::Object(cluster_names.collect())},
+    let mut filters: Vec<Value> = gateway.jwt.iter().map(Jwt::filter).collect();
+    filters.push(wasm_filter(plugin, options));
+    filters.push(json!({
+        "name": "envoy.filters.http.router",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+            "suppress_envoy_headers": true,
         },
-    });
-    let route = json!({
-        "match": {"prefix": "/"},
-        "route": {
-            // The filter names the cluster, attempt by attempt; a name that matches none reaches none.
-            "inline_cluster_specifier_plugin": {"extension": {
-                "name": "envoy.router.cluster_specifier_plugin.matcher",
-                "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.router.cluster_specifiers.matcher.v3.MatcherClusterSpecifier",
-                    "cluster_matcher": matcher,
-                },
-            }},
-            "timeout": ROUTE_TIMEOUT,
-        },
-    });
+    }));
     let manager = json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "weir",
@@ -124,18 +162,9 @@ fn listener(gateway: &Gateway, plugin: &PluginConfig, options: &Options) -> Valu
         "request_headers_timeout": "10s",
         "route_config": {
             "name": "weir",
-            "virtual_hosts": [{"name": "weir", "domains": ["*"], "routes": [route]}],
+            "virtual_hosts": [{"name": "weir", "domains": ["*"], "routes": routes::render(gateway)}],
         },
-        "http_filters": [
-            wasm_filter(plugin, options),
-            {
-                "name": "envoy.filters.http.router",
-                "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
-                    "suppress_envoy_headers": true,
-                },
-            },
-        ],
+        "http_filters": filters,
     });
     json!({
         "name": "weir",
@@ -181,109 +210,6 @@ fn wasm_filter(plugin: &PluginConfig, options: &Options) -> Value {
     })
 }
 
-fn upstream_codec() -> Value {
-    json!({
-        "name": "envoy.filters.http.upstream_codec",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec",
-        },
-    })
-}
-
-fn cluster(name: &str, endpoint: &Endpoint, upstream_filters: &[Value], buffer_limit: u64) -> Value {
-    let tls = endpoint.scheme == "https";
-    let is_address = endpoint.host.parse::<std::net::IpAddr>().is_ok();
-    // auto_config speaks HTTP/2 where the peer's ALPN offers it, which only TLS can tell.
-    let protocol = if tls {
-        json!({"auto_config": {"http_protocol_options": {}, "http2_protocol_options": {}}})
-    } else {
-        json!({"explicit_http_config": {"http_protocol_options": {}}})
-    };
-    let mut options = json!({
-        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-    });
-    if let (Some(options), Some(protocol)) = (options.as_object_mut(), protocol.as_object()) {
-        options.extend(protocol.clone());
-        if !upstream_filters.is_empty() {
-            options.insert("http_filters".to_owned(), json!(upstream_filters));
-        }
-    }
-    let thresholds = json!({
-        "max_connections": CIRCUIT_BREAKER_MAX,
-        "max_pending_requests": CIRCUIT_BREAKER_MAX,
-        "max_requests": CIRCUIT_BREAKER_MAX,
-        "max_retries": CIRCUIT_BREAKER_MAX,
-    });
-    let mut cluster = json!({
-        "name": name,
-        "type": if is_address { "STATIC" } else { "STRICT_DNS" },
-        "connect_timeout": "5s",
-        "per_connection_buffer_limit_bytes": buffer_limit,
-        "circuit_breakers": {"thresholds": [thresholds]},
-        "load_assignment": {
-            "cluster_name": name,
-            "endpoints": [{"lb_endpoints": [
-                {"endpoint": {"address": socket_address(&endpoint.host, endpoint.port)}},
-            ]}],
-        },
-        "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options,
-        },
-    });
-    if let (true, Some(map)) = (tls, cluster.as_object_mut()) {
-        map.insert("transport_socket".to_owned(), tls_socket(&endpoint.host, is_address));
-    }
-    cluster
-}
-
-fn tls_socket(host: &str, is_address: bool) -> Value {
-    let san_type = if is_address { "IP_ADDRESS" } else { "DNS" };
-    let mut context = json!({
-        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
-        "common_tls_context": {"validation_context": {
-            "trusted_ca": {"filename": SYSTEM_CAS},
-            "match_typed_subject_alt_names": [{"san_type": san_type, "matcher": {"exact": host}}],
-        }},
-    });
-    if let (false, Some(map)) = (is_address, context.as_object_mut()) {
-        map.insert("sni".to_owned(), json!(host));
-    }
-    json!({"name": "envoy.transport_sockets.tls", "typed_config": context})
-}
-
-/// Puts `Authorization: Bearer <secret>` onto a request inside Envoy, so that no secret is in wasm.
-fn credential_injector(secret: &str) -> Value {
-    json!({
-        "name": "envoy.filters.http.credential_injector",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.credential_injector.v3.CredentialInjector",
-            "overwrite": true,
-            "credential": {
-                "name": "envoy.http.injected_credentials.generic",
-                "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.http.injected_credentials.generic.v3.Generic",
-                    "credential": {"name": secret},
-                    "header": "authorization",
-                    "header_value_prefix": "Bearer ",
-                },
-            },
-        },
-    })
-}
-
-/// A secret by reference: the bootstrap, and so config_dump, holds the place and not the value.
-fn static_secret(field: &str, secret: &Secret) -> Value {
-    let source = match secret {
-        Secret::Env(variable) => json!({"environment_variable": variable}),
-        Secret::File(path) => json!({"filename": path}),
-    };
-    json!({"name": secret_name(field), "generic_secret": {"secret": source}})
-}
-
-fn secret_name(field: &str) -> String {
-    format!("weir.{field}")
-}
-
 fn buffer_limit(gateway: &Gateway) -> u64 {
     (gateway.limits.request_body.0 + BUFFER_HEADROOM).min(u64::from(u32::MAX))
 }
@@ -292,69 +218,9 @@ fn socket_address(host: &str, port: u16) -> Value {
     json!({"socket_address": {"address": host, "port_value": port}})
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn render(yaml: &str) -> Value {
-        let gateway = Gateway::parse(yaml).unwrap();
-        let options = Options { wasm: "/weir_filter.wasm".into() };
-        let rendered = bootstrap(&gateway, &options).unwrap();
-        assert_eq!(rendered, bootstrap(&gateway, &options).unwrap(), "the same gateway gives the same bytes");
-        serde_saphyr::from_str(&rendered).unwrap()
-    }
-
-    fn clusters(bootstrap: &Value) -> &[Value] {
-        bootstrap["static_resources"]["clusters"].as_array().unwrap()
-    }
-
-    const GATEWAY: &str = "
-listen: 127.0.0.1:8080
-providers:
-  openai: { api: openai, url: https://api.openai.com/v1, key: { env: OPENAI_API_KEY } }
-  vllm: { api: openai, url: http://10.0.0.7:8000/v1 }
-models:
-  gpt-4o: { targets: [{ provider: openai }] }
-exporter: { url: http://127.0.0.1:4319, token: { file: /run/token } }
-";
-
-    #[test]
-    fn the_exporters_cluster_never_carries_the_filter_and_every_providers_does() {
-        let bootstrap = render(GATEWAY);
-        for cluster in clusters(&bootstrap) {
-            let carries = cluster.to_string().contains("weir.attempt");
-            assert_eq!(carries, cluster["name"] != EXPORTER_CLUSTER, "{}", cluster["name"]);
-        }
-    }
-
-    #[test]
-    fn every_cluster_has_circuit_breakers_of_its_own() {
-        let bootstrap = render(GATEWAY);
-        assert_eq!(clusters(&bootstrap).len(), 3);
-        for cluster in clusters(&bootstrap) {
-            let threshold = &cluster["circuit_breakers"]["thresholds"][0];
-            for field in ["max_connections", "max_pending_requests", "max_requests", "max_retries"] {
-                assert!(threshold[field].as_u64().unwrap() > 1024, "{field}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_public_provider_is_reached_by_tls_with_its_name_checked() {
-        let bootstrap = render(GATEWAY);
-        let openai =
-            clusters(&bootstrap).iter().find(|cluster| cluster["name"] == "provider.openai").unwrap();
-        let tls = &openai["transport_socket"]["typed_config"];
-        assert_eq!(tls["sni"], "api.openai.com");
-        let names = &tls["common_tls_context"]["validation_context"]["match_typed_subject_alt_names"];
-        assert_eq!(names[0]["matcher"]["exact"], "api.openai.com");
-    }
-
-    #[test]
-    fn secrets_are_named_and_never_written() {
-        let bootstrap = render(GATEWAY);
-        let secrets = bootstrap["static_resources"]["secrets"].as_array().unwrap();
-        assert_eq!(secrets[0]["generic_secret"]["secret"]["environment_variable"], "OPENAI_API_KEY");
-        assert_eq!(secrets[1]["generic_secret"]["secret"]["filename"], "/run/token");
-    }
+fn yaml(value: &Value) -> Result<String, Error> {
+    serde_saphyr::to_string(value).map_err(|error| Error::Output(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,11 +5,16 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
-use weir_filter::config::{self, Config, ConfigError, Limits, Model, PluginConfig, ProviderApi, Role};
+use weir_filter::access::Key;
+use weir_filter::config::{self, Config, ConfigError, Limits, Model, PluginConfig, Role, did_you_mean};
 use weir_filter::endpoint::Endpoint;
+use weir_filter::strategy::TargetIds;
+
+use crate::jwt::Jwt;
+use crate::provider::{Provider, Secret};
 
 /// The Envoy cluster that leads to the exporter's ingest.
 pub const EXPORTER_CLUSTER: &str = "weir.exporter";
@@ -49,7 +54,7 @@ pub enum Error {
 }
 
 /// A gateway as written in gateway.yaml.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Gateway {
     /// Address and port for callers, such as `0.0.0.0:8080`.
@@ -61,29 +66,26 @@ pub struct Gateway {
     pub providers: BTreeMap<String, Provider>,
     /// The models that callers may ask for, by name.
     pub models: BTreeMap<String, Model>,
+    /// The keys of callers. Without keys and without `jwt` everybody may call.
+    #[serde(default)]
+    pub keys: Vec<Key>,
+    /// Callers with a token of an identity provider, which Envoy's jwt_authn filter verifies.
+    #[serde(default)]
+    pub jwt: Option<Jwt>,
     /// Caps on what is taken in.
     #[serde(default)]
     pub limits: Limits,
+    /// Whether answers say how they came about (`x-weir-trace-id`, `x-weir-model`,
+    /// `x-weir-attempts`, `server-timing`).
+    #[serde(default = "yes")]
+    pub response_headers: bool,
     /// Where trace events go; absent: nowhere.
     #[serde(default)]
     pub exporter: Option<Exporter>,
 }
 
-/// A provider: the plugin's part and its key.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Provider {
-    /// The API it speaks.
-    pub api: ProviderApi,
-    /// Its base URL, such as `https://api.openai.com/v1`.
-    pub url: String,
-    /// Its key; absent: none is sent.
-    #[serde(default)]
-    pub key: Option<Secret>,
-}
-
 /// The exporter's ingest.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Exporter {
     /// Its base URL, such as `http://127.0.0.1:4319`.
@@ -93,30 +95,23 @@ pub struct Exporter {
     pub token: Option<Secret>,
 }
 
-/// Where Envoy finds a secret. Never the secret itself.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
-pub enum Secret {
-    /// An environment variable of Envoy's process.
-    Env(String),
-    /// A file that Envoy can read, by its absolute path.
-    File(PathBuf),
-}
-
 impl Gateway {
-    /// Reads and checks a gateway.yaml. An error names the field and what would be right.
+    /// Reads and checks a gateway.yaml. An error names the field and what would be right, and shows
+    /// no line of the file, which may hold a key in the wrong place.
     pub fn parse(yaml: &str) -> Result<Self, Error> {
         // The field's path is known only inside; it comes out beside the parser's own error.
         let mut path = None;
-        let gateway: Self = serde_saphyr::with_deserializer_from_str(yaml, |deserializer| {
+        let options = serde_saphyr::options! { with_snippet: false };
+        let read = serde_saphyr::with_deserializer_from_str_with_options(yaml, options, |deserializer| {
             serde_path_to_error::deserialize(deserializer).map_err(|error| {
                 path = Some(error.path().to_string());
                 error.into_inner()
             })
-        })
-        .map_err(|error| Error::Syntax {
-            path: path.unwrap_or_else(|| ".".to_owned()),
-            message: error.to_string(),
+        });
+        let gateway: Self = read.map_err(|error| {
+            let path = path.unwrap_or_else(|| ".".to_owned());
+            let message = format!("{error}{}", hint(&path, &error));
+            Error::Syntax { path, message }
         })?;
         gateway.check()?;
         Ok(gateway)
@@ -132,13 +127,18 @@ impl Gateway {
             }),
         };
         let providers = self.providers.iter().map(|(name, provider)| {
-            (name.clone(), config::Provider { api: provider.api, url: provider.url.clone(), cluster: None })
+            let Provider { api, url, api_version, .. } = provider.clone();
+            (name.clone(), config::Provider { api, url, api_version, cluster: None })
         });
         Ok(PluginConfig {
             role: Role::Gateway,
             providers: providers.collect(),
             models: self.models.clone(),
+            keys: self.keys.clone(),
+            jwt: self.jwt.as_ref().map(Jwt::plugin),
             limits: self.limits.clone(),
+            response_headers: self.response_headers,
+            upstream_filter: true,
             exporter,
         })
     }
@@ -168,23 +168,23 @@ impl Gateway {
         Ok(())
     }
 
+    /// Whether everybody may call: there are no keys and no tokens are asked for.
+    pub fn is_open(&self) -> bool {
+        self.keys.is_empty() && self.jwt.is_none()
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
-        Config::new(&self.plugin()?)?;
-        for (field, secret) in self.secrets() {
-            match secret {
-                Secret::Env(variable) if variable.is_empty() || variable.contains(['=', '\0']) => {
-                    return Err(ConfigError::at(format!("{field}.env"), "must name an environment variable"));
-                }
-                Secret::File(path) if !path.is_absolute() => {
-                    return Err(ConfigError::at(
-                        format!("{field}.file"),
-                        format!("{} is not an absolute path, which Envoy needs", path.display()),
-                    ));
-                }
-                _ => {}
-            }
+        Config::new(&self.plugin()?, &mut TargetIds::default())?;
+        if let Some(jwt) = &self.jwt {
+            jwt.jwks_endpoint()?;
         }
-        Ok(())
+        for (name, provider) in &self.providers {
+            provider.check(&format!("providers.{name}"))?;
+        }
+        match self.exporter.as_ref().and_then(|exporter| exporter.token.as_ref()) {
+            Some(token) => token.check(TOKEN_FIELD),
+            None => Ok(()),
+        }
     }
 }
 
@@ -193,6 +193,24 @@ impl Exporter {
     pub fn endpoint(&self) -> Result<Endpoint, ConfigError> {
         Endpoint::parse(&self.url).map_err(|message| ConfigError::at("exporter.url", message))
     }
+}
+
+/// What would be right: the known name nearest to one that is not known, or a place for a secret.
+fn hint(path: &str, error: &serde_saphyr::Error) -> String {
+    match error.without_snippet() {
+        serde_saphyr::Error::SerdeUnknownField { field: name, expected, .. }
+        | serde_saphyr::Error::SerdeUnknownVariant { variant: name, expected, .. } => {
+            did_you_mean(name, expected.iter().copied())
+        }
+        serde_saphyr::Error::Unexpected { .. } if path.ends_with(".key") || path == TOKEN_FIELD => {
+            "; give { env: VARIABLE } or { file: /absolute/path }, never the secret itself".to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[cfg(test)]
@@ -239,7 +257,7 @@ exporter: { url: http://127.0.0.1:4319 }
             ),
             (
                 GATEWAY.replace("{ env: WEIR_TEST_UNSET }", "{ file: key }"),
-                "providers.openai.key.file: key is not an absolute path, which Envoy needs",
+                "providers.openai.key.file: key is not the absolute path of a file, which Envoy needs",
             ),
         ];
         for (yaml, message) in cases {
@@ -247,7 +265,31 @@ exporter: { url: http://127.0.0.1:4319 }
         }
         let error = Gateway::parse(&GATEWAY.replace("targets:", "target:")).unwrap_err().to_string();
         assert!(error.starts_with("models.gpt-4o") && error.contains("unknown field `target`"), "{error}");
+        assert!(error.ends_with("; did you mean \"targets\"?"), "{error}");
+        let error = Gateway::parse(&GATEWAY.replace("api: openai", "api: opnai")).unwrap_err().to_string();
+        assert!(error.ends_with("; did you mean \"openai\"?"), "{error}");
         let error = Gateway::parse(&GATEWAY.replace("listen: 127.0.0.1:8080", "listen: here")).unwrap_err();
         assert!(error.to_string().starts_with("listen: "), "{error}");
+    }
+
+    #[test]
+    fn a_key_in_the_wrong_place_is_in_no_error() {
+        let places = [
+            ("{ env: WEIR_TEST_UNSET }", "sk-canary"),
+            ("{ env: WEIR_TEST_UNSET }", "12345678"),
+            ("{ env: WEIR_TEST_UNSET }", "[sk-canary]"),
+            ("{ env: WEIR_TEST_UNSET }", "{ env: WEIR_TEST_UNSET }, ky: sk-canary"),
+            ("exporter: { url: http://127.0.0.1:4319 }", "exporter: { url: http://h, token: sk-canary }"),
+            ("exporter:", "keys: sk-canary\nexporter:"),
+            ("exporter:", "keys: [sk-canary]\nexporter:"),
+            ("exporter:", "keys: [{ name: a, sha256: sk-canary }]\nexporter:"),
+        ];
+        for (there, wrong) in places {
+            let error = Gateway::parse(&GATEWAY.replace(there, wrong)).unwrap_err().to_string();
+            assert!(!error.contains("canary") && !error.contains("12345678"), "{error}");
+        }
+        let error =
+            Gateway::parse(&GATEWAY.replace("{ env: WEIR_TEST_UNSET }", "sk")).unwrap_err().to_string();
+        assert!(error.ends_with("never the secret itself"), "{error}");
     }
 }

@@ -1,8 +1,17 @@
 //! From one gateway.yaml to everything that Envoy needs to run Weir.
 //!
-//! [`Gateway::parse`] reads and checks the file, [`envoy::bootstrap`] renders it.
+//! [`Gateway::parse`] reads and checks the file, [`envoy::bootstrap`] renders it, [`schema`] is its
+//! JSON schema, and [`NewKey`] makes a key for a caller.
 
 pub mod envoy;
 mod gateway;
+mod jwt;
+mod new_key;
+mod provider;
+mod schema;
 
-pub use gateway::{EXPORTER_CLUSTER, Error, Exporter, Gateway, Provider, Secret};
+pub use gateway::{EXPORTER_CLUSTER, Error, Exporter, Gateway};
+pub use jwt::{Jwks, Jwt};
+pub use new_key::{NewKey, NewKeyError};
+pub use provider::{Provider, Secret, Tls};
+pub use schema::schema;

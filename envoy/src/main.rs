@@ -1,4 +1,5 @@
-//! `weir-config`: checks gateway.yaml and renders it. What it renders goes to standard output.
+//! `weir-config`: checks gateway.yaml and renders it. What it renders goes to standard output, and
+//! what an operator should know beside it to standard error.
 
 use std::fs;
 use std::io::{self, Write};
@@ -6,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use weir_config::{Gateway, envoy};
+use weir_config::{Gateway, NewKey, envoy, schema};
 
 #[derive(Parser)]
 #[command(version, about, disable_help_subcommand = true)]
@@ -29,6 +30,25 @@ enum Command {
         /// The filter's .wasm file, as Envoy will see it.
         #[arg(long, default_value = "/etc/weir/weir_filter.wasm")]
         wasm: PathBuf,
+        /// A directory for resource files, as Envoy will see it, which are written there: by them
+        /// Envoy reads a key's file anew when it is replaced. Without it Envoy reads keys once.
+        #[arg(long)]
+        secrets_dir: Option<PathBuf>,
+    },
+    /// Print the JSON schema of gateway.yaml, for editors.
+    Schema,
+    /// Make keys for callers.
+    #[command(subcommand)]
+    Key(KeyCommand),
+}
+
+#[derive(Subcommand)]
+enum KeyCommand {
+    /// Print a fresh key, this once, and its line for gateway.yaml, which holds its digest alone.
+    New {
+        /// The key's name in events and messages: letters, digits, '-', '_', '.' or '@'.
+        #[arg(long)]
+        name: String,
     },
 }
 
@@ -45,16 +65,44 @@ fn main() -> anyhow::Result<()> {
                 gateway.display(),
             )?;
         }
-        Command::Envoy { gateway, wasm } => {
-            let wasm = std::path::absolute(&wasm).with_context(|| format!("--wasm {}", wasm.display()))?;
-            let rendered = envoy::bootstrap(&read(&gateway)?, &envoy::Options { wasm })?;
-            io::stdout().write_all(rendered.as_bytes())?;
+        Command::Envoy { gateway, wasm, secrets_dir } => {
+            let wasm = absolute("--wasm", &wasm)?;
+            let secrets_dir = secrets_dir.map(|dir| absolute("--secrets-dir", &dir)).transpose()?;
+            let rendered = envoy::bootstrap(&read(&gateway)?, &envoy::Options { wasm, secrets_dir })?;
+            rendered.write_secrets().context("cannot write the files of --secrets-dir")?;
+            io::stdout().write_all(rendered.bootstrap.as_bytes())?;
+        }
+        Command::Schema => io::stdout().write_all(schema().as_bytes())?,
+        Command::Key(KeyCommand::New { name }) => {
+            let key = NewKey::generate(&name)?;
+            writeln!(
+                io::stdout(),
+                "{}\n\nGive it to its holder now: it is not kept, and not shown again. Its line under `keys:` in \
+                 gateway.yaml:\n\n  {}",
+                key.secret,
+                key.line(),
+            )?;
         }
     }
     Ok(())
 }
 
+fn absolute(option: &str, path: &Path) -> anyhow::Result<PathBuf> {
+    std::path::absolute(path).with_context(|| format!("{option} {}", path.display()))
+}
+
+/// Reads and checks a gateway.yaml, and warns of what is allowed and seldom meant.
 fn read(path: &Path) -> anyhow::Result<Gateway> {
     let yaml = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Gateway::parse(&yaml).with_context(|| path.display().to_string())
+    let gateway = Gateway::parse(&yaml).with_context(|| path.display().to_string())?;
+    if gateway.is_open() {
+        writeln!(
+            io::stderr(),
+            "warning: {}: there are no `keys` and no `jwt`, so whoever reaches {} may use every provider. \
+             Make a key: weir-config key new --name NAME",
+            path.display(),
+            gateway.listen,
+        )?;
+    }
+    Ok(gateway)
 }

@@ -54,9 +54,13 @@ fn event(source: &[u8], sequence: u64, now: u64) -> TraceEvent {
             body_bytes: 120,
             model: "gpt-4o".to_owned(),
             stream: true,
-            parameters: None,
+            ..Request::default()
         }),
-        resolution: Some(Resolution { rule: "models.gpt-4o".to_owned(), targets: 1 }),
+        resolution: Some(Resolution {
+            rule: "models.gpt-4o".to_owned(),
+            targets: 1,
+            ..Resolution::default()
+        }),
         attempts: vec![Attempt {
             number: 1,
             span_id: id(2).into(),
@@ -97,7 +101,9 @@ fn event(source: &[u8], sequence: u64, now: u64) -> TraceEvent {
             first_token_ns: at(210),
             last_token_ns: at(890),
             done_ns: at(900),
+            ..Timing::default()
         }),
         ending: Ending::Completed.into(),
+        ..TraceEvent::default()
     }
 }

@@ -2,21 +2,32 @@
 //!
 //! It runs once for each attempt, on a fresh copy of the body, after the connection was chosen. The
 //! header map is shared with other attempts and with the downstream filter, so it is replaced
-//! whole: nothing of the caller's, and nothing of another provider's, can be left in it.
+//! whole: nothing of the caller's, and nothing of another provider's, can be left in it. Whether
+//! another attempt follows is said by a mark on the response, which Envoy's retry policy looks for.
 
 use std::rc::Rc;
 
 use weir_event::v1;
 
+use crate::api::Family;
+use crate::config::Route;
 use crate::exchange::{Decision, Exchange, Shared};
-use crate::headers::{Outgoing, name};
+use crate::headers::{Headers, Outgoing, name};
 use crate::host::{Host, Step};
+use crate::openai;
 use crate::refusal::Refusal;
+use crate::response::is_event_stream;
+use crate::sse;
+use crate::strategy::TargetId;
 use crate::trace_context;
 use crate::vm::Vm;
 
-/// What OpenAI's API adds to a provider's base path for a chat completion.
-const CHAT_PATH: &str = "/chat/completions";
+/// Most bytes of a response that are held while its first token is awaited.
+const HELD_MAX: usize = 64 << 10;
+/// What is noted of an attempt that brought no answer; Envoy tells more only of the last one.
+const NO_ANSWER: &str = "no_answer";
+/// What is noted of an attempt whose first token was too late.
+const LATE_TOKEN: &str = "first_token_timeout";
 
 /// One stream of the upstream filter.
 #[derive(Debug)]
@@ -25,45 +36,61 @@ pub struct Attempt {
     exchange: Option<Shared>,
     /// Which of the request's attempts this is.
     index: usize,
-    /// How many bytes at the body's start are to be replaced, and by what is behind them.
-    splice: Option<(usize, usize)>,
+    /// Which of the plan's targets it goes to.
+    target: usize,
+    /// Whether the body still has to be rewritten.
+    rewrites: bool,
+    /// The response that is held, and how many of its bytes were read.
+    held: Option<(sse::Parser, usize)>,
 }
 
 impl Attempt {
     /// A stream in this VM.
     pub fn new(vm: Rc<Vm>) -> Self {
-        Self { vm, exchange: None, index: 0, splice: None }
+        Self { vm, exchange: None, index: 0, target: 0, rewrites: false, held: None }
     }
 
     /// The headers of the attempt are here: writes those that the provider is to see.
     pub fn on_request_headers(&mut self, host: &impl Host) -> Step {
-        let Some(shared) = self.find(host) else {
-            host.refuse(&Refusal::undecided());
+        let started_ns = host.now_ns();
+        let begun = self.find(host).and_then(|shared| {
+            let mut exchange = shared.borrow_mut();
+            self.give_up_former(&mut exchange, started_ns);
+            let decision = exchange.decision.as_mut()?;
+            let (target, route) = decision.plan.begin()?;
+            let path = route.path(&decision.call)?;
+            drop(exchange);
+            Some((shared, target, route, path))
+        });
+        let Some((shared, target, route, path)) = begun else {
+            host.refuse(&Refusal::undecided(), Family::OpenAi, "");
             return Step::Hold;
         };
-        let started_ns = host.now_ns();
+        self.target = target;
         let span_id = self.vm.random.borrow_mut().span_id();
         let mut exchange = shared.borrow_mut();
         let exchange = &mut *exchange;
-        let Some(decision) = &exchange.decision else {
-            host.refuse(&Refusal::undecided());
-            return Step::Hold;
-        };
-        let route = &decision.route;
-        let path = format!("{}{CHAT_PATH}", route.endpoint.path_prefix);
-        set_headers(host, exchange, decision, &path, &span_id);
-        if decision.model_as_written != route.model_json {
-            self.splice = Some((decision.model_at.start, decision.model_at.end));
+        exchange.answered = false;
+        if let Some(decision) = &exchange.decision {
+            set_headers(host, exchange, decision, &route, target, &path, &span_id);
+            self.rewrites = decision.edits.get(target).is_some_and(|edits| !edits.is_empty());
+            // What follows if no answer comes has to be known before.
+            if let Some(next) = decision.plan.next_route()
+                && next.cluster() != route.cluster()
+            {
+                host.set_state(name::STATE_CLUSTER, next.cluster().as_bytes());
+            }
         }
         self.index = exchange.attempts.len();
+        exchange.targets.push(route.id);
         exchange.attempts.push(v1::Attempt {
             number: u32::try_from(self.index + 1).unwrap_or(u32::MAX),
             span_id: span_id.to_vec().into(),
-            provider: route.provider.clone(),
-            provider_kind: route.api.kind().to_owned(),
-            scheme: route.endpoint.scheme.to_owned(),
-            host: route.endpoint.host.clone(),
-            port: route.endpoint.port.into(),
+            provider: route.provider().to_owned(),
+            provider_kind: route.kind().provider_name().to_owned(),
+            scheme: route.endpoint().scheme.to_owned(),
+            host: route.endpoint().host.clone(),
+            port: route.endpoint().port.into(),
             path,
             model: route.model.clone(),
             started_ns,
@@ -73,49 +100,128 @@ impl Attempt {
         Step::Continue
     }
 
-    /// `size` bytes of the body are buffered: replaces the model's name once it is there.
+    /// `size` bytes of the body are buffered: rewrites its head once all that changes is there.
     pub fn on_request_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
-        let Some((start, end)) = self.splice else { return Step::Continue };
-        if size < end && !end_of_stream {
-            return Step::Hold;
+        if !self.rewrites {
+            return Step::Continue;
         }
-        self.splice = None;
         let Some(shared) = &self.exchange else { return Step::Continue };
         let exchange = shared.borrow();
-        let Some(decision) = &exchange.decision else { return Step::Continue };
-        // Only the bytes up to the name's end cross; everything behind it stays where it is.
-        let mut head = host.request_body(end);
-        head.truncate(start);
-        head.extend_from_slice(decision.route.model_json.as_bytes());
-        host.replace_request_start(end, &head);
+        let edits = exchange.decision.as_ref().and_then(|decision| decision.edits.get(self.target));
+        let Some(edits) = edits else { return Step::Continue };
+        if size < edits.end() && !end_of_stream {
+            return Step::Hold;
+        }
+        self.rewrites = false;
+        // Only the bytes up to the last edit cross; everything behind it stays where it is.
+        let head = host.request_body(edits.end());
+        if let Some(rewritten) = edits.rewrite(&head) {
+            host.replace_request_start(head.len(), &rewritten);
+        }
         Step::Continue
     }
 
-    /// The provider's headers are here.
+    /// The caller's trailers are here: none of them is among the headers that go on.
+    pub fn on_request_trailers(&mut self, host: &impl Host) -> Step {
+        host.drop_request_trailers();
+        // They end the body, so what was still awaited of it is here.
+        self.on_request_body(host, usize::MAX, true)
+    }
+
+    /// The provider's headers are here: decides whether this is the answer.
     pub fn on_response_headers(&mut self, host: &impl Host, end_of_stream: bool) -> Step {
         let now_ns = host.now_ns();
-        let status = host.response_headers().number(name::STATUS).unwrap_or(0);
-        self.with_record(|attempt| {
-            attempt.status = u32::try_from(status).unwrap_or(0);
+        let headers = host.response_headers();
+        let status = headers.number(name::STATUS).and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
+        let Some(shared) = self.exchange.as_ref().map(Rc::clone) else { return Step::Continue };
+        let mut exchange = shared.borrow_mut();
+        let exchange = &mut *exchange;
+        if let Some(attempt) = exchange.attempts.get_mut(self.index) {
+            attempt.status = status.into();
             attempt.response_headers_ns = now_ns;
-            if end_of_stream {
-                attempt.ended_ns = now_ns;
+            attempt.ended_ns = if end_of_stream { now_ns } else { 0 };
+        }
+        let target = exchange.targets.get(self.index).copied().unwrap_or(TargetId::UNTRACKED);
+        let Some(decision) = &mut exchange.decision else { return Step::Continue };
+        let retry_after = headers.number(name::RETRY_AFTER);
+        let again = decision.plan.answered(status, retry_after);
+        let failed = decision.plan.is_failure(status);
+        let health = &mut self.vm.targets.borrow_mut().health;
+        if failed {
+            health.failed(target, now_ns);
+        } else if status < 400 && !decision.hold_for_token {
+            health.succeeded(target);
+        }
+        if again {
+            if let Some(next) = decision.plan.next_route() {
+                host.set_state(name::STATE_CLUSTER, next.cluster().as_bytes());
             }
-        });
+            mark_for_retry(host, &headers, decision.plan.stays());
+            return Step::Continue;
+        }
+        if headers.get(name::WEIR_RETRY).is_some() {
+            // The mark is the filter's alone to set: from a provider it would have Envoy try again.
+            without_mark(host, &headers);
+        }
+        if decision.hold_for_token && status < 300 && !end_of_stream && is_event_stream(&headers) {
+            decision.plan.without_answer();
+            self.held = Some((sse::Parser::default(), 0));
+            return Step::Hold;
+        }
+        exchange.answered = true;
+        Step::Continue
+    }
+
+    /// `size` bytes of the response's body are here: lets go of it at its first token.
+    pub fn on_response_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
+        if let Some((parser, read)) = &mut self.held {
+            let fresh = host.response_chunk(*read, size.saturating_sub(*read));
+            *read = size;
+            let (mut response, mut token) = (v1::Response::default(), false);
+            parser.feed(&fresh, |data| token |= openai::read_chunk(data, &mut response));
+            if !token && !end_of_stream && size < HELD_MAX {
+                return Step::Hold;
+            }
+            self.held = None;
+            if let Some(shared) = &self.exchange {
+                let mut exchange = shared.borrow_mut();
+                exchange.answered = true;
+                if let Some(target) = exchange.targets.get(self.index) {
+                    self.vm.targets.borrow_mut().health.succeeded(*target);
+                }
+            }
+        }
+        if end_of_stream {
+            self.on_response_end(host);
+        }
         Step::Continue
     }
 
     /// The last of the provider's body, or its trailers, is here.
     pub fn on_response_end(&mut self, host: &impl Host) {
         let now_ns = host.now_ns();
-        self.with_record(|attempt| attempt.ended_ns = now_ns);
-    }
-
-    fn with_record(&self, change: impl FnOnce(&mut v1::Attempt)) {
         if let Some(shared) = &self.exchange
             && let Some(attempt) = shared.borrow_mut().attempts.get_mut(self.index)
         {
-            change(attempt);
+            attempt.ended_ns = now_ns;
+        }
+    }
+
+    /// An attempt that is still open when another begins brought no answer.
+    fn give_up_former(&self, exchange: &mut Exchange, now_ns: u64) {
+        let target = exchange.targets.last().copied();
+        let Some(former) = exchange.attempts.last_mut().filter(|attempt| attempt.ended_ns == 0) else {
+            return;
+        };
+        former.ended_ns = now_ns;
+        let was_marked = former.status >= 400;
+        if was_marked {
+            return;
+        }
+        let error = if former.status == 0 { NO_ANSWER } else { LATE_TOKEN };
+        error.clone_into(&mut former.error);
+        if let Some(target) = target {
+            self.vm.targets.borrow_mut().health.failed(target, now_ns);
         }
     }
 
@@ -125,21 +231,57 @@ impl Attempt {
     }
 }
 
-fn set_headers(host: &impl Host, exchange: &Exchange, decision: &Decision, path: &str, span_id: &[u8]) {
-    let route = &decision.route;
-    let length = (exchange.request.body_bytes as usize)
-        .saturating_sub(decision.model_as_written.len())
-        .saturating_add(route.model_json.len())
-        .to_string();
+/// Has Envoy make another attempt. At another provider this one's Retry-After means nothing.
+fn mark_for_retry(host: &impl Host, headers: &Headers, stays: bool) {
+    let mut out = Outgoing::default();
+    for (key, value) in &headers.0 {
+        if key != name::WEIR_RETRY && (stays || key != name::RETRY_AFTER) {
+            out.add(key, value);
+        }
+    }
+    out.add(name::WEIR_RETRY, b"1");
+    host.set_response_headers(&out);
+}
+
+fn without_mark(host: &impl Host, headers: &Headers) {
+    let mut out = Outgoing::default();
+    for (key, value) in headers.0.iter().filter(|(key, _)| key != name::WEIR_RETRY) {
+        out.add(key, value);
+    }
+    host.set_response_headers(&out);
+}
+
+fn set_headers(
+    host: &impl Host,
+    exchange: &Exchange,
+    decision: &Decision,
+    route: &Route,
+    target: usize,
+    path: &str,
+    span_id: &[u8],
+) {
+    let received = usize::try_from(exchange.request.body_bytes).unwrap_or(usize::MAX);
+    let length = decision.edits.get(target).map_or(received, |edits| edits.length(received)).to_string();
     let traceparent = trace_context::traceparent(&exchange.trace, span_id);
     let mut headers = Outgoing::default();
     headers.add(name::METHOD, b"POST");
-    headers.add(name::SCHEME, route.endpoint.scheme.as_bytes());
-    headers.add(name::AUTHORITY, route.endpoint.authority.as_bytes());
+    headers.add(name::SCHEME, route.endpoint().scheme.as_bytes());
+    headers.add(name::AUTHORITY, route.endpoint().authority.as_bytes());
     headers.add(name::PATH, path.as_bytes());
     headers.add(name::CONTENT_LENGTH, length.as_bytes());
+    let is_set = |key: &str| route.set_headers.iter().any(|(name, _)| name == key);
     for (key, value) in &decision.forwarded {
-        headers.add(key, value);
+        if !is_set(key) && !route.removed_headers.iter().any(|name| name == key) {
+            headers.add(key, value);
+        }
+    }
+    for (key, value) in route.kind().fixed_headers() {
+        if !is_set(key) && !decision.forwarded.iter().any(|(name, _)| name == key) {
+            headers.add(key, value.as_bytes());
+        }
+    }
+    for (key, value) in &route.set_headers {
+        headers.add(key, value.as_bytes());
     }
     if route.propagate {
         headers.add(name::TRACEPARENT, traceparent.as_bytes());

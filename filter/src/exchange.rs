@@ -6,12 +6,14 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ops::Range;
 use std::rc::Rc;
 
 use weir_event::v1;
 
-use crate::config::Route;
+use crate::api::Call;
+use crate::plan::Plan;
+use crate::splice::BodyEdits;
+use crate::strategy::TargetId;
 
 /// Most requests under way in one VM.
 pub const STREAMS_MAX: usize = 1 << 16;
@@ -21,12 +23,18 @@ pub const STREAMS_MAX: usize = 1 << 16;
 pub struct Exchange {
     /// W3C trace context.
     pub trace: v1::TraceContext,
+    /// Who asked.
+    pub caller: v1::Caller,
     /// What was asked.
     pub request: v1::Request,
     /// What was decided.
     pub resolution: Option<v1::Resolution>,
     /// Every attempt so far.
     pub attempts: Vec<v1::Attempt>,
+    /// The target of each attempt.
+    pub targets: Vec<TargetId>,
+    /// Whether the last attempt brought an answer that is the caller's.
+    pub answered: bool,
     /// What came back.
     pub response: v1::Response,
     /// When.
@@ -38,16 +46,20 @@ pub struct Exchange {
 /// The decision about a request. Attempts use it as it is, whatever configuration is current.
 #[derive(Debug)]
 pub struct Decision {
-    /// Where the request goes.
-    pub route: Rc<Route>,
-    /// Where the model's name stands in the body as received, quotes included.
-    pub model_at: Range<usize>,
-    /// The name as it stands there.
-    pub model_as_written: String,
+    /// What is called.
+    pub call: Call,
+    /// Where the request goes, attempt by attempt.
+    pub plan: Plan,
+    /// What each target of the plan changes in the body.
+    pub edits: Vec<BodyEdits>,
     /// The caller's headers that go on to the provider.
     pub forwarded: Vec<(&'static str, Vec<u8>)>,
     /// The caller's baggage, for targets that receive the trace context.
     pub baggage: Option<Vec<u8>>,
+    /// Whether the answer is held until its first token, so that a late one can be given up.
+    pub hold_for_token: bool,
+    /// Whether the caller itself has narrowed the time limit.
+    pub hurried: bool,
 }
 
 impl Exchange {
@@ -60,6 +72,7 @@ impl Exchange {
     pub fn into_event(self, ending: v1::Ending) -> v1::TraceEvent {
         v1::TraceEvent {
             trace: Some(self.trace),
+            caller: Some(self.caller),
             request: Some(self.request),
             resolution: self.resolution,
             attempts: self.attempts,

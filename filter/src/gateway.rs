@@ -1,27 +1,34 @@
 //! The gateway role: what the downstream filter does with a request, its response and its end.
 //!
-//! The request is held until its body is here, decided on, and let go; the response is watched as
-//! it passes. Nothing here waits for telemetry: the event is built when all is over (`on_log`).
+//! The caller is known from the headers; the request is then held until its body is here, decided
+//! on, and let go; the response is watched as it passes. Nothing here waits for telemetry: the
+//! event is built when all is over (`on_log`).
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use weir_event::v1;
 
+use crate::access::{Grant, Identity, RequestMetadata, without_key};
+use crate::api::upstream::forwarded_headers;
+use crate::api::{Call, Family, NotServed};
+use crate::attempt::Attempt;
+use crate::caller::{self, Known};
 use crate::config::{ByteSize, Config};
-use crate::exchange::{Decision, Exchange, Shared};
-use crate::headers::{Outgoing, name};
+use crate::decision;
+use crate::exchange::{Exchange, Shared};
+use crate::headers::{Headers, Outgoing, name};
 use crate::host::{Host, Step};
-use crate::openai::ChatRequest;
+use crate::models;
+use crate::record;
 use crate::refusal::Refusal;
-use crate::response::Reading;
+use crate::response::{self, Reading};
+use crate::trace_context;
 use crate::vm::Vm;
-use crate::{response, trace_context};
 
-const CHAT_PATH: &str = "/v1/chat/completions";
+const HEALTH_PATH: &str = "/healthz";
 const MODELS_PATH: &str = "/v1/models";
-/// Headers of the caller that go on to the provider. Every other one stays here.
-const FORWARDED: [&str; 3] = [name::CONTENT_TYPE, name::ACCEPT, name::USER_AGENT];
 /// Longest text of the caller's that is put into an event, in bytes.
 const TEXT_MAX: usize = 512;
 
@@ -30,12 +37,22 @@ const TEXT_MAX: usize = 512;
 pub struct Gateway {
     config: Rc<Config>,
     vm: Rc<Vm>,
-    /// The request and its number; absent for what is answered without being traced.
-    exchange: Option<(Shared, u64)>,
-    forwarded: Vec<(&'static str, Vec<u8>)>,
-    baggage: Option<Vec<u8>>,
+    /// What is called, by whom, and the request's number; absent for what is answered untraced.
+    inference: Option<Inference>,
     progress: Progress,
     reading: Reading,
+    /// The one attempt, where no upstream filter makes it.
+    attempt: Option<Attempt>,
+}
+
+/// A request for inference.
+#[derive(Debug)]
+struct Inference {
+    exchange: Shared,
+    number: u64,
+    call: Call,
+    known: Known,
+    headers: Headers,
 }
 
 /// How far a request has come.
@@ -57,73 +74,82 @@ impl Gateway {
         Self {
             config,
             vm,
-            exchange: None,
-            forwarded: Vec::new(),
-            baggage: None,
+            inference: None,
             progress: Progress::Arriving,
             reading: Reading::Nothing,
+            attempt: None,
         }
     }
 
     /// The request's headers are here.
     pub fn on_request_headers(&mut self, host: &impl Host, end_of_stream: bool) -> Step {
         let received_ns = host.now_ns();
-        let headers = host.request_headers();
+        let mut headers = host.request_headers();
         let target = headers.text(name::PATH);
-        let path = target.split('?').next().unwrap_or_default();
-        let method = headers.get(name::METHOD).unwrap_or_default();
-        match (method, path) {
-            (b"POST", CHAT_PATH) => {}
-            (b"GET" | b"HEAD", MODELS_PATH) => return self.list_models(host),
-            (_, CHAT_PATH) => return self.turn_away(host, &Refusal::wrong_method("POST")),
-            (_, MODELS_PATH) => return self.turn_away(host, &Refusal::wrong_method("GET")),
-            _ => return self.turn_away(host, &Refusal::unknown_path()),
+        if let Cow::Owned(path) = without_key(&target) {
+            // At once: whatever becomes of the request, Envoy's access logs get the path from there.
+            forget_key(host, &mut headers, &path);
         }
-        let exchange = Exchange {
-            trace: trace_context::of_request(&headers, &mut self.vm.random.borrow_mut()),
-            request: v1::Request {
-                api: v1::Api::OpenaiChat.into(),
-                method: "POST".to_owned(),
-                path: CHAT_PATH.to_owned(),
-                scheme: headers.text(name::SCHEME),
-                authority: short(headers.text(name::AUTHORITY)),
-                // Envoy puts the address that it took the request from at the end.
-                client_address: short(
-                    headers
-                        .text(name::X_FORWARDED_FOR)
-                        .rsplit(',')
-                        .next()
-                        .unwrap_or_default()
-                        .trim()
-                        .to_owned(),
-                ),
-                user_agent: short(headers.text(name::USER_AGENT)),
-                ..Default::default()
-            },
-            timing: v1::Timing { received_ns, ..Default::default() },
-            ..Default::default()
+        let (path, query) =
+            target.split_once('?').map_or((target.as_str(), None), |(path, query)| (path, Some(query)));
+        let method = headers.get(name::METHOD).unwrap_or_default();
+        if let b"GET" | b"HEAD" = method {
+            if path == HEALTH_PATH {
+                return self.answer(host, "text/plain", "ok\n");
+            }
+            if let Some(rest) = path.strip_prefix(MODELS_PATH)
+                && (rest.is_empty() || rest.starts_with('/'))
+            {
+                return self.list_models(host, &headers, query, rest, received_ns);
+            }
+        }
+        let call = match Call::of(method, &target) {
+            Ok(call) => call,
+            Err(why) => {
+                let refusal = match why {
+                    NotServed::UnknownPath if path == MODELS_PATH => Refusal::wrong_method("GET"),
+                    NotServed::UnknownPath => Refusal::unknown_path(),
+                    NotServed::Method { allow } => Refusal::wrong_method(allow),
+                    NotServed::Model => Refusal::model_in_path(format!("model: {why}.")),
+                };
+                return self.turn_away(host, &refusal, Family::of_path(path), "");
+            }
         };
-        let exchange = Rc::new(RefCell::new(exchange));
+        let family = call.api.family();
+        let exchange = self.begin(&headers, path, &call, received_ns);
         let Some(number) = self.vm.streams.borrow_mut().enter(&exchange) else {
-            return self.turn_away(host, &Refusal::overloaded());
+            return self.turn_away(host, &Refusal::overloaded(), family, "");
         };
-        self.exchange = Some((exchange, number));
+        let known = caller::identify(host, &self.config, &headers, query, received_ns);
+        if !self.config.is_open() {
+            exchange.borrow_mut().timing.authenticated_ns = host.now_ns();
+        }
+        let unknown = Known { grant: Rc::new(Grant::open()), identity: Identity::default() };
+        let (known, denied) = match known {
+            Ok(known) => (known, None),
+            Err(refusal) => (unknown, Some(refusal)),
+        };
+        let inference = self.inference.insert(Inference { exchange, number, call, known, headers });
+        if let Some(refusal) = denied {
+            return self.refuse(host, &refusal);
+        }
+        let metadata = match RequestMetadata::read(&inference.headers) {
+            Ok(metadata) => metadata.with_grant(&inference.known.grant),
+            Err(error) => return self.refuse(host, &Refusal::bad_metadata(&error)),
+        };
+        caller::record(&mut inference.exchange.borrow_mut().caller, &inference.known, metadata);
 
-        let encoding = headers.get(name::CONTENT_ENCODING).unwrap_or(b"identity");
+        let encoding = inference.headers.get(name::CONTENT_ENCODING).unwrap_or(b"identity");
         if !encoding.eq_ignore_ascii_case(b"identity") {
             return self.refuse(host, &Refusal::encoded_body());
         }
-        let announced = headers.number(name::CONTENT_LENGTH).unwrap_or(0);
+        let announced = inference.headers.number(name::CONTENT_LENGTH).unwrap_or(0);
         if usize::try_from(announced).map_or(true, |announced| announced > self.config.request_body_max) {
             return self.refuse(host, &self.too_large());
         }
         if end_of_stream {
-            return self.refuse(host, &ChatRequest::read(&[]).err().unwrap_or_else(Refusal::undecided));
+            return self.decide(host);
         }
-        for key in FORWARDED {
-            self.forwarded.extend(headers.get(key).map(|value| (key, value.to_vec())));
-        }
-        self.baggage = trace_context::baggage(&headers);
         Step::Hold
     }
 
@@ -148,22 +174,34 @@ impl Gateway {
         match self.progress {
             Progress::Answered => Step::Hold,
             Progress::Forwarded | Progress::Delivered => Step::Continue,
-            Progress::Arriving => self.decide(host),
+            Progress::Arriving => {
+                let step = self.decide(host);
+                if self.attempt.is_some() {
+                    host.drop_request_trailers();
+                }
+                step
+            }
         }
     }
 
     /// The response's headers are here.
     pub fn on_response_headers(&mut self, host: &impl Host, end_of_stream: bool) -> Step {
-        let Some((exchange, _)) = &self.exchange else { return Step::Continue };
+        let Some(inference) = &self.inference else { return Step::Continue };
         if self.is_over() {
             return Step::Continue;
         }
+        if let Some(attempt) = &mut self.attempt
+            && !response::is_local_reply(&host.response_details())
+        {
+            attempt.on_response_headers(host, end_of_stream);
+        }
         let headers = host.response_headers();
-        let mut exchange = exchange.borrow_mut();
+        let mut exchange = inference.exchange.borrow_mut();
         let exchange = &mut *exchange;
         let status = headers.number(name::STATUS).and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
         exchange.response.status = status.into();
-        let provider_answered = exchange.last_attempt().is_some_and(|attempt| attempt.status != 0);
+        // Marked: the provider's answer after all, since Envoy made no further attempt.
+        let provider_answered = exchange.answered || headers.get(name::WEIR_RETRY).is_some();
         let instead = match (provider_answered, status) {
             // The gateway's own credentials are nothing that a caller can mend, or should read of.
             (true, 401 | 403) => Some(Refusal::provider_auth()),
@@ -171,14 +209,19 @@ impl Gateway {
             (false, 400..) => Some(Refusal::no_answer(status)),
             _ => None,
         };
+        exchange.answered = provider_answered;
+        let told = self.config.response_headers.then(|| response::Told::of(exchange));
         match instead {
             Some(refusal) => {
-                self.reading = Reading::replace(host, &refusal, end_of_stream, &mut exchange.response);
+                let family = inference.call.api.family();
+                self.reading =
+                    Reading::replace(host, &refusal, family, end_of_stream, exchange, told.as_ref());
             }
             None => {
                 self.reading = Reading::of(&headers);
                 exchange.response.streamed = matches!(self.reading, Reading::Stream(_));
                 exchange.response.unread = matches!(self.reading, Reading::Compressed);
+                response::send_headers(host, &headers, told.as_ref());
             }
         }
         if end_of_stream {
@@ -189,11 +232,11 @@ impl Gateway {
 
     /// `size` bytes of the response's body are passing.
     pub fn on_response_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
-        let Some((exchange, _)) = &self.exchange else { return Step::Continue };
+        let Some(inference) = &self.inference else { return Step::Continue };
         if self.is_over() {
             return Step::Continue;
         }
-        let mut exchange = exchange.borrow_mut();
+        let mut exchange = inference.exchange.borrow_mut();
         let exchange = &mut *exchange;
         self.reading.pass(host, size, &mut exchange.response, &mut exchange.timing);
         if end_of_stream {
@@ -210,9 +253,9 @@ impl Gateway {
         Step::Continue
     }
 
-    /// All is over: builds the event and hands it to the outbox.
+    /// All is over: settles what was learnt of the targets, and hands the event to the outbox.
     pub fn on_log(&mut self, host: &impl Host) {
-        let Some((exchange, number)) = self.exchange.take() else { return };
+        let Some(Inference { exchange, number, .. }) = self.inference.take() else { return };
         self.vm.streams.borrow_mut().leave(number);
         let mut exchange = exchange.take();
         exchange.timing.done_ns = host.now_ns();
@@ -220,60 +263,88 @@ impl Gateway {
         let ending = match self.progress {
             Progress::Answered => v1::Ending::Rejected,
             // Delivered and answered by the provider: nothing needs explaining.
-            Progress::Delivered if exchange.attempts.last().is_some_and(|attempt| attempt.status != 0) => {
-                v1::Ending::Completed
-            }
+            Progress::Delivered if exchange.answered => v1::Ending::Completed,
             _ => response::explain(&host.response_details(), &mut exchange),
         };
-        let done_ns = exchange.timing.done_ns;
-        if let Some(attempt) = exchange.last_attempt().filter(|attempt| attempt.ended_ns == 0) {
-            attempt.ended_ns = done_ns;
-        }
+        record::settle(&mut exchange, ending, &self.vm);
         if self.config.exporter.is_some() {
             self.vm.outbox.borrow_mut().push(exchange.into_event(ending));
         }
     }
 
-    /// Reads the whole body, decides, and lets the request go to its provider.
+    /// What is known of a request from its headers.
+    fn begin(&self, headers: &Headers, path: &str, call: &Call, received_ns: u64) -> Shared {
+        let exchange = Exchange {
+            trace: trace_context::of_request(headers, &mut self.vm.random.borrow_mut()),
+            request: v1::Request {
+                api: record::api(call.api).into(),
+                method: headers.text(name::METHOD),
+                path: short(path.to_owned()),
+                route: call.route.to_owned(),
+                operation: call.api.operation().to_owned(),
+                scheme: headers.text(name::SCHEME),
+                authority: short(headers.text(name::AUTHORITY)),
+                client_address: short(client_address(headers)),
+                user_agent: short(headers.text(name::USER_AGENT)),
+                ..Default::default()
+            },
+            timing: v1::Timing { received_ns, ..Default::default() },
+            ..Default::default()
+        };
+        Rc::new(RefCell::new(exchange))
+    }
+
+    /// Reads the whole body, decides, and lets the request go to its first target.
     fn decide(&mut self, host: &impl Host) -> Step {
-        let Some((shared, number)) = self.exchange.clone() else { return Step::Continue };
+        let Some(inference) = &mut self.inference else { return Step::Continue };
         let body = host.request_body(self.config.request_body_max);
         let now_ns = host.now_ns();
-        let read = ChatRequest::read(&body);
-        let mut exchange = shared.borrow_mut();
+        let mut exchange = inference.exchange.borrow_mut();
         exchange.timing.body_received_ns = now_ns;
         exchange.request.body_bytes = body.len() as u64;
-        let request = match read {
-            Ok(request) => request,
+        let decided = decision::decide(
+            &decision::Question {
+                config: &self.config,
+                vm: &self.vm,
+                call: &inference.call,
+                grant: &inference.known.grant,
+                headers: &inference.headers,
+                body: &body,
+                now_ns,
+            },
+            &mut exchange,
+        );
+        let mut decided = match decided {
+            Ok(decided) => decided,
             Err(refusal) => {
                 drop(exchange);
                 return self.refuse(host, &refusal);
             }
         };
-        exchange.request.model = short(request.model.clone());
-        exchange.request.stream = request.stream;
-        exchange.request.parameters = Some(request.parameters);
-        let Some(route) = self.config.route(&request.model).map(Rc::clone) else {
-            drop(exchange);
-            return self.refuse(host, &Refusal::unknown_model(&request.model));
-        };
-        exchange.resolution = Some(v1::Resolution { rule: format!("models.{}", request.model), targets: 1 });
-        let as_written = body.get(request.model_at.clone()).unwrap_or_default();
-        let cluster = route.cluster.clone();
-        exchange.decision = Some(Decision {
-            route,
-            model_as_written: String::from_utf8_lossy(as_written).into_owned(),
-            model_at: request.model_at,
-            forwarded: std::mem::take(&mut self.forwarded),
-            baggage: self.baggage.take(),
-        });
+        let forwarded = forwarded_headers(inference.call.api).iter();
+        decided.decision.forwarded =
+            forwarded.filter_map(|key| Some((*key, inference.headers.get(key)?.to_vec()))).collect();
+        decided.decision.baggage = trace_context::baggage(&inference.headers);
+        let cluster = decided.cluster;
+        exchange.decision = Some(decided.decision);
         exchange.timing.resolved_ns = host.now_ns();
         drop(exchange);
         host.set_state(name::STATE_CLUSTER, cluster.as_bytes());
-        host.set_state(name::STATE_STREAM, &number.to_le_bytes());
-        host.reroute();
+        host.set_state(name::STATE_STREAM, &inference.number.to_le_bytes());
         self.progress = Progress::Forwarded;
-        Step::Continue
+        if self.config.upstream_filter {
+            decided.orders.send(host, &inference.headers);
+            return Step::Continue;
+        }
+        // Nobody else will: the same steps as an upstream filter's, on the one copy of the request.
+        let attempt = self.attempt.insert(Attempt::new(Rc::clone(&self.vm)));
+        match attempt.on_request_headers(host) {
+            Step::Continue => attempt.on_request_body(host, body.len(), true),
+            Step::Hold => {
+                self.progress = Progress::Answered;
+                Step::Hold
+            }
+        }
     }
 
     /// Whether what still passes is of no concern: the gateway's own answer, or what follows the end.
@@ -281,30 +352,55 @@ impl Gateway {
         matches!(self.progress, Progress::Answered | Progress::Delivered)
     }
 
-    fn list_models(&mut self, host: &impl Host) -> Step {
+    fn list_models(
+        &mut self,
+        host: &impl Host,
+        headers: &Headers,
+        query: Option<&str>,
+        rest: &str,
+        now_ns: u64,
+    ) -> Step {
+        let known = match caller::identify(host, &self.config, headers, query, now_ns) {
+            Ok(known) => known,
+            Err(refusal) => return self.turn_away(host, &refusal, Family::OpenAi, ""),
+        };
+        match models::answer(&self.config, &known.grant, rest) {
+            Ok(body) => self.answer(host, "application/json", &body),
+            Err(refusal) => self.turn_away(host, &refusal, Family::OpenAi, ""),
+        }
+    }
+
+    fn answer(&mut self, host: &impl Host, content_type: &str, body: &str) -> Step {
         self.progress = Progress::Answered;
         let mut headers = Outgoing::default();
-        headers.add(name::CONTENT_TYPE, b"application/json");
-        host.answer(200, &headers, self.config.model_list.as_bytes());
+        headers.add(name::CONTENT_TYPE, content_type.as_bytes());
+        host.answer(200, &headers, body.as_bytes());
         Step::Hold
     }
 
     /// Answers a request that is traced.
     fn refuse(&mut self, host: &impl Host, refusal: &Refusal) -> Step {
-        if let Some((exchange, _)) = &self.exchange {
-            let mut exchange = exchange.borrow_mut();
-            exchange.response.status = refusal.status.into();
-            refusal.code.clone_into(&mut exchange.response.error_type);
-            if exchange.timing.body_received_ns != 0 {
-                exchange.timing.resolved_ns = host.now_ns();
-            }
+        let Some(inference) = &self.inference else {
+            return self.turn_away(host, refusal, Family::OpenAi, "");
+        };
+        let family = inference.call.api.family();
+        let mut exchange = inference.exchange.borrow_mut();
+        exchange.response.status = refusal.status.into();
+        refusal.code.clone_into(&mut exchange.response.error_type);
+        if exchange.timing.body_received_ns != 0 {
+            exchange.timing.resolved_ns = host.now_ns();
         }
-        self.turn_away(host, refusal)
+        let trace_id = match self.config.response_headers {
+            true => trace_context::trace_id(&exchange.trace),
+            false => String::new(),
+        };
+        drop(exchange);
+        self.turn_away(host, refusal, family, &trace_id)
     }
 
-    fn turn_away(&mut self, host: &impl Host, refusal: &Refusal) -> Step {
+    fn turn_away(&mut self, host: &impl Host, refusal: &Refusal, family: Family, trace_id: &str) -> Step {
         self.progress = Progress::Answered;
-        host.refuse(refusal);
+        host.refuse(refusal, family, trace_id);
         Step::Hold
     }
 
@@ -316,10 +412,28 @@ impl Gateway {
 impl Drop for Gateway {
     /// A stream that ends without `on_log` leaves nothing behind either.
     fn drop(&mut self) {
-        if let Some((_, number)) = self.exchange.take() {
-            self.vm.streams.borrow_mut().leave(number);
+        if let Some(inference) = self.inference.take() {
+            self.vm.streams.borrow_mut().leave(inference.number);
         }
     }
+}
+
+/// Replaces the path, which held a key, in what was read and in what the host holds.
+fn forget_key(host: &impl Host, headers: &mut Headers, path: &str) {
+    for (_, value) in headers.0.iter_mut().filter(|(key, _)| key == name::PATH) {
+        *value = path.as_bytes().to_vec();
+    }
+    let mut out = Outgoing::default();
+    for (key, value) in &headers.0 {
+        out.add(key, value);
+    }
+    host.set_request_headers(&out);
+}
+
+/// Where the request came from: Envoy puts the address that it took it from at the end.
+fn client_address(headers: &Headers) -> String {
+    let text = headers.text(name::X_FORWARDED_FOR);
+    text.rsplit(',').next().unwrap_or_default().trim().to_owned()
 }
 
 fn short(mut text: String) -> String {

@@ -21,9 +21,29 @@ pub mod name {
     pub const TRACEPARENT: &str = "traceparent";
     pub const TRACESTATE: &str = "tracestate";
     pub const USER_AGENT: &str = "user-agent";
+    pub const SERVER_TIMING: &str = "server-timing";
+    pub const SET_COOKIE: &str = "set-cookie";
     pub const X_FORWARDED_FOR: &str = "x-forwarded-for";
+    /// Envoy's: how many retries this request may have.
+    pub const ENVOY_MAX_RETRIES: &str = "x-envoy-max-retries";
+    /// Envoy's: longest time for one attempt until its headers, in ms.
+    pub const ENVOY_TRY_TIMEOUT: &str = "x-envoy-upstream-rq-per-try-timeout-ms";
+    /// Envoy's: longest time for the whole request, in ms.
+    pub const ENVOY_TIMEOUT: &str = "x-envoy-upstream-rq-timeout-ms";
+    /// On a response, between the upstream filter and Envoy's router: make another attempt.
+    pub const WEIR_RETRY: &str = "x-weir-retry";
+    /// On a request: the longest that the caller waits, in ms.
+    pub const WEIR_TIMEOUT_MS: &str = "x-weir-timeout-ms";
+    /// On an answer: the trace that the request belongs to.
+    pub const WEIR_TRACE_ID: &str = "x-weir-trace-id";
+    /// On an answer: the target that gave it, as provider/model.
+    pub const WEIR_MODEL: &str = "x-weir-model";
+    /// On an answer: how many attempts were made.
+    pub const WEIR_ATTEMPTS: &str = "x-weir-attempts";
     /// Filter state: the cluster of the next attempt, which the route matches on.
     pub const STATE_CLUSTER: &str = "weir.cluster";
+    /// Filter state: the pause before another attempt, which the route matches on.
+    pub const STATE_BACKOFF: &str = "weir.backoff";
     /// Filter state: the number by which an attempt finds its request.
     pub const STATE_STREAM: &str = "weir.stream";
 }

@@ -3,7 +3,8 @@
 //! Every call crosses from the VM into Envoy and costs microseconds, so there is one call for each
 //! thing that is needed and none that is made twice. The real host is `host/envoy.rs`.
 
-use crate::headers::{Headers, Outgoing};
+use crate::api::Family;
+use crate::headers::{Headers, Outgoing, name};
 use crate::refusal::Refusal;
 
 #[cfg(all(target_arch = "wasm32", feature = "proxy-wasm"))]
@@ -26,6 +27,8 @@ pub trait Host {
     fn request_headers(&self) -> Headers;
     /// Replaces all headers of the request.
     fn set_request_headers(&self, headers: &Outgoing<'_>);
+    /// Removes all trailers of the request.
+    fn drop_request_trailers(&self);
     /// The first `max` bytes of what is buffered of the request's body.
     fn request_body(&self, max: usize) -> Vec<u8>;
     /// Replaces the first `len` bytes of what is buffered of the request's body.
@@ -34,8 +37,8 @@ pub trait Host {
     fn response_headers(&self) -> Headers;
     /// Replaces all headers of the response.
     fn set_response_headers(&self, headers: &Outgoing<'_>);
-    /// The piece of the response's body that this callback is about.
-    fn response_chunk(&self, len: usize) -> Vec<u8>;
+    /// A piece of what this callback has of the response's body.
+    fn response_chunk(&self, start: usize, len: usize) -> Vec<u8>;
     /// Replaces that piece.
     fn replace_response_chunk(&self, len: usize, with: &[u8]);
     /// Reads filter state.
@@ -44,19 +47,23 @@ pub trait Host {
     fn set_state(&self, key: &str, value: &[u8]);
     /// Has the route chosen anew, by the filter state as it is now.
     fn reroute(&self);
+    /// A claim of a token that Envoy's jwt_authn has verified, from its dynamic metadata.
+    fn claim(&self, payload: &str, claim: &str) -> Option<Vec<u8>>;
     /// Envoy's account of how the response came about (`response.code_details`).
     fn response_details(&self) -> String;
     /// Answers the request here and now.
     fn answer(&self, status: u16, headers: &Outgoing<'_>, body: &[u8]);
 
-    /// Answers with a refusal in the API's error shape.
-    fn refuse(&self, refusal: &Refusal) {
-        use crate::headers::name;
+    /// Answers with a refusal in the shape of an API, under the trace where there is one.
+    fn refuse(&self, refusal: &Refusal, family: Family, trace_id: &str) {
         let mut headers = Outgoing::default();
         headers.add(name::CONTENT_TYPE, b"application/json");
         if let Some(allow) = refusal.allow {
             headers.add(name::ALLOW, allow.as_bytes());
         }
-        self.answer(refusal.status, &headers, refusal.body().as_bytes());
+        if !trace_id.is_empty() {
+            headers.add(name::WEIR_TRACE_ID, trace_id.as_bytes());
+        }
+        self.answer(refusal.status, &headers, refusal.body(family).as_bytes());
     }
 }

@@ -3,14 +3,17 @@
 //! The logic is plain Rust: bytes come in, decisions go out; clock, randomness and the proxy come
 //! in as arguments, behind the [`host::Host`] trait. Only `host/envoy.rs` knows proxy-wasm.
 //!
-//! A request's way: [`gateway`] reads and decides, [`attempt`] rewrites for one provider,
-//! [`response`] watches what comes back, [`exchange`] is what they share, and [`outbox`] carries
-//! the finished event away.
+//! A request's way: [`gateway`] takes it in, [`caller`] and [`access`] find out who asks,
+//! [`request`] reads the body, [`decision`] chooses by [`strategy`] where it goes, [`plan`] says
+//! what follows each [`attempt`], [`splice`] rewrites for one target, [`response`] watches what
+//! comes back, [`exchange`] is what they share, and [`outbox`] carries the finished event away.
 
 pub mod access;
 pub mod api;
 pub mod attempt;
+pub mod caller;
 pub mod config;
+pub mod decision;
 pub mod duration;
 pub mod endpoint;
 pub mod exchange;
@@ -18,10 +21,14 @@ pub mod gateway;
 pub mod headers;
 pub mod host;
 pub mod json;
+pub mod models;
 pub mod openai;
 pub mod outbox;
+pub mod plan;
 pub mod random;
+pub mod record;
 pub mod refusal;
+pub mod request;
 pub mod response;
 pub mod splice;
 pub mod sse;

@@ -1,15 +1,12 @@
 //! OpenAI's chat completions: what the gateway reads of requests, responses and streams
 //! (OpenAI API reference, "Chat").
 //!
-//! A request must be understood to be let through; a response is read tolerantly, whatever is
-//! missing or of another type is not known. Texts of messages are not read here.
-
-use std::ops::Range;
+//! Both are read tolerantly: whatever is missing or of another type is not known. Texts of messages
+//! are not read here.
 
 use weir_event::v1;
 
-use crate::json::{Kind, Object, Value};
-use crate::refusal::Refusal;
+use crate::json::{Kind, Object};
 
 /// Longest text that a provider may put into an event: ids, names, codes; in bytes.
 const TEXT_MAX: usize = 256;
@@ -18,78 +15,8 @@ const CHOICES_MAX: usize = 128;
 /// The data of a stream's last event.
 const DONE: &[u8] = b"[DONE]";
 
-/// What the gateway reads of a request.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ChatRequest {
-    /// The model asked for.
-    pub model: String,
-    /// Where its name stands in the body, quotes included.
-    pub model_at: Range<usize>,
-    /// Whether the caller asked for a stream.
-    pub stream: bool,
-    /// The parameters that concern no content.
-    pub parameters: v1::Parameters,
-}
-
-impl ChatRequest {
-    /// Reads a body. Refuses what two servers could read differently.
-    pub fn read(body: &[u8]) -> Result<Self, Refusal> {
-        if body.is_empty() {
-            return Err(Refusal::invalid_body("The request body is empty; a JSON object is expected."));
-        }
-        let object = Object::parse(body)
-            .map_err(|error| Refusal::invalid_body(format!("The request body is {error}.")))?;
-        if let Some((one, other)) = object.ambiguous_keys() {
-            return Err(Refusal::ambiguous_field(one, other));
-        }
-        let model_value = object.get("model").ok_or_else(|| {
-            Refusal::invalid_field("model", "model: missing; name one of the models of GET /v1/models.")
-        })?;
-        expect("model", model_value, Kind::String)?;
-        let model = model_value
-            .as_str()
-            .ok_or_else(|| Refusal::invalid_field("model", "model: holds an escape that is no character."))?;
-        if model.is_empty() {
-            return Err(Refusal::invalid_field(
-                "model",
-                "model: is empty; name one of the models of GET /v1/models.",
-            ));
-        }
-        if model.chars().any(|c| c.is_ascii_control()) {
-            return Err(Refusal::invalid_field("model", "model: holds a control character."));
-        }
-        match object.get("messages") {
-            Some(messages) => expect("messages", messages, Kind::Array)?,
-            None => {
-                return Err(Refusal::invalid_field("messages", "messages: missing; an array is expected."));
-            }
-        }
-        let stream = match object.get("stream") {
-            Some(value) if value.kind != Kind::Null => {
-                expect("stream", value, Kind::Bool)?;
-                value.as_bool()
-            }
-            _ => None,
-        };
-        Ok(Self {
-            model: model.into_owned(),
-            model_at: model_value.range(),
-            stream: stream.unwrap_or(false),
-            parameters: parameters(&object),
-        })
-    }
-}
-
-fn expect(param: &'static str, value: Value<'_>, kind: Kind) -> Result<(), Refusal> {
-    if value.kind == kind {
-        return Ok(());
-    }
-    let message = format!("{param}: must be {}, and is {}.", kind.with_article(), value.kind.with_article());
-    Err(Refusal::invalid_field(param, message))
-}
-
 /// The parameters of the request; one of a wrong type is the provider's to refuse, and unknown here.
-fn parameters(object: &Object<'_>) -> v1::Parameters {
+pub fn parameters(object: &Object<'_>) -> v1::Parameters {
     let number = |key| object.get(key).and_then(|value| value.as_f64());
     let count = |key| object.get(key).and_then(|value| value.as_u64());
     let format = object.get("response_format").and_then(|value| value.as_object());
@@ -211,57 +138,6 @@ fn text(object: &Object<'_>, key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn refusal(body: &[u8]) -> String {
-        ChatRequest::read(body).unwrap_err().message
-    }
-
-    #[test]
-    fn a_request_is_read_without_its_content() {
-        let body = br#"{ "messages": [{"role":"user","content":"model"}], "model" : "gpt-4o", "stream":true,
-            "temperature": 0.2, "max_tokens": 5, "max_completion_tokens": 7, "stop": "secret", "n": "two",
-            "response_format": {"type": "json_object"}}"#;
-        let request = ChatRequest::read(body).unwrap();
-        assert_eq!(request.model, "gpt-4o");
-        assert_eq!(&body[request.model_at.clone()], b"\"gpt-4o\"");
-        assert!(request.stream);
-        let parameters = request.parameters;
-        assert_eq!(
-            (parameters.temperature, parameters.max_tokens, parameters.choice_count),
-            (Some(0.2), Some(7), None)
-        );
-        assert_eq!(parameters.output_format, "json_object");
-        assert!(parameters.stop_sequences.is_empty());
-    }
-
-    #[test]
-    fn a_request_that_cannot_be_served_is_refused_by_field() {
-        assert_eq!(refusal(b""), "The request body is empty; a JSON object is expected.");
-        assert_eq!(refusal(b"hello"), "The request body is not valid JSON at byte 0: expected an object.");
-        assert_eq!(
-            refusal(br#"{"messages":[]}"#),
-            "model: missing; name one of the models of GET /v1/models."
-        );
-        assert_eq!(refusal(br#"{"model":7,"messages":[]}"#), "model: must be a string, and is a number.");
-        assert_eq!(
-            refusal(br#"{"model":"m","messages":"hi"}"#),
-            "messages: must be an array, and is a string."
-        );
-        assert_eq!(
-            refusal(br#"{"model":"m","messages":[],"stream":"yes"}"#),
-            "stream: must be a boolean, and is a string."
-        );
-        assert_eq!(refusal(br#"{"model":"m\r\nx: y","messages":[]}"#), "model: holds a control character.");
-        assert_eq!(
-            refusal(br#"{"model":"\ud800","messages":[]}"#),
-            "model: holds an escape that is no character."
-        );
-        assert_eq!(
-            refusal(br#"{"model":"a","Model":"b","messages":[]}"#),
-            "The top-level keys \"Model\" and \"model\" count as the same, so one of them must go."
-        );
-        assert!(refusal(br#"{"model":"","messages":[]}"#).starts_with("model: is empty"));
-    }
 
     #[test]
     fn a_response_gives_usage_and_finish_reasons() {

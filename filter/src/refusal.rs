@@ -2,7 +2,8 @@
 //!
 //! A message says what is wrong and what would be right. It never repeats content.
 
-use serde_json::json;
+use crate::access::{CredentialError, Denied, MetadataError};
+use crate::api::{Family, error_shape};
 
 /// An answer of the gateway's own, in the error shape of the API that was called.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,10 +59,74 @@ impl Refusal {
         Self { param: Some("model"), ..Self::new(404, "invalid_request_error", "model_not_found", message) }
     }
 
+    /// 401: no key was sent.
+    pub fn key_missing() -> Self {
+        let message = "This gateway asks for a key: send it as \"Authorization: Bearer <key>\".";
+        Self::new(401, "authentication_error", "missing_key", message.to_owned())
+    }
+
+    /// 401: what was sent is no one key.
+    pub fn bad_credential(error: CredentialError) -> Self {
+        Self::new(401, "authentication_error", "invalid_key", error.to_string())
+    }
+
+    /// 401: the key opens nothing.
+    pub fn denied(denied: Denied) -> Self {
+        let code = match denied {
+            Denied::Unknown => "invalid_key",
+            Denied::Expired => "expired_key",
+        };
+        Self::new(401, "authentication_error", code, denied.to_string())
+    }
+
+    /// 403: the key does not allow the model.
+    pub fn model_not_allowed(model: &str) -> Self {
+        let message = format!(
+            "Your key does not allow the model {}. GET /v1/models lists those that it does.",
+            quoted(model)
+        );
+        Self { param: Some("model"), ..Self::new(403, "permission_error", "model_not_allowed", message) }
+    }
+
+    /// 403: a feature that reaches beyond the request, which nobody has granted.
+    pub fn not_granted(param: &'static str) -> Self {
+        let message =
+            format!("{param}: reaches beyond this request and its model, which this gateway does not allow.");
+        Self { param: Some(param), ..Self::new(403, "permission_error", "not_granted", message) }
+    }
+
+    /// 400: a header of the gateway's own cannot be read.
+    pub fn bad_metadata(error: &MetadataError) -> Self {
+        Self::new(400, "invalid_request_error", "invalid_header", error.to_string())
+    }
+
+    /// 400: the timeout is no number of milliseconds.
+    pub fn bad_timeout() -> Self {
+        let message = "The header x-weir-timeout-ms must be a number of milliseconds from 1 to 3600000.";
+        Self::new(400, "invalid_request_error", "invalid_header", message.to_owned())
+    }
+
+    /// 400: the model in the path and the one in the body differ, or the path's cannot be one.
+    pub fn model_in_path(message: impl Into<String>) -> Self {
+        Self {
+            param: Some("model"),
+            ..Self::new(400, "invalid_request_error", "invalid_model", message.into())
+        }
+    }
+
+    /// 400: the model has no target that serves this API under the request's conditions.
+    pub fn no_target(model: &str) -> Self {
+        let message = format!(
+            "The model {} has no target that serves this API and whose conditions this request meets.",
+            quoted(model)
+        );
+        Self { param: Some("model"), ..Self::new(400, "invalid_request_error", "no_target", message) }
+    }
+
     /// 404: no such path here.
     pub fn unknown_path() -> Self {
-        let message =
-            "This gateway serves POST /v1/chat/completions and GET /v1/models; the path is neither.";
+        let message = "This path is none of those that this gateway serves, such as POST /v1/chat/completions \
+                       or GET /v1/models.";
         Self::new(404, "invalid_request_error", "unknown_path", message.to_owned())
     }
 
@@ -118,15 +183,9 @@ impl Refusal {
         }
     }
 
-    /// The body in OpenAI's error shape.
-    pub fn body(&self) -> String {
-        json!({"error": {
-            "message": self.message,
-            "type": self.kind,
-            "param": self.param,
-            "code": self.code,
-        }})
-        .to_string()
+    /// The body in the error shape of an API.
+    pub fn body(&self, family: Family) -> String {
+        error_shape::body(family, self.status, self.kind, self.code, self.param, &self.message)
     }
 }
 
@@ -146,7 +205,7 @@ mod tests {
     #[test]
     fn the_body_has_openais_error_shape() {
         let body: serde_json::Value =
-            serde_json::from_str(&Refusal::unknown_model("gpt\r\n5").body()).unwrap();
+            serde_json::from_str(&Refusal::unknown_model("gpt\r\n5").body(Family::OpenAi)).unwrap();
         assert_eq!(body["error"]["code"], "model_not_found");
         assert_eq!(body["error"]["param"], "model");
         assert!(body["error"]["message"].as_str().unwrap().contains(r#""gpt\r\n5""#));

@@ -6,11 +6,12 @@
 
 use weir_event::v1;
 
+use crate::api::Family;
 use crate::exchange::Exchange;
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::Host;
 use crate::refusal::Refusal;
-use crate::{openai, sse};
+use crate::{openai, sse, trace_context};
 
 /// Most bytes of a response in one piece that are kept for reading; a larger one is passed on
 /// and not read.
@@ -34,6 +35,66 @@ pub enum Reading {
     Replaced(String),
 }
 
+/// What an answer says about how it came about.
+#[derive(Debug)]
+pub struct Told {
+    trace_id: String,
+    model: String,
+    attempts: String,
+    timing: String,
+}
+
+impl Told {
+    /// As far as it is known when the answer's headers are here.
+    pub fn of(exchange: &Exchange) -> Self {
+        let attempt = exchange.attempts.last();
+        let ms = |from: u64, to: u64| to.saturating_sub(from) as f64 / 1e6;
+        let timing = &exchange.timing;
+        let decided = ms(timing.body_received_ns, timing.resolved_ns);
+        let waited = attempt.map_or(0.0, |attempt| ms(attempt.started_ns, attempt.response_headers_ns));
+        Self {
+            trace_id: trace_context::trace_id(&exchange.trace),
+            model: attempt
+                .map(|attempt| format!("{}/{}", attempt.provider, attempt.model))
+                .unwrap_or_default(),
+            attempts: exchange.attempts.len().to_string(),
+            timing: format!("weir;dur={decided:.3}, provider;dur={waited:.3}"),
+        }
+    }
+
+    fn add_to<'a>(&'a self, headers: &mut Outgoing<'a>) {
+        headers.add(name::WEIR_TRACE_ID, self.trace_id.as_bytes());
+        headers.add(name::WEIR_ATTEMPTS, self.attempts.as_bytes());
+        headers.add(name::SERVER_TIMING, self.timing.as_bytes());
+        if !self.model.is_empty() {
+            headers.add(name::WEIR_MODEL, self.model.as_bytes());
+        }
+    }
+}
+
+/// Lets a provider's headers go to the caller, without what is not for it, and with what is told.
+pub fn send_headers(host: &impl Host, headers: &Headers, told: Option<&Told>) {
+    let withheld = |key: &str| key == name::SET_COOKIE || key == name::WEIR_RETRY;
+    if told.is_none() && !headers.0.iter().any(|(key, _)| withheld(key)) {
+        return;
+    }
+    let mut out = Outgoing::default();
+    for (key, value) in headers.0.iter().filter(|(key, _)| !withheld(key)) {
+        out.add(key, value);
+    }
+    if let Some(told) = told {
+        told.add_to(&mut out);
+    }
+    host.set_response_headers(&out);
+}
+
+/// Whether a response is a stream of server-sent events.
+pub fn is_event_stream(headers: &Headers) -> bool {
+    const EVENT_STREAM: &[u8] = b"text/event-stream";
+    let media_type = headers.get(name::CONTENT_TYPE).unwrap_or_default();
+    media_type.get(..EVENT_STREAM.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENT_STREAM))
+}
+
 impl Reading {
     /// How to read a provider's response with these headers.
     pub fn of(headers: &Headers) -> Self {
@@ -41,31 +102,33 @@ impl Reading {
         if !encoding.eq_ignore_ascii_case(b"identity") {
             return Self::Compressed;
         }
-        let media_type = headers.get(name::CONTENT_TYPE).unwrap_or_default();
-        match media_type.get(..17) {
-            Some(start) if start.eq_ignore_ascii_case(b"text/event-stream") => {
-                Self::Stream(sse::Parser::default())
-            }
-            _ => Self::Whole(Vec::new()),
+        if is_event_stream(headers) {
+            return Self::Stream(sse::Parser::default());
         }
+        Self::Whole(Vec::new())
     }
 
     /// Has a refusal go out instead of the answer that came.
     pub fn replace(
         host: &impl Host,
         refusal: &Refusal,
+        family: Family,
         end_of_stream: bool,
-        response: &mut v1::Response,
+        exchange: &mut Exchange,
+        told: Option<&Told>,
     ) -> Self {
-        response.status = refusal.status.into();
-        refusal.code.clone_into(&mut response.error_type);
+        exchange.response.status = refusal.status.into();
+        refusal.code.clone_into(&mut exchange.response.error_type);
         // Where no body was to come, none can be added.
-        let body = if end_of_stream { String::new() } else { refusal.body() };
+        let body = if end_of_stream { String::new() } else { refusal.body(family) };
         let (status, length) = (refusal.status.to_string(), body.len().to_string());
         let mut headers = Outgoing::default();
         headers.add(name::STATUS, status.as_bytes());
         headers.add(name::CONTENT_TYPE, b"application/json");
         headers.add(name::CONTENT_LENGTH, length.as_bytes());
+        if let Some(told) = told {
+            told.add_to(&mut headers);
+        }
         host.set_response_headers(&headers);
         Self::Replaced(body)
     }
@@ -101,14 +164,15 @@ impl Reading {
                     response.unread = true;
                     *self = Self::Nothing;
                 } else if kept.is_empty() {
-                    *kept = host.response_chunk(size);
+                    *kept = host.response_chunk(0, size);
                 } else {
-                    kept.extend_from_slice(&host.response_chunk(size));
+                    kept.extend_from_slice(&host.response_chunk(0, size));
                 }
             }
             Self::Stream(parser) => {
                 let mut tokens = false;
-                parser.feed(&host.response_chunk(size), |data| tokens |= openai::read_chunk(data, response));
+                parser
+                    .feed(&host.response_chunk(0, size), |data| tokens |= openai::read_chunk(data, response));
                 if tokens {
                     if timing.first_token_ns == 0 {
                         timing.first_token_ns = now_ns;
@@ -130,6 +194,11 @@ impl Reading {
             _ => {}
         }
     }
+}
+
+/// Whether Envoy answered by itself, by its response code details.
+pub fn is_local_reply(details: &str) -> bool {
+    details != "via_upstream"
 }
 
 /// Names how a request ended that was not simply answered, by Envoy's response code details

@@ -104,6 +104,13 @@ fn hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     Some(bytes)
 }
 
+/// The trace id in 32 lowercase hexadecimal digits.
+pub fn trace_id(trace: &v1::TraceContext) -> String {
+    let mut text = String::with_capacity(32);
+    push_hex(&mut text, &trace.trace_id);
+    text
+}
+
 fn push_hex(text: &mut String, bytes: &[u8]) {
     for byte in bytes {
         let _ = write!(text, "{byte:02x}");

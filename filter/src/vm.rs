@@ -7,6 +7,7 @@ use weir_event::{SOURCE_LEN, v1};
 use crate::exchange::Streams;
 use crate::outbox::Outbox;
 use crate::random::Random;
+use crate::strategy::{TargetIds, TargetStates};
 
 /// Random bytes that a VM needs at its start.
 pub const ENTROPY: usize = SOURCE_LEN + 32;
@@ -19,10 +20,16 @@ pub struct Vm {
     pub random: RefCell<Random>,
     /// The requests under way.
     pub streams: RefCell<Streams>,
+    /// The numbers of targets.
+    pub target_ids: RefCell<TargetIds>,
+    /// What was seen of them.
+    pub targets: RefCell<TargetStates>,
     /// Finished events.
     pub outbox: RefCell<Outbox>,
     /// What the counters in Envoy's stats already show of the outbox's ledger.
     pub counted: Cell<v1::Totals>,
+    /// What the gauge in Envoy's stats already shows of the requests under way.
+    pub gauged: Cell<usize>,
 }
 
 impl Vm {
@@ -35,8 +42,11 @@ impl Vm {
         Self {
             random: RefCell::new(Random::from_seed(seed)),
             streams: RefCell::default(),
+            target_ids: RefCell::default(),
+            targets: RefCell::default(),
             outbox: RefCell::new(Outbox::new(source)),
             counted: Cell::default(),
+            gauged: Cell::default(),
         }
     }
 }

@@ -9,12 +9,15 @@
 
 use wasm_bindgen_test::wasm_bindgen_test;
 use weir_event::v1;
+use weir_filter::api::Call;
 use weir_filter::config::{Config, PluginConfig};
 use weir_filter::json::{JsonError, MAX_DEPTH, Object};
-use weir_filter::openai::{self, ChatRequest};
+use weir_filter::openai;
 use weir_filter::outbox::{Answer, Outbox};
 use weir_filter::random::Random;
+use weir_filter::request::Body;
 use weir_filter::sse::Parser;
+use weir_filter::strategy::TargetIds;
 
 #[wasm_bindgen_test]
 fn a_request_is_read_and_its_model_found_in_place() {
@@ -22,8 +25,9 @@ fn a_request_is_read_and_its_model_found_in_place() {
         r#"{{"messages":[{{"content":"{}"}}], "model": "gpt-4o", "stream": true}}"#,
         "é".repeat(5000)
     );
-    let request = ChatRequest::read(body.as_bytes()).unwrap();
-    assert_eq!(body.get(request.model_at), Some("\"gpt-4o\""));
+    let call = Call::of(b"POST", "/v1/chat/completions").unwrap();
+    let request = Body::read(&call, body.as_bytes()).unwrap();
+    assert_eq!(request.model_at.first().and_then(|at| body.get(at.clone())), Some("\"gpt-4o\""));
     assert!(request.stream);
 }
 
@@ -54,7 +58,7 @@ fn a_stream_split_at_every_offset_is_read_the_same() {
 #[wasm_bindgen_test]
 fn a_configuration_is_checked() {
     let json = br#"{"providers":{"p":{"api":"openai","url":"https://h/v1"}},"models":{"m":{"targets":[{"provider":"q"}]}}}"#;
-    let error = Config::new(&PluginConfig::from_json(json).unwrap()).unwrap_err();
+    let error = Config::new(&PluginConfig::from_json(json).unwrap(), &mut TargetIds::default()).unwrap_err();
     assert_eq!(error.path, "models.m.targets[0].provider");
 }
 

@@ -16,6 +16,7 @@ use weir_filter::config::{Config, PluginConfig};
 use weir_filter::gateway::Gateway;
 use weir_filter::headers::{Headers, Outgoing};
 use weir_filter::host::{Host, Step};
+use weir_filter::strategy::TargetIds;
 use weir_filter::vm::Vm;
 
 const CONFIG: &str = r#"{
@@ -76,6 +77,9 @@ impl Host for FakeHost {
         self.call();
         *self.request_headers.borrow_mut() = owned(headers);
     }
+    fn drop_request_trailers(&self) {
+        self.call();
+    }
     fn request_body(&self, max: usize) -> Vec<u8> {
         self.call();
         self.request_body.borrow().iter().take(max).copied().collect()
@@ -92,9 +96,9 @@ impl Host for FakeHost {
         self.call();
         *self.response_headers.borrow_mut() = owned(headers);
     }
-    fn response_chunk(&self, len: usize) -> Vec<u8> {
+    fn response_chunk(&self, start: usize, len: usize) -> Vec<u8> {
         self.call();
-        self.response_body.borrow().iter().take(len).copied().collect()
+        self.response_body.borrow().iter().skip(start).take(len).copied().collect()
     }
     fn replace_response_chunk(&self, len: usize, with: &[u8]) {
         self.call();
@@ -110,6 +114,10 @@ impl Host for FakeHost {
     }
     fn reroute(&self) {
         self.call();
+    }
+    fn claim(&self, _payload: &str, _claim: &str) -> Option<Vec<u8>> {
+        self.call();
+        None
     }
     fn response_details(&self) -> String {
         self.call();
@@ -129,7 +137,13 @@ struct Stream {
 
 impl Stream {
     fn new(headers: &[(&str, &str)], body: &[u8]) -> Self {
-        let config = Config::new(&PluginConfig::from_json(CONFIG.as_bytes()).unwrap()).unwrap();
+        Self::with(CONFIG, headers, body)
+    }
+
+    fn with(config: &str, headers: &[(&str, &str)], body: &[u8]) -> Self {
+        let config =
+            Config::new(&PluginConfig::from_json(config.as_bytes()).unwrap(), &mut TargetIds::default())
+                .unwrap();
         let vm = Rc::new(Vm::new(&[5; weir_filter::vm::ENTROPY]));
         let mut pairs = vec![(":method", "POST"), (":path", "/v1/chat/completions"), (":authority", "gw")];
         pairs.retain(|(name, _)| !headers.iter().any(|(given, _)| given == name));
@@ -323,6 +337,36 @@ fn what_is_no_inference_is_answered_and_not_traced() {
 }
 
 #[test]
+fn a_key_in_the_query_is_gone_from_the_path_at_once_whatever_becomes_of_the_request() {
+    for (method, path, without) in [
+        ("POST", "/v1/chat/completions?key=secret", "/v1/chat/completions"),
+        ("GET", "/v1/models?a=1&k%65y=secret", "/v1/models?a=1"),
+        ("POST", "/x?key=secret&b=2", "/x?b=2"),
+    ] {
+        let stream = &mut Stream::new(&[(":method", method), (":path", path), ("x-other", "kept")], BODY);
+        stream.gateway.on_request_headers(&stream.host, false);
+        assert_eq!(stream.host.header(":path").as_deref(), Some(without));
+        assert_eq!(stream.host.header("x-other").as_deref(), Some("kept"));
+        let told = format!("{:?} {:?}", stream.host.answered, stream.gateway);
+        assert!(!told.contains("secret"), "{told}");
+    }
+}
+
+#[test]
+fn a_mark_of_the_providers_own_asks_for_no_other_attempt() {
+    let mut stream = Stream::new(&[], BODY);
+    stream.arrive();
+    let mut attempt = stream.attempt();
+    *stream.host.response_headers.borrow_mut() = [(":status", "200"), ("x-weir-retry", "1"), ("x-kept", "1")]
+        .map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec()))
+        .to_vec();
+    attempt.on_response_headers(&stream.host, false);
+    let names: Vec<String> =
+        stream.host.response_headers.borrow().iter().map(|(key, _)| key.clone()).collect();
+    assert_eq!(names, [":status", "x-kept"]);
+}
+
+#[test]
 fn request_trailers_end_the_body() {
     let mut stream = Stream::new(&[], BODY);
     assert_eq!(stream.gateway.on_request_headers(&stream.host, false), Step::Hold);
@@ -412,7 +456,114 @@ fn a_requests_crossings_stay_within_their_budget() {
     let mut attempt = stream.attempt();
     assert_eq!(stream.host.calls.replace(0), 5, "request, upstream");
     stream.respond(&mut attempt, "200", "application/json", &[ANSWER]);
-    assert_eq!(stream.host.calls.replace(0), 6, "response");
+    // One of them writes what is told about the answer into its headers.
+    assert_eq!(stream.host.calls.replace(0), 7, "response");
     stream.gateway.on_log(&stream.host);
     assert_eq!(stream.host.calls.replace(0), 1, "end");
+}
+
+/// Two providers with retry and fallback, for callers with a key (the digest is that of "secret").
+const SMART: &str = r#"{
+    "providers": {"a": {"api": "openai", "url": "http://10.0.0.1/a"}, "b": {"api": "openai", "url": "http://10.0.0.2/b"},
+                  "claude": {"api": "anthropic", "url": "https://claude.example"}},
+    "models": {"smart": {"targets": [{"provider": "a", "model": "ma"}, {"provider": "b", "model": "mb"}],
+                         "retry": {"attempts": 2, "on": [503]}},
+               "claude": {"targets": [{"provider": "claude"}]}},
+    "keys": [{"name": "team-a", "sha256": "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b",
+              "models": ["smart", "a/*"], "metadata": {"team": "a"}}],
+    "exporter": {"cluster": "weir.exporter", "authority": "exporter"}
+}"#;
+const SMART_BODY: &[u8] = br#"{"model":"smart","messages":[]}"#;
+const WITH_KEY: (&str, &str) = ("authorization", "Bearer secret");
+
+#[test]
+fn a_failing_target_is_tried_again_and_then_the_next_one_with_what_is_its_own() {
+    let mut stream = Stream::with(SMART, &[WITH_KEY], SMART_BODY);
+    assert_eq!(stream.arrive(), Step::Continue);
+    assert_eq!(stream.host.header("x-envoy-max-retries").unwrap(), "3");
+    let mut seen = Vec::new();
+    for status in ["503", "503", "200"] {
+        // Envoy hands each attempt a fresh copy of the body.
+        *stream.host.request_body.borrow_mut() = SMART_BODY.to_vec();
+        let mut attempt = stream.attempt();
+        let body = String::from_utf8(stream.host.request_body.borrow().clone()).unwrap();
+        seen.push((stream.host.header(":path").unwrap(), body.contains("\"mb\"")));
+        *stream.host.response_headers.borrow_mut() = vec![(":status".to_owned(), status.as_bytes().to_vec())];
+        attempt.on_response_headers(&stream.host, true);
+        let marked = stream.host.response_headers.borrow().iter().any(|(key, _)| key == "x-weir-retry");
+        assert_eq!(marked, status == "503");
+    }
+    assert_eq!(
+        seen,
+        [
+            ("/a/chat/completions".to_owned(), false),
+            ("/a/chat/completions".to_owned(), false),
+            ("/b/chat/completions".to_owned(), true)
+        ]
+    );
+    stream.gateway.on_response_headers(&stream.host, true);
+    let headers = Headers(stream.host.response_headers.borrow().clone());
+    assert_eq!(
+        (headers.text("x-weir-model"), headers.text("x-weir-attempts")),
+        ("b/mb".to_owned(), "3".to_owned())
+    );
+    let event = stream.event().unwrap();
+    let statuses: Vec<u32> = event.attempts.iter().map(|attempt| attempt.status).collect();
+    assert_eq!((statuses.as_slice(), event.ending()), (&[503, 503, 200][..], v1::Ending::Completed));
+    assert_eq!(event.caller.unwrap().key_name, "team-a");
+}
+
+#[test]
+fn a_plan_that_has_come_to_its_end_sends_nothing_more_to_a_provider() {
+    let mut stream = Stream::with(SMART, &[WITH_KEY], SMART_BODY);
+    stream.arrive();
+    // None of these brings an answer: a, b, and b again; Envoy would make a fourth.
+    let attempts: Vec<_> = (0..3).map(|_| stream.attempt()).collect();
+    let mut fourth = Attempt::new(Rc::clone(&stream.vm));
+    assert_eq!(fourth.on_request_headers(&stream.host), Step::Hold);
+    assert_eq!(stream.host.refused().0, 502);
+    drop(attempts);
+    stream.host.details = "upstream_reset_before_response_started{connection_failure}".to_owned();
+    let event = stream.event().unwrap();
+    let errors: Vec<&str> = event.attempts.iter().map(|attempt| attempt.error.as_str()).collect();
+    assert_eq!(errors.len(), 3);
+    assert!(errors.iter().all(|error| !error.is_empty()), "{errors:?}");
+}
+
+#[test]
+fn a_caller_gets_what_its_key_allows_and_an_answer_in_its_apis_shape() {
+    let refused = |headers: &[(&str, &str)], body: &str| {
+        let mut stream = Stream::with(SMART, headers, body.as_bytes());
+        stream.arrive();
+        let (status, error) = stream.host.refused();
+        let event = stream.event().expect("a refused request is traced");
+        assert_eq!(event.ending(), v1::Ending::Rejected);
+        (status, error)
+    };
+    let smart = r#"{"model":"smart","messages":[]}"#;
+    assert_eq!(refused(&[], smart).1["code"], "missing_key");
+    assert_eq!(refused(&[("authorization", "Bearer wrong")], smart).0, 401);
+    assert_eq!(refused(&[WITH_KEY, ("x-api-key", "other")], smart).0, 401);
+    assert_eq!(refused(&[WITH_KEY], r#"{"model":"b/x","messages":[]}"#).0, 403);
+    assert_eq!(refused(&[WITH_KEY], r#"{"model":"nope","messages":[]}"#).0, 404);
+    assert_eq!(refused(&[WITH_KEY, ("x-weir-metadata", "[1]")], smart).0, 400);
+    let messages = (":path", "/v1/messages");
+    assert_eq!(refused(&[messages], "{}").1["type"], "authentication_error", "Anthropic's shape");
+    assert_eq!(refused(&[WITH_KEY, messages], r#"{"model":"smart","max_tokens":1,"messages":[]}"#).0, 400);
+}
+
+#[test]
+fn without_the_upstream_filter_the_first_target_is_all_there_is() {
+    let config = SMART.replace(r#""providers""#, r#""upstream_filter": false, "providers""#);
+    let mut stream = Stream::with(&config, &[WITH_KEY], SMART_BODY);
+    assert_eq!(stream.arrive(), Step::Continue);
+    assert_eq!(stream.host.header(":path").unwrap(), "/a/chat/completions");
+    assert_eq!(stream.host.header("authorization"), None);
+    assert_eq!(*stream.host.request_body.borrow(), br#"{"model":"ma","messages":[]}"#);
+    stream.host.details = "via_upstream".to_owned();
+    *stream.host.response_headers.borrow_mut() = vec![(":status".to_owned(), b"503".to_vec())];
+    stream.gateway.on_response_headers(&stream.host, true);
+    let event = stream.event().unwrap();
+    assert_eq!((event.attempts.len(), event.attempts[0].status), (1, 503));
+    assert_eq!((event.response.as_ref().unwrap().status, event.ending()), (503, v1::Ending::Completed));
 }

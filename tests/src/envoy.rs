@@ -82,12 +82,24 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 async fn start(addresses: Addresses, env: &[(String, OsString)], yaml: &str) -> Result<Envoy, StartError> {
     let dir = TempDir::with_prefix("weir-envoy-")?;
     let gateway = Gateway::parse(yaml)?;
-    let bootstrap = renderer::bootstrap(&gateway, &renderer::Options { wasm: tools::wasm()? })?;
+    let options = renderer::Options { wasm: tools::wasm()?, secrets_dir: Some(dir.path().join("secrets")) };
+    let rendered = renderer::bootstrap(&gateway, &options)?;
+    rendered.write_secrets()?;
     let file = dir.path().join("envoy.yaml");
-    std::fs::write(&file, bootstrap)?;
+    std::fs::write(&file, rendered.bootstrap)?;
     let mut args: Vec<OsString> = vec!["-c".into(), file.into()];
-    args.extend(["--concurrency", "1", "--disable-hot-restart", "--log-level", "info"].map(Into::into));
-    args.extend(["--component-log-level", "wasm:debug"].map(Into::into));
+    args.extend(
+        [
+            "--concurrency",
+            if std::env::var("DBG_TWO").is_ok() { "2" } else { "1" },
+            "--disable-hot-restart",
+            "--log-level",
+            "info",
+        ]
+        .map(Into::into),
+    );
+    let dbg = std::env::var("DBG_ENVOY").unwrap_or("wasm:debug".into());
+    args.extend(["--component-log-level".into(), dbg.into()]);
     let spec = Spec {
         name: "envoy",
         program: tools::envoy()?,

@@ -87,6 +87,31 @@ pub struct TraceEvent {
     /// How it ended.
     #[prost(enumeration = "Ending", tag = "9")]
     pub ending: i32,
+    /// Who asked, and what was said about the request.
+    #[prost(message, optional, tag = "10")]
+    pub caller: ::core::option::Option<Caller>,
+}
+/// Who asked. What is not known is empty.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Caller {
+    /// The name of the key in the configuration; never any part of the key.
+    #[prost(string, tag = "1")]
+    pub key_name: ::prost::alloc::string::String,
+    /// The user: verified by Envoy's jwt_authn, else by the caller's own word (x-weir-user).
+    #[prost(string, tag = "2")]
+    pub user: ::prost::alloc::string::String,
+    /// The team, verified by Envoy's jwt_authn.
+    #[prost(string, tag = "3")]
+    pub team: ::prost::alloc::string::String,
+    /// Metadata of the key and of the request (x-weir-metadata); the key's wins.
+    #[prost(map = "string, string", tag = "4")]
+    pub metadata: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// The conversation, by the caller's word (x-weir-conversation-id).
+    #[prost(string, tag = "5")]
+    pub conversation_id: ::prost::alloc::string::String,
 }
 /// W3C Trace Context as it stands for this request's SERVER span.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -115,7 +140,7 @@ pub struct Request {
     /// The HTTP method.
     #[prost(string, tag = "2")]
     pub method: ::prost::alloc::string::String,
-    /// The path without its query.
+    /// The path without its query. A caller's key in the query is in no field.
     #[prost(string, tag = "3")]
     pub path: ::prost::alloc::string::String,
     /// "http" or "https", as the caller connected.
@@ -142,6 +167,12 @@ pub struct Request {
     /// Sampling parameters as asked; those not given are absent.
     #[prost(message, optional, tag = "11")]
     pub parameters: ::core::option::Option<Parameters>,
+    /// The http.route: the path with a placeholder where it names a model.
+    #[prost(string, tag = "12")]
+    pub route: ::prost::alloc::string::String,
+    /// The operation by the GenAI conventions, such as "chat".
+    #[prost(string, tag = "13")]
+    pub operation: ::prost::alloc::string::String,
 }
 /// Parameters of the request, by the names of the OpenTelemetry GenAI conventions.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -177,12 +208,15 @@ pub struct Parameters {
 /// How the model's name became a target.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Resolution {
-    /// Which rule decided: "models.<name>".
+    /// Which rule decided: "models.<name>", or "provider/model".
     #[prost(string, tag = "1")]
     pub rule: ::prost::alloc::string::String,
     /// How many targets were considered.
     #[prost(uint32, tag = "2")]
     pub targets: u32,
+    /// The strategy that put them in order, such as "priority".
+    #[prost(string, tag = "3")]
+    pub strategy: ::prost::alloc::string::String,
 }
 /// One attempt at a provider.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -305,14 +339,31 @@ pub struct Timing {
     /// The response was delivered or given up.
     #[prost(fixed64, tag = "7")]
     pub done_ns: u64,
+    /// The caller's key was looked up, or found missing; 0 where none is asked for.
+    #[prost(fixed64, tag = "8")]
+    pub authenticated_ns: u64,
 }
 /// The API that the caller spoke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum Api {
     Unspecified = 0,
-    /// POST /v1/chat/completions
+    /// OpenAI's APIs, Azure's forms included.
     OpenaiChat = 1,
+    OpenaiResponses = 2,
+    OpenaiCompletions = 3,
+    OpenaiEmbeddings = 4,
+    OpenaiImages = 5,
+    OpenaiSpeech = 6,
+    OpenaiModerations = 7,
+    AnthropicMessages = 8,
+    AnthropicCountTokens = 9,
+    GeminiGenerate = 10,
+    GeminiStream = 11,
+    GeminiEmbed = 12,
+    GeminiCountTokens = 13,
+    CohereChat = 14,
+    CohereRerank = 15,
 }
 impl Api {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -323,6 +374,20 @@ impl Api {
         match self {
             Self::Unspecified => "API_UNSPECIFIED",
             Self::OpenaiChat => "API_OPENAI_CHAT",
+            Self::OpenaiResponses => "API_OPENAI_RESPONSES",
+            Self::OpenaiCompletions => "API_OPENAI_COMPLETIONS",
+            Self::OpenaiEmbeddings => "API_OPENAI_EMBEDDINGS",
+            Self::OpenaiImages => "API_OPENAI_IMAGES",
+            Self::OpenaiSpeech => "API_OPENAI_SPEECH",
+            Self::OpenaiModerations => "API_OPENAI_MODERATIONS",
+            Self::AnthropicMessages => "API_ANTHROPIC_MESSAGES",
+            Self::AnthropicCountTokens => "API_ANTHROPIC_COUNT_TOKENS",
+            Self::GeminiGenerate => "API_GEMINI_GENERATE",
+            Self::GeminiStream => "API_GEMINI_STREAM",
+            Self::GeminiEmbed => "API_GEMINI_EMBED",
+            Self::GeminiCountTokens => "API_GEMINI_COUNT_TOKENS",
+            Self::CohereChat => "API_COHERE_CHAT",
+            Self::CohereRerank => "API_COHERE_RERANK",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -330,6 +395,20 @@ impl Api {
         match value {
             "API_UNSPECIFIED" => Some(Self::Unspecified),
             "API_OPENAI_CHAT" => Some(Self::OpenaiChat),
+            "API_OPENAI_RESPONSES" => Some(Self::OpenaiResponses),
+            "API_OPENAI_COMPLETIONS" => Some(Self::OpenaiCompletions),
+            "API_OPENAI_EMBEDDINGS" => Some(Self::OpenaiEmbeddings),
+            "API_OPENAI_IMAGES" => Some(Self::OpenaiImages),
+            "API_OPENAI_SPEECH" => Some(Self::OpenaiSpeech),
+            "API_OPENAI_MODERATIONS" => Some(Self::OpenaiModerations),
+            "API_ANTHROPIC_MESSAGES" => Some(Self::AnthropicMessages),
+            "API_ANTHROPIC_COUNT_TOKENS" => Some(Self::AnthropicCountTokens),
+            "API_GEMINI_GENERATE" => Some(Self::GeminiGenerate),
+            "API_GEMINI_STREAM" => Some(Self::GeminiStream),
+            "API_GEMINI_EMBED" => Some(Self::GeminiEmbed),
+            "API_GEMINI_COUNT_TOKENS" => Some(Self::GeminiCountTokens),
+            "API_COHERE_CHAT" => Some(Self::CohereChat),
+            "API_COHERE_RERANK" => Some(Self::CohereRerank),
             _ => None,
         }
     }

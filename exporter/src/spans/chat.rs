@@ -22,7 +22,12 @@ pub(super) fn span(family: &Family, id: &[u8], event: &TraceEvent) -> Span {
     let model = if request.model.is_empty() { last.model.clone() } else { request.model.clone() };
 
     let mut attributes = Attributes::default();
-    attributes.text(names::OPERATION_NAME, "chat").text(names::PROVIDER_NAME, last.provider_kind.clone());
+    let operation = if request.operation.is_empty() { "chat" } else { &request.operation };
+    let conversation = event.caller.as_ref().map(|caller| caller.conversation_id.clone()).unwrap_or_default();
+    attributes
+        .text(names::OPERATION_NAME, operation)
+        .text(names::PROVIDER_NAME, last.provider_kind.clone())
+        .text(names::CONVERSATION_ID, conversation);
     answered(&mut attributes, &response);
     if response.streamed {
         let first = first_known(&[timing.first_token_ns, timing.first_byte_ns]);
@@ -34,7 +39,7 @@ pub(super) fn span(family: &Family, id: &[u8], event: &TraceEvent) -> Span {
         id.to_vec(),
         &family.server,
         Draft {
-            name: format!("chat {model}").trim_end().to_owned(),
+            name: format!("{operation} {model}").trim_end().to_owned(),
             kind: SpanKind::Client,
             times: (start, first_known(&[ended, timing.done_ns])),
             attributes,

@@ -48,8 +48,9 @@ pub(crate) fn streamed() -> TraceEvent {
                 output_format: text("json_schema"),
                 ..Parameters::default()
             }),
+            ..Request::default()
         }),
-        resolution: Some(Resolution { rule: text("models.smart"), targets: 1 }),
+        resolution: Some(Resolution { rule: text("models.smart"), targets: 1, ..Resolution::default() }),
         attempts: vec![attempt(1, 0x31, 200, "", (2000, 800_000))],
         response: Some(Response {
             status: 200,
@@ -78,8 +79,10 @@ pub(crate) fn streamed() -> TraceEvent {
             first_token_ns: at(100_000),
             last_token_ns: at(700_000),
             done_ns: at(800_000),
+            ..Timing::default()
         }),
         ending: Ending::Completed.into(),
+        ..TraceEvent::default()
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! POST /v1/chat/completions   SERVER    child of the caller's span
+//! ├─ authenticate             INTERNAL  only where callers need a key
 //! ├─ resolve_model            INTERNAL
-//! └─ chat <model>             CLIENT    only where a provider was tried
+//! └─ <operation> <model>      CLIENT    only where a provider was tried
 //!    ├─ POST                  CLIENT    one for each attempt
 //!    └─ stream                INTERNAL  from the first token to the last
 //! ```
@@ -40,6 +41,7 @@ const SCOPE: &str = "weir";
 pub fn of(id: EventId, event: &TraceEvent) -> Vec<Span> {
     let family = Family::new(id, event.trace.as_ref());
     let mut spans = vec![server::span(&family, id, event)];
+    spans.extend(server::authentication(&family, event));
     spans.extend(server::resolution(&family, event));
     if !event.attempts.is_empty() {
         let chat = family.span_id(&[], "chat");

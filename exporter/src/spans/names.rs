@@ -90,6 +90,19 @@ pub const OPENAI_RESPONSE_TIER: &str = "openai.response.service_tier";
 /// OpenAI.
 pub const OPENAI_FINGERPRINT: &str = "openai.response.system_fingerprint";
 
+/// The user that the request was made for, where it is known.
+pub const USER_ID: &str = "user.id";
+/// GenAI: the conversation, only where the caller named one.
+pub const CONVERSATION_ID: &str = "gen_ai.conversation.id";
+
+/// The name of the caller's key.
+pub const WEIR_KEY: &str = "weir.key.name";
+/// The caller's team.
+pub const WEIR_TEAM: &str = "weir.team";
+/// Before the name of an entry of the request's metadata.
+pub const WEIR_METADATA: &str = "weir.metadata.";
+/// The strategy that put the targets in order.
+pub const WEIR_STRATEGY: &str = "weir.strategy";
 /// The event's id, as in `Nats-Msg-Id`.
 pub const WEIR_EVENT_ID: &str = "weir.event.id";
 /// How the request ended.

@@ -20,16 +20,21 @@ pub(super) fn span(family: &Family, id: EventId, event: &TraceEvent) -> Span {
     let request = event.request.clone().unwrap_or_default();
     let response = event.response.clone().unwrap_or_default();
     let timing = event.timing.unwrap_or_default();
-    // A path that nothing serves is the caller's text: as a name it would have no end of values.
+    let caller = event.caller.clone().unwrap_or_default();
+    // A path may hold the name of a model: as a span's name it would have no end of values.
     let known = request.api() != Api::Unspecified || response.status != 404;
-    let name = if known { format!("{} {}", request.method, request.path) } else { request.method.clone() };
+    let route = match request.route.as_str() {
+        "" if known => request.path.clone(),
+        route => route.to_owned(),
+    };
+    let name = format!("{} {route}", request.method);
     let (host, port) = host_and_port(&request.authority);
     let mut attributes = Attributes::default();
     attributes
         .text(names::HTTP_METHOD, request.method)
         .text(names::URL_PATH, request.path.clone())
         .text(names::URL_SCHEME, request.scheme)
-        .text(names::HTTP_ROUTE, if known { request.path } else { String::new() })
+        .text(names::HTTP_ROUTE, route)
         .some_count(names::HTTP_STATUS_CODE, response.status)
         .text(names::SERVER_ADDRESS, host)
         .count(names::SERVER_PORT, port.map(u64::from))
@@ -37,8 +42,17 @@ pub(super) fn span(family: &Family, id: EventId, event: &TraceEvent) -> Span {
         .text(names::USER_AGENT, request.user_agent)
         .count(names::HTTP_REQUEST_BODY_SIZE, request.body_bytes)
         .count(names::HTTP_RESPONSE_BODY_SIZE, response.body_bytes)
+        .text(names::WEIR_KEY, caller.key_name)
+        .text(names::USER_ID, caller.user)
+        .text(names::WEIR_TEAM, caller.team)
         .text(names::WEIR_ENDING, ending(event))
         .text(names::WEIR_EVENT_ID, id.to_string());
+    // A map has no order; the same event is to give the same span.
+    let mut metadata: Vec<_> = caller.metadata.into_iter().collect();
+    metadata.sort_unstable();
+    for (key, value) in metadata {
+        attributes.text(&format!("{}{key}", names::WEIR_METADATA), value);
+    }
     let failed = response.status >= 500;
     let error = failed.then(|| response.status.to_string());
     family.root(Draft {
@@ -48,6 +62,26 @@ pub(super) fn span(family: &Family, id: EventId, event: &TraceEvent) -> Span {
         attributes,
         error: error.or_else(|| broken_off(event).map(str::to_owned)),
     })
+}
+
+/// The `authenticate` span; none where everybody may call.
+pub(super) fn authentication(family: &Family, event: &TraceEvent) -> Option<Span> {
+    let timing = event.timing.unwrap_or_default();
+    if timing.authenticated_ns == 0 {
+        return None;
+    }
+    let mut attributes = Attributes::default();
+    attributes.text(names::WEIR_KEY, event.caller.clone().unwrap_or_default().key_name);
+    let denied = event.response.as_ref().is_some_and(|response| response.status == 401);
+    let denied = denied && event.ending() == Ending::Rejected;
+    let draft = Draft {
+        name: "authenticate".to_owned(),
+        kind: SpanKind::Internal,
+        times: (timing.received_ns, timing.authenticated_ns),
+        attributes,
+        error: denied.then(|| refusal(event)),
+    };
+    Some(family.child(family.span_id(&[], "authenticate"), &family.server, draft))
 }
 
 /// The `resolve_model` span; none where the request was refused before its body was there.
@@ -63,7 +97,8 @@ pub(super) fn resolution(family: &Family, event: &TraceEvent) -> Option<Span> {
     if let Some(resolution) = &event.resolution {
         attributes
             .text(names::WEIR_RULE, resolution.rule.clone())
-            .count(names::WEIR_TARGETS, u64::from(resolution.targets));
+            .count(names::WEIR_TARGETS, u64::from(resolution.targets))
+            .text(names::WEIR_STRATEGY, resolution.strategy.clone());
     }
     let refused = event.ending() == Ending::Rejected && event.attempts.is_empty();
     let draft = Draft {

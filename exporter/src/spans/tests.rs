@@ -263,3 +263,30 @@ fn a_batch_is_one_resource_and_one_scope() {
     assert_eq!((scope.name.as_str(), scope.version.as_str()), ("weir", VERSION));
     assert_eq!(resource_spans.scope_spans[0].spans.len(), 5);
 }
+
+#[test]
+fn a_caller_with_a_key_is_told_and_its_authentication_has_a_span() {
+    let mut event = streamed();
+    event.caller = Some(weir_event::v1::Caller {
+        key_name: "team-a".to_owned(),
+        user: "ann".to_owned(),
+        metadata: [("b".to_owned(), "2".to_owned()), ("a".to_owned(), "1".to_owned())].into(),
+        conversation_id: "c-1".to_owned(),
+        ..Default::default()
+    });
+    if let Some(timing) = &mut event.timing {
+        timing.authenticated_ns = timing.received_ns + 5000;
+    }
+    let id = EventId::of(&event).unwrap();
+    let spans = of(id, &event);
+    assert_eq!(
+        named(&spans, "authenticate").parent_span_id,
+        named(&spans, "POST /v1/chat/completions").span_id
+    );
+    let keys: Vec<&str> =
+        named(&spans, "POST /v1/chat/completions").attributes.iter().map(|pair| pair.key.as_str()).collect();
+    for key in [WEIR_KEY, USER_ID, "weir.metadata.a", "weir.metadata.b"] {
+        assert!(keys.contains(&key), "{key} in {keys:?}");
+    }
+    assert_eq!(spans, of(id, &event), "the same event gives the same spans");
+}

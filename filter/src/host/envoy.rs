@@ -8,7 +8,7 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 use std::time::UNIX_EPOCH;
 
-use log::{error, info};
+use log::{error, info, warn};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType, MetricType};
@@ -24,7 +24,7 @@ use crate::vm::{ENTROPY, Vm};
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root { vm: vm(), plugin: Plugin::Unconfigured, counters: None }));
+    proxy_wasm::set_root_context(|_| Box::new(Root { vm: vm(), plugin: Plugin::Unconfigured, stats: None }));
 }}
 
 thread_local! {
@@ -59,13 +59,19 @@ enum Plugin {
     Attempt,
 }
 
-/// Ids of the counters in Envoy's stats, in the order of [`Root::count`].
-type Counters = [u32; 4];
+/// Ids of the filter's own entries in Envoy's stats.
+#[derive(Clone, Copy)]
+struct Stats {
+    /// Events created, accepted, dropped for lack of room, and refused; in the order of [`Root::count`].
+    events: [u32; 4],
+    /// Requests under way.
+    streams: u32,
+}
 
 struct Root {
     vm: Rc<Vm>,
     plugin: Plugin,
-    counters: Option<Counters>,
+    stats: Option<Stats>,
 }
 
 impl Root {
@@ -79,18 +85,29 @@ impl Root {
             self.plugin = Plugin::Attempt;
             return Ok(());
         }
-        let config = Config::new(&plugin).map_err(|error| error.to_string())?;
+        let config =
+            Config::new(&plugin, &mut self.vm.target_ids.borrow_mut()).map_err(|error| error.to_string())?;
         if config.exporter.is_some() {
             hostcalls::set_tick_period(outbox::FLUSH_INTERVAL).map_err(|_| "no timer from the host")?;
-            self.counters = define_counters();
+            self.stats = define_stats();
         }
         info!(
-            "weir {}: gateway for {} models of {} providers{}",
+            "weir {}: gateway for {} models of {} providers, {}{}",
             env!("CARGO_PKG_VERSION"),
             plugin.models.len(),
             plugin.providers.len(),
+            if config.is_open() {
+                "open to everybody: no keys are configured"
+            } else {
+                "for callers with a key"
+            },
             if config.exporter.is_some() { "" } else { "; no exporter is configured, so nothing is traced" },
         );
+        if !config.upstream_filter {
+            warn!(
+                "weir runs without its upstream filter: no retry, no fallback and no limit on the first token; a request goes to its first healthy target"
+            );
+        }
         self.plugin = Plugin::Gateway(Rc::new(config));
         Ok(())
     }
@@ -123,13 +140,19 @@ impl Root {
         }
     }
 
-    /// Brings the counters in Envoy's stats up to date. Counters of all workers add up.
+    /// Brings Envoy's stats up to date, by what changed: the workers' figures add up.
     fn count(&self) {
-        let Some(counters) = self.counters else { return };
+        let Some(stats) = self.stats else { return };
+        let (streams, gauged) = (self.vm.streams.borrow().len(), self.vm.gauged.get());
+        if streams != gauged {
+            let change = i64::try_from(streams).unwrap_or(0) - i64::try_from(gauged).unwrap_or(0);
+            let _ = hostcalls::increment_metric(stats.streams, change);
+            self.vm.gauged.set(streams);
+        }
         let totals = self.vm.outbox.borrow().totals();
         let counted = self.vm.counted.replace(totals);
         let values = |t: &v1::Totals| [t.created, t.accepted, t.dropped_outbox_full, t.dropped_refused];
-        for ((id, now), before) in counters.into_iter().zip(values(&totals)).zip(values(&counted)) {
+        for ((id, now), before) in stats.events.into_iter().zip(values(&totals)).zip(values(&counted)) {
             if now > before {
                 let _ = hostcalls::increment_metric(id, i64::try_from(now - before).unwrap_or(0));
             }
@@ -137,14 +160,18 @@ impl Root {
     }
 }
 
-fn define_counters() -> Option<Counters> {
-    let define = |name: &str| hostcalls::define_metric(MetricType::Counter, name).ok();
-    Some([
-        define("weir.events_created")?,
-        define("weir.events_accepted")?,
-        define("weir.events_dropped_outbox_full")?,
-        define("weir.events_dropped_refused")?,
-    ])
+fn define_stats() -> Option<Stats> {
+    let define = |kind, name: &str| hostcalls::define_metric(kind, name).ok();
+    let counter = |name: &str| define(MetricType::Counter, name);
+    Some(Stats {
+        events: [
+            counter("weir.events_created")?,
+            counter("weir.events_accepted")?,
+            counter("weir.events_dropped_outbox_full")?,
+            counter("weir.events_dropped_refused")?,
+        ],
+        streams: define(MetricType::Gauge, "weir.streams")?,
+    })
 }
 
 impl Context for Root {
@@ -248,15 +275,16 @@ impl HttpContext for Upstream {
         action(self.0.on_request_body(&Envoy, size, end_of_stream))
     }
 
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        action(self.0.on_request_trailers(&Envoy))
+    }
+
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         action(self.0.on_response_headers(&Envoy, end_of_stream))
     }
 
-    fn on_http_response_body(&mut self, _size: usize, end_of_stream: bool) -> Action {
-        if end_of_stream {
-            self.0.on_response_end(&Envoy);
-        }
-        Action::Continue
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        action(self.0.on_response_body(&Envoy, size, end_of_stream))
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
@@ -303,6 +331,10 @@ impl Host for Envoy {
         write_headers(MapType::HttpRequestHeaders, headers);
     }
 
+    fn drop_request_trailers(&self) {
+        write_headers(MapType::HttpRequestTrailers, &Outgoing::default());
+    }
+
     fn request_body(&self, max: usize) -> Vec<u8> {
         hostcalls::get_buffer(BufferType::HttpRequestBody, 0, max).ok().flatten().unwrap_or_default()
     }
@@ -321,8 +353,8 @@ impl Host for Envoy {
         write_headers(MapType::HttpResponseHeaders, headers);
     }
 
-    fn response_chunk(&self, len: usize) -> Vec<u8> {
-        hostcalls::get_buffer(BufferType::HttpResponseBody, 0, len).ok().flatten().unwrap_or_default()
+    fn response_chunk(&self, start: usize, len: usize) -> Vec<u8> {
+        hostcalls::get_buffer(BufferType::HttpResponseBody, start, len).ok().flatten().unwrap_or_default()
     }
 
     fn replace_response_chunk(&self, len: usize, with: &[u8]) {
@@ -345,6 +377,11 @@ impl Host for Envoy {
         if hostcalls::call_foreign_function("clear_route_cache", None).is_err() {
             error!("the host does not know clear_route_cache");
         }
+    }
+
+    fn claim(&self, payload: &str, claim: &str) -> Option<Vec<u8>> {
+        let path = vec!["metadata", "filter_metadata", "envoy.filters.http.jwt_authn", payload, claim];
+        hostcalls::get_property(path).ok().flatten()
     }
 
     fn response_details(&self) -> String {

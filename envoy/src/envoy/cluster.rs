@@ -1,0 +1,147 @@
+//! Clusters: how Envoy reaches a provider or the exporter.
+//!
+//! Every cluster has circuit breakers of its own, and every certificate is checked, by CA and by
+//! name.
+
+use std::net::IpAddr;
+
+use serde_json::{Map, Value, json};
+use weir_filter::endpoint::Endpoint;
+
+use super::socket_address;
+use super::tunnel::Tunnel;
+use crate::provider::Tls;
+
+/// Envoy allows 3 concurrent retries and 1024 requests a cluster by default; neither is meant here.
+const CIRCUIT_BREAKER_MAX: u32 = 100_000;
+/// Longest time until a connection can be used, tunnel and TLS included.
+const CONNECT_TIMEOUT: &str = "5s";
+/// Where Debian, Alpine and Envoy's own images keep the system's CAs.
+pub(super) const SYSTEM_CAS: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// A cluster before it is rendered.
+pub(super) struct Cluster {
+    name: String,
+    /// Where its requests end.
+    pub(super) endpoint: Endpoint,
+    /// What stands between Envoy's router and its codec.
+    filters: Vec<Value>,
+    /// How much of a body it may hold, in bytes.
+    pub(super) buffer_limit: u64,
+    /// How its connections are secured.
+    pub(super) transport_socket: Option<Value>,
+    /// What leads to the endpoint; absent: the network.
+    pub(super) tunnel: Option<Tunnel>,
+}
+
+impl Cluster {
+    /// A cluster for an endpoint; by TLS where its URL says https.
+    pub(super) fn new(name: &str, endpoint: Endpoint, filters: Vec<Value>, buffer_limit: u64) -> Self {
+        let tls = (endpoint.scheme == "https").then(|| tls_socket(&endpoint, &Tls::default(), None));
+        Self { name: name.to_owned(), endpoint, filters, buffer_limit, transport_socket: tls, tunnel: None }
+    }
+
+    /// The cluster as Envoy takes it.
+    pub(super) fn render(self) -> Value {
+        let address = match &self.tunnel {
+            Some(tunnel) => tunnel.address(),
+            None => socket_address(&self.endpoint.host, self.endpoint.port),
+        };
+        let thresholds = json!({
+            "max_connections": CIRCUIT_BREAKER_MAX,
+            "max_pending_requests": CIRCUIT_BREAKER_MAX,
+            "max_requests": CIRCUIT_BREAKER_MAX,
+            "max_retries": CIRCUIT_BREAKER_MAX,
+        });
+        let mut cluster = Map::from_iter([
+            ("name".to_owned(), json!(self.name)),
+            ("connect_timeout".to_owned(), json!(CONNECT_TIMEOUT)),
+            ("per_connection_buffer_limit_bytes".to_owned(), json!(self.buffer_limit)),
+            ("circuit_breakers".to_owned(), json!({"thresholds": [thresholds]})),
+            (
+                "load_assignment".to_owned(),
+                json!({
+                    "cluster_name": self.name,
+                    "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+                }),
+            ),
+            (
+                "typed_extension_protocol_options".to_owned(),
+                json!({"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": self.http_options()}),
+            ),
+        ]);
+        if self.tunnel.is_some() || is_address(&self.endpoint.host) {
+            cluster.insert("type".to_owned(), json!("STATIC"));
+        } else {
+            cluster.insert("type".to_owned(), json!("STRICT_DNS"));
+            // By itself Envoy takes the IPv6 address of a host that has both, and never the other;
+            // in a container without IPv6 such a host would be out of reach.
+            cluster.insert("dns_lookup_family".to_owned(), json!("V4_PREFERRED"));
+        }
+        if let Some(socket) = self.transport_socket {
+            cluster.insert("transport_socket".to_owned(), socket);
+        }
+        Value::Object(cluster)
+    }
+
+    fn http_options(&self) -> Value {
+        // auto_config speaks HTTP/2 where the peer's ALPN offers it, which only TLS can tell.
+        let mut options = if self.transport_socket.is_some() {
+            json!({"auto_config": {"http_protocol_options": {}, "http2_protocol_options": {}}})
+        } else {
+            json!({"explicit_http_config": {"http_protocol_options": {}}})
+        };
+        if let Some(options) = options.as_object_mut() {
+            let kind = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+            options.insert("@type".to_owned(), json!(kind));
+            if !self.filters.is_empty() {
+                let filters: Vec<Value> = self.filters.iter().cloned().chain([upstream_codec()]).collect();
+                options.insert("http_filters".to_owned(), json!(filters));
+            }
+        }
+        options
+    }
+}
+
+/// TLS to an endpoint. `identity` is the field of the common TLS context that holds Envoy's own
+/// certificate.
+pub(super) fn tls_socket(endpoint: &Endpoint, tls: &Tls, identity: Option<(&'static str, Value)>) -> Value {
+    let name = tls.server_name.as_deref().unwrap_or(&endpoint.host);
+    let san_type = if is_address(name) { "IP_ADDRESS" } else { "DNS" };
+    let ca = match &tls.ca {
+        Some(file) => json!(file),
+        None => json!(SYSTEM_CAS),
+    };
+    let mut common = Map::from_iter([(
+        "validation_context".to_owned(),
+        json!({
+            "trusted_ca": {"filename": ca},
+            "match_typed_subject_alt_names": [{"san_type": san_type, "matcher": {"exact": name}}],
+        }),
+    )]);
+    if let Some((field, certificate)) = identity {
+        common.insert(field.to_owned(), certificate);
+    }
+    let mut context = json!({
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+        "common_tls_context": common,
+    });
+    // SNI holds host names only (RFC 6066, section 3).
+    if let (false, Some(map)) = (is_address(name), context.as_object_mut()) {
+        map.insert("sni".to_owned(), json!(name));
+    }
+    json!({"name": "envoy.transport_sockets.tls", "typed_config": context})
+}
+
+fn is_address(host: &str) -> bool {
+    host.parse::<IpAddr>().is_ok()
+}
+
+fn upstream_codec() -> Value {
+    json!({
+        "name": "envoy.filters.http.upstream_codec",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec",
+        },
+    })
+}

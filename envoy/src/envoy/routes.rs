@@ -1,0 +1,98 @@
+//! Routes: how Envoy's router finds the cluster of each attempt, and when it makes another.
+//!
+//! Envoy makes the attempts and the filter decides on each: by `x-envoy-max-retries` how many there
+//! may be, by a mark on an answer whether it is followed by another, by filter state where that one
+//! goes. All routes are alike but for the pause between attempts, which only a route can hold.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use weir_filter::config::cluster_name;
+use weir_filter::duration::Duration;
+use weir_filter::headers::name;
+
+use crate::gateway::Gateway;
+
+/// Longest time for a whole response, streams included. Ten minutes is what OpenAI's own clients
+/// wait; Envoy's default of 15 s would cut long answers.
+const ROUTE_TIMEOUT: &str = "600s";
+/// Longest Retry-After that is waited for; the filter takes the next target for a longer one.
+const RETRY_AFTER_MAX: &str = "2s";
+/// Filter state that holds the cluster of the next attempt (written by the filter as `weir.cluster`).
+const CLUSTER_STATE: &str = "wasm.weir.cluster";
+/// Filter state that holds the pause between attempts where it is not the usual one.
+const BACKOFF_STATE: &str = "wasm.weir.backoff";
+/// The usual pause before a second attempt, and how much longer the longest one may be.
+const BACKOFF: Duration = Duration::from_ms(25);
+const BACKOFF_GROWTH: u64 = 10;
+
+/// A route for every pause that some model asks for, and the usual one.
+pub(super) fn render(gateway: &Gateway) -> Vec<Value> {
+    let asked: BTreeSet<Duration> = gateway.models.values().filter_map(|model| model.retry.backoff).collect();
+    let special = asked.into_iter().map(|backoff| {
+        let state = json!([{"key": BACKOFF_STATE, "string_match": {"exact": backoff.to_string()}}]);
+        route(gateway, &json!({"prefix": "/", "filter_state": state}), backoff)
+    });
+    special.chain([route(gateway, &json!({"prefix": "/"}), BACKOFF)]).collect()
+}
+
+fn route(gateway: &Gateway, matches: &Value, backoff: Duration) -> Value {
+    json!({
+        "match": matches,
+        "route": {
+            "inline_cluster_specifier_plugin": {"extension": {
+                "name": "envoy.router.cluster_specifier_plugin.matcher",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.router.cluster_specifiers.matcher.v3.MatcherClusterSpecifier",
+                    "cluster_matcher": clusters(gateway),
+                },
+            }},
+            "timeout": ROUTE_TIMEOUT,
+            "retry_policy": retry_policy(backoff),
+        },
+    })
+}
+
+/// One entry for each provider's cluster; a name that matches none reaches no other.
+fn clusters(gateway: &Gateway) -> Value {
+    let entries = gateway.providers.keys().map(|name| {
+        let cluster = cluster_name(name);
+        (cluster.clone(), json!({"action": {
+            "name": "cluster",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.router.cluster_specifiers.matcher.v3.ClusterAction",
+                "cluster": cluster,
+            },
+        }}))
+    });
+    json!({
+        "matcher_tree": {
+            "input": {
+                "name": "cluster_of_this_attempt",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.matching.common_inputs.network.v3.FilterStateInput",
+                    "key": CLUSTER_STATE,
+                },
+            },
+            "exact_match_map": {"map": Value::Object(entries.collect())},
+        },
+    })
+}
+
+fn retry_policy(backoff: Duration) -> Value {
+    let seconds = |ms: u64| format!("{}.{:03}s", ms / 1000, ms % 1000);
+    json!({
+        "retry_on": "connect-failure,refused-stream,reset,retriable-headers",
+        "retriable_headers": [{"name": name::WEIR_RETRY, "string_match": {"exact": "1"}}],
+        "num_retries": 0,
+        "refresh_cluster_on_retry": true,
+        "retry_back_off": {
+            "base_interval": seconds(backoff.as_ms()),
+            "max_interval": seconds(backoff.as_ms() * BACKOFF_GROWTH),
+        },
+        "rate_limited_retry_back_off": {
+            "reset_headers": [{"name": name::RETRY_AFTER, "format": "SECONDS"}],
+            "max_interval": RETRY_AFTER_MAX,
+        },
+    })
+}

@@ -1,0 +1,115 @@
+//! Callers that come with a token of an identity provider: Envoy's jwt_authn filter verifies it, and
+//! hands the claims to ours as dynamic metadata. What it could not verify is no token to ours, which
+//! then asks for a key and answers in the shape of the API.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use weir_filter::config::{self, ConfigError};
+use weir_filter::endpoint::Endpoint;
+
+/// The key of the claims in jwt_authn's dynamic metadata.
+const PAYLOAD: &str = "weir";
+/// The Envoy cluster that leads to the identity provider's keys.
+pub const JWKS_CLUSTER: &str = "weir.jwks";
+
+/// Tokens as written in gateway.yaml.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Jwt {
+    /// Who must have issued a token (its `iss`).
+    pub issuer: String,
+    /// Whom a token must be for (one of its `aud`); without any, whoever it is for.
+    #[serde(default)]
+    pub audiences: Vec<String>,
+    /// The keys that tokens are signed with.
+    pub jwks: Jwks,
+    /// The claim that names the user; `sub` by default.
+    #[serde(default)]
+    pub user_claim: Option<String>,
+    /// The claim that names the team; absent: none does.
+    #[serde(default)]
+    pub team_claim: Option<String>,
+    /// Patterns of the models that holders of a token may use; absent: every model.
+    #[serde(default)]
+    pub models: Option<Vec<String>>,
+}
+
+/// Where the keys are that tokens are signed with (RFC 7517).
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum Jwks {
+    /// A file that Envoy can read, by its absolute path.
+    File(PathBuf),
+    /// A URL of the identity provider's.
+    Url(String),
+}
+
+impl Jwt {
+    /// The plugin's part.
+    pub fn plugin(&self) -> config::Jwt {
+        config::Jwt {
+            payload: PAYLOAD.to_owned(),
+            user_claim: self.user_claim.clone().unwrap_or_else(|| "sub".to_owned()),
+            team_claim: self.team_claim.clone(),
+            models: self.models.clone(),
+        }
+    }
+
+    /// Where the keys are fetched from, if they are.
+    pub fn jwks_endpoint(&self) -> Result<Option<Endpoint>, ConfigError> {
+        match &self.jwks {
+            Jwks::File(path) if path.is_absolute() => Ok(None),
+            Jwks::File(path) => {
+                let message = format!("{} is not an absolute path, which Envoy needs", path.display());
+                Err(ConfigError::at("jwt.jwks.file", message))
+            }
+            Jwks::Url(url) => {
+                Endpoint::parse(url).map(Some).map_err(|message| ConfigError::at("jwt.jwks.url", message))
+            }
+        }
+    }
+
+    /// Envoy's filter, which goes before ours.
+    pub fn filter(&self) -> Value {
+        let mut provider = json!({
+            "issuer": self.issuer,
+            "payload_in_metadata": PAYLOAD,
+            // What is verified goes no further; ours would take it for a key.
+            "forward": false,
+        });
+        if let Some(provider) = provider.as_object_mut() {
+            if !self.audiences.is_empty() {
+                provider.insert("audiences".to_owned(), json!(self.audiences));
+            }
+            let (field, keys) = match &self.jwks {
+                Jwks::File(path) => ("local_jwks", json!({"filename": path})),
+                Jwks::Url(url) => (
+                    "remote_jwks",
+                    json!({
+                        "http_uri": {"uri": url, "cluster": JWKS_CLUSTER, "timeout": "5s"},
+                        "cache_duration": "300s",
+                        "async_fetch": {},
+                    }),
+                ),
+            };
+            provider.insert(field.to_owned(), keys);
+        }
+        json!({
+            "name": "envoy.filters.http.jwt_authn",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
+                "providers": {"identity": provider},
+                "rules": [{
+                    "match": {"prefix": "/"},
+                    "requires": {"requires_any": {"requirements": [
+                        {"provider_name": "identity"},
+                        {"allow_missing_or_failed": {}},
+                    ]}},
+                }],
+            },
+        })
+    }
+}

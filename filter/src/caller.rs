@@ -1,0 +1,67 @@
+//! Who is calling: by a token that Envoy has verified, by a key, or anybody where neither is asked for.
+
+use std::rc::Rc;
+
+use weir_event::v1;
+
+use crate::access::{Grant, Identity, RequestMetadata, credential};
+use crate::config::Config;
+use crate::headers::Headers;
+use crate::host::Host;
+use crate::refusal::Refusal;
+
+/// Longest claim that is taken, in bytes.
+const CLAIM_MAX: usize = 256;
+
+/// A caller, and what it may do.
+#[derive(Debug)]
+pub struct Known {
+    /// What it may do.
+    pub grant: Rc<Grant>,
+    /// Who it is.
+    pub identity: Identity,
+}
+
+/// Finds out who is calling. The refusal is a 401.
+pub fn identify(
+    host: &impl Host,
+    config: &Config,
+    headers: &Headers,
+    query: Option<&str>,
+    now_ns: u64,
+) -> Result<Known, Refusal> {
+    if let Some(jwt) = &config.jwt {
+        // A token in Authorization is jwt_authn's to judge, so it is no key beside another one.
+        let claim = |claim: &str| {
+            let value = (!claim.is_empty()).then(|| host.claim(&jwt.payload, claim)).flatten()?;
+            let text = String::from_utf8(value).ok()?;
+            (!text.is_empty() && text.len() <= CLAIM_MAX && !text.chars().any(char::is_control))
+                .then_some(text)
+        };
+        if let Some(user) = claim(&jwt.user_claim) {
+            let team = claim(&jwt.team_claim).unwrap_or_default();
+            return Ok(Known {
+                grant: Rc::clone(&jwt.grant),
+                identity: Identity { user, team, ..Identity::default() },
+            });
+        }
+    }
+    if config.is_open() {
+        return Ok(Known { grant: Rc::new(Grant::open()), identity: Identity::default() });
+    }
+    let secret = credential(headers, query).map_err(Refusal::bad_credential)?;
+    let secret = secret.ok_or_else(Refusal::key_missing)?;
+    let grant = config.keys.find(&secret, now_ns).map_err(Refusal::denied)?;
+    let identity = Identity { key_name: grant.name.clone(), ..Identity::default() };
+    Ok(Known { grant, identity })
+}
+
+/// Notes who is calling, and what was said about the request. What was verified goes before what the
+/// caller says.
+pub fn record(caller: &mut v1::Caller, known: &Known, said: RequestMetadata) {
+    caller.key_name.clone_from(&known.identity.key_name);
+    caller.team.clone_from(&known.identity.team);
+    caller.user = if known.identity.user.is_empty() { said.user } else { known.identity.user.clone() };
+    caller.conversation_id = said.conversation_id;
+    caller.metadata = said.metadata.into_iter().collect();
+}

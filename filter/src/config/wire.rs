@@ -1,0 +1,363 @@
+//! The configuration as written: what an operator may say, with every default.
+//!
+//! Unknown fields are refused. Nothing here is checked against anything else; that is done once,
+//! by [`super::Config::new`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{self, Deserializer, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::access::Key;
+use crate::api::Kind;
+use crate::duration::Duration;
+use crate::strategy::{HealthSettings, Sticky, Strategy, When};
+
+/// What one instance of the plugin is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The downstream HTTP filter: reads, decides, records.
+    #[default]
+    Gateway,
+    /// The upstream HTTP filter of a provider's cluster: rewrites one attempt.
+    Attempt,
+}
+
+/// The plugin's configuration as written.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PluginConfig {
+    /// What this instance is for; with `attempt` nothing else is given.
+    #[serde(default)]
+    pub role: Role,
+    /// The providers by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub providers: BTreeMap<String, Provider>,
+    /// The models that callers may ask for, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, Model>,
+    /// The keys of callers. Without any, everybody may call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<Key>,
+    /// Identity from a token that Envoy's jwt_authn filter has verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwt: Option<Jwt>,
+    /// Caps on what is taken in.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Whether answers say how they came about (`x-weir-trace-id`, `x-weir-model`,
+    /// `x-weir-attempts`, `server-timing`).
+    #[serde(default = "yes")]
+    pub response_headers: bool,
+    /// Whether this filter also runs as an upstream filter of the providers' clusters. Without it
+    /// (Istio's WasmPlugin alone, or an Envoy before 1.39) a request goes to its first healthy
+    /// target, and nowhere else: no retry, no fallback, no limit on the first token.
+    #[serde(default = "yes")]
+    pub upstream_filter: bool,
+    /// Where trace events go; absent: nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exporter: Option<Exporter>,
+}
+
+impl Default for PluginConfig {
+    fn default() -> Self {
+        Self {
+            role: Role::default(),
+            providers: BTreeMap::new(),
+            models: BTreeMap::new(),
+            keys: Vec::new(),
+            jwt: None,
+            limits: Limits::default(),
+            response_headers: true,
+            upstream_filter: true,
+            exporter: None,
+        }
+    }
+}
+
+/// A provider as written.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// The API it speaks.
+    pub api: Kind,
+    /// Its base URL, such as `https://api.openai.com/v1`.
+    pub url: String,
+    /// Azure's `api-version`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<String>,
+    /// The Envoy cluster that leads to it; `provider.<name>` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+}
+
+/// A model as written: either another name for a model, or targets.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// The model that this is another name for; then nothing else is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+    /// Where requests for it go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<Target>,
+    /// How the targets are put in order.
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// Which requests go to the same target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sticky: Option<Sticky>,
+    /// When a target counts as unhealthy and goes to the end of the order.
+    #[serde(default)]
+    pub health: HealthSettings,
+    /// When a target is tried again.
+    #[serde(default)]
+    pub retry: Retry,
+    /// When the next target is tried.
+    #[serde(default)]
+    pub fallback: Fallback,
+    /// How long things may take.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+}
+
+/// A target as written.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// The provider's name.
+    pub provider: String,
+    /// The model's name at the provider; the name of the model by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Its part of the requests, in relation to the others' (strategy `weighted`).
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// When it is considered; absent: always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<When>,
+    /// Parameters that every request to it has, whatever the caller says.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub params: BTreeMap<String, serde_json::Value>,
+    /// Highest values of numeric parameters; a caller's higher one is lowered.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub caps: BTreeMap<String, serde_json::Number>,
+    /// Headers of requests to it.
+    #[serde(default)]
+    pub headers: TargetHeaders,
+    /// Whether it may be tried after another target has failed.
+    #[serde(default = "yes")]
+    pub fallback: bool,
+    /// Whether the provider receives the trace context: on by default for private hosts, off
+    /// for public ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub propagate: Option<bool>,
+}
+
+/// Headers of requests to a target as written.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct TargetHeaders {
+    /// Headers that are set, by lowercase name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub set: BTreeMap<String, String>,
+    /// Headers of the caller's that do not go on, by lowercase name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<String>,
+}
+
+/// Retries on the same target as written.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Retry {
+    /// How often a target is tried in all, from 1 to 5.
+    pub attempts: u32,
+    /// The statuses after which it is tried again.
+    pub on: Vec<u16>,
+    /// The pause before another attempt, which doubles with each up to ten times as much, with
+    /// jitter; 25ms by default. A short Retry-After of the provider's goes before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backoff: Option<Duration>,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { attempts: 1, on: vec![429, 500, 502, 503, 504], backoff: None }
+    }
+}
+
+/// Fallback to the next target as written.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Fallback {
+    /// The statuses after which the next target is tried. One that cannot be reached, breaks off
+    /// before it answers, or is too late with its first token is always followed by the next.
+    pub on: Vec<u16>,
+}
+
+impl Default for Fallback {
+    fn default() -> Self {
+        Self { on: vec![401, 403, 404, 408, 429, 500, 502, 503, 504] }
+    }
+}
+
+/// Time limits as written; absent: the gateway's own.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// Longest wait of a stream for its first token; then the next target is tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_token: Option<Duration>,
+    /// Longest time for the whole request, all attempts included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<Duration>,
+}
+
+/// Identity from jwt_authn's dynamic metadata as written.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Jwt {
+    /// The key under which jwt_authn leaves the token's payload (`payload_in_metadata`).
+    pub payload: String,
+    /// The claim that names the user.
+    #[serde(default = "sub")]
+    pub user_claim: String,
+    /// The claim that names the team; absent: none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team_claim: Option<String>,
+    /// Patterns of the models that holders of a token may use; absent: every model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<Vec<String>>,
+}
+
+/// Caps as written.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Largest request body, such as `10MiB` (the default).
+    pub request_body: ByteSize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { request_body: ByteSize(10 << 20) }
+    }
+}
+
+/// The way to the exporter as written.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exporter {
+    /// The Envoy cluster that leads to its ingest. It must not carry this filter.
+    pub cluster: String,
+    /// The value of `:authority` for calls to it.
+    pub authority: String,
+}
+
+/// A number of bytes, written as a number or with a unit: `512`, `64KiB`, `10MiB`, `1GiB`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByteSize(pub u64);
+
+impl<'de> Deserialize<'de> for ByteSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SizeVisitor;
+        impl Visitor<'_> for SizeVisitor {
+            type Value = ByteSize;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of bytes such as 65536, \"64KiB\" or \"10MiB\"")
+            }
+            fn visit_u64<E: de::Error>(self, bytes: u64) -> Result<ByteSize, E> {
+                Ok(ByteSize(bytes))
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<ByteSize, E> {
+                ByteSize::parse(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(SizeVisitor)
+    }
+}
+
+impl Serialize for ByteSize {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.0)
+    }
+}
+
+impl ByteSize {
+    fn parse(text: &str) -> Option<Self> {
+        let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+        let unit: u64 = match text.strip_prefix(digits)?.trim() {
+            "" | "B" => 1,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            _ => return None,
+        };
+        digits.parse::<u64>().ok()?.checked_mul(unit).map(Self)
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for ByteSize {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ByteSize".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "A number of bytes, alone or with the unit B, KiB, MiB or GiB.",
+            "type": ["integer", "string"],
+            "minimum": 0,
+            "pattern": "^[0-9]+ *(B|KiB|MiB|GiB)?$",
+            "examples": [65536, "64KiB", "10MiB"],
+        })
+    }
+}
+
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            n if n > 0 && n.is_multiple_of(1 << 20) => write!(f, "{} MiB", n >> 20),
+            n if n > 0 && n.is_multiple_of(1 << 10) => write!(f, "{} KiB", n >> 10),
+            n => write!(f, "{n} bytes"),
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn sub() -> String {
+    "sub".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_with_and_without_units() {
+        for (text, bytes) in [("7", 7), ("7B", 7), ("64KiB", 65536), ("10 MiB", 10 << 20), ("1GiB", 1 << 30)]
+        {
+            assert_eq!(ByteSize::parse(text), Some(ByteSize(bytes)), "{text}");
+        }
+        for text in ["", "MiB", "1.5MiB", "-1", "99999999999999GiB"] {
+            assert_eq!(ByteSize::parse(text), None, "{text}");
+        }
+    }
+}

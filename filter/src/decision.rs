@@ -1,0 +1,192 @@
+//! The decision about one request: which model, whether the caller may use it, and which targets it
+//! goes to in which order. Everything is in memory; nothing waits.
+
+use std::rc::Rc;
+
+use weir_event::v1;
+
+use crate::access::Grant;
+use crate::api::Call;
+use crate::config::{Config, Failover, VirtualModel};
+use crate::duration::Duration;
+use crate::exchange::{Decision, Exchange};
+use crate::headers::{Headers, Outgoing, name};
+use crate::host::Host;
+use crate::plan::Plan;
+use crate::refusal::Refusal;
+use crate::request::Body;
+use crate::splice::{BodyEdits, Edits, ModelEdit};
+use crate::strategy::{Facts, Strategy, order};
+use crate::vm::Vm;
+
+/// Longest time that a caller may ask for, in ms.
+const TIMEOUT_MAX_MS: u64 = 3_600_000;
+
+/// What is asked.
+#[derive(Debug)]
+pub struct Question<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// What this VM knows of the targets.
+    pub vm: &'a Vm,
+    /// What is called.
+    pub call: &'a Call,
+    /// What the caller may do.
+    pub grant: &'a Grant,
+    /// The request's headers.
+    pub headers: &'a Headers,
+    /// The request's whole body.
+    pub body: &'a [u8],
+    /// Unix time in ns.
+    pub now_ns: u64,
+}
+
+/// What was decided.
+#[derive(Debug)]
+pub struct Decided {
+    /// What the attempts need.
+    pub decision: Decision,
+    /// The cluster of the first attempt.
+    pub cluster: String,
+    /// What Envoy is told about this request.
+    pub orders: Orders,
+}
+
+/// What Envoy's router is told about one request, beside where it goes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Orders {
+    /// How many attempts may follow the first.
+    pub retries: u32,
+    /// Longest time for one attempt until its first token, in ms.
+    pub try_timeout_ms: Option<u64>,
+    /// Longest time for the whole request, in ms.
+    pub timeout_ms: Option<u64>,
+    /// The pause before another attempt, where it is not the usual one.
+    pub backoff: Option<Duration>,
+}
+
+impl Orders {
+    /// Gives the orders, and has the route chosen by the filter state as it is now.
+    pub fn send(&self, host: &impl Host, headers: &Headers) {
+        if *self == Self::default() {
+            return host.reroute();
+        }
+        if let Some(backoff) = self.backoff.filter(|_| self.retries > 0) {
+            host.set_state(name::STATE_BACKOFF, backoff.to_string().as_bytes());
+        }
+        let retries = self.retries.to_string();
+        let try_timeout = self.try_timeout_ms.map(|ms| ms.to_string());
+        let timeout = self.timeout_ms.map(|ms| ms.to_string());
+        let mut out = Outgoing::default();
+        for (key, value) in &headers.0 {
+            out.add(key, value);
+        }
+        out.add(name::ENVOY_MAX_RETRIES, retries.as_bytes());
+        if let Some(ms) = &try_timeout {
+            out.add(name::ENVOY_TRY_TIMEOUT, ms.as_bytes());
+        }
+        if let Some(ms) = &timeout {
+            out.add(name::ENVOY_TIMEOUT, ms.as_bytes());
+        }
+        // A change of headers has the route chosen anew too.
+        host.set_request_headers(&out);
+    }
+}
+
+/// Decides, and notes on the exchange what was asked and decided, as far as it came.
+pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decided, Refusal> {
+    let body = Body::read(question.call, question.body)?;
+    exchange.request.model.clone_from(&body.model);
+    exchange.request.stream = body.stream;
+    exchange.request.parameters = Some(body.parameters.clone());
+    let resolved = question.config.resolve(&body.model).ok_or_else(|| Refusal::unknown_model(&body.model))?;
+    if !question.grant.models.allows(&body.model) {
+        return Err(Refusal::model_not_allowed(&body.model));
+    }
+    let model = resolved.model;
+    let chosen = in_order(question, &model, exchange);
+    exchange.resolution = Some(v1::Resolution {
+        rule: resolved.rule,
+        targets: u32::try_from(model.routes.len()).unwrap_or(u32::MAX),
+        strategy: strategy_name(&model).to_owned(),
+    });
+    let mut routes = Vec::with_capacity(chosen.len());
+    let mut edits = Vec::with_capacity(chosen.len());
+    let targets_max = if question.config.upstream_filter { usize::MAX } else { 1 };
+    for route in chosen.into_iter().filter_map(|index| model.routes.get(index)) {
+        if !route.kind().serves(question.call.api) || routes.len() >= targets_max {
+            continue;
+        }
+        let (json, required) = route.model_in_body(question.call.api);
+        let model_edit = ModelEdit { json: &json, at: &body.model_at, required };
+        let wanted = Edits { model: Some(model_edit), params: Some(&route.params) };
+        edits.push(BodyEdits::new(question.body, &body.object, &wanted));
+        routes.push(Rc::clone(route));
+    }
+    let Some(first) = routes.first() else { return Err(Refusal::no_target(&body.model)) };
+    let cluster = first.cluster().to_owned();
+    let follows_up = question.config.upstream_filter;
+    let failover = match follows_up {
+        true => Rc::clone(&model.failover),
+        false => Rc::new(Failover { attempts: 1, ..(*model.failover).clone() }),
+    };
+    let plan = Plan::new(routes, failover);
+    let first_token = model.timeouts.first_token.filter(|_| body.stream && follows_up);
+    let orders = Orders {
+        retries: plan.retries_max(),
+        try_timeout_ms: first_token.map(Duration::as_ms),
+        timeout_ms: timeout(question.headers, &model)?,
+        backoff: model.backoff,
+    };
+    let decision = Decision {
+        call: question.call.clone(),
+        plan,
+        edits,
+        forwarded: Vec::new(),
+        baggage: None,
+        hold_for_token: first_token.is_some(),
+        hurried: question.headers.get(name::WEIR_TIMEOUT_MS).is_some(),
+    };
+    Ok(Decided { decision, cluster, orders })
+}
+
+fn in_order(question: &Question<'_>, model: &VirtualModel, exchange: &Exchange) -> Vec<usize> {
+    let caller = &exchange.caller;
+    let metadata = caller.metadata.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    let facts = Facts {
+        metadata: &metadata,
+        key_name: &caller.key_name,
+        user: &caller.user,
+        conversation: &caller.conversation_id,
+        headers: question.headers,
+    };
+    order(
+        &model.policy,
+        &model.candidates,
+        &facts,
+        &mut question.vm.targets.borrow_mut(),
+        &mut question.vm.random.borrow_mut(),
+        question.now_ns,
+    )
+}
+
+/// The time limit of a request: the model's, or a narrower one of the caller's.
+fn timeout(headers: &Headers, model: &VirtualModel) -> Result<Option<u64>, Refusal> {
+    let of_model = model.timeouts.request.map(Duration::as_ms);
+    let of_caller = match headers.get(name::WEIR_TIMEOUT_MS) {
+        None => None,
+        Some(_) => {
+            let asked = headers.number(name::WEIR_TIMEOUT_MS).filter(|ms| (1..=TIMEOUT_MAX_MS).contains(ms));
+            Some(asked.ok_or_else(Refusal::bad_timeout)?)
+        }
+    };
+    Ok(of_model.into_iter().chain(of_caller).min())
+}
+
+fn strategy_name(model: &VirtualModel) -> &'static str {
+    match model.policy.strategy {
+        Strategy::Priority => "priority",
+        Strategy::Weighted => "weighted",
+        Strategy::Latency => "latency",
+    }
+}
