@@ -25,7 +25,7 @@ use crate::{probe, wait};
 const READY_DEADLINE: Duration = Duration::from_secs(20);
 
 /// How many lines of a log an error shows.
-const LOG_LINES: usize = 50;
+const LOG_LINES: usize = 500;
 
 /// How many characters of a line it shows: some of Envoy's are kilobytes.
 const LINE_CHARS: usize = 300;

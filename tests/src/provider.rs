@@ -7,14 +7,14 @@
 
 use std::{
     collections::VecDeque,
-    io,
+    fmt, io,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Body,
     extract::{Request, State},
     http::{HeaderMap, Method, StatusCode},
@@ -25,7 +25,11 @@ use futures_util::{Stream, stream};
 use http_body_util::BodyExt;
 use tokio::sync::watch;
 
-use crate::{fixtures, server::Server, wait};
+use crate::{
+    fixtures,
+    server::{Cut, Server},
+    wait,
+};
 
 /// How long a connection stays quiet before it breaks.
 const BEFORE_BREAK: Duration = Duration::from_millis(200);
@@ -58,6 +62,17 @@ impl Received {
     }
 }
 
+/// How an answer begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begin {
+    /// After so long a time.
+    After(Duration),
+    /// Not before [`Provider::release`].
+    Held,
+    /// Never: the connection is cut instead.
+    Cut,
+}
+
 /// How an answer ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
@@ -78,6 +93,7 @@ pub struct Answer {
     body: Bytes,
     pieces: Vec<usize>,
     pause: Duration,
+    begin: Begin,
     end: End,
 }
 
@@ -95,9 +111,15 @@ impl Answer {
         Self { pieces, ..Self::of("text/event-stream; charset=utf-8", body) }
     }
 
+    /// A JSON text with status 200, in one piece.
+    pub fn text(json: impl Into<Bytes>) -> Self {
+        Self::of("application/json", json.into())
+    }
+
     fn of(content_type: &'static str, body: Bytes) -> Self {
         let (headers, pieces, pause) = (Vec::new(), Vec::new(), Duration::from_millis(1));
-        Self { status: 200, content_type, headers, body, pieces, pause, end: End::Complete }
+        let begin = Begin::After(Duration::ZERO);
+        Self { status: 200, content_type, headers, body, pieces, pause, begin, end: End::Complete }
     }
 
     /// With this status.
@@ -124,6 +146,28 @@ impl Answer {
     #[must_use]
     pub fn pausing(self, pause: Duration) -> Self {
         Self { pause, ..self }
+    }
+
+    /// An error with this status, in OpenAI's shape.
+    pub fn error(status: u16) -> Self {
+        Self::json("openai/error_500.json").status(status)
+    }
+
+    /// No answer: the connection is cut once the request is there.
+    pub fn cut_off() -> Self {
+        Self { begin: Begin::Cut, ..Self::error(500) }
+    }
+
+    /// Beginning so much later.
+    #[must_use]
+    pub fn after(self, delay: Duration) -> Self {
+        Self { begin: Begin::After(delay), ..self }
+    }
+
+    /// Without a byte before [`Provider::release`].
+    #[must_use]
+    pub fn held(self) -> Self {
+        Self { begin: Begin::Held, ..self }
     }
 
     /// Breaking off after so many bytes.
@@ -158,11 +202,19 @@ impl Answer {
     }
 }
 
-#[derive(Debug)]
+/// Chooses an answer by the request.
+type Choose = Box<dyn FnMut(&Received) -> Answer + Send>;
+
 struct Script {
     next: VecDeque<Answer>,
-    otherwise: Answer,
+    otherwise: Choose,
     received: Vec<Received>,
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Script").field("received", &self.received.len()).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -181,7 +233,8 @@ pub struct Provider {
 impl Provider {
     /// Starts one that answers everything with `openai/chat.json`.
     pub async fn start() -> Self {
-        let otherwise = Answer::json("openai/chat.json");
+        let usual = Answer::json("openai/chat.json");
+        let otherwise: Choose = Box::new(move |_| usual.clone());
         let script = Mutex::new(Script { next: VecDeque::new(), otherwise, received: Vec::new() });
         let shared = Arc::new(Shared { script, released: watch::Sender::new(false) });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
@@ -200,7 +253,12 @@ impl Provider {
 
     /// Answers every request so from now on.
     pub fn answers(&self, answer: Answer) {
-        self.shared.script.lock().unwrap().otherwise = answer;
+        self.answers_by(move |_| answer.clone());
+    }
+
+    /// Answers every request from now on as this says.
+    pub fn answers_by(&self, choose: impl FnMut(&Received) -> Answer + Send + 'static) {
+        self.shared.script.lock().unwrap().otherwise = Box::new(choose);
     }
 
     /// Answers one request so, the next that has no such answer yet.
@@ -208,9 +266,24 @@ impl Provider {
         self.shared.script.lock().unwrap().next.push_back(answer);
     }
 
-    /// Lets every answer that is held go on.
+    /// Lets every answer that is held go on, and those that would be.
     pub fn release(&self) {
         self.shared.released.send_replace(true);
+    }
+
+    /// Holds answers again, after a release.
+    pub fn hold_again(&self) {
+        self.shared.released.send_replace(false);
+    }
+
+    /// How many requests there were so far.
+    pub fn count(&self) -> usize {
+        self.shared.script.lock().unwrap().received.len()
+    }
+
+    /// The requests since the last time.
+    pub fn take(&self) -> Vec<Received> {
+        std::mem::take(&mut self.shared.script.lock().unwrap().received)
     }
 
     /// The requests so far.
@@ -228,7 +301,18 @@ impl Provider {
     }
 }
 
-async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+impl Shared {
+    /// Waits for a release. The sender lives here, so this ends only by it or with the connection.
+    async fn released(&self) {
+        let _ = self.released.subscribe().wait_for(|released| *released).await;
+    }
+}
+
+async fn answer(
+    State(shared): State<Arc<Shared>>,
+    Extension(cut): Extension<Cut>,
+    request: Request,
+) -> Response {
     let (head, body) = request.into_parts();
     let Ok(body) = body.collect().await else {
         return Response::builder().status(StatusCode::BAD_REQUEST).body(Body::empty()).expect("an answer");
@@ -242,9 +326,15 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let received = Received { method: head.method, path, headers, body: body.to_bytes(), trailers };
     let answer = {
         let mut script = shared.script.lock().unwrap();
+        let answer = script.next.pop_front().unwrap_or_else(|| (script.otherwise)(&received));
         script.received.push(received);
-        script.next.pop_front().unwrap_or_else(|| script.otherwise.clone())
+        answer
     };
+    match answer.begin {
+        Begin::After(delay) => tokio::time::sleep(delay).await,
+        Begin::Held => shared.released().await,
+        Begin::Cut => cut.now().await,
+    }
     let mut response = Response::builder().status(answer.status).header("content-type", answer.content_type);
     for (name, value) in &answer.headers {
         response = response.header(*name, value);
@@ -265,10 +355,7 @@ fn pieces(answer: &Answer, shared: Arc<Shared>) -> impl Stream<Item = io::Result
                 tokio::time::sleep(BEFORE_BREAK).await;
                 return Some((Err(io::Error::other("scripted")), (pieces, sent, shared)));
             }
-            End::Hold(bytes) if sent >= bytes => {
-                // The sender lives in `shared`, so this ends only by a release or with the connection.
-                let _ = shared.released.subscribe().wait_for(|released| *released).await;
-            }
+            End::Hold(bytes) if sent >= bytes => shared.released().await,
             _ => {}
         }
         let piece = pieces.pop_front()?;

@@ -5,9 +5,12 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use std::{net::SocketAddr, sync::Mutex};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
@@ -15,10 +18,24 @@ use hyper_util::{
 };
 use tokio::{
     net::TcpListener,
+    sync::Notify,
     task::{JoinHandle, JoinSet},
 };
 
 use crate::{ports, wait};
+
+/// Among a request's extensions: cuts the connection that it came on, unanswered.
+#[derive(Clone, Debug, Default)]
+pub struct Cut(Arc<Notify>);
+
+impl Cut {
+    /// Cuts it.
+    pub async fn now(&self) {
+        self.0.notify_one();
+        // Whoever is waiting here goes with the connection.
+        std::future::pending::<()>().await;
+    }
+}
 
 /// A server on a port of its own.
 #[derive(Debug)]
@@ -85,11 +102,15 @@ async fn serve(listener: TcpListener, router: Router) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
-        let service = TowerToHyperService::new(router.clone());
+        let cut = Cut::default();
+        let service = TowerToHyperService::new(router.clone().layer(Extension(cut.clone())));
         connections.spawn(async move {
             let builder = auto::Builder::new(TokioExecutor::new());
-            // A connection that breaks is the client's to notice.
-            let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+            tokio::select! {
+                // A connection that breaks is the client's to notice.
+                _ = builder.serve_connection(TokioIo::new(stream), service) => {}
+                () = cut.0.notified() => {}
+            }
         });
         while connections.try_join_next().is_some() {}
     }

@@ -4,9 +4,15 @@
 //! Each component can be stopped and started again. When a test fails, the end of every log is
 //! printed.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests fail by panicking")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "tests fail by panicking"
+)]
 
-use std::{ffi::OsString, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, ffi::OsString, net::SocketAddr, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -30,13 +36,53 @@ pub const OTLP_KEY: &str = "mw-otlp-canary-93ab";
 /// The key that callers send.
 pub const CALLER_KEY: &str = "sk-caller-canary-2c7e";
 
+/// One fake provider of a stack.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    name: &'static str,
+    api: &'static str,
+    path: &'static str,
+    settings: &'static str,
+    key: String,
+}
+
+impl Upstream {
+    /// One by this name that speaks this API, at this path. Its key is its own.
+    pub fn new(name: &'static str, api: &'static str, path: &'static str) -> Self {
+        Self { name, api, path, settings: "", key: format!("sk-canary-of-{name}-5b0e") }
+    }
+
+    /// One that speaks OpenAI's API, at a path of its own.
+    pub fn openai(name: &'static str, path: &'static str) -> Self {
+        Self::new(name, "openai", path)
+    }
+
+    /// With more fields, in YAML's flow style, such as `api_version: preview`.
+    #[must_use]
+    pub fn settings(self, settings: &'static str) -> Self {
+        Self { settings, ..self }
+    }
+
+    /// Its key.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+/// The environment variable that holds the key of the provider at this place.
+fn key_variable(place: usize) -> String {
+    format!("WEIR_TEST_KEY_{place}")
+}
+
 /// The addresses that a gateway.yaml is written with.
 #[derive(Clone, Debug)]
 pub struct Wiring {
     /// Where the gateway listens.
     pub gateway: Addresses,
-    /// Where the fake provider listens.
+    /// Where the fake provider listens, the first one where there are several.
     pub provider: SocketAddr,
+    /// Where each of the fake providers listens.
+    pub providers: Vec<SocketAddr>,
     /// The URL of the exporter's ingest.
     pub exporter: String,
 }
@@ -48,7 +94,8 @@ type Render = Box<dyn Fn(&Wiring) -> String>;
 pub struct Options {
     models: String,
     limits: String,
-    provider_path: String,
+    upstreams: Vec<Upstream>,
+    more: String,
     yaml: Option<Render>,
 }
 
@@ -57,14 +104,15 @@ impl Default for Options {
         Self {
             models: "{ gpt-4o: { targets: [{ provider: openai, model: gpt-4o-2024-11-20 }] } }".to_owned(),
             limits: "{}".to_owned(),
-            provider_path: "/v1".to_owned(),
+            upstreams: vec![Upstream { key: PROVIDER_KEY.to_owned(), ..Upstream::openai("openai", "/v1") }],
+            more: String::new(),
             yaml: None,
         }
     }
 }
 
 impl Options {
-    /// With this model table, in YAML; the provider's name is `openai`.
+    /// With this model table, in YAML; the provider's name is `openai`, unless others are given.
     #[must_use]
     pub fn models(self, models: &str) -> Self {
         Self { models: models.to_owned(), ..self }
@@ -76,10 +124,25 @@ impl Options {
         Self { limits: limits.to_owned(), ..self }
     }
 
-    /// With this path in the provider's URL.
+    /// With this path in the URL of the first provider.
     #[must_use]
-    pub fn provider_path(self, path: &str) -> Self {
-        Self { provider_path: path.to_owned(), ..self }
+    pub fn provider_path(mut self, path: &'static str) -> Self {
+        self.upstreams[0].path = path;
+        self
+    }
+
+    /// With these providers instead of the usual one.
+    #[must_use]
+    pub fn upstreams(self, upstreams: impl Into<Vec<Upstream>>) -> Self {
+        Self { upstreams: upstreams.into(), ..self }
+    }
+
+    /// With more top-level fields, in YAML.
+    #[must_use]
+    pub fn with(mut self, yaml: &str) -> Self {
+        self.more.push_str(yaml);
+        self.more.push('\n');
+        self
     }
 
     /// With another gateway.yaml altogether.
@@ -92,16 +155,27 @@ impl Options {
         if let Some(yaml) = &self.yaml {
             return yaml(wiring);
         }
-        let Wiring { gateway, provider, exporter } = wiring;
-        let Self { models, limits, provider_path, .. } = self;
+        let Wiring { gateway, providers, exporter, .. } = wiring;
+        let Self { models, limits, upstreams, more, .. } = self;
+        let providers: String = upstreams
+            .iter()
+            .zip(providers)
+            .enumerate()
+            .map(|(place, (upstream, address))| {
+                let Upstream { name, api, path, settings, .. } = upstream;
+                let key = key_variable(place);
+                let settings = if settings.is_empty() { String::new() } else { format!(", {settings}") };
+                format!("  {name}: {{ api: {api}, url: \"http://{address}{path}\", key: {{ env: {key} }}{settings} }}\n")
+            })
+            .collect();
         format!(
             "listen: {}\n\
              admin: {}\n\
-             providers:\n\
-             \x20 openai: {{ api: openai, url: \"http://{provider}{provider_path}\", key: {{ env: WEIR_TEST_KEY }} }}\n\
+             providers:\n{providers}\
              models: {models}\n\
              limits: {limits}\n\
-             exporter: {{ url: \"{exporter}\" }}\n",
+             exporter: {{ url: \"{exporter}\" }}\n\
+             {more}",
             gateway.listen, gateway.admin,
         )
     }
@@ -111,7 +185,11 @@ impl Options {
     /// # Panics
     /// When a component does not come up.
     pub async fn start(self) -> Stack {
-        let (provider, otlp) = (Provider::start().await, Endpoint::start().await);
+        let mut providers = Vec::new();
+        for _ in &self.upstreams {
+            providers.push(Provider::start().await);
+        }
+        let otlp = Endpoint::start().await;
         let nats = Nats::start().await.unwrap_or_else(|error| panic!("{error}"));
         let exporter_env = [
             ("MW_API_KEY".to_owned(), OsString::from(OTLP_KEY)),
@@ -119,12 +197,18 @@ impl Options {
         ];
         let exporter = Exporter::start(&nats.url(), &exporter_env, false).await;
         let exporter = exporter.unwrap_or_else(|error| panic!("{error}"));
-        let envoy_env = [("WEIR_TEST_KEY".to_owned(), OsString::from(PROVIDER_KEY))];
+        let keys = self.upstreams.iter().enumerate();
+        let envoy_env: Vec<(String, OsString)> =
+            keys.map(|(place, upstream)| (key_variable(place), upstream.key().into())).collect();
+        let addresses: Vec<SocketAddr> = providers.iter().map(Provider::address).collect();
         let yaml = |gateway| {
-            self.render(&Wiring { gateway, provider: provider.address(), exporter: exporter.url() })
+            let (provider, providers) = (addresses[0], addresses.clone());
+            self.render(&Wiring { gateway, provider, providers, exporter: exporter.url() })
         };
         let envoy = Envoy::start(None, &envoy_env, yaml).await.unwrap_or_else(|error| panic!("{error}"));
-        Stack { envoy, exporter, nats, otlp, provider }
+        let provider = providers.remove(0);
+        let others = self.upstreams.iter().skip(1).map(|upstream| upstream.name).zip(providers).collect();
+        Stack { envoy, exporter, nats, otlp, provider, others }
     }
 }
 
@@ -139,8 +223,9 @@ pub struct Stack {
     pub nats: Nats,
     /// The OTLP endpoint.
     pub otlp: Endpoint,
-    /// The provider.
+    /// The provider, the first one where there are several.
     pub provider: Provider,
+    others: BTreeMap<&'static str, Provider>,
 }
 
 /// An answer of the gateway, whole.
@@ -157,6 +242,21 @@ pub struct Answered {
 }
 
 impl Answered {
+    /// Sends a request and reads the answer whole.
+    ///
+    /// # Panics
+    /// When no answer comes, or it breaks off.
+    pub async fn to(trace: Trace, request: reqwest::RequestBuilder) -> Self {
+        let response = request.send().await.expect("an answer");
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Self { trace, status, headers, body: response.bytes().await.expect("the whole body") }
+    }
+
+    /// A header as text; empty where there is none.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
     /// The body as JSON.
     ///
     /// # Panics
@@ -186,14 +286,26 @@ impl Stack {
         format!("http://{}{path}", self.address())
     }
 
-    /// A chat request as an ordinary client sends it, under a trace of its own.
-    pub fn request(&self, trace: &Trace, body: impl Into<reqwest::Body>) -> reqwest::RequestBuilder {
+    /// A provider beside the first one, by its name.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn other(&self, name: &str) -> &Provider {
+        self.others.get(name).unwrap_or_else(|| panic!("no other provider named {name}"))
+    }
+
+    /// A request without a credential.
+    pub fn post(&self, path: &str, trace: &Trace, body: impl Into<reqwest::Body>) -> reqwest::RequestBuilder {
         client::http()
-            .post(self.url("/v1/chat/completions"))
+            .post(self.url(path))
             .header("content-type", "application/json")
-            .bearer_auth(CALLER_KEY)
             .header("traceparent", trace.parent())
             .body(body)
+    }
+
+    /// A chat request as an ordinary client sends it, under a trace of its own.
+    pub fn request(&self, trace: &Trace, body: impl Into<reqwest::Body>) -> reqwest::RequestBuilder {
+        self.post("/v1/chat/completions", trace, body).bearer_auth(CALLER_KEY)
     }
 
     /// Sends a chat request with this body, as it is, and reads the answer whole.
@@ -202,9 +314,8 @@ impl Stack {
     /// When no answer comes, or it breaks off.
     pub async fn send(&self, body: impl Into<reqwest::Body>) -> Answered {
         let trace = Trace::new();
-        let response = self.request(&trace, body).send().await.expect("an answer");
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Answered { trace, status, headers, body: response.bytes().await.expect("the whole body") }
+        let request = self.request(&trace, body);
+        Answered::to(trace, request).await
     }
 
     /// Sends an ordinary chat request that works, and checks that it did.
@@ -264,7 +375,10 @@ impl Drop for Stack {
         if std::thread::panicking() {
             // Nothing depends on it, but the trace of what went wrong may be on its way.
             std::thread::sleep(Duration::from_secs(1));
-            eprintln!("--- the provider received {} requests", self.provider.received().len());
+            eprintln!("--- the provider received {} requests", self.provider.count());
+            for (name, provider) in &self.others {
+                eprintln!("--- the provider {name} received {} requests", provider.count());
+            }
             eprintln!("--- the spans that arrived:\n{}", spans::outline(&self.otlp.spans()));
             for process in self.processes() {
                 eprintln!("--- the end of the log of {}:\n{}", process.name(), process.log_end());
@@ -286,7 +400,8 @@ mod tests {
     fn the_usual_gateway_is_valid() {
         let gateway = Addresses::free(None).expect("ports");
         let provider = SocketAddr::from(([127, 0, 0, 1], 9));
-        let wiring = Wiring { gateway, provider, exporter: "http://127.0.0.1:4319".to_owned() };
+        let providers = vec![provider];
+        let wiring = Wiring { gateway, provider, providers, exporter: "http://127.0.0.1:4319".to_owned() };
         let yaml = Options::default().limits("{ request_body: 64KiB }").render(&wiring);
         weir_config::Gateway::parse(&yaml).expect(&yaml);
     }
