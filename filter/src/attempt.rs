@@ -200,9 +200,12 @@ impl Attempt {
     /// The last of the provider's body, or its trailers, is here.
     pub fn on_response_end(&mut self, host: &impl Host) {
         let now_ns = host.now_ns();
-        if let Some(shared) = &self.exchange
-            && let Some(attempt) = shared.borrow_mut().attempts.get_mut(self.index)
-        {
+        // Nothing more comes that could be waited for: what was held is the answer.
+        let was_held = self.held.take().is_some();
+        let Some(shared) = &self.exchange else { return };
+        let mut exchange = shared.borrow_mut();
+        exchange.answered |= was_held;
+        if let Some(attempt) = exchange.attempts.get_mut(self.index) {
             attempt.ended_ns = now_ns;
         }
     }

@@ -567,3 +567,23 @@ fn without_the_upstream_filter_the_first_target_is_all_there_is() {
     assert_eq!((event.attempts.len(), event.attempts[0].status), (1, 503));
     assert_eq!((event.response.as_ref().unwrap().status, event.ending()), (503, v1::Ending::Completed));
 }
+
+#[test]
+fn a_held_stream_that_ends_with_trailers_before_any_token_is_the_answer() {
+    let config = SMART.replace(r#""retry""#, r#""timeouts": {"first_token": "5s"}, "retry""#);
+    let mut stream = Stream::with(&config, &[WITH_KEY], br#"{"model":"smart","stream":true,"messages":[]}"#);
+    assert_eq!(stream.arrive(), Step::Continue);
+    let mut attempt = stream.attempt();
+    *stream.host.response_headers.borrow_mut() = vec![
+        (":status".to_owned(), b"200".to_vec()),
+        ("content-type".to_owned(), b"text/event-stream".to_vec()),
+    ];
+    assert_eq!(attempt.on_response_headers(&stream.host, false), Step::Hold);
+    *stream.host.response_body.borrow_mut() = b": nothing\n\n".to_vec();
+    assert_eq!(attempt.on_response_body(&stream.host, 11, false), Step::Hold);
+    attempt.on_response_end(&stream.host);
+    stream.gateway.on_response_headers(&stream.host, false);
+    stream.gateway.on_response_body(&stream.host, 11, false);
+    stream.gateway.on_response_trailers();
+    assert_eq!(stream.event().unwrap().ending(), v1::Ending::Completed);
+}
