@@ -15,6 +15,8 @@ fn the_generated_code_is_what_the_proto_file_says() {
     fs::create_dir_all(&out).unwrap();
     prost_build::Config::new()
         .bytes(["."])
+        // In order, so that the same event always gives the same bytes and the same spans.
+        .btree_map(["."])
         .out_dir(&out)
         .compile_fds(descriptors)
         .expect("the descriptors become Rust");

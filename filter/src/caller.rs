@@ -4,14 +4,11 @@ use std::rc::Rc;
 
 use weir_event::v1;
 
-use crate::access::{Grant, Identity, RequestMetadata, credential};
+use crate::access::{Grant, Identity, RequestMetadata, credential, is_short_text};
 use crate::config::Config;
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::refusal::Refusal;
-
-/// Longest claim that is taken, in bytes.
-const CLAIM_MAX: usize = 256;
 
 /// A caller, and what it may do.
 #[derive(Debug)]
@@ -34,9 +31,8 @@ pub fn identify(
         // A token in Authorization is jwt_authn's to judge, so it is no key beside another one.
         let claim = |claim: &str| {
             let value = (!claim.is_empty()).then(|| host.claim(&jwt.payload, claim)).flatten()?;
-            let text = String::from_utf8(value).ok()?;
-            (!text.is_empty() && text.len() <= CLAIM_MAX && !text.chars().any(char::is_control))
-                .then_some(text)
+            // Shortened, a claim could name somebody else.
+            String::from_utf8(value).ok().filter(|text| !text.is_empty() && is_short_text(text))
         };
         if let Some(user) = claim(&jwt.user_claim) {
             let team = claim(&jwt.team_claim).unwrap_or_default();
@@ -63,5 +59,5 @@ pub fn record(caller: &mut v1::Caller, known: &Known, said: RequestMetadata) {
     caller.team.clone_from(&known.identity.team);
     caller.user = if known.identity.user.is_empty() { said.user } else { known.identity.user.clone() };
     caller.conversation_id = said.conversation_id;
-    caller.metadata = said.metadata.into_iter().collect();
+    caller.metadata = said.metadata;
 }

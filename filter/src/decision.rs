@@ -152,9 +152,8 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
 
 fn in_order(question: &Question<'_>, model: &VirtualModel, exchange: &Exchange) -> Vec<usize> {
     let caller = &exchange.caller;
-    let metadata = caller.metadata.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     let facts = Facts {
-        metadata: &metadata,
+        metadata: &caller.metadata,
         key_name: &caller.key_name,
         user: &caller.user,
         conversation: &caller.conversation_id,

@@ -104,8 +104,8 @@ pub struct Caller {
     #[prost(string, tag = "3")]
     pub team: ::prost::alloc::string::String,
     /// Metadata of the key and of the request (x-weir-metadata); the key's wins.
-    #[prost(map = "string, string", tag = "4")]
-    pub metadata: ::std::collections::HashMap<
+    #[prost(btree_map = "string, string", tag = "4")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,

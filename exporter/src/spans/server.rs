@@ -47,10 +47,7 @@ pub(super) fn span(family: &Family, id: EventId, event: &TraceEvent) -> Span {
         .text(names::WEIR_TEAM, caller.team)
         .text(names::WEIR_ENDING, ending(event))
         .text(names::WEIR_EVENT_ID, id.to_string());
-    // A map has no order; the same event is to give the same span.
-    let mut metadata: Vec<_> = caller.metadata.into_iter().collect();
-    metadata.sort_unstable();
-    for (key, value) in metadata {
+    for (key, value) in caller.metadata {
         attributes.text(&format!("{}{key}", names::WEIR_METADATA), value);
     }
     let failed = response.status >= 500;

@@ -118,7 +118,7 @@ pub(super) fn check_entry(key: &str, value: &str) -> Result<(), String> {
 }
 
 /// Whether a text may be a value here: short, and without control characters.
-pub(super) fn is_short_text(text: &str) -> bool {
+pub(crate) fn is_short_text(text: &str) -> bool {
     text.len() <= VALUE_MAX && !text.chars().any(char::is_control)
 }
 
