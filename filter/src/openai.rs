@@ -33,6 +33,7 @@ pub fn parameters(object: &Object<'_>) -> v1::Parameters {
         reasoning_effort: text(object, "reasoning_effort"),
         output_format: format.map(|format| text(&format, "type")).unwrap_or_default(),
         service_tier: text(object, "service_tier"),
+        ..Default::default()
     }
 }
 
@@ -105,6 +106,7 @@ fn read_usage(usage: &Object<'_>) -> v1::Usage {
         output_tokens: usage.get("completion_tokens").and_then(|value| value.as_u64()),
         cache_read_tokens: detail("prompt_tokens_details", "cached_tokens"),
         reasoning_tokens: detail("completion_tokens_details", "reasoning_tokens"),
+        ..Default::default()
     }
 }
 

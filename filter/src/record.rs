@@ -29,7 +29,7 @@ pub fn settle(exchange: &mut Exchange, ending: v1::Ending, vm: &Vm) {
         && let (Some(attempt), Some(target)) = (exchange.attempts.last(), exchange.targets.last())
         && attempt.status == 200
     {
-        let tokens = exchange.response.usage.and_then(|usage| usage.output_tokens);
+        let tokens = exchange.response.usage.as_ref().and_then(|usage| usage.output_tokens);
         let tokens = tokens.unwrap_or_else(|| exchange.response.chunks.into());
         let took_ns = attempt.ended_ns.saturating_sub(attempt.started_ns);
         if let Some(ns_per_token) = took_ns.checked_div(tokens) {

@@ -90,6 +90,83 @@ pub struct TraceEvent {
     /// Who asked, and what was said about the request.
     #[prost(message, optional, tag = "10")]
     pub caller: ::core::option::Option<Caller>,
+    /// What was said, as far as the configuration lets it be kept.
+    #[prost(message, optional, tag = "11")]
+    pub content: ::core::option::Option<Content>,
+    /// Why this event is among those that are sent.
+    #[prost(message, optional, tag = "12")]
+    pub sampling: ::core::option::Option<Sampling>,
+}
+/// What was said. Everything in it is content: a destination that is to be without drops it whole.
+///
+/// Binary data is in none of its fields. Where a body or an output held some (base64, alone or in a data
+/// URL), a reference stands in its place, as one JSON string:
+/// "weir-blob:<media type>;bytes=<decoded size>;sha256=<first 16 hex digits of the decoded bytes' digest>",
+/// the media type empty where the string itself did not name one (a member beside it may).
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Content {
+    /// Whether content was kept, and why not.
+    #[prost(enumeration = "Capture", tag = "1")]
+    pub capture: i32,
+    /// The request's body as the caller sent it: JSON, valid also where it was shortened.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub request: ::prost::bytes::Bytes,
+    /// The body of a response in one piece: JSON, valid also where it was shortened.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub response: ::prost::bytes::Bytes,
+    /// What a stream brought, put together: one for each choice, by index.
+    #[prost(message, repeated, tag = "4")]
+    pub outputs: ::prost::alloc::vec::Vec<Output>,
+    /// The provider's error message, also of one that came within a stream.
+    #[prost(string, tag = "5")]
+    pub error_message: ::prost::alloc::string::String,
+    /// Strings were cut or members left out of the request, to keep within the limit.
+    #[prost(bool, tag = "6")]
+    pub request_shortened: bool,
+    /// The same of the response or the outputs.
+    #[prost(bool, tag = "7")]
+    pub response_shortened: bool,
+}
+/// One choice of a stream, put together from its pieces.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Output {
+    #[prost(uint32, tag = "1")]
+    pub index: u32,
+    #[prost(string, tag = "2")]
+    pub text: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub refusal: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub reasoning: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "5")]
+    pub tool_calls: ::prost::alloc::vec::Vec<ToolCall>,
+}
+/// A call of a tool that the model asked for.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ToolCall {
+    /// Its place among the choice's calls.
+    #[prost(uint32, tag = "1")]
+    pub index: u32,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    /// JSON as the model wrote it, which may be no JSON at all.
+    #[prost(string, tag = "4")]
+    pub arguments: ::prost::alloc::string::String,
+    /// By the provider's word, such as "function" or "server_tool_use"; empty for a function.
+    #[prost(string, tag = "5")]
+    pub r#type: ::prost::alloc::string::String,
+}
+/// Why an event is among those that are sent.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Sampling {
+    /// The part of all traces that are kept, from 0 to 1, when this one was decided on.
+    #[prost(double, tag = "1")]
+    pub ratio: f64,
+    /// What kept it: "ratio", "error", "slow" or "caller".
+    #[prost(string, tag = "2")]
+    pub kept_for: ::prost::alloc::string::String,
 }
 /// Who asked. What is not known is empty.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -173,6 +250,21 @@ pub struct Request {
     /// The operation by the GenAI conventions, such as "chat".
     #[prost(string, tag = "13")]
     pub operation: ::prost::alloc::string::String,
+    /// The files of a form.
+    #[prost(message, repeated, tag = "14")]
+    pub files: ::prost::alloc::vec::Vec<FormFile>,
+}
+/// A file of a form, without its name and its content.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FormFile {
+    /// The name of the form's field, such as "file".
+    #[prost(string, tag = "1")]
+    pub field: ::prost::alloc::string::String,
+    /// The part's content-type.
+    #[prost(string, tag = "2")]
+    pub media_type: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub bytes: u64,
 }
 /// Parameters of the request, by the names of the OpenTelemetry GenAI conventions.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -204,6 +296,14 @@ pub struct Parameters {
     /// service_tier as asked.
     #[prost(string, tag = "11")]
     pub service_tier: ::prost::alloc::string::String,
+    #[prost(double, optional, tag = "12")]
+    pub top_k: ::core::option::Option<f64>,
+    /// The length of embeddings, as asked.
+    #[prost(uint64, optional, tag = "13")]
+    pub dimensions: ::core::option::Option<u64>,
+    /// The encoding of embeddings, as asked, such as "float" or "base64".
+    #[prost(string, tag = "14")]
+    pub encoding_format: ::prost::alloc::string::String,
 }
 /// How the model's name became a target.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -262,7 +362,7 @@ pub struct Attempt {
     pub error: ::prost::alloc::string::String,
 }
 /// What came back to the caller.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Response {
     /// The status that the caller saw; 0 where none was sent.
     #[prost(uint32, tag = "1")]
@@ -300,7 +400,7 @@ pub struct Response {
     pub unread: bool,
 }
 /// Tokens. Totals include what was cached and what was reasoned.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Usage {
     #[prost(enumeration = "UsageSource", tag = "1")]
     pub source: i32,
@@ -314,6 +414,16 @@ pub struct Usage {
     /// Output tokens spent on reasoning.
     #[prost(uint64, optional, tag = "5")]
     pub reasoning_tokens: ::core::option::Option<u64>,
+    /// Input tokens written to the provider's cache.
+    #[prost(uint64, optional, tag = "6")]
+    pub cache_write_tokens: ::core::option::Option<u64>,
+    /// Every whole number of the provider's usage by its path there, such as
+    /// "prompt_tokens_details.audio_tokens"; at most 32.
+    #[prost(btree_map = "string, uint64", tag = "7")]
+    pub figures: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        u64,
+    >,
 }
 /// When things happened, in Unix nanoseconds.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -343,6 +453,42 @@ pub struct Timing {
     #[prost(fixed64, tag = "8")]
     pub authenticated_ns: u64,
 }
+/// Whether content was kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Capture {
+    Unspecified = 0,
+    /// It was kept, up to the limit.
+    Kept = 1,
+    /// The configuration says that none is.
+    Excluded = 2,
+    /// There was no room: the budget of the worker was used up by other requests.
+    NoRoom = 3,
+}
+impl Capture {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CAPTURE_UNSPECIFIED",
+            Self::Kept => "CAPTURE_KEPT",
+            Self::Excluded => "CAPTURE_EXCLUDED",
+            Self::NoRoom => "CAPTURE_NO_ROOM",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CAPTURE_UNSPECIFIED" => Some(Self::Unspecified),
+            "CAPTURE_KEPT" => Some(Self::Kept),
+            "CAPTURE_EXCLUDED" => Some(Self::Excluded),
+            "CAPTURE_NO_ROOM" => Some(Self::NoRoom),
+            _ => None,
+        }
+    }
+}
 /// The API that the caller spoke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -364,6 +510,13 @@ pub enum Api {
     GeminiCountTokens = 13,
     CohereChat = 14,
     CohereRerank = 15,
+    /// Forms (multipart/form-data): of their content only sizes are known.
+    OpenaiTranscription = 16,
+    OpenaiTranslation = 17,
+    OpenaiImageEdit = 18,
+    OpenaiImageVariation = 19,
+    /// A path that is passed through by grant and not understood: plain HTTP.
+    Passthrough = 20,
 }
 impl Api {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -388,6 +541,11 @@ impl Api {
             Self::GeminiCountTokens => "API_GEMINI_COUNT_TOKENS",
             Self::CohereChat => "API_COHERE_CHAT",
             Self::CohereRerank => "API_COHERE_RERANK",
+            Self::OpenaiTranscription => "API_OPENAI_TRANSCRIPTION",
+            Self::OpenaiTranslation => "API_OPENAI_TRANSLATION",
+            Self::OpenaiImageEdit => "API_OPENAI_IMAGE_EDIT",
+            Self::OpenaiImageVariation => "API_OPENAI_IMAGE_VARIATION",
+            Self::Passthrough => "API_PASSTHROUGH",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -409,6 +567,11 @@ impl Api {
             "API_GEMINI_COUNT_TOKENS" => Some(Self::GeminiCountTokens),
             "API_COHERE_CHAT" => Some(Self::CohereChat),
             "API_COHERE_RERANK" => Some(Self::CohereRerank),
+            "API_OPENAI_TRANSCRIPTION" => Some(Self::OpenaiTranscription),
+            "API_OPENAI_TRANSLATION" => Some(Self::OpenaiTranslation),
+            "API_OPENAI_IMAGE_EDIT" => Some(Self::OpenaiImageEdit),
+            "API_OPENAI_IMAGE_VARIATION" => Some(Self::OpenaiImageVariation),
+            "API_PASSTHROUGH" => Some(Self::Passthrough),
             _ => None,
         }
     }

@@ -75,7 +75,7 @@ fn start(timing: &Timing) -> u64 {
 /// What came back. It goes in first, so that a limit on attributes does not cut it.
 fn answered(attributes: &mut Attributes, response: &Response) {
     let Usage { input_tokens, output_tokens, cache_read_tokens, reasoning_tokens, .. } =
-        response.usage.unwrap_or_default();
+        response.usage.clone().unwrap_or_default();
     attributes
         .count(names::INPUT_TOKENS, input_tokens)
         .count(names::OUTPUT_TOKENS, output_tokens)
@@ -118,7 +118,7 @@ fn output_type(parameters: &Parameters) -> &'static str {
 }
 
 fn usage_source(response: &Response) -> &'static str {
-    match response.usage.map(|usage| usage.source()) {
+    match response.usage.as_ref().map(Usage::source) {
         Some(UsageSource::Provider) => "provider",
         Some(UsageSource::Partial) => "partial",
         Some(UsageSource::Estimated) => "estimated",

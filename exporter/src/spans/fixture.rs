@@ -63,6 +63,7 @@ pub(crate) fn streamed() -> TraceEvent {
                 output_tokens: Some(34),
                 cache_read_tokens: Some(4),
                 reasoning_tokens: Some(2),
+                ..Usage::default()
             }),
             system_fingerprint: text("fp_1"),
             service_tier: text("default"),
