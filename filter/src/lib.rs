@@ -8,13 +8,16 @@
 //! what follows each [`attempt`], [`splice`] rewrites for one target, [`response`] watches what
 //! comes back, [`exchange`] is what they share, and [`outbox`] carries the finished event away.
 
+pub mod abridge;
 pub mod access;
 pub mod api;
 pub mod attempt;
+pub mod blob;
 pub mod caller;
 pub mod config;
 pub mod decision;
 pub mod duration;
+pub mod elements;
 pub mod endpoint;
 pub mod exchange;
 pub mod gateway;
@@ -24,6 +27,7 @@ pub mod json;
 pub mod models;
 pub mod openai;
 pub mod outbox;
+pub mod pieces;
 pub mod plan;
 pub mod random;
 pub mod record;

@@ -1,51 +1,65 @@
 //! Server-sent events, read as they come (WHATWG HTML, "Interpreting an event stream").
 //!
 //! Bytes may be split anywhere, also inside a character or between CR and LF. Only data is handed
-//! out: event names, ids and retry times carry nothing that is needed here. What is held between
-//! two calls is bounded by [`MAX_EVENT`]; a larger event is skipped and counted.
+//! out: event names, ids and retry times carry nothing that is needed here. An event that lies
+//! whole in one piece is handed out from there; what is held of others is bounded ([`Pieces`]).
 
-/// Most bytes of one event's data, and of one line, that are held.
-pub const MAX_EVENT: usize = 64 << 10;
+use crate::abridge::Limits;
+use crate::pieces::{Pieces, RAW_MAX};
+
+/// The byte order mark that a stream may begin with.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+/// The field that is read.
+const FIELD: &[u8] = b"data";
+/// How many bytes of a line tell its field, byte order mark and space included.
+const TELLS: usize = MARK.len() + FIELD.len() + 2;
 
 /// The state between two pieces of a stream.
 #[derive(Debug, Default)]
 pub struct Parser {
-    /// The beginning of a line whose end has not come.
-    line: Vec<u8>,
-    /// The data lines of the event so far, each with a line feed behind it.
-    data: Vec<u8>,
+    line: Line,
+    /// The data lines of the event so far, with a line feed between two.
+    data: Pieces,
+    /// Whether the event has a data line.
+    has_data: bool,
     /// The last byte was CR: a LF now belongs to it.
     after_cr: bool,
     /// The first line has begun, so a byte order mark is no longer one.
     begun: bool,
-    /// The line or event was too large; nothing is kept until it ends.
-    line_over: bool,
-    data_over: bool,
-    /// Events that were too large.
+    /// Events that were too large to be held and no JSON.
     skipped: u32,
 }
 
+/// The line whose end has not come.
+#[derive(Debug)]
+enum Line {
+    /// Its start, too short yet to tell its field.
+    Start(Vec<u8>),
+    /// A data line, of which the value so far is among the data.
+    Data,
+    /// Another one.
+    Other,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self::Start(Vec::new())
+    }
+}
+
 impl Parser {
+    /// A parser that keeps so much of a long event that comes in pieces.
+    pub fn new(limits: Limits) -> Self {
+        Self { data: Pieces::new(RAW_MAX, limits), ..Self::default() }
+    }
+
     /// Takes the next bytes and calls `on_data` with the data of each event that they complete.
     pub fn feed(&mut self, mut bytes: &[u8], mut on_data: impl FnMut(&[u8])) {
-        if std::mem::take(&mut self.after_cr) && bytes.first() == Some(&b'\n') {
+        if !bytes.is_empty() && std::mem::take(&mut self.after_cr) && bytes.first() == Some(&b'\n') {
             bytes = bytes.get(1..).unwrap_or_default();
         }
         while let Some(end) = memchr::memchr2(b'\n', b'\r', bytes) {
             let (piece, rest) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
-            if self.line.is_empty() && !self.line_over {
-                self.take_line(piece, &mut on_data);
-            } else {
-                self.hold(piece);
-                let line = std::mem::take(&mut self.line);
-                if std::mem::take(&mut self.line_over) {
-                    self.data_over = true;
-                } else {
-                    self.take_line(&line, &mut on_data);
-                }
-                self.line = line;
-                self.line.clear();
-            }
             bytes = match rest {
                 [b'\r', b'\n', after @ ..] | [b'\n', after @ ..] => after,
                 [b'\r'] => {
@@ -55,49 +69,112 @@ impl Parser {
                 [_, after @ ..] => after,
                 [] => &[],
             };
+            match &self.line {
+                Line::Start(start) if start.is_empty() => self.whole_line(piece, bytes, &mut on_data),
+                _ => {
+                    self.part(piece);
+                    self.end_line(&mut on_data);
+                }
+            }
         }
-        self.hold(bytes);
+        self.part(bytes);
     }
 
-    /// Events that were larger than [`MAX_EVENT`].
+    /// Events of which nothing could be read because they were too large and no JSON.
     pub fn skipped(&self) -> u32 {
         self.skipped
     }
 
-    fn hold(&mut self, piece: &[u8]) {
-        if self.line_over || self.line.len() + piece.len() > MAX_EVENT {
-            self.line_over = true;
-            self.line.clear();
-        } else {
-            self.line.extend_from_slice(piece);
+    /// How many bytes are held.
+    pub fn held(&self) -> usize {
+        self.data.held() + if let Line::Start(start) = &self.line { start.len() } else { 0 }
+    }
+
+    fn whole_line(&mut self, line: &[u8], after: &[u8], on_data: &mut impl FnMut(&[u8])) {
+        let line = self.without_mark(line);
+        if line.is_empty() {
+            return self.dispatch(on_data);
+        }
+        let Some(value) = data_of(line) else { return };
+        let ends_event = matches!(after.first(), Some(b'\n' | b'\r'));
+        if ends_event && !self.has_data {
+            // The blank line behind it finds nothing to hand out.
+            return on_data(value);
+        }
+        self.begin_value();
+        self.data.push(value);
+    }
+
+    /// A part of a line whose end has not come, or the rest of one that was held.
+    fn part(&mut self, piece: &[u8]) {
+        match &mut self.line {
+            Line::Other => {}
+            Line::Data => self.data.push(piece),
+            Line::Start(start) => {
+                let room = TELLS.saturating_sub(start.len());
+                let (head, tail) = piece.split_at_checked(room).unwrap_or((piece, &[]));
+                start.extend_from_slice(head);
+                if start.len() == TELLS {
+                    let start = std::mem::take(start);
+                    self.begin_line(&start);
+                    self.part(tail);
+                }
+            }
         }
     }
 
-    fn take_line(&mut self, mut line: &[u8], on_data: &mut impl FnMut(&[u8])) {
-        if !std::mem::replace(&mut self.begun, true) {
-            line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-        }
-        if line.is_empty() {
-            if std::mem::take(&mut self.data_over) {
-                self.skipped = self.skipped.saturating_add(1);
-            } else if let Some((_, data)) = self.data.split_last() {
-                on_data(data);
+    /// Tells the field of a line by its start.
+    fn begin_line(&mut self, start: &[u8]) {
+        let start = self.without_mark(start);
+        self.line = match data_of(start) {
+            Some(value) => {
+                self.begin_value();
+                self.data.push(value);
+                Line::Data
             }
-            self.data.clear();
-            return;
-        }
-        let Some(value) = line.strip_prefix(b"data") else { return };
-        let value = match value {
-            [] => value,
-            [b':', b' ', value @ ..] | [b':', value @ ..] => value,
-            _ => return,
+            None => Line::Other,
         };
-        if self.data_over || self.data.len() + value.len() + 1 > MAX_EVENT {
-            self.data_over = true;
-        } else {
-            self.data.extend_from_slice(value);
-            self.data.push(b'\n');
+    }
+
+    fn end_line(&mut self, on_data: &mut impl FnMut(&[u8])) {
+        if let Line::Start(start) = std::mem::take(&mut self.line) {
+            let line = self.without_mark(&start);
+            if line.is_empty() {
+                return self.dispatch(on_data);
+            }
+            if let Some(value) = data_of(line) {
+                self.begin_value();
+                self.data.push(value);
+            }
         }
+    }
+
+    fn begin_value(&mut self) {
+        if std::mem::replace(&mut self.has_data, true) {
+            self.data.push(b"\n");
+        }
+    }
+
+    fn dispatch(&mut self, on_data: &mut impl FnMut(&[u8])) {
+        if std::mem::take(&mut self.has_data) && !self.data.take(on_data) {
+            self.skipped = self.skipped.saturating_add(1);
+        }
+    }
+
+    fn without_mark<'l>(&mut self, line: &'l [u8]) -> &'l [u8] {
+        if std::mem::replace(&mut self.begun, true) {
+            return line;
+        }
+        line.strip_prefix(MARK).unwrap_or(line)
+    }
+}
+
+/// The value of a data line; `None` for another line.
+fn data_of(line: &[u8]) -> Option<&[u8]> {
+    match line.strip_prefix(FIELD)? {
+        [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
+        [] => Some(&[]),
+        _ => None,
     }
 }
 
@@ -121,6 +198,8 @@ mod tests {
     #[test]
     fn the_rules_of_the_standard_hold() {
         assert_eq!(read([STREAM.as_bytes()]), ["{\"a\":\"ä\"}", "no space\n\n two", "cr", "[DONE]"]);
+        assert_eq!(read([&b"\xef\xbb\xbfdata:x\n\n"[..]]), ["x"]);
+        assert_eq!(read([&b"data\n\ndata:\n\n"[..]]), ["", ""], "an event may be empty");
     }
 
     #[test]
@@ -134,27 +213,36 @@ mod tests {
     }
 
     #[test]
-    fn an_event_over_the_cap_is_skipped_and_counted_and_the_next_one_read() {
-        let line = "x".repeat(MAX_EVENT);
-        for huge in [format!("data: {line}x\n\n"), format!("data: {line}\ndata: {line}\n\n")] {
-            let stream = format!("{huge}data: next\n\n");
-            for size in [1000, usize::MAX] {
-                let mut parser = Parser::default();
-                let mut events = Vec::new();
-                for piece in stream.as_bytes().chunks(size.min(stream.len())) {
-                    parser.feed(piece, |data| events.push(data.to_vec()));
-                }
-                assert_eq!(events, [b"next"]);
-                assert_eq!(parser.skipped(), 1);
-                assert!(parser.line.capacity() + parser.data.capacity() <= 4 * MAX_EVENT);
+    fn of_a_long_event_in_pieces_the_small_members_are_read_and_little_is_held() {
+        let text = "é".repeat(100 << 10);
+        let stream = format!("data: {{\"text\":\"{text}\",\"usage\":{{\"n\":7}}}}\n\ndata: next\n\n");
+        for size in [1000, 5000] {
+            let (mut parser, mut events) = (Parser::default(), Vec::new());
+            for piece in stream.as_bytes().chunks(size) {
+                parser.feed(piece, |data| events.push(String::from_utf8(data.to_vec()).unwrap()));
+                assert!(parser.held() <= 2 * RAW_MAX, "{}", parser.held());
             }
+            assert!(events[0].ends_with("…\",\"usage\":{\"n\":7}}"), "{}", events[0].len());
+            assert_eq!((events.len(), events[1].as_str(), parser.skipped()), (2, "next", 0));
         }
+        assert_eq!(read([stream.as_bytes()])[0].len(), stream.len() - 20, "in one piece it is whole");
+    }
+
+    #[test]
+    fn a_long_event_that_is_no_json_is_counted_and_the_next_one_read() {
+        let stream = format!(": {0}\ndata: {0}\ndata: {0}\n\ndata: next\n\n", "x ".repeat(RAW_MAX));
+        let (mut parser, mut events) = (Parser::default(), Vec::new());
+        for piece in stream.as_bytes().chunks(1000) {
+            parser.feed(piece, |data| events.push(data.to_vec()));
+        }
+        assert_eq!((events.as_slice(), parser.skipped()), ([b"next".to_vec()].as_slice(), 1));
     }
 
     proptest! {
         #[test]
         fn any_bytes_in_any_pieces_give_the_same(bytes in prop::collection::vec(prop_oneof![
             Just(b'\n'), Just(b'\r'), Just(b':'), Just(b' '), Just(b'd'), any::<u8>()], 0..80), size in 1usize..9) {
+            let bytes = String::from_utf8_lossy(&bytes).replace('d', "data").into_bytes();
             let mut one = Vec::new();
             Parser::default().feed(&bytes, |data| one.push(data.to_vec()));
             let mut parser = Parser::default();
