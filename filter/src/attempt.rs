@@ -9,15 +9,15 @@ use std::rc::Rc;
 
 use weir_event::v1;
 
+use crate::answer::{Answer, Transcript};
 use crate::api::Family;
 use crate::config::Route;
 use crate::exchange::{Decision, Exchange, Shared};
+use crate::framing::Framing;
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::{Host, Step};
-use crate::openai;
+use crate::pieces::LONG;
 use crate::refusal::Refusal;
-use crate::response::is_event_stream;
-use crate::sse;
 use crate::strategy::TargetId;
 use crate::trace_context;
 use crate::vm::Vm;
@@ -28,6 +28,15 @@ const HELD_MAX: usize = 64 << 10;
 const NO_ANSWER: &str = "no_answer";
 /// What is noted of an attempt whose first token was too late.
 const LATE_TOKEN: &str = "first_token_timeout";
+
+/// A response that is held until its first token.
+#[derive(Debug)]
+struct Held {
+    framing: Framing,
+    answer: Answer,
+    /// How many bytes of it were read.
+    read: usize,
+}
 
 /// One stream of the upstream filter.
 #[derive(Debug)]
@@ -41,7 +50,7 @@ pub struct Attempt {
     /// Whether the body still has to be rewritten.
     rewrites: bool,
     /// The response that is held, and how many of its bytes were read.
-    held: Option<(sse::Parser, usize)>,
+    held: Option<Held>,
 }
 
 impl Attempt {
@@ -163,9 +172,14 @@ impl Attempt {
             // The mark is the filter's alone to set: from a provider it would have Envoy try again.
             without_mark(host, &headers);
         }
-        if decision.hold_for_token && status < 300 && !end_of_stream && is_event_stream(&headers) {
+        if decision.hold_for_token
+            && status < 300
+            && !end_of_stream
+            && let Some(framing) = Framing::of(decision.call.api, &headers, LONG)
+        {
             decision.plan.without_answer();
-            self.held = Some((sse::Parser::default(), 0));
+            let answer = Answer::new(decision.call.api, Transcript::counting());
+            self.held = Some(Held { framing, answer, read: 0 });
             return Step::Hold;
         }
         exchange.answered = true;
@@ -174,11 +188,13 @@ impl Attempt {
 
     /// `size` bytes of the response's body are here: lets go of it at its first token.
     pub fn on_response_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
-        if let Some((parser, read)) = &mut self.held {
+        if let Some(Held { framing, answer, read }) = &mut self.held {
             let fresh = host.response_chunk(*read, size.saturating_sub(*read));
             *read = size;
             let (mut response, mut token) = (v1::Response::default(), false);
-            parser.feed(&fresh, |data| token |= openai::read_chunk(data, &mut response));
+            framing.feed(&fresh, |message| token |= answer.read_event(message, &mut response));
+            // An error is an answer too: there is nothing to wait for behind it.
+            token |= !response.error_type.is_empty();
             if !token && !end_of_stream && size < HELD_MAX {
                 return Step::Hold;
             }

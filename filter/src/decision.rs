@@ -50,6 +50,8 @@ pub struct Decided {
     pub cluster: String,
     /// What Envoy is told about this request.
     pub orders: Orders,
+    /// How many characters the request's texts have.
+    pub characters: u64,
 }
 
 /// What Envoy's router is told about one request, beside where it goes.
@@ -112,6 +114,8 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
     });
     let mut routes = Vec::with_capacity(chosen.len());
     let mut edits = Vec::with_capacity(chosen.len());
+    let mut asks_for_usage = Vec::with_capacity(chosen.len());
+    let usage_edit = body.usage_edit(question.call.api);
     let targets_max = if question.config.upstream_filter { usize::MAX } else { 1 };
     for route in chosen.into_iter().filter_map(|index| model.routes.get(index)) {
         if !route.kind().serves(question.call.api) || routes.len() >= targets_max {
@@ -119,7 +123,9 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
         }
         let (json, required) = route.model_in_body(question.call.api);
         let model_edit = ModelEdit { json: &json, at: &body.model_at, required };
-        let wanted = Edits { model: Some(model_edit), params: Some(&route.params) };
+        let usage = usage_edit.as_ref().filter(|_| route.include_usage());
+        let wanted = Edits { model: Some(model_edit), params: Some(&route.params), usage };
+        asks_for_usage.push(usage.is_some());
         edits.push(BodyEdits::new(question.body, &body.object, &wanted));
         routes.push(Rc::clone(route));
     }
@@ -142,12 +148,13 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
         call: question.call.clone(),
         plan,
         edits,
+        asks_for_usage,
         forwarded: Vec::new(),
         baggage: None,
         hold_for_token: first_token.is_some(),
         hurried: question.headers.get(name::WEIR_TIMEOUT_MS).is_some(),
     };
-    Ok(Decided { decision, cluster, orders })
+    Ok(Decided { decision, cluster, orders, characters: body.object.text_bytes() as u64 })
 }
 
 fn in_order(question: &Question<'_>, model: &VirtualModel, exchange: &Exchange) -> Vec<usize> {

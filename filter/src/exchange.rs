@@ -11,7 +11,9 @@ use std::rc::Rc;
 use weir_event::v1;
 
 use crate::api::Call;
+use crate::content::Content;
 use crate::plan::Plan;
+use crate::response::Read;
 use crate::splice::BodyEdits;
 use crate::strategy::TargetId;
 
@@ -39,6 +41,8 @@ pub struct Exchange {
     pub response: v1::Response,
     /// When.
     pub timing: v1::Timing,
+    /// What was said, as far as it is kept.
+    pub content: Content,
     /// What an attempt needs; absent until the decision is made.
     pub decision: Option<Decision>,
 }
@@ -52,6 +56,8 @@ pub struct Decision {
     pub plan: Plan,
     /// What each target of the plan changes in the body.
     pub edits: Vec<BodyEdits>,
+    /// Which targets are asked for the usage of a stream that the caller did not ask for.
+    pub asks_for_usage: Vec<bool>,
     /// The caller's headers that go on to the provider.
     pub forwarded: Vec<(&'static str, Vec<u8>)>,
     /// The caller's baggage, for targets that receive the trace context.
@@ -63,13 +69,20 @@ pub struct Decision {
 }
 
 impl Exchange {
+    /// Whether the answer that came holds usage which the gateway asked for on the caller's behalf.
+    pub fn asked_for_usage(&self) -> bool {
+        let decision = self.decision.as_ref();
+        decision.is_some_and(|decision| decision.asks_for_usage.get(decision.plan.at()) == Some(&true))
+    }
+
     /// The attempt that is under way, or the last one.
     pub fn last_attempt(&mut self) -> Option<&mut v1::Attempt> {
         self.attempts.last_mut()
     }
 
-    /// The finished event; its source and sequence are the outbox's to give.
-    pub fn into_event(self, ending: v1::Ending) -> v1::TraceEvent {
+    /// The finished event, with what was read of the response; its source and sequence are the outbox's
+    /// to give.
+    pub fn into_event(self, ending: v1::Ending, sampling: v1::Sampling, read: Read) -> v1::TraceEvent {
         v1::TraceEvent {
             trace: Some(self.trace),
             caller: Some(self.caller),
@@ -79,6 +92,8 @@ impl Exchange {
             response: Some(self.response),
             timing: Some(self.timing),
             ending: ending.into(),
+            content: self.content.finish(read.transcript, read.body),
+            sampling: Some(sampling),
             ..Default::default()
         }
     }

@@ -16,6 +16,7 @@ use crate::api::{Call, Family, NotServed};
 use crate::attempt::Attempt;
 use crate::caller::{self, Known};
 use crate::config::{ByteSize, Config};
+use crate::content::Content;
 use crate::decision;
 use crate::exchange::{Exchange, Shared};
 use crate::headers::{Headers, Outgoing, name};
@@ -218,10 +219,12 @@ impl Gateway {
                     Reading::replace(host, &refusal, family, end_of_stream, exchange, told.as_ref());
             }
             None => {
-                self.reading = Reading::of(&headers);
+                let transcript = exchange.content.transcript(&self.vm.budget);
+                let unasked = status < 300 && exchange.asked_for_usage();
+                self.reading = Reading::of(&headers, inference.call.api, exchange, transcript, unasked);
                 exchange.response.streamed = matches!(self.reading, Reading::Stream(_));
                 exchange.response.unread = matches!(self.reading, Reading::Compressed);
-                response::send_headers(host, &headers, told.as_ref());
+                self.reading.send_headers(host, &headers, told.as_ref());
             }
         }
         if end_of_stream {
@@ -238,7 +241,7 @@ impl Gateway {
         }
         let mut exchange = inference.exchange.borrow_mut();
         let exchange = &mut *exchange;
-        self.reading.pass(host, size, &mut exchange.response, &mut exchange.timing);
+        self.reading.pass(host, size, end_of_stream, &mut exchange.response, &mut exchange.timing);
         if end_of_stream {
             self.progress = Progress::Delivered;
         }
@@ -259,16 +262,25 @@ impl Gateway {
         self.vm.streams.borrow_mut().leave(number);
         let mut exchange = exchange.take();
         exchange.timing.done_ns = host.now_ns();
-        std::mem::take(&mut self.reading).finish(&mut exchange.response);
         let ending = match self.progress {
             Progress::Answered => v1::Ending::Rejected,
             // Delivered and answered by the provider: nothing needs explaining.
             Progress::Delivered if exchange.answered => v1::Ending::Completed,
             _ => response::explain(&host.response_details(), &mut exchange),
         };
+        let is_whole = ending == v1::Ending::Completed;
+        let reading = std::mem::take(&mut self.reading);
+        let read = reading.finish(exchange.content.characters, is_whole, &mut exchange.response);
         record::settle(&mut exchange, ending, &self.vm);
-        if self.config.exporter.is_some() {
-            self.vm.outbox.borrow_mut().push(exchange.into_event(ending));
+        if self.config.exporter.is_none() {
+            return;
+        }
+        let took_ns = exchange.timing.done_ns.saturating_sub(exchange.timing.received_ns);
+        let failed = record::has_failed(&exchange, ending);
+        let mut outbox = self.vm.outbox.borrow_mut();
+        match self.config.sampling.decide(&exchange.trace, took_ns, failed) {
+            Some(sampling) => outbox.push(exchange.into_event(ending, sampling, read)),
+            None => outbox.leave_out(),
         }
     }
 
@@ -325,8 +337,9 @@ impl Gateway {
         decided.decision.forwarded =
             forwarded.filter_map(|key| Some((*key, inference.headers.get(key)?.to_vec()))).collect();
         decided.decision.baggage = trace_context::baggage(&inference.headers);
-        let cluster = decided.cluster;
+        let (cluster, size) = (decided.cluster, body.len());
         exchange.decision = Some(decided.decision);
+        exchange.content = Content::begin(&self.config.capture, &self.vm.budget, body, decided.characters);
         exchange.timing.resolved_ns = host.now_ns();
         drop(exchange);
         host.set_state(name::STATE_CLUSTER, cluster.as_bytes());
@@ -339,7 +352,7 @@ impl Gateway {
         // Nobody else will: the same steps as an upstream filter's, on the one copy of the request.
         let attempt = self.attempt.insert(Attempt::new(Rc::clone(&self.vm)));
         match attempt.on_request_headers(host) {
-            Step::Continue => attempt.on_request_body(host, body.len(), true),
+            Step::Continue => attempt.on_request_body(host, size, true),
             Step::Hold => {
                 self.progress = Progress::Answered;
                 Step::Hold

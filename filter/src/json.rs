@@ -9,6 +9,8 @@ use std::ops::Range;
 
 /// Deepest nesting of arrays and objects that is read, the outermost included.
 pub const MAX_DEPTH: u32 = 128;
+/// A string whose first so many bytes hold no space is no text, but data.
+const NO_TEXT: usize = 512;
 
 /// Why a text is not the JSON that was expected. Holds no part of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -114,7 +116,7 @@ impl<'a> Value<'a> {
 
     /// The elements, where this is an array.
     pub fn as_array(&self) -> Option<Vec<Value<'a>>> {
-        let mut scanner = Scanner { text: self.raw, at: 0 };
+        let mut scanner = Scanner::new(self.raw);
         scanner.take(b'[')?;
         let mut elements = Vec::new();
         scanner.skip_space();
@@ -135,6 +137,7 @@ impl<'a> Value<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Object<'a> {
     members: Vec<(Cow<'a, str>, Value<'a>)>,
+    text_bytes: usize,
 }
 
 impl<'a> Object<'a> {
@@ -145,7 +148,7 @@ impl<'a> Object<'a> {
     }
 
     fn scan(text: &'a str) -> Result<Self, JsonError> {
-        let mut scanner = Scanner { text, at: 0 };
+        let mut scanner = Scanner::new(text);
         let mut members = Vec::with_capacity(12);
         scanner.skip_space();
         scanner.expect(b'{', "an object")?;
@@ -168,7 +171,7 @@ impl<'a> Object<'a> {
         }
         scanner.skip_space();
         match scanner.peek() {
-            None => Ok(Self { members }),
+            None => Ok(Self { members, text_bytes: scanner.text_bytes }),
             Some(_) => Err(scanner.error("the end of the text")),
         }
     }
@@ -181,6 +184,12 @@ impl<'a> Object<'a> {
     /// The text of a string member, or an empty one.
     pub fn text(&self, key: &str) -> Cow<'a, str> {
         self.get(key).and_then(|value| value.as_str()).unwrap_or_default()
+    }
+
+    /// How many bytes all strings within it have as written, at any depth, without keys and without
+    /// what is no text (long runs without a space, as base64 has).
+    pub fn text_bytes(&self) -> usize {
+        self.text_bytes
     }
 
     /// The members, in order.
@@ -209,9 +218,14 @@ fn fold(key: &str) -> Cow<'_, str> {
 struct Scanner<'a> {
     text: &'a str,
     at: usize,
+    text_bytes: usize,
 }
 
 impl<'a> Scanner<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { text, at: 0, text_bytes: 0 }
+    }
+
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -266,7 +280,12 @@ impl<'a> Scanner<'a> {
         loop {
             self.skip_space();
             let kind = match self.peek() {
-                Some(b'"') => self.string().map(|()| Kind::String)?,
+                Some(b'"') => {
+                    let start = self.at;
+                    self.string()?;
+                    self.count(start);
+                    Kind::String
+                }
                 Some(b'-' | b'0'..=b'9') => self.number().map(|()| Kind::Number)?,
                 Some(b't') => self.word("true").map(|()| Kind::Bool)?,
                 Some(b'f') => self.word("false").map(|()| Kind::Bool)?,
@@ -355,6 +374,18 @@ impl<'a> Scanner<'a> {
                 }
                 _ => return Err(self.error("an escape that JSON knows")),
             }
+        }
+    }
+
+    /// Counts the string that began at `start` if it is text.
+    fn count(&mut self, start: usize) {
+        let string = self.text.as_bytes().get(start..self.at).unwrap_or_default();
+        let is_text = match string.get(..NO_TEXT) {
+            Some(head) => head.iter().any(|byte| *byte == b' ' || !byte.is_ascii()),
+            None => true,
+        };
+        if is_text {
+            self.text_bytes += string.len().saturating_sub(2);
         }
     }
 

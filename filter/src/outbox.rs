@@ -119,6 +119,12 @@ impl Outbox {
         self.unsent.push_back(Entry { sequence: event.sequence, bytes, alone: false });
     }
 
+    /// Counts an event that sampling leaves out. It has a number too, so that the ledger is whole.
+    pub fn leave_out(&mut self) {
+        self.totals.created += 1;
+        self.totals.sampled_out += 1;
+    }
+
     /// The next batch, if there is anything to send and the time for it has come.
     pub fn next_batch(&mut self, now_ns: u64) -> Option<Batch> {
         self.take_back_lost(now_ns);

@@ -42,6 +42,11 @@ impl Plan {
         self.routes.get(self.next?)
     }
 
+    /// The place of the current attempt's target, or of the last one's.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
     /// How many attempts may follow the first one.
     pub fn retries_max(&self) -> u32 {
         let targets = u32::try_from(self.routes.len()).unwrap_or(ATTEMPTS_MAX);

@@ -38,6 +38,13 @@ pub fn settle(exchange: &mut Exchange, ending: v1::Ending, vm: &Vm) {
     }
 }
 
+/// Whether a request failed, broke off or was refused, also within a stream that began well.
+pub fn has_failed(exchange: &Exchange, ending: v1::Ending) -> bool {
+    ending != v1::Ending::Completed
+        || exchange.response.status >= 400
+        || !exchange.response.error_type.is_empty()
+}
+
 /// An API as events name it.
 pub fn api(api: Api) -> v1::Api {
     match api {

@@ -12,6 +12,7 @@ use crate::api::{Api, Call, Family};
 use crate::json::{Kind, Object, Value};
 use crate::openai;
 use crate::refusal::Refusal;
+use crate::splice::UsageEdit;
 
 /// Members that refer to what a provider has stored, or name further models than the one that is
 /// authorised.
@@ -81,6 +82,40 @@ impl<'a> Body<'a> {
         };
         let model_at = named.iter().map(Value::range).collect();
         Ok(Self { object, model, model_at, stream, parameters })
+    }
+}
+
+impl Body<'_> {
+    /// What makes a stream tell its usage, where the caller did not ask for it and the API has to be asked
+    /// (OpenAI API reference, "Chat Completions", `stream_options`).
+    pub fn usage_edit(&self, api: Api) -> Option<UsageEdit> {
+        const OPTIONS: &str = "stream_options";
+        const MEMBER: &str = "include_usage";
+        if !self.stream || !matches!(api, Api::OpenAiChat | Api::OpenAiCompletions) {
+            return None;
+        }
+        let Some(options) = self.object.get(OPTIONS).filter(|options| options.kind != Kind::Null) else {
+            let text = format!("{{\"{MEMBER}\":true}}");
+            return Some(match self.object.get(OPTIONS) {
+                Some(null) => UsageEdit::Replace(null.range(), text),
+                None => UsageEdit::Insert(format!("\"{OPTIONS}\":{text}")),
+            });
+        };
+        // What is no object is the provider's to refuse.
+        let members = options.as_object()?;
+        match members.get(MEMBER) {
+            Some(value) if value.as_bool() == Some(true) => None,
+            Some(value) => {
+                let place = value.range();
+                let place = options.start + place.start..options.start + place.end;
+                Some(UsageEdit::Replace(place, "true".to_owned()))
+            }
+            None => {
+                let comma = if members.iter().next().is_some() { "," } else { "" };
+                let behind = options.start + 1;
+                Some(UsageEdit::Replace(behind..behind, format!("\"{MEMBER}\":true{comma}")))
+            }
+        }
     }
 }
 

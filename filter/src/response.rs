@@ -1,21 +1,22 @@
 //! Reading a provider's response while it passes, and explaining one that did not come.
 //!
-//! The bytes go on to the caller unchanged and without waiting. A stream is read event by event,
-//! since the time of its first token is asked for; a response in one piece is kept up to a cap and
-//! read when all is over.
+//! The bytes go on to the caller without waiting, and unchanged but for what was asked for on its
+//! behalf. A stream is read message by message, since the time of its first token is asked for; a
+//! response in one piece is held up to a cap and read when all is over.
 
 use weir_event::v1;
 
-use crate::api::Family;
+use crate::answer::{Answer, Transcript};
+use crate::api::{Api, Family};
 use crate::exchange::Exchange;
+use crate::framing::{Framing, may_be_json};
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::Host;
+use crate::pieces::Pieces;
 use crate::refusal::Refusal;
-use crate::{openai, sse, trace_context};
+use crate::trace_context;
+use crate::unasked::Unasked;
 
-/// Most bytes of a response in one piece that are kept for reading; a larger one is passed on
-/// and not read.
-const WHOLE_MAX: usize = 1 << 20;
 /// Longest explanation of Envoy's that is put into an event, in bytes.
 const DETAILS_MAX: usize = 256;
 
@@ -28,11 +29,29 @@ pub enum Reading {
     /// Not at all, because it is compressed.
     Compressed,
     /// In one piece: what has come so far.
-    Whole(Vec<u8>),
-    /// Event by event.
-    Stream(sse::Parser),
+    Whole(Box<(Pieces, Answer)>),
+    /// Message by message.
+    Stream(Box<Stream>),
     /// Not at all: this body goes out instead.
     Replaced(String),
+}
+
+/// A stream that is read as it passes.
+#[derive(Debug)]
+pub struct Stream {
+    framing: Framing,
+    answer: Answer,
+    /// Takes out what the gateway has asked for on the caller's behalf.
+    unasked: Option<Unasked>,
+}
+
+/// What was read of a response.
+#[derive(Debug, Default)]
+pub struct Read {
+    /// What a stream said, as far as it is kept.
+    pub transcript: Transcript,
+    /// The body of a response in one piece, and whether it was made short.
+    pub body: Option<(Vec<u8>, bool)>,
 }
 
 /// What an answer says about how it came about.
@@ -72,40 +91,30 @@ impl Told {
     }
 }
 
-/// Lets a provider's headers go to the caller, without what is not for it, and with what is told.
-pub fn send_headers(host: &impl Host, headers: &Headers, told: Option<&Told>) {
-    let withheld = |key: &str| key == name::SET_COOKIE || key == name::WEIR_RETRY;
-    if told.is_none() && !headers.0.iter().any(|(key, _)| withheld(key)) {
-        return;
-    }
-    let mut out = Outgoing::default();
-    for (key, value) in headers.0.iter().filter(|(key, _)| !withheld(key)) {
-        out.add(key, value);
-    }
-    if let Some(told) = told {
-        told.add_to(&mut out);
-    }
-    host.set_response_headers(&out);
-}
-
-/// Whether a response is a stream of server-sent events.
-pub fn is_event_stream(headers: &Headers) -> bool {
-    const EVENT_STREAM: &[u8] = b"text/event-stream";
-    let media_type = headers.get(name::CONTENT_TYPE).unwrap_or_default();
-    media_type.get(..EVENT_STREAM.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENT_STREAM))
-}
-
 impl Reading {
-    /// How to read a provider's response with these headers.
-    pub fn of(headers: &Headers) -> Self {
+    /// How to read a provider's response with these headers. `unasked` says whether the gateway has
+    /// asked for usage that the caller is not to see.
+    pub fn of(
+        headers: &Headers,
+        api: Api,
+        exchange: &Exchange,
+        transcript: Transcript,
+        unasked: bool,
+    ) -> Self {
         let encoding = headers.get(name::CONTENT_ENCODING).unwrap_or(b"identity");
         if !encoding.eq_ignore_ascii_case(b"identity") {
             return Self::Compressed;
         }
-        if is_event_stream(headers) {
-            return Self::Stream(sse::Parser::default());
+        if let Some(framing) = Framing::of(api, headers, exchange.content.of_long_messages()) {
+            let unasked = unasked.then(Unasked::default);
+            return Self::Stream(Box::new(Stream { framing, answer: Answer::new(api, transcript), unasked }));
         }
-        Self::Whole(Vec::new())
+        if !may_be_json(headers) {
+            return Self::Nothing;
+        }
+        // What it says is in the body that is kept; its characters are counted for an estimate.
+        let answer = Answer::new(api, transcript.without_outputs());
+        Self::Whole(Box::new((exchange.content.whole(), answer)))
     }
 
     /// Has a refusal go out instead of the answer that came.
@@ -133,11 +142,31 @@ impl Reading {
         Self::Replaced(body)
     }
 
+    /// Lets a provider's headers go to the caller, without what is not for it, and with what is told.
+    pub fn send_headers(&self, host: &impl Host, headers: &Headers, told: Option<&Told>) {
+        let shrinks = matches!(self, Self::Stream(stream) if stream.unasked.is_some());
+        let withheld = |key: &str| {
+            key == name::SET_COOKIE || key == name::WEIR_RETRY || (shrinks && key == name::CONTENT_LENGTH)
+        };
+        if told.is_none() && !headers.0.iter().any(|(key, _)| withheld(key)) {
+            return;
+        }
+        let mut out = Outgoing::default();
+        for (key, value) in headers.0.iter().filter(|(key, _)| !withheld(key)) {
+            out.add(key, value);
+        }
+        if let Some(told) = told {
+            told.add_to(&mut out);
+        }
+        host.set_response_headers(&out);
+    }
+
     /// Looks at the next piece of the body as it passes.
     pub fn pass(
         &mut self,
         host: &impl Host,
         size: usize,
+        end_of_stream: bool,
         response: &mut v1::Response,
         timing: &mut v1::Timing,
     ) {
@@ -148,51 +177,72 @@ impl Reading {
             host.replace_response_chunk(size, body.as_bytes());
             return;
         }
-        if size == 0 {
+        let ends = end_of_stream && matches!(self, Self::Stream(stream) if stream.holds());
+        if size == 0 && !ends {
             return;
         }
-        response.body_bytes += size as u64;
         let is_stream = matches!(self, Self::Stream(_));
         // One look at the clock for the first piece; a stream needs the time of each.
         let now_ns = if is_stream || timing.first_byte_ns == 0 { host.now_ns() } else { 0 };
         if timing.first_byte_ns == 0 {
             timing.first_byte_ns = now_ns;
         }
+        let mut passed = size;
         match self {
-            Self::Whole(kept) => {
-                if kept.len() + size > WHOLE_MAX {
-                    response.unread = true;
-                    *self = Self::Nothing;
-                } else if kept.is_empty() {
-                    *kept = host.response_chunk(0, size);
-                } else {
-                    kept.extend_from_slice(&host.response_chunk(0, size));
-                }
-            }
-            Self::Stream(parser) => {
-                let mut tokens = false;
-                parser
-                    .feed(&host.response_chunk(0, size), |data| tokens |= openai::read_chunk(data, response));
-                if tokens {
+            Self::Whole(whole) => whole.0.push(&host.response_chunk(0, size)),
+            Self::Stream(stream) => {
+                let bytes = if size == 0 { Vec::new() } else { host.response_chunk(0, size) };
+                if stream.read(&bytes, response) {
                     if timing.first_token_ns == 0 {
                         timing.first_token_ns = now_ns;
                     }
                     timing.last_token_ns = now_ns;
                 }
+                if let Some(instead) =
+                    stream.unasked.as_mut().and_then(|unasked| unasked.pass(&bytes, end_of_stream))
+                {
+                    passed = instead.len();
+                    host.replace_response_chunk(size, &instead);
+                }
             }
             Self::Nothing | Self::Compressed | Self::Replaced(_) => {}
         }
+        response.body_bytes += passed as u64;
     }
 
-    /// All has passed, or will not come: reads what was kept for now.
-    pub fn finish(self, response: &mut v1::Response) {
+    /// All has passed, or will not come: reads what was kept for now. `asked` is how many characters
+    /// the request had; `whole` says whether the response came to its end.
+    pub fn finish(self, asked: u64, whole: bool, response: &mut v1::Response) -> Read {
         match self {
-            Self::Whole(body) if !body.is_empty() => {
-                response.unread |= !openai::read_response(&body, response);
+            Self::Whole(reading) => {
+                let (pieces, mut answer) = *reading;
+                if pieces.is_empty() {
+                    return Read::default();
+                }
+                let body = pieces.finish();
+                let is_read = body.as_ref().is_some_and(|(body, _)| answer.read(body, response));
+                response.unread |= !is_read;
+                Read { transcript: answer.finish(asked, whole, response), body }
             }
-            Self::Stream(parser) => response.unread |= parser.skipped() > 0,
-            _ => {}
+            Self::Stream(stream) => {
+                response.unread |= stream.framing.skipped() > 0;
+                Read { transcript: stream.answer.finish(asked, whole, response), body: None }
+            }
+            Self::Nothing | Self::Compressed | Self::Replaced(_) => Read::default(),
         }
+    }
+}
+
+impl Stream {
+    /// Reads the next piece. Returns whether it brought a token.
+    fn read(&mut self, bytes: &[u8], response: &mut v1::Response) -> bool {
+        let (answer, mut token) = (&mut self.answer, false);
+        self.framing.feed(bytes, |message| token |= answer.read_event(message, response));
+        token
+    }
+
+    fn holds(&self) -> bool {
+        self.unasked.as_ref().is_some_and(Unasked::holds)
     }
 }
 
@@ -213,9 +263,6 @@ pub fn explain(details: &str, exchange: &mut Exchange) -> v1::Ending {
     } else {
         v1::Ending::UpstreamReset
     };
-    if let Some(usage) = &mut exchange.response.usage {
-        usage.source = v1::UsageSource::Partial.into();
-    }
     if let Some(attempt) = exchange.last_attempt() {
         let details = if details.is_empty() { "unknown" } else { details };
         details

@@ -13,7 +13,7 @@ use serde_json::{Number, Value as Json};
 use crate::json::{Kind, Object, Value};
 
 /// Members that no parameter may be: they are the gateway's to read and to set.
-const RESERVED: [&str; 2] = ["model", "stream"];
+const RESERVED: [&str; 3] = ["model", "stream", "stream_options"];
 /// Two names of one parameter (OpenAI API reference, "Chat"). A server refuses both at once.
 const ALIASES: [(&str, &str); 2] =
     [("max_tokens", "max_completion_tokens"), ("max_completion_tokens", "max_tokens")];
@@ -116,6 +116,15 @@ pub struct ModelEdit<'a> {
     pub required: bool,
 }
 
+/// What has the usage of a stream told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UsageEdit {
+    /// A text that replaces what stands at a place.
+    Replace(Range<usize>, String),
+    /// A member of the body.
+    Insert(String),
+}
+
 /// What one target changes in a body.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Edits<'a> {
@@ -123,6 +132,8 @@ pub struct Edits<'a> {
     pub model: Option<ModelEdit<'a>>,
     /// The parameters.
     pub params: Option<&'a Params>,
+    /// Whether usage is asked for.
+    pub usage: Option<&'a UsageEdit>,
 }
 
 /// The edits of one body, found out while it was at hand: what replaces which bytes. Enough to say
@@ -137,13 +148,13 @@ impl BodyEdits {
     /// Finds what has to change in `body`, of which `object` holds the members.
     pub fn new(body: &[u8], object: &Object<'_>, edits: &Edits<'_>) -> Self {
         let mut plan = Self::default();
-        let mut inserted: Vec<(String, &str)> = Vec::new();
+        let mut inserted: Vec<String> = Vec::new();
         if let Some(model) = edits.model {
             for place in model.at {
                 plan.replace(body, place.clone(), model.json);
             }
             if model.at.is_empty() && model.required {
-                inserted.push(("\"model\"".to_owned(), model.json));
+                inserted.push(format!("\"model\":{}", model.json));
             }
         }
         for param in edits.params.map(|params| params.0.as_slice()).unwrap_or_default() {
@@ -156,8 +167,13 @@ impl BodyEdits {
                 }
             }
             if !is_there {
-                inserted.push((Json::from(param.key.as_str()).to_string(), &param.json));
+                inserted.push(format!("{}:{}", Json::from(param.key.as_str()), param.json));
             }
+        }
+        match edits.usage {
+            Some(UsageEdit::Replace(place, text)) => plan.edits.push((place.clone(), text.clone())),
+            Some(UsageEdit::Insert(member)) => inserted.push(member.clone()),
+            None => {}
         }
         plan.insert(body, &inserted, object.iter().next().is_none());
         // Where one place holds another, the outer edit is the one that stands.
@@ -177,10 +193,9 @@ impl BodyEdits {
         }
     }
 
-    fn insert(&mut self, body: &[u8], members: &[(String, &str)], into_empty: bool) {
+    fn insert(&mut self, body: &[u8], members: &[String], into_empty: bool) {
         let Some(brace) = memchr::memchr(b'{', body) else { return };
-        let mut text =
-            members.iter().map(|(key, json)| format!("{key}:{json}")).collect::<Vec<_>>().join(",");
+        let mut text = members.join(",");
         if text.is_empty() {
             return;
         }

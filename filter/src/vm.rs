@@ -1,9 +1,11 @@
 //! What all contexts of one VM share: one VM for each worker, one thread in each VM.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use weir_event::{SOURCE_LEN, v1};
 
+use crate::budget::Budget;
 use crate::exchange::Streams;
 use crate::outbox::Outbox;
 use crate::random::Random;
@@ -24,6 +26,8 @@ pub struct Vm {
     pub target_ids: RefCell<TargetIds>,
     /// What was seen of them.
     pub targets: RefCell<TargetStates>,
+    /// Room for the content of the requests under way.
+    pub budget: Rc<Budget>,
     /// Finished events.
     pub outbox: RefCell<Outbox>,
     /// What the counters in Envoy's stats already show of the outbox's ledger.
@@ -44,6 +48,7 @@ impl Vm {
             streams: RefCell::default(),
             target_ids: RefCell::default(),
             targets: RefCell::default(),
+            budget: Rc::default(),
             outbox: RefCell::new(Outbox::new(source)),
             counted: Cell::default(),
             gauged: Cell::default(),

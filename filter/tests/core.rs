@@ -9,10 +9,10 @@
 
 use wasm_bindgen_test::wasm_bindgen_test;
 use weir_event::v1;
-use weir_filter::api::Call;
+use weir_filter::answer::{Answer as Reader, Transcript};
+use weir_filter::api::{Api, Call};
 use weir_filter::config::{Config, PluginConfig};
 use weir_filter::json::{JsonError, MAX_DEPTH, Object};
-use weir_filter::openai;
 use weir_filter::outbox::{Answer, Outbox};
 use weir_filter::random::Random;
 use weir_filter::request::Body;
@@ -46,9 +46,11 @@ fn a_stream_split_at_every_offset_is_read_the_same() {
     for at in 0..=stream.len() {
         let (head, tail) = stream.as_bytes().split_at(at);
         let (mut parser, mut response, mut tokens) = (Parser::default(), v1::Response::default(), 0);
+        let mut reader = Reader::new(Api::OpenAiChat, Transcript::counting());
         for piece in [head, tail] {
-            parser.feed(piece, |data| tokens += u32::from(openai::read_chunk(data, &mut response)));
+            parser.feed(piece, |data| tokens += u32::from(reader.read_event(data, &mut response)));
         }
+        reader.finish(0, true, &mut response);
         assert_eq!((tokens, response.chunks), (1, 2), "split at {at}");
         assert_eq!(response.finish_reasons, ["stop"]);
         assert_eq!(response.usage.unwrap().input_tokens, Some(7));

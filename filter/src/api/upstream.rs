@@ -18,6 +18,11 @@ const API_VERSION_MAX: usize = 64;
 /// The version that is asked for where the caller names none.
 const ANTHROPIC_VERSION: (&str, &str) = ("anthropic-version", "2023-06-01");
 
+/// Hosts that refuse to be asked for the usage of a stream.
+const REFUSING_HOSTS: [&str; 2] = ["api.mistral.ai", "api.perplexity.ai"];
+/// The first version of Azure's that can be asked for it.
+const AZURE_INCLUDE_USAGE: &str = "2024-09-01";
+
 /// The kind of a provider: which API it speaks, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -144,6 +149,19 @@ impl Kind {
         match (self, api.family()) {
             (Self::Gemini, Family::Gemini) => Cow::Owned(format!("{GEMINI_MODEL_PREFIX}{model}")),
             _ => Cow::Borrowed(model),
+        }
+    }
+
+    /// Whether a provider is known to refuse `stream_options.include_usage`: Mistral and Perplexity, which
+    /// refuse members that they do not know and tell usage anyway, and Azure's versions before
+    /// 2024-09-01 (Azure OpenAI, "What's new").
+    pub fn refuses_include_usage(self, host: &str, settings: &Settings) -> bool {
+        match self {
+            Self::OpenAi => REFUSING_HOSTS.iter().any(|refusing| host.eq_ignore_ascii_case(refusing)),
+            Self::AzureOpenAi => {
+                settings.dated_version(Api::OpenAiChat).is_some_and(|version| version < AZURE_INCLUDE_USAGE)
+            }
+            Self::Anthropic | Self::Gemini | Self::Cohere => true,
         }
     }
 

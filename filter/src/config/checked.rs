@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use super::wire::{Exporter, Model, PluginConfig, Provider, Target, Timeouts};
+use super::wire::{ContentPolicy, Exporter, Model, PluginConfig, Provider, Target, Timeouts, Trace};
 use super::{ConfigError, did_you_mean};
 use crate::access::{CREDENTIAL_HEADERS, Grant, Keys, Patterns};
 use crate::api::call::is_model_name;
@@ -14,6 +14,7 @@ use crate::api::{Api, Call, Kind, Settings};
 use crate::duration::Duration;
 use crate::endpoint::Endpoint;
 use crate::headers::HeaderValue;
+use crate::sampling::Sampling;
 use crate::splice::Params;
 use crate::strategy::sticky::Seed;
 use crate::strategy::{Candidate, Condition, Policy, Strategy, TargetId, TargetIds};
@@ -30,6 +31,21 @@ const BACKOFF_MAX: Duration = Duration::from_secs(10);
 /// Headers that Envoy or the filter decide on, beside those that carry credentials.
 const OWN_HEADERS: [&str; 6] = ["host", "content-length", "transfer-encoding", "connection", "te", "upgrade"];
 
+/// Least and most that may be kept of one request's content, in bytes.
+const CAPTURE_MIN: u64 = 1 << 10;
+const CAPTURE_MAX: u64 = 1 << 20;
+
+/// How much content is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capture {
+    /// Whether any is.
+    pub keep: bool,
+    /// Most bytes of a request, and again of its answer.
+    pub limit: usize,
+    /// Most bytes of all requests that are under way in one VM.
+    pub budget: usize,
+}
+
 /// A provider, ready for use.
 #[derive(Debug)]
 struct Upstream {
@@ -38,6 +54,7 @@ struct Upstream {
     settings: Settings,
     endpoint: Endpoint,
     cluster: String,
+    include_usage: bool,
 }
 
 /// Where one target of a model leads, ready for use.
@@ -77,6 +94,11 @@ impl Route {
     /// The Envoy cluster that leads to it.
     pub fn cluster(&self) -> &str {
         &self.upstream.cluster
+    }
+
+    /// Whether the provider may be asked for the usage of a stream.
+    pub fn include_usage(&self) -> bool {
+        self.upstream.include_usage
     }
 
     /// The path and query of a call; `None` where the provider does not serve it.
@@ -163,6 +185,10 @@ pub struct Config {
     pub response_headers: bool,
     /// Whether attempts are rewritten by an upstream filter, and so can be followed by others.
     pub upstream_filter: bool,
+    /// Which finished requests are sent.
+    pub sampling: Sampling,
+    /// How much content is kept.
+    pub capture: Capture,
     /// The way to the exporter.
     pub exporter: Option<Exporter>,
 }
@@ -224,6 +250,8 @@ impl Config {
             request_body_max: usize::try_from(plugin.limits.request_body.0).unwrap_or(usize::MAX),
             response_headers: plugin.response_headers,
             upstream_filter: plugin.upstream_filter,
+            sampling: sampling(&plugin.trace)?,
+            capture: capture(plugin)?,
             exporter: plugin.exporter.clone(),
         })
     }
@@ -271,12 +299,15 @@ impl Upstream {
             .map_err(|message| ConfigError::at(format!("providers.{name}.url"), message))?;
         let settings = Settings::new(provider.api_version.clone())
             .map_err(|error| ConfigError::at(format!("providers.{name}.api_version"), error.to_string()))?;
+        let refuses = provider.api.refuses_include_usage(&endpoint.host, &settings);
+        let include_usage = provider.include_usage.unwrap_or(!refuses);
         Ok(Self {
             name: name.to_owned(),
             kind: provider.api,
             settings,
             endpoint,
             cluster: provider.cluster.clone().unwrap_or_else(|| cluster_name(name)),
+            include_usage,
         })
     }
 }
@@ -343,6 +374,30 @@ impl VirtualModel {
             backoff: None,
         }
     }
+}
+
+fn sampling(trace: &Trace) -> Result<Sampling, ConfigError> {
+    if !(0.0..=1.0).contains(&trace.sample) {
+        return Err(ConfigError::at("trace.sample", format!("{} is not from 0 to 1", trace.sample)));
+    }
+    Ok(Sampling {
+        ratio: trace.sample,
+        always_keep: trace.always_keep.clone(),
+        follow_caller: trace.follow_caller,
+    })
+}
+
+fn capture(plugin: &PluginConfig) -> Result<Capture, ConfigError> {
+    let (limit, budget) = (plugin.trace.capture_limit, plugin.trace.capture_budget);
+    if !(CAPTURE_MIN..=CAPTURE_MAX).contains(&limit.0) {
+        let message = format!("{limit} is not from 1 KiB to 1 MiB");
+        return Err(ConfigError::at("trace.capture_limit", message));
+    }
+    Ok(Capture {
+        keep: plugin.redaction.exported.content == ContentPolicy::Keep,
+        limit: usize::try_from(limit.0).unwrap_or(usize::MAX),
+        budget: usize::try_from(budget.0).unwrap_or(usize::MAX),
+    })
 }
 
 fn virtual_model(

@@ -9,10 +9,10 @@ mod checked;
 mod tests;
 mod wire;
 
-pub use checked::{Config, Failover, Resolved, Route, VirtualModel, cluster_name};
+pub use checked::{Capture, Config, Failover, Resolved, Route, VirtualModel, cluster_name};
 pub use wire::{
-    ByteSize, Exporter, Fallback, Jwt, Limits, Model, PluginConfig, Provider, Retry, Role, Target,
-    TargetHeaders, Timeouts,
+    ByteSize, ContentPolicy, Exported, Exporter, Fallback, Jwt, Limits, Model, PluginConfig, Provider,
+    Redaction, Retry, Role, Target, TargetHeaders, Timeouts, Trace,
 };
 
 /// What is wrong with a configuration, and where.

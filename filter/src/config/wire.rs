@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::access::Key;
 use crate::api::Kind;
 use crate::duration::Duration;
+use crate::sampling::AlwaysKeep;
 use crate::strategy::{HealthSettings, Sticky, Strategy, When};
 
 /// What one instance of the plugin is for.
@@ -47,6 +48,12 @@ pub struct PluginConfig {
     /// Caps on what is taken in.
     #[serde(default)]
     pub limits: Limits,
+    /// Which requests are traced, and how much of their content is kept.
+    #[serde(default)]
+    pub trace: Trace,
+    /// What becomes of content.
+    #[serde(default)]
+    pub redaction: Redaction,
     /// Whether answers say how they came about (`x-weir-trace-id`, `x-weir-model`,
     /// `x-weir-attempts`, `server-timing`).
     #[serde(default = "yes")]
@@ -70,6 +77,8 @@ impl Default for PluginConfig {
             keys: Vec::new(),
             jwt: None,
             limits: Limits::default(),
+            trace: Trace::default(),
+            redaction: Redaction::default(),
             response_headers: true,
             upstream_filter: true,
             exporter: None,
@@ -88,6 +97,11 @@ pub struct Provider {
     /// Azure's `api-version`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_version: Option<String>,
+    /// Whether the gateway asks it for the usage of a stream on behalf of callers that do not
+    /// (`stream_options.include_usage`), and takes the answer out again; absent: unless the provider is
+    /// known to refuse that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub include_usage: Option<bool>,
     /// The Envoy cluster that leads to it; `provider.<name>` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
@@ -252,6 +266,67 @@ impl Default for Limits {
     fn default() -> Self {
         Self { request_body: ByteSize(10 << 20) }
     }
+}
+
+/// Tracing as written.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Trace {
+    /// The part of all traces that is sent, from 0 to 1; decided by the trace id.
+    pub sample: f64,
+    /// What is sent whatever `sample` says: `error`, `slow>10s`.
+    pub always_keep: Vec<AlwaysKeep>,
+    /// Whether the sampled flag of a caller's traceparent decides in place of `sample`.
+    pub follow_caller: bool,
+    /// How much is kept of a request's content, and as much again of its answer's.
+    pub capture_limit: ByteSize,
+    /// How much content the requests that are under way may hold together, for each worker. Beyond it
+    /// they are traced without.
+    pub capture_budget: ByteSize,
+}
+
+impl Default for Trace {
+    fn default() -> Self {
+        Self {
+            sample: 1.0,
+            always_keep: vec![AlwaysKeep::Error],
+            follow_caller: false,
+            capture_limit: ByteSize(64 << 10),
+            capture_budget: ByteSize(32 << 20),
+        }
+    }
+}
+
+/// What becomes of content, as written.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Redaction {
+    /// In traces.
+    pub exported: Exported,
+}
+
+/// What becomes of content in traces, as written.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Exported {
+    /// Whether traces hold prompts and answers.
+    pub content: ContentPolicy,
+}
+
+/// Whether traces hold content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ContentPolicy {
+    /// None: no prompt, no completion, no tool argument and no error text; tokens, times and models
+    /// stay.
+    #[default]
+    Exclude,
+    /// All of it, as it is.
+    Keep,
 }
 
 /// The way to the exporter as written.

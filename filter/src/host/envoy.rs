@@ -62,8 +62,9 @@ enum Plugin {
 /// Ids of the filter's own entries in Envoy's stats.
 #[derive(Clone, Copy)]
 struct Stats {
-    /// Events created, accepted, dropped for lack of room, and refused; in the order of [`Root::count`].
-    events: [u32; 4],
+    /// Events created, accepted, dropped for lack of room, refused, and left out by sampling; in the order
+    /// of [`Root::count`].
+    events: [u32; 5],
     /// Requests under way.
     streams: u32,
 }
@@ -87,6 +88,7 @@ impl Root {
         }
         let config =
             Config::new(&plugin, &mut self.vm.target_ids.borrow_mut()).map_err(|error| error.to_string())?;
+        self.vm.budget.set(config.capture.budget);
         if config.exporter.is_some() {
             hostcalls::set_tick_period(outbox::FLUSH_INTERVAL).map_err(|_| "no timer from the host")?;
             self.stats = define_stats();
@@ -151,7 +153,8 @@ impl Root {
         }
         let totals = self.vm.outbox.borrow().totals();
         let counted = self.vm.counted.replace(totals);
-        let values = |t: &v1::Totals| [t.created, t.accepted, t.dropped_outbox_full, t.dropped_refused];
+        let values =
+            |t: &v1::Totals| [t.created, t.accepted, t.dropped_outbox_full, t.dropped_refused, t.sampled_out];
         for ((id, now), before) in stats.events.into_iter().zip(values(&totals)).zip(values(&counted)) {
             if now > before {
                 let _ = hostcalls::increment_metric(id, i64::try_from(now - before).unwrap_or(0));
@@ -169,6 +172,7 @@ fn define_stats() -> Option<Stats> {
             counter("weir.events_accepted")?,
             counter("weir.events_dropped_outbox_full")?,
             counter("weir.events_dropped_refused")?,
+            counter("weir.events_sampled_out")?,
         ],
         streams: define(MetricType::Gauge, "weir.streams")?,
     })

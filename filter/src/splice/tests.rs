@@ -14,14 +14,14 @@ fn try_params(set: Json, cap: Json) -> Result<Params, ParamError> {
 /// The body after parameters were set and capped; the same text where nothing changes.
 fn with_params(body: &str, params: &Params) -> String {
     let object = Object::parse(body.as_bytes()).unwrap();
-    let edited = apply(body.as_bytes(), &object, &Edits { model: None, params: Some(params) });
+    let edited = apply(body.as_bytes(), &object, &Edits { model: None, params: Some(params), usage: None });
     edited.map_or(body.to_owned(), |bytes| String::from_utf8(bytes).unwrap())
 }
 
 fn with_model(body: &str, json: &str, required: bool) -> Option<String> {
     let object = Object::parse(body.as_bytes()).unwrap();
     let at: Vec<_> = object.get("model").iter().map(Value::range).collect();
-    let edits = Edits { model: Some(ModelEdit { json, at: &at, required }), params: None };
+    let edits = Edits { model: Some(ModelEdit { json, at: &at, required }), params: None, usage: None };
     apply(body.as_bytes(), &object, &edits).map(|bytes| String::from_utf8(bytes).unwrap())
 }
 
@@ -112,9 +112,9 @@ fn where_one_edit_holds_another_the_outer_one_stands() {
         [inner.start + nested.start..inner.start + nested.range().end, object.get("model").unwrap().range()];
     let set = params(json!({"inner": null}), json!({}));
     let model = Some(ModelEdit { json: "\"b\"", at: &at, required: true });
-    let edited = apply(body, &object, &Edits { model, params: Some(&set) }).unwrap();
+    let edited = apply(body, &object, &Edits { model, params: Some(&set), usage: None }).unwrap();
     assert_eq!(edited, br#"{"inner":null,"model":"b"}"#);
-    let edited = apply(body, &object, &Edits { model, params: None }).unwrap();
+    let edited = apply(body, &object, &Edits { model, params: None, usage: None }).unwrap();
     assert_eq!(edited, br#"{"inner":{"model":"b"},"model":"b"}"#);
 }
 
@@ -124,7 +124,7 @@ fn a_head_that_is_too_short_is_not_rewritten() {
     let object = Object::parse(body).unwrap();
     let at = [object.get("model").unwrap().range()];
     let model = Some(ModelEdit { json: "\"longer\"", at: &at, required: true });
-    let plan = BodyEdits::new(body, &object, &Edits { model, params: None });
+    let plan = BodyEdits::new(body, &object, &Edits { model, params: None, usage: None });
     assert_eq!((plan.end(), plan.length(body.len())), (12, body.len() + 5));
     assert_eq!(plan.rewrite(&body[..11]), None);
     assert_eq!(plan.rewrite(&body[..12]).unwrap(), br#"{"model":"longer""#);
@@ -274,7 +274,7 @@ proptest! {
         let object = Object::parse(body.as_bytes()).unwrap();
         let at: Vec<_> = object.get("model").iter().map(Value::range).collect();
         let model = ModelEdit { json: "\"new\"", at: &at, required };
-        let edits = Edits { model: Some(model), params: Some(&params) };
+        let edits = Edits { model: Some(model), params: Some(&params), usage: None };
         let plan = BodyEdits::new(body.as_bytes(), &object, &edits);
         let edited = plan.rewrite(body.as_bytes()).unwrap();
 
@@ -310,6 +310,6 @@ proptest! {
         let params = params(json!({"temperature": 1}), json!({"n": 1}));
         let places = [at.0.min(at.1)..at.0.max(at.1), at.1..at.1];
         let model = Some(ModelEdit { json: "\"m\"", at: &places, required: true });
-        let _ = apply(&bytes, &object, &Edits { model, params: Some(&params) });
+        let _ = apply(&bytes, &object, &Edits { model, params: Some(&params), usage: None });
     }
 }

@@ -1,0 +1,83 @@
+//! Cohere's chat and rerank (Cohere API v2, "Chat", "Chat with Streaming", "Rerank").
+
+use super::Notes;
+use super::transcript::{Channel, ToolPart};
+use crate::json::{Kind, Object, Value};
+
+/// Reads an answer in one piece.
+pub(super) fn read(object: &Object<'_>, notes: &mut Notes<'_>) {
+    notes.common(object);
+    notes.finish_reason(0, object, "finish_reason");
+    // Rerank tells what it bills among its metadata.
+    if let Some(meta) = object.get("meta") {
+        notes.usage.replace(&meta);
+    }
+    // An error is a message without a message's members.
+    if let Some(message) = object.get("message").filter(|message| message.kind == Kind::String) {
+        notes.error(object, Some(message));
+    }
+    if let Some(message) = object.get("message").and_then(|message| message.as_object()) {
+        read_message(None, &message, notes);
+    }
+}
+
+/// Reads the data of one event. Returns whether it brought a token.
+pub(super) fn read_event(object: &Object<'_>, notes: &mut Notes<'_>) -> bool {
+    let index = object.get("index").and_then(|index| index.as_u64()).unwrap_or(0);
+    let delta = object.get("delta").and_then(|delta| delta.as_object()).unwrap_or_default();
+    match object.text("type").as_ref() {
+        "message-start" => {
+            notes.identity(object);
+            false
+        }
+        "message-end" => {
+            notes.finish_reason(0, &delta, "finish_reason");
+            if let Some(usage) = delta.get("usage") {
+                notes.usage.replace(&usage);
+            }
+            if let Some(message) = delta.get("error") {
+                notes.error(&delta, Some(message));
+            }
+            false
+        }
+        _ => {
+            let message = delta.get("message").and_then(|message| message.as_object()).unwrap_or_default();
+            read_message(Some(index), &message, notes)
+        }
+    }
+}
+
+/// Reads a message, or a piece of one that says which part of it this is.
+fn read_message(index: Option<u64>, message: &Object<'_>, notes: &mut Notes<'_>) -> bool {
+    let mut token = false;
+    for part in one_or_more(message.get("content")) {
+        for (key, channel) in [("text", Channel::Text), ("thinking", Channel::Reasoning)] {
+            if let Some(text) = part.get(key) {
+                token |= notes.transcript.text(0, channel, &text);
+            }
+        }
+    }
+    if let Some(plan) = message.get("tool_plan") {
+        token |= notes.transcript.text(0, Channel::Reasoning, &plan);
+    }
+    for (place, call) in one_or_more(message.get("tool_calls")).enumerate() {
+        let index = index.unwrap_or(place as u64);
+        token = true;
+        if let Some(id) = call.get("id") {
+            notes.transcript.tool_call(0, index, ToolPart::Id, &id);
+        }
+        let function = call.get("function").and_then(|function| function.as_object()).unwrap_or_default();
+        for (part, key) in [(ToolPart::Name, "name"), (ToolPart::Arguments, "arguments")] {
+            if let Some(value) = function.get(key) {
+                notes.transcript.tool_call(0, index, part, &value);
+            }
+        }
+    }
+    token
+}
+
+/// What is a list in a whole message is one object in a piece of a stream.
+fn one_or_more<'a>(value: Option<Value<'a>>) -> impl Iterator<Item = Object<'a>> {
+    let alone = value.filter(|value| value.kind == Kind::Object).and_then(|value| value.as_object());
+    alone.into_iter().chain(super::objects(value))
+}
