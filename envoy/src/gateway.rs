@@ -9,7 +9,9 @@ use std::net::SocketAddr;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use weir_filter::access::Key;
-use weir_filter::config::{self, Config, ConfigError, Limits, Model, PluginConfig, Role, did_you_mean};
+use weir_filter::config::{
+    self, Config, ConfigError, Limits, Model, PluginConfig, Redaction, Role, Trace, did_you_mean,
+};
 use weir_filter::endpoint::Endpoint;
 use weir_filter::strategy::TargetIds;
 
@@ -75,6 +77,12 @@ pub struct Gateway {
     /// Caps on what is taken in.
     #[serde(default)]
     pub limits: Limits,
+    /// Which requests are traced, and how much of their content is kept.
+    #[serde(default)]
+    pub trace: Trace,
+    /// What becomes of content.
+    #[serde(default)]
+    pub redaction: Redaction,
     /// Whether answers say how they came about (`x-weir-trace-id`, `x-weir-model`,
     /// `x-weir-attempts`, `server-timing`).
     #[serde(default = "yes")]
@@ -127,8 +135,8 @@ impl Gateway {
             }),
         };
         let providers = self.providers.iter().map(|(name, provider)| {
-            let Provider { api, url, api_version, .. } = provider.clone();
-            (name.clone(), config::Provider { api, url, api_version, cluster: None })
+            let Provider { api, url, api_version, include_usage, .. } = provider.clone();
+            (name.clone(), config::Provider { api, url, api_version, include_usage, cluster: None })
         });
         Ok(PluginConfig {
             role: Role::Gateway,
@@ -137,6 +145,8 @@ impl Gateway {
             keys: self.keys.clone(),
             jwt: self.jwt.as_ref().map(Jwt::plugin),
             limits: self.limits.clone(),
+            trace: self.trace.clone(),
+            redaction: self.redaction.clone(),
             response_headers: self.response_headers,
             upstream_filter: true,
             exporter,

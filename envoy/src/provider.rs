@@ -25,6 +25,11 @@ pub struct Provider {
     /// Azure's `api-version`.
     #[serde(default)]
     pub api_version: Option<String>,
+    /// Whether the gateway asks it for the usage of a stream on behalf of callers that do not
+    /// (`stream_options.include_usage`), and takes the answer out again; absent: unless the provider is
+    /// known to refuse that.
+    #[serde(default)]
+    pub include_usage: Option<bool>,
     /// Its key; absent: none is sent.
     #[serde(default)]
     pub key: Option<Secret>,
