@@ -4,7 +4,7 @@
 //! in as arguments, behind the [`host::Host`] trait. Only `host/envoy.rs` knows proxy-wasm.
 //!
 //! A request's way: [`gateway`] takes it in, [`caller`] and [`access`] find out who asks,
-//! [`request`] reads the body, [`decision`] chooses by [`strategy`] where it goes, [`plan`] says
+//! [`request`] and [`parameters`] read the body, [`decision`] chooses by [`strategy`] where it goes, [`plan`] says
 //! what follows each [`attempt`], [`splice`] rewrites for one target, [`response`] watches what
 //! comes back, [`exchange`] is what they share, and [`outbox`] carries the finished event away.
 
@@ -24,6 +24,7 @@ pub mod json;
 pub mod models;
 pub mod openai;
 pub mod outbox;
+pub mod parameters;
 pub mod plan;
 pub mod random;
 pub mod record;

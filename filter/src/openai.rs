@@ -1,5 +1,5 @@
-//! OpenAI's chat completions: what the gateway reads of requests, responses and streams
-//! (OpenAI API reference, "Chat").
+//! OpenAI's chat completions: what the gateway reads of responses and streams (OpenAI API reference,
+//! "Chat").
 //!
 //! Both are read tolerantly: whatever is missing or of another type is not known. Texts of messages
 //! are not read here.
@@ -14,28 +14,6 @@ const TEXT_MAX: usize = 256;
 const CHOICES_MAX: usize = 128;
 /// The data of a stream's last event.
 const DONE: &[u8] = b"[DONE]";
-
-/// The parameters of the request; one of a wrong type is the provider's to refuse, and unknown here.
-pub fn parameters(object: &Object<'_>) -> v1::Parameters {
-    let number = |key| object.get(key).and_then(|value| value.as_f64());
-    let count = |key| object.get(key).and_then(|value| value.as_u64());
-    let format = object.get("response_format").and_then(|value| value.as_object());
-    v1::Parameters {
-        temperature: number("temperature"),
-        top_p: number("top_p"),
-        frequency_penalty: number("frequency_penalty"),
-        presence_penalty: number("presence_penalty"),
-        max_tokens: count("max_completion_tokens").or_else(|| count("max_tokens")),
-        seed: object.get("seed").and_then(|value| value.as_i64()),
-        choice_count: count("n"),
-        // Written by people, so they are content.
-        stop_sequences: Vec::new(),
-        reasoning_effort: text(object, "reasoning_effort"),
-        output_format: format.map(|format| text(&format, "type")).unwrap_or_default(),
-        service_tier: text(object, "service_tier"),
-        ..Default::default()
-    }
-}
 
 /// Reads a response in one piece into the event. `false` where it is not an object.
 pub fn read_response(body: &[u8], response: &mut v1::Response) -> bool {

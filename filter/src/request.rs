@@ -8,9 +8,9 @@ use std::ops::Range;
 use weir_event::v1;
 
 use crate::api::call::is_model_name;
-use crate::api::{Api, Call, Family};
+use crate::api::{Api, Call};
 use crate::json::{Kind, Object, Value};
-use crate::openai;
+use crate::parameters;
 use crate::refusal::Refusal;
 
 /// Members that refer to what a provider has stored, or name further models than the one that is
@@ -75,10 +75,7 @@ impl<'a> Body<'a> {
             }
             (None, _) => false,
         };
-        let parameters = match call.api.family() {
-            Family::OpenAi => openai::parameters(&object),
-            Family::Anthropic | Family::Gemini | Family::Cohere => v1::Parameters::default(),
-        };
+        let parameters = parameters::of(call.api, &object);
         let model_at = named.iter().map(Value::range).collect();
         Ok(Self { object, model, model_at, stream, parameters })
     }
