@@ -4,7 +4,7 @@
 //! in as arguments, behind the [`host::Host`] trait. Only `host/envoy.rs` knows proxy-wasm.
 //!
 //! A request's way: [`gateway`] takes it in, [`caller`] and [`access`] find out who asks,
-//! [`request`] and [`parameters`] read the body, [`decision`] chooses by [`strategy`] where it goes, [`plan`] says
+//! [`request`], [`form`] and [`parameters`] read the body, [`decision`] chooses by [`strategy`] where it goes, [`plan`] says
 //! what follows each [`attempt`], [`splice`] rewrites for one target, [`response`] watches what
 //! comes back, [`exchange`] is what they share, and [`outbox`] carries the finished event away.
 
@@ -17,6 +17,7 @@ pub mod decision;
 pub mod duration;
 pub mod endpoint;
 pub mod exchange;
+pub mod form;
 pub mod gateway;
 pub mod headers;
 pub mod host;

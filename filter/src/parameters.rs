@@ -6,6 +6,7 @@
 use weir_event::v1;
 
 use crate::api::{Api, Family};
+use crate::form::Form;
 use crate::json::{Object, Value};
 
 /// Longest word that is taken for the name of a choice, such as `json_object`, in bytes.
@@ -19,6 +20,20 @@ pub fn of(api: Api, object: &Object<'_>) -> v1::Parameters {
         Family::Anthropic => anthropic(&body),
         Family::Gemini => gemini(&body),
         Family::Cohere => cohere(&body),
+    }
+}
+
+/// The parameters of a form (OpenAI API reference, "Audio" and "Images").
+pub fn of_form(form: &Form<'_>) -> v1::Parameters {
+    let word = |name| form.text(name).filter(|text| is_word(text)).map(str::to_owned);
+    v1::Parameters {
+        temperature: form
+            .text("temperature")
+            .and_then(|text| text.parse().ok())
+            .filter(|number: &f64| number.is_finite()),
+        choice_count: form.text("n").and_then(|text| text.parse().ok()),
+        output_format: word("output_format").or_else(|| word("response_format")).unwrap_or_default(),
+        ..Default::default()
     }
 }
 
