@@ -52,6 +52,8 @@ pub struct Decided {
     pub orders: Orders,
     /// How many characters the request's texts have.
     pub characters: u64,
+    /// Whether its body is JSON, and so can be part of an event.
+    pub is_json: bool,
 }
 
 /// What Envoy's router is told about one request, beside where it goes.
@@ -97,10 +99,12 @@ impl Orders {
 
 /// Decides, and notes on the exchange what was asked and decided, as far as it came.
 pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decided, Refusal> {
-    let body = Body::read(question.call, question.body)?;
+    let content_type = question.headers.get(name::CONTENT_TYPE).unwrap_or_default();
+    let body = Body::read(question.call, content_type, question.body)?;
     exchange.request.model.clone_from(&body.model);
     exchange.request.stream = body.stream;
     exchange.request.parameters = Some(body.parameters.clone());
+    exchange.request.files.clone_from(&body.files);
     let resolved = question.config.resolve(&body.model).ok_or_else(|| Refusal::unknown_model(&body.model))?;
     if !question.grant.models.allows(&body.model) {
         return Err(Refusal::model_not_allowed(&body.model));
@@ -122,6 +126,13 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
             continue;
         }
         let (json, required) = route.model_in_body(question.call.api);
+        if let Some(form) = &body.form {
+            // The parameters of a target are JSON's; a form has the caller's alone.
+            let replaced = form.model_edits(&route.model, required);
+            edits.push(replaced.ok_or_else(|| Refusal::no_target(&body.model))?);
+            routes.push(Rc::clone(route));
+            continue;
+        }
         let model_edit = ModelEdit { json: &json, at: &body.model_at, required };
         let usage = usage_edit.as_ref().filter(|_| route.include_usage());
         let wanted = Edits { model: Some(model_edit), params: Some(&route.params), usage };
@@ -154,7 +165,8 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
         hold_for_token: first_token.is_some(),
         hurried: question.headers.get(name::WEIR_TIMEOUT_MS).is_some(),
     };
-    Ok(Decided { decision, cluster, orders, characters: body.object.text_bytes() as u64 })
+    let (characters, is_json) = (body.object.text_bytes() as u64, body.form.is_none());
+    Ok(Decided { decision, cluster, orders, characters, is_json })
 }
 
 fn in_order(question: &Question<'_>, model: &VirtualModel, exchange: &Exchange) -> Vec<usize> {

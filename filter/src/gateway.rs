@@ -339,7 +339,8 @@ impl Gateway {
         decided.decision.baggage = trace_context::baggage(&inference.headers);
         let (cluster, size) = (decided.cluster, body.len());
         exchange.decision = Some(decided.decision);
-        exchange.content = Content::begin(&self.config.capture, &self.vm.budget, body, decided.characters);
+        let kept = if decided.is_json { body } else { Vec::new() };
+        exchange.content = Content::begin(&self.config.capture, &self.vm.budget, kept, decided.characters);
         exchange.timing.resolved_ns = host.now_ns();
         drop(exchange);
         host.set_state(name::STATE_CLUSTER, cluster.as_bytes());

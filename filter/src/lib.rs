@@ -4,9 +4,12 @@
 //! in as arguments, behind the [`host::Host`] trait. Only `host/envoy.rs` knows proxy-wasm.
 //!
 //! A request's way: [`gateway`] takes it in, [`caller`] and [`access`] find out who asks,
-//! [`request`] reads the body, [`decision`] chooses by [`strategy`] where it goes, [`plan`] says
-//! what follows each [`attempt`], [`splice`] rewrites for one target, [`response`] watches what
-//! comes back, [`exchange`] is what they share, and [`outbox`] carries the finished event away.
+//! [`request`], [`form`] and [`parameters`] read the body, [`decision`] chooses by [`strategy`] where
+//! it goes, [`plan`] says what follows each [`attempt`], [`splice`] rewrites for one target.
+//! [`response`] watches what comes back: [`framing`] cuts it into messages, [`answer`] reads them by
+//! API, [`unasked`] takes out what the caller did not ask for. [`exchange`] is what all of these
+//! share, [`content`] what was said, [`sampling`] decides, and [`outbox`] carries the finished event
+//! away.
 
 pub mod abridge;
 pub mod access;
@@ -23,14 +26,15 @@ pub mod duration;
 pub mod elements;
 pub mod endpoint;
 pub mod exchange;
+pub mod form;
 pub mod framing;
 pub mod gateway;
 pub mod headers;
 pub mod host;
 pub mod json;
 pub mod models;
-pub mod openai;
 pub mod outbox;
+pub mod parameters;
 pub mod pieces;
 pub mod plan;
 pub mod random;

@@ -149,6 +149,12 @@ impl Refusal {
         Self::new(415, "invalid_request_error", "unsupported_content_encoding", message.to_owned())
     }
 
+    /// 415: the body is of another type than this path takes.
+    pub fn wrong_media_type(takes: &str) -> Self {
+        let message = format!("This path takes {takes}; the request's content-type is another.");
+        Self::new(415, "invalid_request_error", "unsupported_media_type", message)
+    }
+
     /// 503: more requests under way than are kept track of.
     pub fn overloaded() -> Self {
         let message = "This gateway has as many requests under way as it takes; try again shortly.";

@@ -3,14 +3,16 @@
 //! A body must be understood to be let through: what two servers could read differently is
 //! refused, and so is what reaches beyond the request itself.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use weir_event::v1;
 
 use crate::api::call::is_model_name;
-use crate::api::{Api, Call, Family};
+use crate::api::{Api, Call};
+use crate::form::{self, Form};
 use crate::json::{Kind, Object, Value};
-use crate::openai;
+use crate::parameters;
 use crate::refusal::Refusal;
 use crate::splice::UsageEdit;
 
@@ -19,23 +21,33 @@ use crate::splice::UsageEdit;
 const NOT_GRANTED: [&str; 3] = ["previous_response_id", "conversation", "models"];
 
 /// A body that was understood.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Body<'a> {
-    /// Its members.
+    /// Its members; none where it is a form.
     pub object: Object<'a>,
+    /// The form, where it is one.
+    pub form: Option<Form<'a>>,
     /// The model asked for.
     pub model: String,
-    /// Where its name stands in the body, quotes included.
+    /// Where its name stands in the object, quotes included.
     pub model_at: Vec<Range<usize>>,
     /// Whether the caller asked for a stream.
     pub stream: bool,
     /// The parameters that concern no content.
     pub parameters: v1::Parameters,
+    /// The files of a form.
+    pub files: Vec<v1::FormFile>,
 }
 
 impl<'a> Body<'a> {
-    /// Reads the body of a call.
-    pub fn read(call: &Call, bytes: &'a [u8]) -> Result<Self, Refusal> {
+    /// Reads the body of a call, which has this content-type.
+    pub fn read(call: &Call, content_type: &'a [u8], bytes: &'a [u8]) -> Result<Self, Refusal> {
+        match (call.api.takes_form(), form::is_form(content_type)) {
+            (true, true) => return Self::read_form(call, content_type, bytes),
+            (true, false) => return Err(Refusal::wrong_media_type("multipart/form-data with a boundary")),
+            (false, true) => return Err(Refusal::wrong_media_type("application/json")),
+            (false, false) => {}
+        }
         if bytes.is_empty() {
             return Err(Refusal::invalid_body("The request body is empty; a JSON object is expected."));
         }
@@ -50,7 +62,11 @@ impl<'a> Body<'a> {
         }
         let model = match &call.model_in_path {
             Some(model) => model.clone(),
-            None => model_of(&object)?,
+            None => {
+                let value = object.get("model").ok_or_else(model_missing)?;
+                expect("model", value, Kind::String)?;
+                model_of(value.as_str())?
+            }
         };
         for key in NOT_GRANTED {
             if object.get(key).is_some_and(|value| value.kind != Kind::Null) {
@@ -76,12 +92,32 @@ impl<'a> Body<'a> {
             }
             (None, _) => false,
         };
-        let parameters = match call.api.family() {
-            Family::OpenAi => openai::parameters(&object),
-            Family::Anthropic | Family::Gemini | Family::Cohere => v1::Parameters::default(),
-        };
+        let parameters = parameters::of(call.api, &object);
         let model_at = named.iter().map(Value::range).collect();
-        Ok(Self { object, model, model_at, stream, parameters })
+        Ok(Self { object, model, model_at, stream, parameters, ..Self::default() })
+    }
+
+    /// Reads a form. Of its files only field, type and size are known.
+    fn read_form(call: &Call, content_type: &'a [u8], bytes: &'a [u8]) -> Result<Self, Refusal> {
+        let form = Form::parse(content_type, bytes)
+            .map_err(|error| Refusal::invalid_body(format!("The request body is no form: {error}.")))?;
+        let named = form.has("model").then(|| form.text("model"));
+        let model = match (&call.model_in_path, named) {
+            (Some(in_path), Some(in_form)) if in_form != Some(in_path) => {
+                return Err(Refusal::model_in_path("model: the path names one model and the form another."));
+            }
+            (Some(in_path), _) => in_path.clone(),
+            (None, Some(text)) => model_of(text.map(Cow::Borrowed))?,
+            (None, None) => return Err(model_missing()),
+        };
+        let stream = match form.text("stream") {
+            _ if !form.has("stream") => false,
+            Some("true") => true,
+            Some("false") => false,
+            _ => return Err(Refusal::invalid_field("stream", "stream: must be true or false.")),
+        };
+        let (parameters, files) = (parameters::of_form(&form), form.files());
+        Ok(Self { form: Some(form), model, stream, parameters, files, ..Self::default() })
     }
 }
 
@@ -119,15 +155,13 @@ impl Body<'_> {
     }
 }
 
-/// The model that a body names.
-fn model_of(object: &Object<'_>) -> Result<String, Refusal> {
-    let value = object.get("model").ok_or_else(|| {
-        Refusal::invalid_field("model", "model: missing; name one of the models of GET /v1/models.")
-    })?;
-    expect("model", value, Kind::String)?;
-    let model = value
-        .as_str()
-        .ok_or_else(|| Refusal::invalid_field("model", "model: holds an escape that is no character."))?;
+fn model_missing() -> Refusal {
+    Refusal::invalid_field("model", "model: missing; name one of the models of GET /v1/models.")
+}
+
+/// The model that a body names by this text; `None` where it is no text.
+fn model_of(text: Option<Cow<'_, str>>) -> Result<String, Refusal> {
+    let model = text.ok_or_else(|| Refusal::invalid_field("model", "model: holds what is no character."))?;
     if model.is_empty() {
         return Err(Refusal::invalid_field(
             "model",
@@ -159,7 +193,7 @@ mod tests {
     use super::*;
 
     fn read(body: &[u8]) -> Result<Body<'_>, Refusal> {
-        Body::read(&Call::of(b"POST", "/v1/chat/completions").unwrap(), body)
+        Body::read(&Call::of(b"POST", "/v1/chat/completions").unwrap(), b"application/json", body)
     }
 
     fn refusal(body: &[u8]) -> String {
@@ -200,10 +234,7 @@ mod tests {
             "stream: must be a boolean, and is a string."
         );
         assert_eq!(refusal(br#"{"model":"m\r\nx: y","messages":[]}"#), "model: holds a control character.");
-        assert_eq!(
-            refusal(br#"{"model":"\ud800","messages":[]}"#),
-            "model: holds an escape that is no character."
-        );
+        assert_eq!(refusal(br#"{"model":"\ud800","messages":[]}"#), "model: holds what is no character.");
         assert_eq!(
             refusal(br#"{"model":"a","Model":"b","messages":[]}"#),
             "The top-level keys \"Model\" and \"model\" count as the same, so one of them must go."
@@ -225,7 +256,64 @@ mod tests {
     #[test]
     fn a_path_and_a_body_that_disagree_about_the_model_are_refused() {
         let call = Call::of(b"POST", "/v1beta/models/gemini-a:generateContent").unwrap();
-        assert_eq!(Body::read(&call, br#"{"contents":[]}"#).unwrap().model, "gemini-a");
-        assert_eq!(Body::read(&call, br#"{"model":"models/gemini-b"}"#).unwrap_err().code, "invalid_model");
+        assert_eq!(Body::read(&call, b"", br#"{"contents":[]}"#).unwrap().model, "gemini-a");
+        assert_eq!(
+            Body::read(&call, b"", br#"{"model":"models/gemini-b"}"#).unwrap_err().code,
+            "invalid_model"
+        );
+    }
+
+    const FORM: &[u8] = b"multipart/form-data; boundary=b";
+
+    fn form(path: &str, fields: &[(&str, &str)]) -> Result<(String, bool, v1::Parameters), String> {
+        let field = |(name, value): &(&str, &str)| {
+            format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let body = format!("{}--b--\r\n", fields.iter().map(field).collect::<String>());
+        let call = Call::of(b"POST", path).unwrap();
+        let read = Body::read(&call, FORM, body.as_bytes()).map_err(|refusal| refusal.message)?;
+        Ok((read.model, read.stream, read.parameters))
+    }
+
+    #[test]
+    fn a_form_is_read_by_its_fields() {
+        let fields =
+            [("model", "whisper-1"), ("stream", "true"), ("temperature", "0.5"), ("response_format", "json")];
+        let (model, stream, parameters) = form("/v1/audio/transcriptions", &fields).unwrap();
+        assert_eq!((model.as_str(), stream), ("whisper-1", true));
+        assert_eq!((parameters.temperature, parameters.output_format.as_str()), (Some(0.5), "json"));
+        let azure = "/openai/deployments/a/audio/transcriptions";
+        assert_eq!(form(azure, &[("prompt", "x")]).unwrap().0, "a");
+        assert_eq!(form(azure, &[("model", "a")]).unwrap().0, "a");
+    }
+
+    #[test]
+    fn a_form_that_cannot_be_served_is_refused_by_field() {
+        let edits = |fields: &[(&str, &str)]| form("/v1/images/edits", fields).unwrap_err();
+        assert!(edits(&[("n", "1")]).starts_with("model: missing"));
+        assert!(edits(&[("model", "")]).starts_with("model: is empty"));
+        assert_eq!(edits(&[("model", "a\nb")]), "model: holds a control character.");
+        assert_eq!(edits(&[("model", "a"), ("stream", "1")]), "stream: must be true or false.");
+        assert!(
+            edits(&[("model", "a"), ("Model", "b")])
+                .starts_with("The request body is no form: the field model")
+        );
+        let azure = "/openai/deployments/a/audio/translations";
+        assert!(form(azure, &[("model", "b")]).unwrap_err().contains("the form another"));
+    }
+
+    #[test]
+    fn a_body_of_another_type_than_the_path_takes_is_refused_by_name() {
+        let read = |path: &str, content_type: &[u8]| {
+            let call = Call::of(b"POST", path).unwrap();
+            let refusal = Body::read(&call, content_type, br#"{"model":"m","messages":[]}"#).unwrap_err();
+            (refusal.status, refusal.message)
+        };
+        for content_type in [&b"application/json"[..], b""] {
+            let (status, message) = read("/v1/audio/translations", content_type);
+            assert!(status == 415 && message.contains("multipart/form-data"), "{message}");
+        }
+        let (status, message) = read("/v1/chat/completions", FORM);
+        assert!(status == 415 && message.contains("application/json"), "{message}");
     }
 }

@@ -145,6 +145,11 @@ pub struct BodyEdits {
 }
 
 impl BodyEdits {
+    /// These edits, by place, none over another.
+    pub fn of(edits: Vec<(Range<usize>, String)>) -> Self {
+        Self { edits }
+    }
+
     /// Finds what has to change in `body`, of which `object` holds the members.
     pub fn new(body: &[u8], object: &Object<'_>, edits: &Edits<'_>) -> Self {
         let mut plan = Self::default();

@@ -13,8 +13,10 @@ use crate::headers::Headers;
 /// Longest key that is looked at, in bytes. A longer one is nobody's.
 pub const CREDENTIAL_MAX: usize = 1024;
 
-/// Every header that a key is read from. None of them goes on to a provider.
-pub const CREDENTIAL_HEADERS: [&str; 4] = [AUTHORIZATION, X_API_KEY, API_KEY, X_GOOG_API_KEY];
+/// Every header that carries a secret, whether a key is read from it or not: no configuration may
+/// set one or ask for one.
+pub const SECRET_HEADERS: [&str; 6] =
+    [AUTHORIZATION, X_API_KEY, API_KEY, X_GOOG_API_KEY, "proxy-authorization", "cookie"];
 
 /// `Bearer <key>`: OpenAI's clients, and most others (RFC 6750, section 2.1).
 const AUTHORIZATION: &str = "authorization";
@@ -254,10 +256,10 @@ mod tests {
 
         #[test]
         fn hostile_headers_give_a_key_or_an_error_and_never_a_panic(
-            values in prop::collection::vec((0..5_usize, prop::collection::vec(any::<u8>(), 0..40)), 0..4),
+            values in prop::collection::vec((0..7_usize, prop::collection::vec(any::<u8>(), 0..40)), 0..4),
             query in prop::option::of("\\PC{0,40}"),
         ) {
-            let name = |at: usize| CREDENTIAL_HEADERS.get(at).copied().unwrap_or("x-other").to_owned();
+            let name = |at: usize| SECRET_HEADERS.get(at).copied().unwrap_or("x-other").to_owned();
             let headers = Headers(values.into_iter().map(|(at, value)| (name(at), value)).collect());
             if let Ok(Some(secret)) = credential(&headers, query.as_deref()) {
                 prop_assert!((1..=CREDENTIAL_MAX).contains(&secret.len()));

@@ -33,6 +33,14 @@ pub enum Api {
     OpenAiSpeech,
     /// OpenAI API reference, "Moderations".
     OpenAiModerations,
+    /// OpenAI API reference, "Audio", "Create transcription": a form.
+    OpenAiTranscription,
+    /// OpenAI API reference, "Audio", "Create translation": a form.
+    OpenAiTranslation,
+    /// OpenAI API reference, "Images", "Create image edit": a form.
+    OpenAiImageEdit,
+    /// OpenAI API reference, "Images", "Create image variation": a form.
+    OpenAiImageVariation,
     /// Anthropic API, "Create a Message".
     AnthropicMessages,
     /// Anthropic API, "Count tokens in a Message".
@@ -65,7 +73,7 @@ pub enum Family {
 }
 
 /// Every path that is served, by its `http.route`. A parameter is one whole name of a model.
-const ROUTES: [(&str, Api); 31] = [
+const ROUTES: [(&str, Api); 43] = [
     ("/v1/chat/completions", Api::OpenAiChat),
     ("/v1/responses", Api::OpenAiResponses),
     ("/v1/completions", Api::OpenAiCompletions),
@@ -73,6 +81,10 @@ const ROUTES: [(&str, Api); 31] = [
     ("/v1/images/generations", Api::OpenAiImages),
     ("/v1/audio/speech", Api::OpenAiSpeech),
     ("/v1/moderations", Api::OpenAiModerations),
+    ("/v1/audio/transcriptions", Api::OpenAiTranscription),
+    ("/v1/audio/translations", Api::OpenAiTranslation),
+    ("/v1/images/edits", Api::OpenAiImageEdit),
+    ("/v1/images/variations", Api::OpenAiImageVariation),
     ("/v1/messages", Api::AnthropicMessages),
     ("/v1/messages/count_tokens", Api::AnthropicCountTokens),
     ("/v1beta/models/{model}:generateContent", Api::GeminiGenerate),
@@ -86,12 +98,20 @@ const ROUTES: [(&str, Api); 31] = [
     ("/openai/deployments/{deployment}/chat/completions", Api::OpenAiChat),
     ("/openai/deployments/{deployment}/completions", Api::OpenAiCompletions),
     ("/openai/deployments/{deployment}/embeddings", Api::OpenAiEmbeddings),
+    ("/openai/deployments/{deployment}/images/generations", Api::OpenAiImages),
+    ("/openai/deployments/{deployment}/images/edits", Api::OpenAiImageEdit),
+    ("/openai/deployments/{deployment}/audio/speech", Api::OpenAiSpeech),
+    ("/openai/deployments/{deployment}/audio/transcriptions", Api::OpenAiTranscription),
+    ("/openai/deployments/{deployment}/audio/translations", Api::OpenAiTranslation),
     ("/openai/v1/chat/completions", Api::OpenAiChat),
     ("/openai/v1/responses", Api::OpenAiResponses),
     ("/openai/v1/completions", Api::OpenAiCompletions),
     ("/openai/v1/embeddings", Api::OpenAiEmbeddings),
     ("/openai/v1/images/generations", Api::OpenAiImages),
+    ("/openai/v1/images/edits", Api::OpenAiImageEdit),
     ("/openai/v1/audio/speech", Api::OpenAiSpeech),
+    ("/openai/v1/audio/transcriptions", Api::OpenAiTranscription),
+    ("/openai/v1/audio/translations", Api::OpenAiTranslation),
     ("/v1beta/openai/chat/completions", Api::OpenAiChat),
     ("/v1beta/openai/embeddings", Api::OpenAiEmbeddings),
     ("/v1beta/openai/images/generations", Api::OpenAiImages),
@@ -117,10 +137,15 @@ impl Api {
             Self::OpenAiChat | Self::OpenAiResponses | Self::AnthropicMessages | Self::CohereChat => "chat",
             Self::OpenAiCompletions => "text_completion",
             Self::OpenAiEmbeddings | Self::GeminiEmbed => "embeddings",
-            Self::OpenAiImages | Self::OpenAiSpeech | Self::GeminiGenerate | Self::GeminiStream => {
-                "generate_content"
-            }
+            Self::OpenAiImages
+            | Self::OpenAiImageEdit
+            | Self::OpenAiImageVariation
+            | Self::OpenAiSpeech
+            | Self::GeminiGenerate
+            | Self::GeminiStream => "generate_content",
             Self::OpenAiModerations => "moderation",
+            Self::OpenAiTranscription => "transcription",
+            Self::OpenAiTranslation => "translation",
             Self::AnthropicCountTokens | Self::GeminiCountTokens => "count_tokens",
             Self::CohereRerank => "rerank",
         }
@@ -135,13 +160,28 @@ impl Api {
             | Self::OpenAiEmbeddings
             | Self::OpenAiImages
             | Self::OpenAiSpeech
-            | Self::OpenAiModerations => Family::OpenAi,
+            | Self::OpenAiModerations
+            | Self::OpenAiTranscription
+            | Self::OpenAiTranslation
+            | Self::OpenAiImageEdit
+            | Self::OpenAiImageVariation => Family::OpenAi,
             Self::AnthropicMessages | Self::AnthropicCountTokens => Family::Anthropic,
             Self::GeminiGenerate | Self::GeminiStream | Self::GeminiEmbed | Self::GeminiCountTokens => {
                 Family::Gemini
             }
             Self::CohereChat | Self::CohereRerank => Family::Cohere,
         }
+    }
+
+    /// Whether its body is a form (multipart/form-data), and not JSON.
+    pub fn takes_form(self) -> bool {
+        matches!(
+            self,
+            Self::OpenAiTranscription
+                | Self::OpenAiTranslation
+                | Self::OpenAiImageEdit
+                | Self::OpenAiImageVariation
+        )
     }
 
     /// Whether the answer is a stream, where the path says so; `None` where the body does.

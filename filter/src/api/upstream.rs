@@ -96,7 +96,10 @@ impl Kind {
     pub fn serves(self, api: Api) -> bool {
         match self {
             Self::OpenAi => api.family() == Family::OpenAi,
-            Self::AzureOpenAi => api.family() == Family::OpenAi && api != Api::OpenAiModerations,
+            Self::AzureOpenAi => {
+                api.family() == Family::OpenAi
+                    && !matches!(api, Api::OpenAiModerations | Api::OpenAiImageVariation)
+            }
             Self::Anthropic => api.family() == Family::Anthropic,
             // Gemini's OpenAI-compatible paths want another credential than its own, so they are a
             // provider of kind openai, with a URL that ends in /v1beta/openai.
@@ -205,6 +208,10 @@ fn openai_operation(api: Api) -> Option<&'static str> {
         Api::OpenAiImages => Some("/images/generations"),
         Api::OpenAiSpeech => Some("/audio/speech"),
         Api::OpenAiModerations => Some("/moderations"),
+        Api::OpenAiTranscription => Some("/audio/transcriptions"),
+        Api::OpenAiTranslation => Some("/audio/translations"),
+        Api::OpenAiImageEdit => Some("/images/edits"),
+        Api::OpenAiImageVariation => Some("/images/variations"),
         _ => None,
     }
 }
@@ -257,6 +264,15 @@ mod tests {
             (Kind::AzureOpenAi, chat, "/p", "", "/p/openai/v1/chat/completions"),
             (Kind::AzureOpenAi, chat, "", "preview", "/openai/v1/chat/completions?api-version=preview"),
             (Kind::AzureOpenAi, "/v1/responses", "", "2024-10-21", "/openai/v1/responses"),
+            (
+                Kind::AzureOpenAi,
+                "/v1/audio/transcriptions",
+                "",
+                "2024-10-21",
+                "/openai/deployments/m/audio/transcriptions?api-version=2024-10-21",
+            ),
+            (Kind::OpenAi, "/openai/deployments/x/images/edits", "/v1", "", "/v1/images/edits"),
+            (Kind::OpenAi, "/v1/images/variations", "/v1", "", "/v1/images/variations"),
             (Kind::Anthropic, "/v1/messages?beta=true&key=s", "", "", "/v1/messages?beta=true"),
             (Kind::Anthropic, "/v1/messages/count_tokens", "/p", "", "/p/v1/messages/count_tokens"),
             (
@@ -284,6 +300,8 @@ mod tests {
             (Kind::OpenAi, "/v1/messages"),
             (Kind::OpenAi, "/v1beta/models/x:generateContent"),
             (Kind::AzureOpenAi, "/v1/moderations"),
+            (Kind::AzureOpenAi, "/v1/images/variations"),
+            (Kind::Gemini, "/v1/audio/transcriptions"),
             (Kind::Anthropic, "/v1/chat/completions"),
             (Kind::Gemini, "/v1/responses"),
             (Kind::Gemini, "/v1/messages"),

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::wire::{ContentPolicy, Exporter, Model, PluginConfig, Provider, Target, Timeouts, Trace};
 use super::{ConfigError, did_you_mean};
-use crate::access::{CREDENTIAL_HEADERS, Grant, Keys, Patterns};
+use crate::access::{Grant, Keys, Patterns, SECRET_HEADERS};
 use crate::api::call::is_model_name;
 use crate::api::{Api, Call, Kind, Settings};
 use crate::duration::Duration;
@@ -494,7 +494,7 @@ fn check_model(name: &str) -> Result<(), String> {
 }
 
 fn check_header(name: &str, value: &str) -> Result<(), String> {
-    let own = CREDENTIAL_HEADERS.iter().chain(&OWN_HEADERS).any(|own| own.eq_ignore_ascii_case(name));
+    let own = SECRET_HEADERS.iter().chain(&OWN_HEADERS).any(|own| own.eq_ignore_ascii_case(name));
     if own || name.starts_with("x-envoy-") || name.starts_with("x-weir-") {
         return Err("cannot be set here: it is the gateway's, or carries a credential".to_owned());
     }

@@ -7,14 +7,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::SECRET_HEADERS;
 use crate::config::ConfigError;
 use crate::headers::Headers;
 
 /// Most values that one condition lists, so that a decision's cost is bounded.
 const VALUES_MAX: usize = 64;
-/// Headers that carry credentials.
-const CREDENTIALS: [&str; 6] =
-    ["authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-goog-api-key"];
 
 /// One value, or a list of which one must match.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -123,7 +121,7 @@ fn check_header_name(name: &str) -> Result<(), String> {
     if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Err(format!("header names are written in lowercase: {:?}", name.to_ascii_lowercase()));
     }
-    if CREDENTIALS.contains(&name) {
+    if SECRET_HEADERS.contains(&name) {
         return Err(
             "carries a credential and cannot be asked for; use `key` to tell callers apart".to_owned()
         );
@@ -227,7 +225,7 @@ mod tests {
 
     #[test]
     fn credentials_and_pseudo_headers_cannot_be_asked_for() {
-        for name in CREDENTIALS.into_iter().chain([":path", ":authority", "Authorization", "X-API-Key"]) {
+        for name in SECRET_HEADERS.into_iter().chain([":path", ":authority", "Authorization", "X-API-Key"]) {
             let error = condition(&format!(r#"{{"header":{{"{name}":"canary"}}}}"#)).unwrap_err();
             assert!(error.starts_with(&format!("when.header.{name}: ")), "{error}");
             assert!(!error.contains("canary"), "{error}");
