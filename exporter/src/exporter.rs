@@ -14,7 +14,7 @@ use crate::{
     admin::{self, Admin},
     bus::{Bus, BusError},
     cli::Role,
-    genai::{self, Consume},
+    genai::{self, Counting},
     ingest::{Ingest, TokenCheck},
     metrics::{Metrics, ShipMetrics},
     otlp::OtlpError,
@@ -114,8 +114,8 @@ impl Exporter {
             parts.spawn(server::serve("ingest", listener, router, stop.clone()));
         }
         if settings.role.ships() {
-            let counts = Arc::clone(&metrics.gen_ai);
-            parts.spawn(Consume::new(bus.clone(), counts, metrics.counting.clone()).run(stop.clone()));
+            let counting = Counting::new(bus.clone(), &metrics, settings.push)?;
+            parts.spawn(counting.run(stop.clone()));
         }
         let mut shipped = Vec::new();
         for destination in settings.destinations {

@@ -92,6 +92,7 @@ impl ShipMetrics {
 #[derive(Clone, Debug, Default)]
 pub struct CountingMetrics {
     events: Family<OutcomeLabel, Count>,
+    pushes: Family<PostLabel, Count>,
 }
 
 impl CountingMetrics {
@@ -104,6 +105,11 @@ impl CountingMetrics {
             Counted::NoEvent => "undecodable",
         };
         self.events.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// Counts a push of metrics by how it ended.
+    pub fn pushed(&self, destination: &'static str, outcome: &'static str) {
+        self.pushes.get_or_create(&PostLabel { destination, outcome }).inc();
     }
 }
 
@@ -174,6 +180,7 @@ impl Default for Metrics {
             "Events read for the metrics, by what became of them",
             counting.events.clone(),
         );
+        part.register("pushes", "Pushes of the metrics, by how they ended", counting.pushes.clone());
         Self { ingest, gen_ai, counting, bus_connected, ship, registry }
     }
 }

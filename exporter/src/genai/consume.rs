@@ -68,20 +68,19 @@ enum Ended {
 }
 
 /// The task that counts.
-pub struct Consume {
+pub(super) struct Consume {
     bus: Bus,
     counts: Arc<GenAi>,
     metrics: CountingMetrics,
 }
 
 impl Consume {
-    /// Counts what `bus` brings into `counts`.
-    pub fn new(bus: Bus, counts: Arc<GenAi>, metrics: CountingMetrics) -> Self {
+    pub(super) fn new(bus: Bus, counts: Arc<GenAi>, metrics: CountingMetrics) -> Self {
         Self { bus, counts, metrics }
     }
 
     /// Counts until `stop`; what was pulled by then is counted too.
-    pub async fn run(self, stop: CancellationToken) {
+    pub(super) async fn run(self, stop: CancellationToken) {
         let mut consumer = None;
         while !stop.is_cancelled() {
             let went_on = match &consumer {

@@ -3,6 +3,7 @@
 //! Texts come from callers and providers, so each is cut at a length; how many sets there may be is bounded
 //! where they are kept.
 
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use prometheus_client::encoding::{EncodeLabel as _, EncodeLabelSet, LabelSetEncoder};
 
 /// The attribute of the one set that takes what no longer has a set of its own (OpenTelemetry metrics SDK
@@ -47,6 +48,20 @@ impl Labels {
             self.0.push((name, Value::Whole(value)));
         }
         self
+    }
+
+    /// As OTLP attributes.
+    pub(super) fn to_otlp(&self) -> Vec<KeyValue> {
+        let attribute = |(name, value): &(&'static str, Value)| {
+            let value = match value {
+                Value::Text(text) => any_value::Value::StringValue(text.to_string()),
+                Value::Whole(number) => any_value::Value::IntValue((*number).into()),
+                Value::Flag(flag) => any_value::Value::BoolValue(*flag),
+            };
+            let value = Some(AnyValue { value: Some(value) });
+            KeyValue { key: (*name).to_owned(), value, ..KeyValue::default() }
+        };
+        self.0.iter().map(attribute).collect()
     }
 }
 
