@@ -151,3 +151,15 @@ impl Consume {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backlog_is_not_counted_as_of_now_and_nothing_needs_the_consumer() {
+        let settings = consumer();
+        assert_eq!(settings.deliver, DeliverPolicy::New);
+        assert!(!settings.needed);
+    }
+}
