@@ -130,11 +130,12 @@ impl MetricsPush {
                 None
             }
             Outcome::Retry { after, reason } => {
-                self.failed("retry", reason);
+                self.failed("retry", reason, "the next push says it all again");
                 after
             }
             Outcome::Misconfigured { reason } => {
-                self.failed("misconfigured", reason);
+                // Some backends take spans only.
+                self.failed("misconfigured", reason, "OTEL_METRICS_EXPORTER=none turns pushing off");
                 None
             }
         }
@@ -152,11 +153,12 @@ impl MetricsPush {
         }
     }
 
-    fn failed(&mut self, outcome: &'static str, reason: String) {
+    /// Says why a push was not taken, once for each reason.
+    fn failed(&mut self, outcome: &'static str, reason: String, hint: &str) {
         let destination = self.name;
         self.metrics.pushed(destination, outcome);
         if self.told.as_deref() != Some(&reason) {
-            warn!(destination, reason, "metrics were not taken, the next push says it all again");
+            warn!(destination, reason, "metrics were not taken: {hint}");
             self.told = Some(reason);
         }
     }
