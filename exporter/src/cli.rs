@@ -39,6 +39,10 @@ Secrets and destinations come from the environment only:
   MW_TARGET                     a base URL in place of the tenant's
   OTEL_EXPORTER_OTLP_ENDPOINT   ship to any OTLP/HTTP endpoint (v1/traces is appended)
   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT   the same, used as it is
+  OTEL_EXPORTER_OTLP_METRICS_ENDPOINT  where metrics are pushed, used as it is; else v1/metrics beside v1/traces
+  OTEL_METRIC_EXPORT_INTERVAL          milliseconds between two pushes of metrics (60000)
+  OTEL_METRICS_EXPORTER                none: push no metrics; /metrics is always there
+  OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE   cumulative, or delta
   OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_TRACES_HEADERS   key=value,key=value
 Without any destination each trace is printed to standard output as a tree.";
 

@@ -1,7 +1,7 @@
 //! Puts the parts together: binds the listeners, connects the bus, starts the tasks, ends them in order.
 //!
-//! The order of the end: ingest and ship first, then the acknowledgements are written out to NATS, and the
-//! admin listener goes last, so that readiness says "stopping" until then.
+//! The order of the end: ingest, ship and the metrics first, then the acknowledgements are written out to
+//! NATS, and the admin listener goes last, so that readiness says "stopping" until then.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -14,6 +14,7 @@ use crate::{
     admin::{self, Admin},
     bus::{Bus, BusError},
     cli::Role,
+    genai::{self, Counting},
     ingest::{Ingest, TokenCheck},
     metrics::{Metrics, ShipMetrics},
     otlp::OtlpError,
@@ -92,8 +93,9 @@ impl Exporter {
         }
         let settings = self.settings;
         let metrics = Arc::new(Metrics::default());
-        let consumers =
+        let mut consumers: Vec<_> =
             settings.destinations.iter().map(|found| ship::consumer(found, &settings.batch)).collect();
+        consumers.extend(settings.role.ships().then(genai::consumer));
         let bus = Bus::connect(settings.bus.clone(), consumers).await?;
         let shown = Started { role: settings.role, ingest: self.addresses.0, admin: self.addresses.1 };
         shown.log(&settings);
@@ -110,6 +112,10 @@ impl Exporter {
             let token = TokenCheck::new(settings.token.as_ref());
             let router = Ingest::new(bus.clone(), token, metrics.ingest.clone()).router();
             parts.spawn(server::serve("ingest", listener, router, stop.clone()));
+        }
+        if settings.role.ships() {
+            let counting = Counting::new(bus.clone(), &metrics, settings.push)?;
+            parts.spawn(counting.run(stop.clone()));
         }
         let mut shipped = Vec::new();
         for destination in settings.destinations {

@@ -1,5 +1,5 @@
-//! Weir's exporter: takes trace events from the gateway, keeps them in NATS JetStream and ships them as
-//! OpenTelemetry spans.
+//! Weir's exporter: takes trace events from the gateway, keeps them in NATS JetStream, ships them as
+//! OpenTelemetry spans and counts them into metrics.
 //!
 //! `ingest` answers 200 only after JetStream has acknowledged every event; `ship` acknowledges an event
 //! only after a destination has taken it. Between the two an event is in the stream, so at every moment
@@ -12,6 +12,7 @@ pub mod console;
 pub mod destination;
 pub mod env;
 mod exporter;
+pub mod genai;
 pub mod ingest;
 pub mod logging;
 pub mod metrics;

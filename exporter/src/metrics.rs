@@ -1,14 +1,20 @@
-//! What the exporter counts, by names that open with `weir_exporter_`.
+//! What the exporter counts: itself, by names that open with `weir_exporter_`, and what models were asked
+//! and answered, by the names of the GenAI conventions.
 //!
-//! Labels are bounded: outcomes and destinations, never a source, a key or a model.
+//! Labels are bounded. The exporter's own are outcomes and destinations, never a source, a key or a model.
 
-use std::sync::atomic::AtomicU64;
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::SystemTime,
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::{Registry, Unit},
 };
+
+use crate::genai::{Counted, GenAi};
 
 /// Media type of OpenMetrics text (OpenMetrics 1.0, "Protocol Negotiation").
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -82,11 +88,40 @@ impl ShipMetrics {
     }
 }
 
+/// What the counting of events into the metrics of [`crate::genai`] counts about itself.
+#[derive(Clone, Debug, Default)]
+pub struct CountingMetrics {
+    events: Family<OutcomeLabel, Count>,
+    pushes: Family<PostLabel, Count>,
+}
+
+impl CountingMetrics {
+    /// Counts an event by what became of it.
+    pub fn took(&self, counted: Counted) {
+        let outcome = match counted {
+            Counted::Yes => "counted",
+            Counted::LeftOut => "left_out",
+            Counted::Repeated => "repeated",
+            Counted::NoEvent => "undecodable",
+        };
+        self.events.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// Counts a push of metrics by how it ended.
+    pub fn pushed(&self, destination: &'static str, outcome: &'static str) {
+        self.pushes.get_or_create(&PostLabel { destination, outcome }).inc();
+    }
+}
+
 /// Everything the exporter counts.
 #[derive(Debug)]
 pub struct Metrics {
     /// Ingest.
     pub ingest: IngestMetrics,
+    /// What models were asked and answered.
+    pub gen_ai: Arc<GenAi>,
+    /// Counting that.
+    pub counting: CountingMetrics,
     /// 1 while NATS is connected.
     pub bus_connected: Gauge,
     ship: Families,
@@ -108,11 +143,17 @@ struct Families {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut registry = Registry::with_prefix("weir_exporter");
+        let mut registry = Registry::default();
         let (ingest, ship, bus_connected) =
             (IngestMetrics::default(), Families::default(), Gauge::<i64, _>::default());
+        let (gen_ai, counting) = (Arc::new(GenAi::new(SystemTime::now())), CountingMetrics::default());
 
-        let part = registry.sub_registry_with_prefix("ingest");
+        // These have the conventions' names and so no prefix.
+        registry.register_collector(Box::new(Arc::clone(&gen_ai)));
+        let own = registry.sub_registry_with_prefix("weir_exporter");
+        own.register("bus_connected", "1 while NATS is connected", bus_connected.clone());
+
+        let part = own.sub_registry_with_prefix("ingest");
         part.register("batches", "Batches by how they were answered", ingest.batches.clone());
         part.register("events_stored", "Events that JetStream acknowledged", ingest.stored.clone());
         part.register(
@@ -122,7 +163,7 @@ impl Default for Metrics {
         );
         part.register("events_refused", "Events that can never be stored", ingest.refused.clone());
 
-        let part = registry.sub_registry_with_prefix("ship");
+        let part = own.sub_registry_with_prefix("ship");
         part.register("events_delivered", "Events that a destination took", ship.delivered.clone());
         part.register("spans_delivered", "Spans that a destination took", ship.spans.clone());
         part.register("spans_rejected", "Spans refused by partial success", ship.rejected.clone());
@@ -133,8 +174,14 @@ impl Default for Metrics {
         part.register_with_unit("sent", "Compressed bodies sent", Unit::Bytes, ship.bytes.clone());
         part.register("events_in_hand", "Events pulled and not yet acknowledged", ship.in_hand.clone());
 
-        registry.register("bus_connected", "1 while NATS is connected", bus_connected.clone());
-        Self { ingest, bus_connected, ship, registry }
+        let part = own.sub_registry_with_prefix("gen_ai");
+        part.register(
+            "events",
+            "Events read for the metrics, by what became of them",
+            counting.events.clone(),
+        );
+        part.register("pushes", "Pushes of the metrics, by how they ended", counting.pushes.clone());
+        Self { ingest, gen_ai, counting, bus_connected, ship, registry }
     }
 }
 

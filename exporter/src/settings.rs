@@ -11,6 +11,7 @@ use crate::{
     cli::{Cli, DEFAULT_SERVICE, Role},
     destination::{self, DestinationSettings},
     env::{Env, NotUtf8, variable},
+    genai::{PushSettings, PushSettingsError},
     secret::Secret,
 };
 
@@ -34,6 +35,9 @@ pub enum SettingsError {
     /// A destination's settings do not fit together.
     #[error(transparent)]
     Destination(#[from] destination::DestinationError),
+    /// Where metrics go does not fit.
+    #[error(transparent)]
+    Push(#[from] PushSettingsError),
 }
 
 /// The NATS servers to connect to. Shown without user and password.
@@ -95,6 +99,8 @@ pub struct Settings {
     pub batch: BatchSettings,
     /// Where spans go; at least one where the role ships.
     pub destinations: Vec<DestinationSettings>,
+    /// Where metrics go; nowhere unless the role ships.
+    pub push: PushSettings,
 }
 
 impl Settings {
@@ -111,12 +117,15 @@ impl Settings {
         if cli.role.ingests() && token.is_none() && !cli.listen.ip().is_loopback() {
             return Err(SettingsError::TokenMissing(cli.listen));
         }
-        let destinations = if cli.role.ships() {
+        let (destinations, push) = if cli.role.ships() {
             // An empty OTEL_SERVICE_NAME counts as unset (OpenTelemetry, "Environment Variable Specification").
             let named = Some(cli.service_name.as_str()).filter(|name| !name.is_empty());
-            destination::from_env(cli.console, named.unwrap_or(DEFAULT_SERVICE), env)?
+            let service_name = named.unwrap_or(DEFAULT_SERVICE);
+            let destinations = destination::from_env(cli.console, service_name, env)?;
+            let push = PushSettings::from_env(&destinations, service_name, env)?;
+            (destinations, push)
         } else {
-            Vec::new()
+            Default::default()
         };
         Ok(Self {
             role: cli.role,
@@ -133,6 +142,7 @@ impl Settings {
                 delay: Duration::from_millis(cli.batch_delay_ms),
             },
             destinations,
+            push,
         })
     }
 }

@@ -12,6 +12,7 @@ pub mod demo;
 pub mod envoy;
 pub mod exporter;
 pub mod fixtures;
+pub mod metrics;
 pub mod nats;
 pub mod otlp;
 pub mod ports;

@@ -1,4 +1,4 @@
-//! A fake OTLP endpoint: decodes and remembers what it gets, and refuses by script.
+//! A fake OTLP endpoint: decodes and remembers the spans and the metrics that it gets, and refuses by script.
 //!
 //! What it refused is not among its spans. What came twice stands once, as in any backend that
 //! goes by span id; [`Endpoint::received`] has every request.
@@ -17,23 +17,31 @@ use axum::{
     extract::{DefaultBodyLimit, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
+    routing::post,
 };
 use bytes::Bytes;
 use flate2::read::GzDecoder;
 use opentelemetry_proto::tonic::{
-    collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse},
+    collector::{
+        metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse},
+        trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse},
+    },
     trace::v1::span::SpanKind,
 };
 use prost::Message;
 
 use crate::{
     client::Trace,
+    metrics::{self, Point},
     server::Server,
     spans::{self, Span},
     wait,
 };
 
-/// A request as the endpoint received it.
+/// Where metrics are pushed.
+const METRICS_PATH: &str = "/v1/metrics";
+
+/// A request with spans as the endpoint received it.
 #[derive(Clone, Debug)]
 pub struct Received {
     /// The method.
@@ -52,10 +60,24 @@ pub struct Received {
     pub status: u16,
 }
 
+/// A push of metrics that the endpoint took.
+#[derive(Clone, Debug)]
+pub struct Pushed {
+    /// Every header.
+    pub headers: HeaderMap,
+    /// The body, unzipped.
+    pub body: Bytes,
+    /// The points in it.
+    pub points: Vec<Point>,
+}
+
 #[derive(Debug, Default)]
 struct Record {
     refuse: Option<(u16, usize)>,
     received: Vec<Received>,
+    refuse_metrics: Option<(u16, usize)>,
+    refused_metrics: usize,
+    pushed: Vec<Pushed>,
     undecodable: usize,
 }
 
@@ -70,8 +92,11 @@ impl Endpoint {
     /// Starts one that takes everything.
     pub async fn start() -> Self {
         let record = Arc::new(Mutex::new(Record::default()));
-        let router =
-            Router::new().fallback(take).layer(DefaultBodyLimit::disable()).with_state(Arc::clone(&record));
+        let router = Router::new()
+            .route(METRICS_PATH, post(take_metrics))
+            .fallback(take)
+            .layer(DefaultBodyLimit::disable())
+            .with_state(Arc::clone(&record));
         Self { server: Server::start(router).await, record }
     }
 
@@ -85,12 +110,32 @@ impl Endpoint {
         &self.server
     }
 
-    /// Answers the next requests with this status and keeps nothing of them.
+    /// Answers the next requests with spans by this status and keeps nothing of them.
     pub fn refuse_next(&self, count: usize, status: u16) {
         self.record.lock().unwrap().refuse = (count > 0).then_some((status, count));
     }
 
-    /// Every request so far, refused ones too.
+    /// Answers the next pushes of metrics by this status and keeps nothing of them.
+    pub fn refuse_metrics(&self, count: usize, status: u16) {
+        self.record.lock().unwrap().refuse_metrics = (count > 0).then_some((status, count));
+    }
+
+    /// How many pushes of metrics were refused by script.
+    pub fn refused_metrics(&self) -> usize {
+        self.record.lock().unwrap().refused_metrics
+    }
+
+    /// Every push of metrics that was taken.
+    ///
+    /// # Panics
+    /// When one of them could not be decoded: no test expects that.
+    pub fn pushed(&self) -> Vec<Pushed> {
+        let record = self.record.lock().unwrap();
+        assert_eq!(record.undecodable, 0, "requests that are not OTLP");
+        record.pushed.clone()
+    }
+
+    /// Every request with spans so far, refused ones too.
     ///
     /// # Panics
     /// When one of them could not be decoded: no test expects that.
@@ -160,17 +205,11 @@ async fn take(
     raw: Bytes,
 ) -> Response {
     let mut record = record.lock().unwrap();
-    let Some((body, export)) = decode(&headers, &raw) else {
+    let Some((body, export)) = decode::<ExportTraceServiceRequest>(&headers, &raw) else {
         record.undecodable += 1;
         return StatusCode::BAD_REQUEST.into_response();
     };
-    let status = match record.refuse.take() {
-        None => 200,
-        Some((status, left)) => {
-            record.refuse = (left > 1).then_some((status, left - 1));
-            status
-        }
-    };
+    let status = next(&mut record.refuse);
     record.received.push(Received {
         method,
         path: uri.path().to_owned(),
@@ -180,12 +219,37 @@ async fn take(
         export,
         status,
     });
-    let answer = ExportTraceServiceResponse { partial_success: None }.encode_to_vec();
-    let status = StatusCode::from_u16(status).expect("a status");
-    (status, [(header::CONTENT_TYPE, "application/x-protobuf")], answer).into_response()
+    answered(status, &ExportTraceServiceResponse { partial_success: None })
 }
 
-fn decode(headers: &HeaderMap, raw: &Bytes) -> Option<(Bytes, ExportTraceServiceRequest)> {
+async fn take_metrics(State(record): State<Arc<Mutex<Record>>>, headers: HeaderMap, raw: Bytes) -> Response {
+    let mut record = record.lock().unwrap();
+    let Some((body, export)) = decode::<ExportMetricsServiceRequest>(&headers, &raw) else {
+        record.undecodable += 1;
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    let status = next(&mut record.refuse_metrics);
+    if status == 200 {
+        record.pushed.push(Pushed { headers, body, points: metrics::flatten(&export) });
+    } else {
+        record.refused_metrics += 1;
+    }
+    answered(status, &ExportMetricsServiceResponse { partial_success: None })
+}
+
+/// The status to answer with, by script.
+fn next(script: &mut Option<(u16, usize)>) -> u16 {
+    let Some((status, left)) = script.take() else { return 200 };
+    *script = (left > 1).then_some((status, left - 1));
+    status
+}
+
+fn answered(status: u16, message: &impl Message) -> Response {
+    let status = StatusCode::from_u16(status).expect("a status");
+    (status, [(header::CONTENT_TYPE, "application/x-protobuf")], message.encode_to_vec()).into_response()
+}
+
+fn decode<M: Message + Default>(headers: &HeaderMap, raw: &Bytes) -> Option<(Bytes, M)> {
     let body = match headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
         None => raw.clone(),
         Some(b"gzip") => {
@@ -195,7 +259,7 @@ fn decode(headers: &HeaderMap, raw: &Bytes) -> Option<(Bytes, ExportTraceService
         }
         Some(_) => return None,
     };
-    let export = ExportTraceServiceRequest::decode(body.clone()).ok()?;
+    let export = M::decode(body.clone()).ok()?;
     Some((body, export))
 }
 

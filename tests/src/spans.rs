@@ -104,7 +104,7 @@ fn flat(span: &OtlpSpan, resource: BTreeMap<String, Value>) -> Span {
     }
 }
 
-fn by_key(attributes: &[KeyValue]) -> BTreeMap<String, Value> {
+pub(crate) fn by_key(attributes: &[KeyValue]) -> BTreeMap<String, Value> {
     let mut by_key = BTreeMap::new();
     for attribute in attributes {
         let earlier = by_key.insert(attribute.key.clone(), value(attribute.value.as_ref()));

@@ -97,6 +97,7 @@ pub struct Options {
     upstreams: Vec<Upstream>,
     more: String,
     yaml: Option<Render>,
+    exporter_env: Vec<(String, OsString)>,
 }
 
 impl Default for Options {
@@ -107,6 +108,7 @@ impl Default for Options {
             upstreams: vec![Upstream { key: PROVIDER_KEY.to_owned(), ..Upstream::openai("openai", "/v1") }],
             more: String::new(),
             yaml: None,
+            exporter_env: Vec::new(),
         }
     }
 }
@@ -142,6 +144,13 @@ impl Options {
     pub fn with(mut self, yaml: &str) -> Self {
         self.more.push_str(yaml);
         self.more.push('\n');
+        self
+    }
+
+    /// With one more variable in the exporter's environment.
+    #[must_use]
+    pub fn exporter_env(mut self, name: &str, value: &str) -> Self {
+        self.exporter_env.push((name.to_owned(), value.into()));
         self
     }
 
@@ -191,10 +200,11 @@ impl Options {
         }
         let otlp = Endpoint::start().await;
         let nats = Nats::start().await.unwrap_or_else(|error| panic!("{error}"));
-        let exporter_env = [
+        let mut exporter_env = vec![
             ("MW_API_KEY".to_owned(), OsString::from(OTLP_KEY)),
             ("MW_TARGET".to_owned(), format!("http://{}", otlp.address()).into()),
         ];
+        exporter_env.extend(self.exporter_env.iter().cloned());
         let exporter = Exporter::start(&nats.url(), &exporter_env, false).await;
         let exporter = exporter.unwrap_or_else(|error| panic!("{error}"));
         let keys = self.upstreams.iter().enumerate();

@@ -1,4 +1,5 @@
-//! What the exporter keeps in JetStream: one stream, and one durable pull consumer a destination.
+//! What the exporter keeps in JetStream: one stream, one durable pull consumer a destination, and one for
+//! the metrics.
 //!
 //! The stream keeps events on file and by limits: no destination can hold back another or the gateway,
 //! and nothing depends on a consumer being there first. What is there already is kept and brought up to
@@ -35,13 +36,17 @@ const DUPLICATE_WINDOW: Duration = Duration::from_secs(10 * 60);
 /// After this time without a word from its holder an event is delivered again.
 pub const ACK_WAIT: Duration = Duration::from_secs(30);
 
-/// A destination's durable consumer.
+/// A durable consumer.
 #[derive(Clone, Debug)]
 pub struct ConsumerSettings {
-    /// Its name, `ship-<destination>`.
+    /// Its name: `ship-<destination>`, or `metrics`.
     pub name: String,
     /// Events delivered and not yet acknowledged, at most.
     pub max_ack_pending: usize,
+    /// Where it starts when it is made.
+    pub deliver: DeliverPolicy,
+    /// Whether the exporter is not ready without it.
+    pub needed: bool,
 }
 
 /// Puts the stream in place, or brings it up to date.
@@ -79,7 +84,7 @@ pub(super) async fn consumer(context: &Context, settings: &ConsumerSettings) -> 
         durable_name: Some(settings.name.clone()),
         ack_policy: AckPolicy::Explicit,
         ack_wait: ACK_WAIT,
-        deliver_policy: DeliverPolicy::All,
+        deliver_policy: settings.deliver,
         max_deliver: -1,
         max_ack_pending: i64::try_from(settings.max_ack_pending).unwrap_or(i64::MAX),
         ..pull::Config::default()

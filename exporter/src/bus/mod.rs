@@ -168,7 +168,11 @@ impl Bus {
     async fn lay_out(&self) -> Result<(), String> {
         layout::stream(&self.context, &self.shared.settings).await.map_err(|error| error.to_string())?;
         for consumer in &self.shared.consumers {
-            layout::consumer(&self.context, consumer).await.map_err(|error| error.to_string())?;
+            match layout::consumer(&self.context, consumer).await {
+                Err(error) if consumer.needed => return Err(error.to_string()),
+                Err(error) => warn!(%error, "going on without"),
+                Ok(()) => {}
+            }
         }
         Ok(())
     }
@@ -187,7 +191,7 @@ impl Bus {
         }
     }
 
-    /// The durable consumer of a destination.
+    /// A durable consumer.
     ///
     /// # Errors
     ///

@@ -17,7 +17,7 @@ const RESERVED: [HeaderName; 6] =
     [CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING];
 
 /// Parses a list; `variable` is the name that errors carry.
-pub(super) fn parse(variable: &'static str, list: &str) -> Result<HeaderMap, DestinationError> {
+pub(crate) fn parse(variable: &'static str, list: &str) -> Result<HeaderMap, DestinationError> {
     let mut headers = HeaderMap::new();
     for (index, entry) in list.split(',').enumerate() {
         if entry.trim().is_empty() {

@@ -9,7 +9,7 @@ use reqwest::{
 };
 
 use super::{
-    DestinationError, DestinationSettings, Kind, OtlpSettings, endpoint, sensitive, with_traces_path,
+    DestinationError, DestinationSettings, Kind, OtlpSettings, TRACES_PATH, endpoint, sensitive, with_path,
 };
 use crate::{
     env::{Env, variable},
@@ -45,7 +45,7 @@ pub(super) fn from_env(
     headers.insert(AUTHORIZATION, sensitive(KEY, &key)?);
     Ok(Some(DestinationSettings {
         name: "middleware",
-        kind: Kind::Otlp(OtlpSettings { url: with_traces_path(base), headers }),
+        kind: Kind::Otlp(OtlpSettings { url: with_path(base, TRACES_PATH), headers }),
         resource: vec![
             (names::SERVICE_NAME, service_name.to_owned()),
             (names::PROJECT_NAME, service_name.to_owned()),

@@ -3,9 +3,9 @@
 //! Each destination has its own durable consumer and so its own backlog: one that is away holds back
 //! neither the others nor the gateway. Settings come from the environment and are checked before the start.
 
-mod headers;
+pub(crate) mod headers;
 mod middleware;
-mod otlp;
+pub(crate) mod otlp;
 
 use std::fmt;
 
@@ -135,7 +135,7 @@ pub fn shown(url: &Url) -> String {
     url.to_string()
 }
 
-fn endpoint(variable: &'static str, value: &str) -> Result<Url, DestinationError> {
+pub(crate) fn endpoint(variable: &'static str, value: &str) -> Result<Url, DestinationError> {
     let refused = DestinationError::Url { variable };
     let Ok(url) = Url::parse(value.trim()) else { return Err(refused) };
     let plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
@@ -143,9 +143,9 @@ fn endpoint(variable: &'static str, value: &str) -> Result<Url, DestinationError
     if plain && http { Ok(url) } else { Err(refused) }
 }
 
-/// Appends `v1/traces` to a base URL's path.
-fn with_traces_path(mut url: Url) -> Url {
-    let path = format!("{}/{TRACES_PATH}", url.path().trim_end_matches('/'));
+/// Appends a signal's path to a base URL's.
+pub(crate) fn with_path(mut url: Url, path: &str) -> Url {
+    let path = format!("{}/{path}", url.path().trim_end_matches('/'));
     url.set_path(&path);
     url
 }

@@ -1,4 +1,4 @@
-//! OTLP/HTTP: posts spans as gzipped protobuf and reads the answer (OpenTelemetry Protocol specification
+//! OTLP/HTTP: posts spans and metrics as gzipped protobuf and reads the answer (OpenTelemetry Protocol specification
 //! 1.x, "OTLP/HTTP").
 //!
 //! What a refusal does: nothing is dropped. A passing failure is tried again soon, a refusal that will stand
@@ -13,9 +13,7 @@ use std::{io::Write as _, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use flate2::{Compression, write::GzEncoder};
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
-};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message as _;
 use reqwest::{
     Client, Response,
@@ -53,7 +51,7 @@ pub enum OtlpError {
 pub enum Outcome {
     /// The destination took it.
     Delivered {
-        /// Spans among them that it refused for good (`partial_success.rejected_spans`).
+        /// Spans or data points among them that it refused for good (`partial_success`).
         rejected: u64,
     },
     /// A passing failure.
@@ -75,7 +73,7 @@ pub enum Outcome {
 /// # Errors
 ///
 /// The compressor's, which does not happen when writing to memory.
-pub fn encode(request: &ExportTraceServiceRequest) -> std::io::Result<Bytes> {
+pub fn encode(request: &impl prost::Message) -> std::io::Result<Bytes> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(&request.encode_to_vec())?;
     encoder.finish().map(Bytes::from)
@@ -154,7 +152,8 @@ async fn read(mut response: Response) -> Bytes {
     body.freeze()
 }
 
-/// How many spans an answer of success refuses all the same ("Partial Success").
+/// How many spans an answer of success refuses all the same ("Partial Success"). The answer to metrics has
+/// its `rejected_data_points` in the same place.
 fn rejected(body: &Bytes) -> u64 {
     ExportTraceServiceResponse::decode(body.clone())
         .ok()

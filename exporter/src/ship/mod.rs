@@ -10,7 +10,7 @@ mod pull;
 
 use std::{sync::Arc, time::Duration};
 
-use async_nats::jetstream::AckKind;
+use async_nats::jetstream::{AckKind, consumer::DeliverPolicy};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -54,6 +54,8 @@ pub fn consumer(destination: &DestinationSettings, batch: &BatchSettings) -> Con
     ConsumerSettings {
         name: format!("ship-{}", destination.name),
         max_ack_pending: batch.events.saturating_mul(BATCHES_PENDING),
+        deliver: DeliverPolicy::All,
+        needed: true,
     }
 }
 

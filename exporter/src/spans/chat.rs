@@ -68,7 +68,7 @@ pub(super) fn stream(family: &Family, chat: &[u8], event: &TraceEvent) -> Option
 }
 
 /// When the target was known, or the latest moment known before.
-fn start(timing: &Timing) -> u64 {
+pub(crate) fn start(timing: &Timing) -> u64 {
     first_known(&[timing.resolved_ns, timing.body_received_ns, timing.received_ns])
 }
 
@@ -128,7 +128,7 @@ fn usage_source(response: &Response) -> &'static str {
 
 /// The `error.type` of an operation that failed: the word of whoever refused it, else how it broke off, else
 /// the status.
-fn failure(event: &TraceEvent, response: &Response, last: &Attempt) -> Option<String> {
+pub(crate) fn failure(event: &TraceEvent, response: &Response, last: &Attempt) -> Option<String> {
     let refused = response.status >= 400;
     if refused && !response.error_type.is_empty() {
         return Some(response.error_type.clone());

@@ -31,6 +31,8 @@ use weir_event::{
     v1::{Ending, TraceEvent},
 };
 
+pub(crate) use chat::{failure, start};
+
 use crate::VERSION;
 use family::Family;
 
@@ -86,6 +88,6 @@ fn broken_off(event: &TraceEvent) -> Option<&'static str> {
 }
 
 /// The first of some times that did happen; 0 where none did.
-fn first_known(times: &[u64]) -> u64 {
+pub(crate) fn first_known(times: &[u64]) -> u64 {
     times.iter().copied().find(|time| *time > 0).unwrap_or_default()
 }

@@ -1,0 +1,75 @@
+//! The instruments: names, units, descriptions and bucket boundaries as the GenAI semantic conventions 1.41
+//! give them ("Generative AI client metrics").
+
+/// Upper bounds of the buckets for times, in seconds.
+const SECONDS: [f64; 14] =
+    [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+
+/// Upper bounds of the buckets for tokens.
+const TOKENS: [f64; 14] = [
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1024.0,
+    4096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+];
+
+/// A histogram that events are counted into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Instrument {
+    /// Tokens of an operation, input and output apart.
+    TokenUsage,
+    /// Seconds from the decision to the end of the last attempt.
+    OperationDuration,
+    /// Seconds from the decision to the first chunk of a stream.
+    TimeToFirstChunk,
+    /// Seconds from one chunk of a stream to the next.
+    TimePerOutputChunk,
+}
+
+impl Instrument {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TokenUsage => "gen_ai.client.token.usage",
+            Self::OperationDuration => "gen_ai.client.operation.duration",
+            Self::TimeToFirstChunk => "gen_ai.client.operation.time_to_first_chunk",
+            Self::TimePerOutputChunk => "gen_ai.client.operation.time_per_output_chunk",
+        }
+    }
+
+    /// Its unit (UCUM).
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::TokenUsage => "{token}",
+            Self::OperationDuration | Self::TimeToFirstChunk | Self::TimePerOutputChunk => "s",
+        }
+    }
+
+    /// What it tells.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::TokenUsage => "Input and output tokens of an operation.",
+            Self::OperationDuration => "Duration of an operation, all attempts included.",
+            Self::TimeToFirstChunk => "Time to the first chunk of a streamed answer.",
+            Self::TimePerOutputChunk => "Time between the chunks of a streamed answer.",
+        }
+    }
+
+    /// The upper bounds of its buckets, each bound within its bucket; one more bucket takes what is beyond.
+    pub fn bounds(self) -> &'static [f64] {
+        match self {
+            Self::TokenUsage => &TOKENS,
+            Self::OperationDuration | Self::TimeToFirstChunk | Self::TimePerOutputChunk => &SECONDS,
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Metrics of what models were asked and answered, counted from the same events as the spans, by the
+//! OpenTelemetry GenAI semantic conventions 1.41:
+//!
+//! | instrument | at `/metrics` | one observation |
+//! |---|---|---|
+//! | `gen_ai.client.token.usage` | `gen_ai_client_token_usage` | the input, and the output tokens of an operation (`gen_ai.token.type`), as the provider gave them |
+//! | `gen_ai.client.operation.duration` | `gen_ai_client_operation_duration_seconds` | an operation, all attempts included; `error.type` where it failed |
+//! | `gen_ai.client.operation.time_to_first_chunk` | `gen_ai_client_operation_time_to_first_chunk_seconds` | a streamed answer |
+//! | `gen_ai.client.operation.time_per_output_chunk` | `gen_ai_client_operation_time_per_output_chunk_seconds` | every chunk after a stream's first, at the mean of that stream |
+//!
+//! All are histograms with the conventions' buckets, by `gen_ai.operation.name`, `gen_ai.provider.name`,
+//! `gen_ai.request.model`, `gen_ai.response.model`, `server.address` and `server.port`. An instrument has at
+//! most [`MAX_LABEL_SETS`] label sets; what comes beyond is counted under `otel.metric.overflow`.
+//!
+//! Counted is what reaches the stream and a provider: not what sampling left out, not requests that the
+//! gateway refused, not paths that are passed through. One durable consumer feeds the metrics, shared by all
+//! exporters that ship: each event is counted by one of them, so sums over all are right. It starts at the
+//! events that are new when it is made. Delivery is at least once: an event that comes again to the exporter
+//! that counted it is known and left out as long as it is among the last [`RECENT`]; one that an exporter
+//! counted but could not acknowledge before its end is counted once more by another.
+//!
+//! The same counts go to `/metrics` and by OTLP to the destinations ([`push`]).
+
+pub mod aggregate;
+mod consume;
+pub mod instrument;
+pub mod labels;
+pub mod observe;
+pub mod otlp;
+mod prometheus;
+pub mod push;
+mod recent;
+pub mod settings;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use weir_event::{EventId, v1::TraceEvent};
+
+pub use aggregate::MAX_LABEL_SETS;
+pub use consume::consumer;
+pub use recent::RECENT;
+pub use settings::{PushSettings, PushSettingsError};
+
+use crate::{
+    bus::Bus,
+    metrics::{CountingMetrics, Metrics},
+    otlp::OtlpError,
+};
+use aggregate::Aggregate;
+use consume::Consume;
+use push::MetricsPush;
+use recent::Recent;
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// It was counted.
+    Yes,
+    /// It says nothing that is counted.
+    LeftOut,
+    /// It was counted before.
+    Repeated,
+    /// It has no id.
+    NoEvent,
+}
+
+/// The counts of this process since its start.
+#[derive(Debug)]
+pub struct GenAi {
+    started: SystemTime,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    aggregate: Aggregate,
+    recent: Recent,
+}
+
+impl GenAi {
+    /// Nothing counted yet, from this moment on.
+    pub fn new(started: SystemTime) -> Self {
+        Self { started, state: Mutex::default() }
+    }
+
+    /// Counts an event, unless it was counted lately.
+    pub fn count(&self, event: &TraceEvent) -> Counted {
+        let Some(id) = EventId::of(event) else { return Counted::NoEvent };
+        let observations = observe::observations(event);
+        if observations.is_empty() {
+            return Counted::LeftOut;
+        }
+        let mut state = self.state();
+        if !state.recent.insert(id) {
+            return Counted::Repeated;
+        }
+        for observation in observations {
+            state.aggregate.record(observation);
+        }
+        Counted::Yes
+    }
+
+    /// When counting began.
+    pub fn started(&self) -> SystemTime {
+        self.started
+    }
+
+    /// Everything counted so far.
+    pub fn snapshot(&self) -> Aggregate {
+        self.state().aggregate.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts events and pushes what was counted until `stop`, then pushes once more.
+pub struct Counting {
+    consume: Consume,
+    pushes: Vec<MetricsPush>,
+}
+
+impl Counting {
+    /// Counts what `bus` brings into `metrics`.
+    ///
+    /// # Errors
+    ///
+    /// [`OtlpError`] where a destination's HTTP client cannot be set up.
+    pub fn new(bus: Bus, metrics: &Metrics, settings: PushSettings) -> Result<Self, OtlpError> {
+        let (counts, counters): (&Arc<GenAi>, &CountingMetrics) = (&metrics.gen_ai, &metrics.counting);
+        let pushes = MetricsPush::all(settings, counts, counters)?;
+        Ok(Self { consume: Consume::new(bus, Arc::clone(counts), counters.clone()), pushes })
+    }
+
+    /// Runs until `stop`; the last push comes after the last event.
+    pub async fn run(self, stop: CancellationToken) {
+        let counted = CancellationToken::new();
+        let mut pushes = JoinSet::new();
+        for push in self.pushes {
+            pushes.spawn(push.run(counted.clone()));
+        }
+        self.consume.run(stop).await;
+        counted.cancel();
+        while pushes.join_next().await.is_some() {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spans::fixture::{rejected, streamed};
+
+    #[test]
+    fn an_event_that_comes_again_is_counted_once() {
+        let counts = GenAi::new(SystemTime::UNIX_EPOCH);
+        assert_eq!(counts.count(&streamed()), Counted::Yes);
+        let once = counts.snapshot();
+        assert_eq!(counts.count(&streamed()), Counted::Repeated);
+        assert_eq!(counts.snapshot(), once);
+        let mut other = streamed();
+        other.sequence += 1;
+        assert_eq!(counts.count(&other), Counted::Yes);
+        assert_ne!(counts.snapshot(), once);
+    }
+
+    #[test]
+    fn what_is_not_counted_says_so() {
+        let counts = GenAi::new(SystemTime::UNIX_EPOCH);
+        assert_eq!(counts.count(&rejected()), Counted::LeftOut);
+        assert_eq!(counts.count(&TraceEvent::default()), Counted::NoEvent);
+        assert!(counts.snapshot().is_empty());
+    }
+}
