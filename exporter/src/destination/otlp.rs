@@ -4,7 +4,7 @@
 use super::{DestinationError, DestinationSettings, Kind, OtlpSettings, endpoint, headers, with_traces_path};
 use crate::{
     env::{Env, variable},
-    spans::names,
+    spans::{View, names},
 };
 
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
@@ -30,5 +30,6 @@ pub(super) fn from_env(
         name: "otlp",
         kind: Kind::Otlp(OtlpSettings { url, headers }),
         resource: vec![(names::SERVICE_NAME, service_name.to_owned())],
+        view: View::default(),
     }))
 }
