@@ -176,10 +176,10 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spans::{self, fixture};
+    use crate::spans::{self, View, fixture};
 
     fn printed(event: &weir_event::v1::TraceEvent) -> String {
-        render("weir-gateway", &spans::of(fixture::ID, event), false)
+        render("weir-gateway", &spans::of(fixture::ID, event, &View::default()), false)
     }
 
     #[test]
@@ -224,8 +224,8 @@ https://api.openai.com/v1/chat/completions
         trace.span_id = vec![0x77; 8].into();
         second.attempts[0].span_id = vec![0x78; 8].into();
         let id = weir_event::EventId { sequence: second.sequence, ..fixture::ID };
-        let mut all = spans::of(fixture::ID, &fixture::streamed());
-        all.extend(spans::of(id, &second));
+        let mut all = spans::of(fixture::ID, &fixture::streamed(), &View::default());
+        all.extend(spans::of(id, &second, &View::default()));
         assert_eq!(render("s", &all, false).matches("trace ").count(), 2);
     }
 }

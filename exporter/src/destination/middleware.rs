@@ -14,7 +14,7 @@ use super::{
 use crate::{
     env::{Env, variable},
     secret::Secret,
-    spans::names,
+    spans::{Overlays, View, names},
 };
 
 const KEY: &str = "MW_API_KEY";
@@ -51,6 +51,7 @@ pub(super) fn from_env(
             (names::PROJECT_NAME, service_name.to_owned()),
             (names::MW_APP_LANG, "rust".to_owned()),
         ],
+        view: View { overlays: Overlays { openinference: true, ..Overlays::default() }, ..View::default() },
     }))
 }
 

@@ -17,6 +17,7 @@ use reqwest::{
 use crate::{
     env::{Env, NotUtf8},
     secret::Secret,
+    spans::View,
 };
 
 /// Path of OTLP/HTTP for traces (OpenTelemetry Protocol specification, "OTLP/HTTP Request").
@@ -106,6 +107,8 @@ pub struct DestinationSettings {
     pub kind: Kind,
     /// Attributes of the resource that its spans belong to.
     pub resource: Vec<(&'static str, String)>,
+    /// What its spans hold.
+    pub view: View,
 }
 
 /// The destinations that the environment names; the console where there is none, or where it is asked for.
@@ -123,7 +126,8 @@ pub fn from_env(
     destinations.extend(otlp::from_env(service_name, env)?);
     if console || destinations.is_empty() {
         let resource = vec![(crate::spans::names::SERVICE_NAME, service_name.to_owned())];
-        destinations.push(DestinationSettings { name: "console", kind: Kind::Console, resource });
+        let view = View::default();
+        destinations.push(DestinationSettings { name: "console", kind: Kind::Console, resource, view });
     }
     Ok(destinations)
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     env::{Env, variable},
-    spans::names,
+    spans::{View, names},
 };
 
 /// The destination's name.
@@ -35,5 +35,6 @@ pub(super) fn from_env(
         name: NAME,
         kind: Kind::Otlp(OtlpSettings { url, headers }),
         resource: vec![(names::SERVICE_NAME, service_name.to_owned())],
+        view: View::default(),
     }))
 }

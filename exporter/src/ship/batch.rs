@@ -2,7 +2,7 @@
 //!
 //! Whatever enters a [`Hand`] leaves it acknowledged, handed back or terminated; the gauge follows.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use async_nats::jetstream::{AckKind, Message as Pull, message::Acker};
 use bytes::Bytes;
@@ -13,7 +13,10 @@ use tracing::{debug, warn};
 use weir_event::{EventId, v1::TraceEvent};
 
 use super::ACK_DEADLINE;
-use crate::{metrics::ShipMetrics, spans};
+use crate::{
+    metrics::ShipMetrics,
+    spans::{self, View},
+};
 
 /// Bytes of encoded spans in one POST, before compression; one event may be more.
 pub const MAX_ENCODED: usize = 4 << 20;
@@ -36,12 +39,13 @@ struct Held {
 pub(super) struct Hand {
     held: VecDeque<Held>,
     bytes: usize,
+    view: Arc<View>,
     metrics: ShipMetrics,
 }
 
 impl Hand {
-    pub(super) fn new(metrics: ShipMetrics) -> Self {
-        Self { held: VecDeque::new(), bytes: 0, metrics }
+    pub(super) fn new(view: Arc<View>, metrics: ShipMetrics) -> Self {
+        Self { held: VecDeque::new(), bytes: 0, view, metrics }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -62,7 +66,7 @@ impl Hand {
         let sequence = message.info().map(|info| info.stream_sequence).unwrap_or_default();
         let (message, acker) = message.split();
         self.bytes = self.bytes.saturating_add(message.length);
-        let Some(spans) = map(message.payload) else {
+        let Some(spans) = map(message.payload, &self.view) else {
             self.metrics.undecodable.inc();
             let destination = self.metrics.destination;
             warn!(destination, sequence, "a message that is no event was set aside");
@@ -109,10 +113,10 @@ impl Drop for Hand {
     }
 }
 
-fn map(payload: Bytes) -> Option<Vec<Span>> {
+fn map(payload: Bytes, view: &View) -> Option<Vec<Span>> {
     let event = TraceEvent::decode(payload).ok()?;
     let id = EventId::of(&event)?;
-    Some(spans::of(id, &event))
+    Some(spans::of(id, &event, view))
 }
 
 /// How many sizes from the front add up to at most `limit`, at least one where there is any.
@@ -160,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_is_no_event_has_no_spans() {
-        assert!(map(Bytes::from_static(b"\xff")).is_none());
-        assert!(map(Bytes::new()).is_none());
+        assert!(map(Bytes::from_static(b"\xff"), &View::default()).is_none());
+        assert!(map(Bytes::new(), &View::default()).is_none());
     }
 }

@@ -25,6 +25,7 @@ use crate::{
     metrics::ShipMetrics,
     otlp::{OtlpError, OtlpSender, Outcome},
     settings::BatchSettings,
+    spans::View,
 };
 use batch::{Hand, Payload};
 
@@ -66,6 +67,7 @@ pub struct Ship {
     batch: BatchSettings,
     sink: Arc<Sink>,
     resource: Arc<[(&'static str, String)]>,
+    view: Arc<View>,
     metrics: ShipMetrics,
     rng: fastrand::Rng,
     /// The last failure that was told, so that each is told once.
@@ -100,6 +102,7 @@ impl Ship {
             batch,
             sink: Arc::new(sink),
             resource: settings.resource.into(),
+            view: Arc::new(settings.view),
             metrics,
             rng: fastrand::Rng::new(),
             told: None,

@@ -3,7 +3,7 @@
 //! Every pull is a request that ends on its own within about a second, and each is read to its end, so no
 //! event is ever left in a subscription that nobody reads: it would come again only after the ack wait.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_nats::jetstream::consumer::{
     PullConsumer,
@@ -44,7 +44,7 @@ impl Ship {
         consumer: &PullConsumer,
         stop: &CancellationToken,
     ) -> Result<Hand, Option<BusError>> {
-        let mut hand = Hand::new(self.metrics.clone());
+        let mut hand = Hand::new(Arc::clone(&self.view), self.metrics.clone());
         let first =
             consumer.fetch().max_messages(self.batch.events).max_bytes(MAX_PULL_BYTES).expires(PULL_WAIT);
         let end = self

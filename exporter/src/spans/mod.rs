@@ -19,6 +19,7 @@ pub mod names;
 mod server;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
@@ -35,12 +36,13 @@ pub(crate) use chat::{failure, start};
 
 use crate::VERSION;
 use family::Family;
+pub use view::{Overlays, View};
 
 /// The scope that all spans are in.
 const SCOPE: &str = "weir";
 
-/// The spans of one event.
-pub fn of(id: EventId, event: &TraceEvent) -> Vec<Span> {
+/// The spans of one event as a destination wants them.
+pub fn of(id: EventId, event: &TraceEvent, _view: &View) -> Vec<Span> {
     let family = Family::new(id, event.trace.as_ref());
     let mut spans = vec![server::span(&family, id, event)];
     spans.extend(server::authentication(&family, event));

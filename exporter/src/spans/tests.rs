@@ -3,6 +3,10 @@ use weir_event::v1::{Timing, Usage};
 
 use super::{fixture::*, names::*, *};
 
+fn of(id: EventId, event: &TraceEvent) -> Vec<Span> {
+    super::of(id, event, &View::default())
+}
+
 fn named<'s>(spans: &'s [Span], name: &str) -> &'s Span {
     spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("no span {name}"))
 }
