@@ -135,8 +135,8 @@ impl Gateway {
             }),
         };
         let providers = self.providers.iter().map(|(name, provider)| {
-            let Provider { api, url, api_version, include_usage, .. } = provider.clone();
-            (name.clone(), config::Provider { api, url, api_version, include_usage, cluster: None })
+            let Provider { api, url, api_version, include_usage, grants, .. } = provider.clone();
+            (name.clone(), config::Provider { api, url, api_version, include_usage, grants, cluster: None })
         });
         Ok(PluginConfig {
             role: Role::Gateway,

@@ -227,8 +227,7 @@ mod tests {
         let large = format!("data: {{\"t\":\"{}\",\"usage\":null}}\n\n", "x".repeat(2 * HELD_MAX));
         let stream = format!("{large}data: {{\"a\":1,\"usage\":null}}\n\n");
         let passed = pass(&stream, 1000);
-        assert!(passed.starts_with(&large), "…{}", &passed[HELD_MAX..]);
-        assert_eq!(&passed[large.len()..], "data: {\"a\":1}\n\n");
+        assert_eq!(passed.strip_prefix(&large), Some("data: {\"a\":1}\n\n"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod checked;
 mod tests;
 mod wire;
 
-pub use checked::{Capture, Config, Failover, Resolved, Route, VirtualModel, cluster_name};
+pub use checked::{Capture, Config, Failover, NoPassage, Resolved, Route, VirtualModel, cluster_name};
 pub use wire::{
     ByteSize, ContentPolicy, Exported, Exporter, Fallback, Jwt, Limits, Model, PluginConfig, Provider,
     Redaction, Retry, Role, Target, TargetHeaders, Timeouts, Trace,
