@@ -34,6 +34,8 @@ pub struct Vm {
     pub counted: Cell<v1::Totals>,
     /// What the gauge in Envoy's stats already shows of the requests under way.
     pub gauged: Cell<usize>,
+    /// What it already shows of the VM's memory, in bytes.
+    pub memory: Cell<i64>,
 }
 
 impl Vm {
@@ -52,6 +54,7 @@ impl Vm {
             outbox: RefCell::new(Outbox::new(source)),
             counted: Cell::default(),
             gauged: Cell::default(),
+            memory: Cell::default(),
         }
     }
 }

@@ -91,15 +91,15 @@ async fn start(addresses: Addresses, env: &[(String, OsString)], yaml: &str) -> 
     args.extend(
         [
             "--concurrency",
-            if std::env::var("DBG_TWO").is_ok() { "2" } else { "1" },
+            "1",
             "--disable-hot-restart",
             "--log-level",
             "info",
+            "--component-log-level",
+            "wasm:debug",
         ]
         .map(Into::into),
     );
-    let dbg = std::env::var("DBG_ENVOY").unwrap_or("wasm:debug".into());
-    args.extend(["--component-log-level".into(), dbg.into()]);
     let spec = Spec {
         name: "envoy",
         program: tools::envoy()?,

@@ -105,7 +105,12 @@ impl Answer {
 
     /// A stream fixture with status 200, one piece an event.
     pub fn stream(fixture: &str) -> Self {
-        let body = fixtures::bytes(fixture);
+        Self::events(fixtures::bytes(fixture))
+    }
+
+    /// A stream of server-sent events with status 200, one piece an event.
+    pub fn events(body: impl Into<Bytes>) -> Self {
+        let body = body.into();
         let ends = body.windows(2).enumerate().filter(|(_, pair)| pair == b"\n\n").map(|(at, _)| at + 2);
         let pieces = ends.collect();
         Self { pieces, ..Self::of("text/event-stream; charset=utf-8", body) }

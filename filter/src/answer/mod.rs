@@ -93,6 +93,11 @@ impl Answer {
         }
     }
 
+    /// Whether answers to this call are text that a model writes.
+    fn generates_text(&self) -> bool {
+        matches!(self.api.operation(), "chat" | "text_completion" | "generate_content")
+    }
+
     /// All has come, or will not: settles usage. `asked` is how many characters the request had;
     /// `whole` whether the response came to its end.
     pub fn finish(self, asked: u64, whole: bool, response: &mut v1::Response) -> Transcript {
@@ -105,7 +110,7 @@ impl Answer {
                 told = v1::Usage { source: told.source, figures: told.figures, ..Default::default() };
             }
             response.usage = Some(told);
-        } else if self.transcript.characters() > 0 {
+        } else if self.transcript.characters() > 0 || (!whole && self.generates_text()) {
             let tokens = |characters: u64| Some(characters.div_ceil(CHARACTERS_PER_TOKEN));
             response.usage = Some(v1::Usage {
                 source: v1::UsageSource::Estimated.into(),

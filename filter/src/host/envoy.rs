@@ -67,6 +67,8 @@ struct Stats {
     events: [u32; 5],
     /// Requests under way.
     streams: u32,
+    /// Memory of the VM in bytes, which never shrinks.
+    memory: u32,
 }
 
 struct Root {
@@ -151,6 +153,11 @@ impl Root {
             let _ = hostcalls::increment_metric(stats.streams, change);
             self.vm.gauged.set(streams);
         }
+        let (memory, noted) = (memory_bytes(), self.vm.memory.get());
+        if memory != noted {
+            let _ = hostcalls::increment_metric(stats.memory, memory - noted);
+            self.vm.memory.set(memory);
+        }
         let totals = self.vm.outbox.borrow().totals();
         let counted = self.vm.counted.replace(totals);
         let values =
@@ -175,7 +182,14 @@ fn define_stats() -> Option<Stats> {
             counter("weir.events_sampled_out")?,
         ],
         streams: define(MetricType::Gauge, "weir.streams")?,
+        memory: define(MetricType::Gauge, "weir.memory_bytes")?,
     })
+}
+
+/// How much memory the VM has, in bytes.
+fn memory_bytes() -> i64 {
+    const PAGE: usize = 64 << 10;
+    i64::try_from(core::arch::wasm32::memory_size(0) * PAGE).unwrap_or(i64::MAX)
 }
 
 impl Context for Root {
