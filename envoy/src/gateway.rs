@@ -15,6 +15,7 @@ use weir_filter::config::{
 use weir_filter::endpoint::Endpoint;
 use weir_filter::strategy::TargetIds;
 
+use crate::access_log::AccessLog;
 use crate::jwt::Jwt;
 use crate::provider::{Provider, Secret};
 
@@ -87,6 +88,14 @@ pub struct Gateway {
     /// `x-weir-attempts`, `server-timing`).
     #[serde(default = "yes")]
     pub response_headers: bool,
+    /// Whether the filter also runs as an upstream filter of the providers' clusters, which takes Envoy
+    /// 1.39 or later. Without it a request goes to its first healthy target and nowhere else: no
+    /// retry, no fallback, no limit on the first token.
+    #[serde(default = "yes")]
+    pub upstream_filter: bool,
+    /// Where Envoy's access log goes: `off` (the default), `stdout`, or the absolute path of a file.
+    #[serde(default)]
+    pub access_log: AccessLog,
     /// Where trace events go; absent: nowhere.
     #[serde(default)]
     pub exporter: Option<Exporter>,
@@ -148,7 +157,7 @@ impl Gateway {
             trace: self.trace.clone(),
             redaction: self.redaction.clone(),
             response_headers: self.response_headers,
-            upstream_filter: true,
+            upstream_filter: self.upstream_filter,
             exporter,
         })
     }
@@ -191,6 +200,7 @@ impl Gateway {
         for (name, provider) in &self.providers {
             provider.check(&format!("providers.{name}"))?;
         }
+        self.access_log.check()?;
         match self.exporter.as_ref().and_then(|exporter| exporter.token.as_ref()) {
             Some(token) => token.check(TOKEN_FIELD),
             None => Ok(()),

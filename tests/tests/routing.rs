@@ -3,12 +3,20 @@
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
 
+#[path = "routing/access_log.rs"]
+mod access_log;
 #[path = "routing/balance.rs"]
 mod balance;
 #[path = "routing/conditions.rs"]
 mod conditions;
 #[path = "routing/failover.rs"]
 mod failover;
+#[path = "routing/first_target.rs"]
+mod first_target;
+#[path = "routing/forms.rs"]
+mod forms;
+#[path = "routing/grants.rs"]
+mod grants;
 #[path = "routing/keys.rs"]
 mod keys;
 #[path = "routing/load.rs"]
