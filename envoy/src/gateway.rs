@@ -127,8 +127,8 @@ impl Gateway {
             }),
         };
         let providers = self.providers.iter().map(|(name, provider)| {
-            let Provider { api, url, api_version, .. } = provider.clone();
-            (name.clone(), config::Provider { api, url, api_version, cluster: None })
+            let Provider { api, url, api_version, grants, .. } = provider.clone();
+            (name.clone(), config::Provider { api, url, api_version, grants, cluster: None })
         });
         Ok(PluginConfig {
             role: Role::Gateway,

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use weir_filter::api::Feature;
 use weir_filter::config::{self, ConfigError};
 use weir_filter::endpoint::Endpoint;
 
@@ -35,6 +36,9 @@ pub struct Jwt {
     /// Patterns of the models that holders of a token may use; absent: every model.
     #[serde(default)]
     pub models: Option<Vec<String>>,
+    /// What holders of a token may use beyond calls for those models, of a provider that grants the same.
+    #[serde(default)]
+    pub grants: Vec<Feature>,
 }
 
 /// Where the keys are that tokens are signed with (RFC 7517).
@@ -55,6 +59,7 @@ impl Jwt {
             user_claim: self.user_claim.clone().unwrap_or_else(|| "sub".to_owned()),
             team_claim: self.team_claim.clone(),
             models: self.models.clone(),
+            grants: self.grants.clone(),
         }
     }
 

@@ -64,6 +64,7 @@ impl NewKey {
             name: self.name.clone(),
             sha256: self.sha256.clone(),
             models: None,
+            grants: Vec::new(),
             metadata: std::collections::BTreeMap::new(),
             expires: None,
         }

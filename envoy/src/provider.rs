@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use weir_filter::api::Kind;
+use weir_filter::api::{Feature, Kind};
 use weir_filter::config::ConfigError;
 use weir_filter::endpoint::Endpoint;
 
@@ -25,6 +25,10 @@ pub struct Provider {
     /// Azure's `api-version`.
     #[serde(default)]
     pub api_version: Option<String>,
+    /// What it lets callers use beyond the calls that are understood, if their key grants it too;
+    /// without keys and `jwt`, everybody.
+    #[serde(default)]
+    pub grants: Vec<Feature>,
     /// Its key; absent: none is sent.
     #[serde(default)]
     pub key: Option<Secret>,

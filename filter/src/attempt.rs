@@ -81,6 +81,9 @@ impl Attempt {
                 host.set_state(name::STATE_CLUSTER, next.cluster().as_bytes());
             }
         }
+        let passed = exchange.decision.as_ref().is_some_and(|decision| decision.call.passed.is_some());
+        // A query of the caller's own may hold anything.
+        let noted = if passed { path.split('?').next().unwrap_or_default().to_owned() } else { path };
         self.index = exchange.attempts.len();
         exchange.targets.push(route.id);
         exchange.attempts.push(v1::Attempt {
@@ -91,7 +94,7 @@ impl Attempt {
             scheme: route.endpoint().scheme.to_owned(),
             host: route.endpoint().host.clone(),
             port: route.endpoint().port.into(),
-            path,
+            path: noted,
             model: route.model.clone(),
             started_ns,
             ..Default::default()
@@ -267,11 +270,13 @@ fn set_headers(
     let length = decision.edits.get(target).map_or(received, |edits| edits.length(received)).to_string();
     let traceparent = trace_context::traceparent(&exchange.trace, span_id);
     let mut headers = Outgoing::default();
-    headers.add(name::METHOD, b"POST");
+    headers.add(name::METHOD, exchange.request.method.as_bytes());
     headers.add(name::SCHEME, route.endpoint().scheme.as_bytes());
     headers.add(name::AUTHORITY, route.endpoint().authority.as_bytes());
     headers.add(name::PATH, path.as_bytes());
-    headers.add(name::CONTENT_LENGTH, length.as_bytes());
+    if decision.call.passed.is_none() {
+        headers.add(name::CONTENT_LENGTH, length.as_bytes());
+    }
     let is_set = |key: &str| route.set_headers.iter().any(|(name, _)| name == key);
     for (key, value) in &decision.forwarded {
         if !is_set(key) && !route.removed_headers.iter().any(|name| name == key) {

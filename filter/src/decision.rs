@@ -6,7 +6,7 @@ use std::rc::Rc;
 use weir_event::v1;
 
 use crate::access::Grant;
-use crate::api::Call;
+use crate::api::{Call, Feature};
 use crate::config::{Config, Failover, VirtualModel};
 use crate::duration::Duration;
 use crate::exchange::{Decision, Exchange};
@@ -101,6 +101,11 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
     exchange.request.stream = body.stream;
     exchange.request.parameters = Some(body.parameters.clone());
     exchange.request.files.clone_from(&body.files);
+    if let Some(member) = body.stored
+        && !question.grant.features.has(Feature::Stored)
+    {
+        return Err(Refusal::not_granted(member));
+    }
     let resolved = question.config.resolve(&body.model).ok_or_else(|| Refusal::unknown_model(&body.model))?;
     if !question.grant.models.allows(&body.model) {
         return Err(Refusal::model_not_allowed(&body.model));
@@ -114,9 +119,16 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
     });
     let mut routes = Vec::with_capacity(chosen.len());
     let mut edits = Vec::with_capacity(chosen.len());
+    let mut withheld = None;
     let targets_max = if question.config.upstream_filter { usize::MAX } else { 1 };
     for route in chosen.into_iter().filter_map(|index| model.routes.get(index)) {
         if !route.kind().serves(question.call.api) || routes.len() >= targets_max {
+            continue;
+        }
+        if let Some(member) = body.stored
+            && !route.grants(Feature::Stored)
+        {
+            withheld = Some(member);
             continue;
         }
         let (json, required) = route.model_in_body(question.call.api);
@@ -132,7 +144,9 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
         edits.push(BodyEdits::new(question.body, &body.object, &wanted));
         routes.push(Rc::clone(route));
     }
-    let Some(first) = routes.first() else { return Err(Refusal::no_target(&body.model)) };
+    let Some(first) = routes.first() else {
+        return Err(withheld.map_or_else(|| Refusal::no_target(&body.model), Refusal::not_granted));
+    };
     let cluster = first.cluster().to_owned();
     let follows_up = question.config.upstream_filter;
     let failover = match follows_up {

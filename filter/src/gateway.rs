@@ -12,15 +12,16 @@ use weir_event::v1;
 
 use crate::access::{Grant, Identity, RequestMetadata, without_key};
 use crate::api::upstream::forwarded_headers;
-use crate::api::{Call, Family, NotServed};
+use crate::api::{Api, Call, Family, Feature, NotServed, Passage};
 use crate::attempt::Attempt;
 use crate::caller::{self, Known};
-use crate::config::{ByteSize, Config};
+use crate::config::{ByteSize, Config, NoPassage};
 use crate::decision;
-use crate::exchange::{Exchange, Shared};
+use crate::exchange::{Decision, Exchange, Shared};
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::{Host, Step};
 use crate::models;
+use crate::plan::Plan;
 use crate::record;
 use crate::refusal::Refusal;
 use crate::response::{self, Reading};
@@ -86,9 +87,10 @@ impl Gateway {
         let received_ns = host.now_ns();
         let mut headers = host.request_headers();
         let target = headers.text(name::PATH);
-        if let Cow::Owned(path) = without_key(&target) {
+        let keyless = without_key(&target);
+        if let Cow::Owned(path) = &keyless {
             // At once: whatever becomes of the request, Envoy's access logs get the path from there.
-            forget_key(host, &mut headers, &path);
+            forget_key(host, &mut headers, path);
         }
         let (path, query) =
             target.split_once('?').map_or((target.as_str(), None), |(path, query)| (path, Some(query)));
@@ -105,6 +107,14 @@ impl Gateway {
         }
         let call = match Call::of(method, &target) {
             Ok(call) => call,
+            Err(NotServed::UnknownPath)
+                if path != MODELS_PATH
+                    && let Some(Passage { feature, call }) = Passage::of(method, &keyless)
+                    && self.config.grants(feature) =>
+            {
+                let admitted = self.admit(host, call, headers, query, received_ns);
+                return admitted.map_or_else(|step| step, |()| self.pass_through(host, feature));
+            }
             Err(why) => {
                 let refusal = match why {
                     NotServed::UnknownPath if path == MODELS_PATH => Refusal::wrong_method("GET"),
@@ -115,30 +125,10 @@ impl Gateway {
                 return self.turn_away(host, &refusal, Family::of_path(path), "");
             }
         };
-        let family = call.api.family();
-        let exchange = self.begin(&headers, path, &call, received_ns);
-        let Some(number) = self.vm.streams.borrow_mut().enter(&exchange) else {
-            return self.turn_away(host, &Refusal::overloaded(), family, "");
-        };
-        let known = caller::identify(host, &self.config, &headers, query, received_ns);
-        if !self.config.is_open() {
-            exchange.borrow_mut().timing.authenticated_ns = host.now_ns();
+        if let Err(step) = self.admit(host, call, headers, query, received_ns) {
+            return step;
         }
-        let unknown = Known { grant: Rc::new(Grant::open()), identity: Identity::default() };
-        let (known, denied) = match known {
-            Ok(known) => (known, None),
-            Err(refusal) => (unknown, Some(refusal)),
-        };
-        let inference = self.inference.insert(Inference { exchange, number, call, known, headers });
-        if let Some(refusal) = denied {
-            return self.refuse(host, &refusal);
-        }
-        let metadata = match RequestMetadata::read(&inference.headers) {
-            Ok(metadata) => metadata.with_grant(&inference.known.grant),
-            Err(error) => return self.refuse(host, &Refusal::bad_metadata(&error)),
-        };
-        caller::record(&mut inference.exchange.borrow_mut().caller, &inference.known, metadata);
-
+        let Some(inference) = &self.inference else { return Step::Continue };
         let encoding = inference.headers.get(name::CONTENT_ENCODING).unwrap_or(b"identity");
         if !encoding.eq_ignore_ascii_case(b"identity") {
             return self.refuse(host, &Refusal::encoded_body());
@@ -157,7 +147,13 @@ impl Gateway {
     pub fn on_request_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
         match self.progress {
             Progress::Answered => return Step::Hold,
-            Progress::Forwarded | Progress::Delivered => return Step::Continue,
+            Progress::Forwarded | Progress::Delivered => {
+                // Passed through, and not one byte of it read.
+                if let Some(inference) = self.inference.as_ref().filter(|it| it.call.passed.is_some()) {
+                    inference.exchange.borrow_mut().request.body_bytes += size as u64;
+                }
+                return Step::Continue;
+            }
             Progress::Arriving => {}
         }
         if size > self.config.request_body_max {
@@ -173,7 +169,12 @@ impl Gateway {
     pub fn on_request_trailers(&mut self, host: &impl Host) -> Step {
         match self.progress {
             Progress::Answered => Step::Hold,
-            Progress::Forwarded | Progress::Delivered => Step::Continue,
+            Progress::Forwarded | Progress::Delivered => {
+                if self.attempt.is_some() {
+                    host.drop_request_trailers();
+                }
+                Step::Continue
+            }
             Progress::Arriving => {
                 let step = self.decide(host);
                 if self.attempt.is_some() {
@@ -218,7 +219,10 @@ impl Gateway {
                     Reading::replace(host, &refusal, family, end_of_stream, exchange, told.as_ref());
             }
             None => {
-                self.reading = Reading::of(&headers);
+                self.reading = match inference.call.passed {
+                    Some(_) => Reading::Nothing,
+                    None => Reading::of(&headers),
+                };
                 exchange.response.streamed = matches!(self.reading, Reading::Stream(_));
                 exchange.response.unread = matches!(self.reading, Reading::Compressed);
                 response::send_headers(host, &headers, told.as_ref());
@@ -272,8 +276,99 @@ impl Gateway {
         }
     }
 
+    /// Begins a request that is traced: finds out who is calling, and what is said about it. The error is
+    /// the step of a request that was answered.
+    fn admit(
+        &mut self,
+        host: &impl Host,
+        call: Call,
+        headers: Headers,
+        query: Option<&str>,
+        received_ns: u64,
+    ) -> Result<(), Step> {
+        let family = call.api.family();
+        let exchange = self.begin(&headers, &call, received_ns);
+        let Some(number) = self.vm.streams.borrow_mut().enter(&exchange) else {
+            return Err(self.turn_away(host, &Refusal::overloaded(), family, ""));
+        };
+        let known = caller::identify(host, &self.config, &headers, query, received_ns);
+        if !self.config.is_open() {
+            exchange.borrow_mut().timing.authenticated_ns = host.now_ns();
+        }
+        let unknown = Known { grant: Rc::new(Grant::open()), identity: Identity::default() };
+        let (known, denied) = match known {
+            Ok(known) => (known, None),
+            Err(refusal) => (unknown, Some(refusal)),
+        };
+        let inference = self.inference.insert(Inference { exchange, number, call, known, headers });
+        if let Some(refusal) = denied {
+            return Err(self.refuse(host, &refusal));
+        }
+        let metadata = match RequestMetadata::read(&inference.headers) {
+            Ok(metadata) => metadata.with_grant(&inference.known.grant),
+            Err(error) => return Err(self.refuse(host, &Refusal::bad_metadata(&error))),
+        };
+        caller::record(&mut inference.exchange.borrow_mut().caller, &inference.known, metadata);
+        Ok(())
+    }
+
+    /// Lets a request go that both the caller's key and a provider grant, whatever it is: its body is
+    /// neither held nor read, and it has one attempt.
+    fn pass_through(&mut self, host: &impl Host, feature: Feature) -> Step {
+        let Some(inference) = &mut self.inference else { return Step::Continue };
+        let named = inference.headers.get(name::WEIR_PROVIDER).map(String::from_utf8_lossy);
+        let passage = self.config.passage(feature, inference.call.api.family(), named.as_deref());
+        let grant = &inference.known.grant;
+        let passage = match passage {
+            _ if !grant.features.has(feature) => Err(Refusal::feature_not_granted(feature)),
+            Err(NoPassage::Unknown) => Err(Refusal::unknown_path()),
+            Err(NoPassage::NotGranted) => Err(Refusal::feature_not_granted(feature)),
+            Err(NoPassage::Ambiguous) => Err(Refusal::ambiguous_provider()),
+            Ok(passage) => Ok(passage),
+        };
+        let target = passage.and_then(|passage| match passage.routes.first().map(Rc::clone) {
+            Some(route)
+                if feature.is_for_any_model() && !grant.models.allows(&format!("{}/", route.provider())) =>
+            {
+                Err(Refusal::needs_every_model(route.provider()))
+            }
+            Some(route) => Ok((route, passage.failover)),
+            None => Err(Refusal::unknown_path()),
+        });
+        let (route, failover) = match target {
+            Ok(target) => target,
+            Err(refusal) => return self.refuse(host, &refusal),
+        };
+        // The provider's, whatever the path looks like.
+        inference.call.api = Api::Passthrough(route.kind().family());
+        let cluster = route.cluster().to_owned();
+        inference.exchange.borrow_mut().decision = Some(Decision {
+            call: inference.call.clone(),
+            plan: Plan::new(vec![route], failover),
+            edits: Vec::new(),
+            forwarded: forwarded(inference),
+            baggage: trace_context::baggage(&inference.headers),
+            hold_for_token: false,
+            hurried: false,
+        });
+        host.set_state(name::STATE_CLUSTER, cluster.as_bytes());
+        host.set_state(name::STATE_STREAM, &inference.number.to_le_bytes());
+        self.progress = Progress::Forwarded;
+        if self.config.upstream_filter {
+            host.reroute();
+            return Step::Continue;
+        }
+        let step = self.attempt.insert(Attempt::new(Rc::clone(&self.vm))).on_request_headers(host);
+        if step == Step::Hold {
+            self.progress = Progress::Answered;
+        }
+        step
+    }
+
     /// What is known of a request from its headers.
-    fn begin(&self, headers: &Headers, path: &str, call: &Call, received_ns: u64) -> Shared {
+    fn begin(&self, headers: &Headers, call: &Call, received_ns: u64) -> Shared {
+        let target = headers.text(name::PATH);
+        let path = target.split('?').next().unwrap_or_default();
         let exchange = Exchange {
             trace: trace_context::of_request(headers, &mut self.vm.random.borrow_mut()),
             request: v1::Request {
@@ -321,9 +416,7 @@ impl Gateway {
                 return self.refuse(host, &refusal);
             }
         };
-        let forwarded = forwarded_headers(inference.call.api).iter();
-        decided.decision.forwarded =
-            forwarded.filter_map(|key| Some((*key, inference.headers.get(key)?.to_vec()))).collect();
+        decided.decision.forwarded = forwarded(inference);
         decided.decision.baggage = trace_context::baggage(&inference.headers);
         let cluster = decided.cluster;
         exchange.decision = Some(decided.decision);
@@ -428,6 +521,12 @@ fn forget_key(host: &impl Host, headers: &mut Headers, path: &str) {
         out.add(key, value);
     }
     host.set_request_headers(&out);
+}
+
+/// The caller's headers that go on.
+fn forwarded(inference: &Inference) -> Vec<(&'static str, Vec<u8>)> {
+    let names = forwarded_headers(inference.call.api);
+    names.filter_map(|key| Some((key, inference.headers.get(key)?.to_vec()))).collect()
 }
 
 /// Where the request came from: Envoy puts the address that it took it from at the end.

@@ -34,6 +34,8 @@ pub mod name {
     pub const WEIR_RETRY: &str = "x-weir-retry";
     /// On a request: the longest that the caller waits, in ms.
     pub const WEIR_TIMEOUT_MS: &str = "x-weir-timeout-ms";
+    /// On a request that is passed through: the provider that it is for.
+    pub const WEIR_PROVIDER: &str = "x-weir-provider";
     /// On an answer: the trace that the request belongs to.
     pub const WEIR_TRACE_ID: &str = "x-weir-trace-id";
     /// On an answer: the target that gave it, as provider/model.

@@ -60,5 +60,6 @@ pub fn api(api: Api) -> v1::Api {
         Api::GeminiCountTokens => v1::Api::GeminiCountTokens,
         Api::CohereChat => v1::Api::CohereChat,
         Api::CohereRerank => v1::Api::CohereRerank,
+        Api::Passthrough(_) => v1::Api::Passthrough,
     }
 }

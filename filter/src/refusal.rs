@@ -3,7 +3,7 @@
 //! A message says what is wrong and what would be right. It never repeats content.
 
 use crate::access::{CredentialError, Denied, MetadataError};
-use crate::api::{Family, error_shape};
+use crate::api::{Family, Feature, error_shape};
 
 /// An answer of the gateway's own, in the error shape of the API that was called.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,6 +93,31 @@ impl Refusal {
         let message =
             format!("{param}: reaches beyond this request and its model, which this gateway does not allow.");
         Self { param: Some(param), ..Self::new(403, "permission_error", "not_granted", message) }
+    }
+
+    /// 403: what reaches beyond a call, and the caller's key or the provider does not grant.
+    pub fn feature_not_granted(feature: Feature) -> Self {
+        let message = format!(
+            "This needs the grant {:?} of your key and of the provider, and one of them does not give it.",
+            feature.name()
+        );
+        Self::new(403, "permission_error", "not_granted", message)
+    }
+
+    /// 403: what may be for any model of a provider, by a key that does not allow them all.
+    pub fn needs_every_model(provider: &str) -> Self {
+        let message = format!(
+            "This can be for any model, so your key must allow every one of the provider: {}.",
+            quoted(&format!("{provider}/*"))
+        );
+        Self::new(403, "permission_error", "model_not_allowed", message)
+    }
+
+    /// 400: several providers could be meant.
+    pub fn ambiguous_provider() -> Self {
+        let message =
+            "More than one provider serves this path; name one of them in the header x-weir-provider.";
+        Self::new(400, "invalid_request_error", "ambiguous_provider", message.to_owned())
     }
 
     /// 400: a header of the gateway's own cannot be read.

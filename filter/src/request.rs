@@ -14,10 +14,12 @@ use crate::form::{self, Form};
 use crate::json::{Kind, Object, Value};
 use crate::parameters;
 use crate::refusal::Refusal;
+use crate::splice::same_key;
 
-/// Members that refer to what a provider has stored, or name further models than the one that is
-/// authorised.
-const NOT_GRANTED: [&str; 3] = ["previous_response_id", "conversation", "models"];
+/// Members that refer to what a provider has stored.
+const STORED: [&str; 2] = ["previous_response_id", "conversation"];
+/// A member that names further models than the one that is authorised.
+const MODELS: &str = "models";
 
 /// A body that was understood.
 #[derive(Debug, Default)]
@@ -34,6 +36,8 @@ pub struct Body<'a> {
     pub stream: bool,
     /// The parameters that concern no content.
     pub parameters: v1::Parameters,
+    /// The member that refers to what a provider has stored, where there is one.
+    pub stored: Option<&'static str>,
     /// The files of a form.
     pub files: Vec<v1::FormFile>,
 }
@@ -67,11 +71,12 @@ impl<'a> Body<'a> {
                 model_of(value.as_str())?
             }
         };
-        for key in NOT_GRANTED {
-            if object.get(key).is_some_and(|value| value.kind != Kind::Null) {
-                return Err(Refusal::not_granted(key));
-            }
+        let is_given =
+            |key: &str| object.iter().any(|(name, value)| same_key(key, name) && value.kind != Kind::Null);
+        if is_given(MODELS) {
+            return Err(Refusal::not_granted(MODELS));
         }
+        let stored = STORED.into_iter().find(|key| is_given(key));
         if call.api == Api::OpenAiChat {
             match object.get("messages") {
                 Some(messages) => expect("messages", messages, Kind::Array)?,
@@ -93,7 +98,7 @@ impl<'a> Body<'a> {
         };
         let parameters = parameters::of(call.api, &object);
         let model_at = named.iter().map(Value::range).collect();
-        Ok(Self { object, model, model_at, stream, parameters, ..Self::default() })
+        Ok(Self { object, model, model_at, stream, parameters, stored, ..Self::default() })
     }
 
     /// Reads a form. Of its files only field, type and size are known.
@@ -208,14 +213,19 @@ mod tests {
     }
 
     #[test]
-    fn what_reaches_beyond_the_request_is_refused() {
-        for body in [
-            r#"{"model":"m","messages":[],"previous_response_id":"resp_1"}"#,
-            r#"{"model":"m","messages":[],"models":["other"]}"#,
-        ] {
+    fn further_models_are_refused_and_what_is_stored_is_noticed() {
+        for key in ["models", "Models"] {
+            let body = format!(r#"{{"model":"m","messages":[],"{key}":["other"]}}"#);
             assert_eq!(read(body.as_bytes()).unwrap_err().code, "not_granted");
         }
-        assert!(read(br#"{"model":"m","messages":[],"previous_response_id":null}"#).is_ok());
+        for (key, stored) in [
+            (r#""previous_response_id":"r""#, Some("previous_response_id")),
+            (r#""Conversation":{"id":"c"}"#, Some("conversation")),
+            (r#""previous_response_id":null"#, None),
+        ] {
+            let body = format!(r#"{{"model":"m","messages":[],{key}}}"#);
+            assert_eq!(read(body.as_bytes()).unwrap().stored, stored);
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use subtle::ConstantTimeEq;
 use super::credential::CREDENTIAL_MAX;
 use super::metadata;
 use super::pattern::Patterns;
+use crate::api::{Feature, Features};
 use crate::config::ConfigError;
 
 /// Longest name of a key, in bytes.
@@ -35,6 +36,9 @@ pub struct Key {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub models: Option<Vec<String>>,
+    /// What it may use beyond calls for its models, of a provider that grants the same. Absent: nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<Feature>,
     /// Metadata of every request made with it, which the caller cannot override.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
@@ -63,14 +67,18 @@ pub struct Grant {
     pub name: String,
     /// The models that it may use.
     pub models: Patterns,
+    /// What it may use beyond calls for them.
+    pub features: Features,
     /// Metadata of its requests.
     pub metadata: BTreeMap<String, String>,
 }
 
 impl Grant {
-    /// What everybody may do where there are no keys: use every model, without a name.
+    /// What everybody may do where there are no keys: use every model, and all that a provider grants,
+    /// without a name.
     pub fn open() -> Self {
-        Self { name: String::new(), models: Patterns::every(), metadata: BTreeMap::new() }
+        let (models, features) = (Patterns::every(), Features::every());
+        Self { name: String::new(), models, features, metadata: BTreeMap::new() }
     }
 }
 
@@ -176,7 +184,8 @@ impl Entry {
             })?,
             None => u64::MAX,
         };
-        let grant = Grant { name: key.name.clone(), models, metadata: key.metadata.clone() };
+        let features = key.grants.iter().copied().collect();
+        let grant = Grant { name: key.name.clone(), models, features, metadata: key.metadata.clone() };
         Ok(Self { digest, expires_ns, grant: Rc::new(grant) })
     }
 }

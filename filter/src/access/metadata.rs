@@ -187,7 +187,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::access::Patterns;
 
     fn read(pairs: &[(&str, &str)]) -> Result<RequestMetadata, MetadataError> {
         let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
@@ -224,11 +223,8 @@ mod tests {
 
     #[test]
     fn a_keys_metadata_cannot_be_overridden_by_its_caller() {
-        let grant = Grant {
-            name: "team-a".to_owned(),
-            models: Patterns::every(),
-            metadata: map(&[("team", "a"), ("tier", "gold")]),
-        };
+        let metadata = map(&[("team", "a"), ("tier", "gold")]);
+        let grant = Grant { name: "team-a".to_owned(), metadata, ..Grant::open() };
         let said = read(&[(WEIR_METADATA, r#"{"team":"b","TIER":"free","region":"eu"}"#)]).unwrap();
         let metadata = said.with_grant(&grant).metadata;
         assert_eq!(metadata, map(&[("region", "eu"), ("team", "a"), ("tier", "gold")]));

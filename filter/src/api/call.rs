@@ -57,6 +57,8 @@ pub enum Api {
     CohereChat,
     /// Cohere API v2, "Rerank".
     CohereRerank,
+    /// What is passed through by grant without being understood.
+    Passthrough(Family),
 }
 
 /// Whose API it is, which decides the shape of an error.
@@ -148,6 +150,7 @@ impl Api {
             Self::OpenAiTranslation => "translation",
             Self::AnthropicCountTokens | Self::GeminiCountTokens => "count_tokens",
             Self::CohereRerank => "rerank",
+            Self::Passthrough(_) => "",
         }
     }
 
@@ -170,6 +173,7 @@ impl Api {
                 Family::Gemini
             }
             Self::CohereChat | Self::CohereRerank => Family::Cohere,
+            Self::Passthrough(family) => family,
         }
     }
 
@@ -238,6 +242,8 @@ pub struct Call {
     pub model_in_path: Option<String>,
     /// What of the query goes on to a provider of the same API, its question mark included.
     pub query: &'static str,
+    /// Path and query as they go on, where the call is passed through.
+    pub passed: Option<String>,
 }
 
 impl Call {
@@ -258,7 +264,7 @@ impl Call {
             .map(|(_, forwarded)| *forwarded)
             .find(|forwarded| query.split('&').any(|pair| forwarded.strip_prefix('?') == Some(pair)))
             .unwrap_or_default();
-        Ok(Self { api, route, model_in_path, query })
+        Ok(Self { api, route, model_in_path, query, passed: None })
     }
 
     /// Every value of the body that some server could read as the model's name: `model` in any

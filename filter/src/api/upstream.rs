@@ -87,6 +87,16 @@ impl Kind {
         }
     }
 
+    /// The family of the API that it speaks.
+    pub fn family(self) -> Family {
+        match self {
+            Self::OpenAi | Self::AzureOpenAi => Family::OpenAi,
+            Self::Anthropic => Family::Anthropic,
+            Self::Gemini => Family::Gemini,
+            Self::Cohere => Family::Cohere,
+        }
+    }
+
     /// Whether a call of this API can go to a provider of this kind. Nothing is translated.
     pub fn serves(self, api: Api) -> bool {
         match self {
@@ -106,6 +116,9 @@ impl Kind {
     /// The path and query of a call at the provider, `path_prefix` being that of its URL. `None`
     /// where it does not serve the call, or where `model` cannot be a model's name.
     pub fn path(self, call: &Call, path_prefix: &str, model: &str, settings: &Settings) -> Option<String> {
+        if let Some(passed) = &call.passed {
+            return Some(format!("{path_prefix}{}", self.passed_path(passed)));
+        }
         if !self.serves(call.api) || !is_model_name(model) {
             return None;
         }
@@ -130,6 +143,20 @@ impl Kind {
             }
             Self::Anthropic | Self::Cohere => format!("{path_prefix}{}{}", call.route, call.query),
         })
+    }
+
+    /// What of a path that is passed through stands behind the prefix of the provider's URL, which
+    /// for OpenAI's kind is the version.
+    fn passed_path(self, path: &str) -> Cow<'_, str> {
+        let after = |version: &str| path.strip_prefix(version).filter(|rest| rest.starts_with('/'));
+        match self {
+            Self::OpenAi => {
+                let versions = ["/v1", "/openai/v1", "/v1beta/openai"];
+                Cow::Borrowed(versions.iter().find_map(|version| after(version)).unwrap_or(path))
+            }
+            Self::AzureOpenAi if after("/v1").is_some() => Cow::Owned(format!("/openai{path}")),
+            Self::AzureOpenAi | Self::Anthropic | Self::Gemini | Self::Cohere => Cow::Borrowed(path),
+        }
     }
 
     /// Whether the provider takes the model from the path. Where it does not, the body must name
@@ -170,14 +197,19 @@ impl Kind {
 }
 
 /// The caller's headers that go on to a provider; no other one does.
-pub fn forwarded_headers(api: Api) -> &'static [&'static str] {
-    match api.family() {
-        Family::OpenAi => &[name::CONTENT_TYPE, name::ACCEPT, name::USER_AGENT, "openai-beta"],
-        Family::Anthropic => {
-            &[name::CONTENT_TYPE, name::ACCEPT, name::USER_AGENT, ANTHROPIC_VERSION.0, "anthropic-beta"]
-        }
-        Family::Gemini | Family::Cohere => &[name::CONTENT_TYPE, name::ACCEPT, name::USER_AGENT],
-    }
+pub fn forwarded_headers(api: Api) -> impl Iterator<Item = &'static str> {
+    let own: &[&str] = match api.family() {
+        Family::OpenAi => &["openai-beta"],
+        Family::Anthropic => &[ANTHROPIC_VERSION.0, "anthropic-beta"],
+        Family::Gemini | Family::Cohere => &[],
+    };
+    // A body that nobody reads is described by its sender.
+    let of_body: &[&str] = match api {
+        Api::Passthrough(_) => &[name::CONTENT_LENGTH, name::CONTENT_ENCODING],
+        _ => &[],
+    };
+    let every = [name::CONTENT_TYPE, name::ACCEPT, name::USER_AGENT];
+    every.into_iter().chain(own.iter().copied()).chain(of_body.iter().copied())
 }
 
 /// What an operation of OpenAI's adds to a base path.
@@ -295,6 +327,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_passed_through_keeps_its_path_behind_the_providers_own_prefix() {
+        use super::super::Passage;
+        for (kind, called, prefix, expected) in [
+            (Kind::OpenAi, "/v1/files/f?limit=1", "/base/v1", "/base/v1/files/f?limit=1"),
+            (Kind::OpenAi, "/openai/v1/files", "/v1", "/v1/files"),
+            (Kind::OpenAi, "/v1beta/openai/files", "/v1beta/openai", "/v1beta/openai/files"),
+            (Kind::OpenAi, "/v1beta/files", "/v1", "/v1/v1beta/files"),
+            (Kind::OpenAi, "/v1x/files", "", "/v1x/files"),
+            (Kind::AzureOpenAi, "/openai/files?api-version=1", "/p", "/p/openai/files?api-version=1"),
+            (Kind::AzureOpenAi, "/v1/files", "", "/openai/v1/files"),
+            (Kind::Anthropic, "/v1/messages/batches", "/p", "/p/v1/messages/batches"),
+            (Kind::Gemini, "/v1beta/files", "", "/v1beta/files"),
+            (Kind::Cohere, "/v2/datasets", "", "/v2/datasets"),
+        ] {
+            let call = Passage::of(b"GET", called).unwrap().call;
+            assert_eq!(kind.path(&call, prefix, "", &settings("")).as_deref(), Some(expected), "{called}");
+        }
+    }
+
+    #[test]
     fn a_name_that_climbs_is_put_into_no_path() {
         for model in ["", ".", "..", "../x", "a/..", "a\\..\\b", "a\nb"] {
             assert_eq!(path(Kind::Gemini, "/v1/models/x:countTokens", "", model, ""), None, "{model:?}");
@@ -332,13 +384,15 @@ mod tests {
 
     #[test]
     fn no_header_that_carries_a_key_is_forwarded() {
-        for api in [Api::OpenAiChat, Api::AnthropicMessages, Api::GeminiGenerate, Api::CohereChat] {
+        let families = [Family::OpenAi, Family::Anthropic, Family::Gemini, Family::Cohere];
+        let calls = [Api::OpenAiChat, Api::AnthropicMessages, Api::GeminiGenerate, Api::CohereChat];
+        for api in calls.into_iter().chain(families.map(Api::Passthrough)) {
             for header in forwarded_headers(api) {
-                assert!(KINDS.iter().all(|(kind, _)| kind.auth_header().0 != *header), "{header}");
-                assert!(!header.starts_with("x-") && *header != "cookie");
+                assert!(KINDS.iter().all(|(kind, _)| kind.auth_header().0 != header), "{header}");
+                assert!(!header.starts_with("x-") && header != "cookie");
             }
         }
-        assert!(forwarded_headers(Api::AnthropicMessages).contains(&"anthropic-version"));
+        assert!(forwarded_headers(Api::AnthropicMessages).any(|header| header == "anthropic-version"));
         assert_eq!(Kind::Anthropic.fixed_headers(), [("anthropic-version", "2023-06-01")]);
     }
 

@@ -10,7 +10,7 @@ use super::wire::{Exporter, Model, PluginConfig, Provider, Target, Timeouts};
 use super::{ConfigError, did_you_mean};
 use crate::access::{Grant, Keys, Patterns, SECRET_HEADERS};
 use crate::api::call::is_model_name;
-use crate::api::{Api, Call, Kind, Settings};
+use crate::api::{Api, Call, Family, Feature, Features, Kind, Settings};
 use crate::duration::Duration;
 use crate::endpoint::Endpoint;
 use crate::headers::HeaderValue;
@@ -38,6 +38,7 @@ struct Upstream {
     settings: Settings,
     endpoint: Endpoint,
     cluster: String,
+    grants: Features,
 }
 
 /// Where one target of a model leads, ready for use.
@@ -77,6 +78,11 @@ impl Route {
     /// The Envoy cluster that leads to it.
     pub fn cluster(&self) -> &str {
         &self.upstream.cluster
+    }
+
+    /// Whether the provider grants what reaches beyond a call.
+    pub fn grants(&self, feature: Feature) -> bool {
+        self.upstream.grants.has(feature)
     }
 
     /// The path and query of a call; `None` where the provider does not serve it.
@@ -132,6 +138,17 @@ pub struct Resolved {
     pub rule: String,
     /// The model.
     pub model: Rc<VirtualModel>,
+}
+
+/// Why a request is passed through to no provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoPassage {
+    /// No provider that speaks its API grants it.
+    Unknown,
+    /// The provider that it names does not grant it.
+    NotGranted,
+    /// Several providers do, and it names none.
+    Ambiguous,
 }
 
 /// Identity from jwt_authn, checked.
@@ -212,7 +229,11 @@ impl Config {
                 payload: jwt.payload.clone(),
                 user_claim: jwt.user_claim.clone(),
                 team_claim: jwt.team_claim.clone().unwrap_or_default(),
-                grant: Rc::new(Grant { models, ..Grant::open() }),
+                grant: Rc::new(Grant {
+                    models,
+                    features: jwt.grants.iter().copied().collect(),
+                    ..Grant::open()
+                }),
             })
         });
         Ok(Self {
@@ -247,6 +268,39 @@ impl Config {
         Some(Resolved { rule: "provider/model".to_owned(), model: Rc::new(VirtualModel::of(route)) })
     }
 
+    /// Whether some provider grants a feature.
+    pub fn grants(&self, feature: Feature) -> bool {
+        self.upstreams.values().any(|upstream| upstream.grants.has(feature))
+    }
+
+    /// Where a request is passed through to: the provider that it names, else the only one that speaks
+    /// its API and grants the feature.
+    pub fn passage(
+        &self,
+        feature: Feature,
+        family: Family,
+        named: Option<&str>,
+    ) -> Result<VirtualModel, NoPassage> {
+        let upstream = match named {
+            Some(name) => {
+                let named = self.upstreams.get(name).filter(|upstream| upstream.grants.has(feature));
+                named.ok_or(NoPassage::NotGranted)?
+            }
+            None => {
+                let mut fitting = self
+                    .upstreams
+                    .values()
+                    .filter(|upstream| upstream.grants.has(feature) && upstream.kind.family() == family);
+                let first = fitting.next().ok_or(NoPassage::Unknown)?;
+                if fitting.next().is_some() {
+                    return Err(NoPassage::Ambiguous);
+                }
+                first
+            }
+        };
+        Ok(VirtualModel::of(Route::plain(Rc::clone(upstream), String::new())))
+    }
+
     /// The models of the table that a grant allows, with the provider of the first target, by name.
     pub fn models_for<'a>(&'a self, grant: &'a Grant) -> impl Iterator<Item = (&'a str, &'a str)> {
         let allowed = self.owners.iter().filter(|(name, _)| grant.models.allows(name));
@@ -277,6 +331,7 @@ impl Upstream {
             settings,
             endpoint,
             cluster: provider.cluster.clone().unwrap_or_else(|| cluster_name(name)),
+            grants: provider.grants.iter().copied().collect(),
         })
     }
 }

@@ -9,7 +9,7 @@ mod checked;
 mod tests;
 mod wire;
 
-pub use checked::{Config, Failover, Resolved, Route, VirtualModel, cluster_name};
+pub use checked::{Config, Failover, NoPassage, Resolved, Route, VirtualModel, cluster_name};
 pub use wire::{
     ByteSize, Exporter, Fallback, Jwt, Limits, Model, PluginConfig, Provider, Retry, Role, Target,
     TargetHeaders, Timeouts,

@@ -10,7 +10,7 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::access::Key;
-use crate::api::Kind;
+use crate::api::{Feature, Kind};
 use crate::duration::Duration;
 use crate::strategy::{HealthSettings, Sticky, Strategy, When};
 
@@ -88,6 +88,9 @@ pub struct Provider {
     /// Azure's `api-version`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_version: Option<String>,
+    /// What it lets callers use beyond the calls that are understood, if their key grants it too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<Feature>,
     /// The Envoy cluster that leads to it; `provider.<name>` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
@@ -237,6 +240,9 @@ pub struct Jwt {
     /// Patterns of the models that holders of a token may use; absent: every model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<String>>,
+    /// What holders of a token may use beyond calls for those models, of a provider that grants the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<Feature>,
 }
 
 /// Caps as written.
