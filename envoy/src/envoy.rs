@@ -124,7 +124,10 @@ fn provider_cluster(
 ) -> Result<Cluster, Error> {
     let path = format!("providers.{name}");
     let endpoint = provider.endpoint(&path)?;
-    let mut filters = vec![wasm_filter(&PluginConfig::attempt(), options)];
+    let mut filters = Vec::new();
+    if gateway.upstream_filter {
+        filters.push(wasm_filter(&PluginConfig::attempt(), options));
+    }
     if let Some(key) = &provider.key {
         // After our filter, which leaves no other credential behind, and out of wasm's sight.
         filters.push(credential_injector(&secrets.key(&key_field(name), key)?, provider.api.auth_header()));
@@ -165,6 +168,7 @@ fn listener(gateway: &Gateway, plugin: &PluginConfig, options: &Options) -> Valu
             "virtual_hosts": [{"name": "weir", "domains": ["*"], "routes": routes::render(gateway)}],
         },
         "http_filters": filters,
+        "access_log": gateway.access_log.render(),
     });
     json!({
         "name": "weir",

@@ -13,6 +13,7 @@ use weir_filter::config::{self, Config, ConfigError, Limits, Model, PluginConfig
 use weir_filter::endpoint::Endpoint;
 use weir_filter::strategy::TargetIds;
 
+use crate::access_log::AccessLog;
 use crate::jwt::Jwt;
 use crate::provider::{Provider, Secret};
 
@@ -79,6 +80,14 @@ pub struct Gateway {
     /// `x-weir-attempts`, `server-timing`).
     #[serde(default = "yes")]
     pub response_headers: bool,
+    /// Whether the filter also runs as an upstream filter of the providers' clusters, which takes Envoy
+    /// 1.39 or later. Without it a request goes to its first healthy target and nowhere else: no
+    /// retry, no fallback, no limit on the first token.
+    #[serde(default = "yes")]
+    pub upstream_filter: bool,
+    /// Where Envoy's access log goes: `off` (the default), `stdout`, or the absolute path of a file.
+    #[serde(default)]
+    pub access_log: AccessLog,
     /// Where trace events go; absent: nowhere.
     #[serde(default)]
     pub exporter: Option<Exporter>,
@@ -138,7 +147,7 @@ impl Gateway {
             jwt: self.jwt.as_ref().map(Jwt::plugin),
             limits: self.limits.clone(),
             response_headers: self.response_headers,
-            upstream_filter: true,
+            upstream_filter: self.upstream_filter,
             exporter,
         })
     }
@@ -181,6 +190,7 @@ impl Gateway {
         for (name, provider) in &self.providers {
             provider.check(&format!("providers.{name}"))?;
         }
+        self.access_log.check()?;
         match self.exporter.as_ref().and_then(|exporter| exporter.token.as_ref()) {
             Some(token) => token.check(TOKEN_FIELD),
             None => Ok(()),

@@ -3,6 +3,7 @@
 //! [`Gateway::parse`] reads and checks the file, [`envoy::bootstrap`] renders it, [`schema`] is its
 //! JSON schema, and [`NewKey`] makes a key for a caller.
 
+mod access_log;
 pub mod envoy;
 mod gateway;
 mod jwt;
@@ -10,6 +11,7 @@ mod new_key;
 mod provider;
 mod schema;
 
+pub use access_log::AccessLog;
 pub use gateway::{EXPORTER_CLUSTER, Error, Exporter, Gateway};
 pub use jwt::{Jwks, Jwt};
 pub use new_key::{NewKey, NewKeyError};

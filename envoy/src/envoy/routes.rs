@@ -2,7 +2,8 @@
 //!
 //! Envoy makes the attempts and the filter decides on each: by `x-envoy-max-retries` how many there
 //! may be, by a mark on an answer whether it is followed by another, by filter state where that one
-//! goes. All routes are alike but for the pause between attempts, which only a route can hold.
+//! goes. All routes are alike but for the pause between attempts, which only a route can hold. Without
+//! the upstream filter nobody could say any of that, so there is one attempt.
 
 use std::collections::BTreeSet;
 
@@ -28,16 +29,20 @@ const BACKOFF_GROWTH: u64 = 10;
 
 /// A route for every pause that some model asks for, and the usual one.
 pub(super) fn render(gateway: &Gateway) -> Vec<Value> {
+    if !gateway.upstream_filter {
+        return vec![route(gateway, &json!({"prefix": "/"}), None)];
+    }
     let asked: BTreeSet<Duration> = gateway.models.values().filter_map(|model| model.retry.backoff).collect();
     let special = asked.into_iter().map(|backoff| {
         let state = json!([{"key": BACKOFF_STATE, "string_match": {"exact": backoff.to_string()}}]);
-        route(gateway, &json!({"prefix": "/", "filter_state": state}), backoff)
+        route(gateway, &json!({"prefix": "/", "filter_state": state}), Some(backoff))
     });
-    special.chain([route(gateway, &json!({"prefix": "/"}), BACKOFF)]).collect()
+    special.chain([route(gateway, &json!({"prefix": "/"}), Some(BACKOFF))]).collect()
 }
 
-fn route(gateway: &Gateway, matches: &Value, backoff: Duration) -> Value {
-    json!({
+/// A route; without a pause between attempts there is one attempt.
+fn route(gateway: &Gateway, matches: &Value, backoff: Option<Duration>) -> Value {
+    let mut route = json!({
         "match": matches,
         "route": {
             "inline_cluster_specifier_plugin": {"extension": {
@@ -48,9 +53,14 @@ fn route(gateway: &Gateway, matches: &Value, backoff: Duration) -> Value {
                 },
             }},
             "timeout": ROUTE_TIMEOUT,
-            "retry_policy": retry_policy(backoff),
         },
-    })
+    });
+    if let (Some(backoff), Some(action)) =
+        (backoff, route.pointer_mut("/route").and_then(Value::as_object_mut))
+    {
+        action.insert("retry_policy".to_owned(), retry_policy(backoff));
+    }
+    route
 }
 
 /// One entry for each provider's cluster; a name that matches none reaches no other.

@@ -181,3 +181,27 @@ fn with_a_directory_for_secrets_files_are_watched_and_variables_stay_where_they_
     }
     assert_eq!(files, expected);
 }
+
+#[test]
+fn without_the_upstream_filter_no_cluster_carries_it_and_no_route_retries() {
+    let (bootstrap, _) = render(&format!("{GATEWAY}upstream_filter: false\n"), None);
+    let text = bootstrap.to_string();
+    assert!(!text.contains("weir.attempt") && !text.contains("retry_policy"));
+    assert!(text.contains("envoy.filters.http.credential_injector"), "keys stay Envoy's");
+    let listener = &bootstrap["static_resources"]["listeners"][0];
+    assert!(listener.to_string().contains(r#"\"upstream_filter\":false"#), "{listener}");
+    let (with, _) = render(GATEWAY, None);
+    assert!(with.to_string().contains("retry_policy"));
+}
+
+#[test]
+fn an_access_log_is_written_only_where_it_is_asked_for() {
+    let loggers = |more: &str| {
+        let (bootstrap, _) = render(&format!("{GATEWAY}{more}\n"), None);
+        let manager = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/access_log";
+        bootstrap.pointer(manager).cloned().unwrap()
+    };
+    assert_eq!((loggers(""), loggers("access_log: off")), (json!([]), json!([])));
+    assert_eq!(loggers("access_log: stdout")[0]["name"], "envoy.access_loggers.stdout");
+    assert_eq!(loggers("access_log: /var/log/weir.log")[0]["typed_config"]["path"], "/var/log/weir.log");
+}
