@@ -9,6 +9,10 @@ mod balance;
 mod conditions;
 #[path = "routing/failover.rs"]
 mod failover;
+#[path = "routing/forms.rs"]
+mod forms;
+#[path = "routing/grants.rs"]
+mod grants;
 #[path = "routing/keys.rs"]
 mod keys;
 #[path = "routing/load.rs"]
