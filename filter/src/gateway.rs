@@ -346,7 +346,7 @@ impl Gateway {
             call: inference.call.clone(),
             plan: Plan::new(vec![route], failover),
             edits: Vec::new(),
-            forwarded: forwarded(inference),
+            forwarded: forwarded(inference, &self.config),
             baggage: trace_context::baggage(&inference.headers),
             hold_for_token: false,
             hurried: false,
@@ -416,7 +416,7 @@ impl Gateway {
                 return self.refuse(host, &refusal);
             }
         };
-        decided.decision.forwarded = forwarded(inference);
+        decided.decision.forwarded = forwarded(inference, &self.config);
         decided.decision.baggage = trace_context::baggage(&inference.headers);
         let cluster = decided.cluster;
         exchange.decision = Some(decided.decision);
@@ -524,8 +524,11 @@ fn forget_key(host: &impl Host, headers: &mut Headers, path: &str) {
 }
 
 /// The caller's headers that go on.
-fn forwarded(inference: &Inference) -> Vec<(&'static str, Vec<u8>)> {
-    let names = forwarded_headers(inference.call.api);
+fn forwarded(inference: &Inference, config: &Config) -> Vec<(&'static str, Vec<u8>)> {
+    // Envoy chooses no route without this one. Where the provider's headers are there before the route
+    // is chosen, they must have it, and the route takes it out.
+    let for_route = (!config.upstream_filter).then_some(name::X_FORWARDED_PROTO);
+    let names = forwarded_headers(inference.call.api).chain(for_route);
     names.filter_map(|key| Some((key, inference.headers.get(key)?.to_vec()))).collect()
 }
 

@@ -24,6 +24,7 @@ pub mod name {
     pub const SERVER_TIMING: &str = "server-timing";
     pub const SET_COOKIE: &str = "set-cookie";
     pub const X_FORWARDED_FOR: &str = "x-forwarded-for";
+    pub const X_FORWARDED_PROTO: &str = "x-forwarded-proto";
     /// Envoy's: how many retries this request may have.
     pub const ENVOY_MAX_RETRIES: &str = "x-envoy-max-retries";
     /// Envoy's: longest time for one attempt until its headers, in ms.

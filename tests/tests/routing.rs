@@ -9,6 +9,8 @@ mod balance;
 mod conditions;
 #[path = "routing/failover.rs"]
 mod failover;
+#[path = "routing/first_target.rs"]
+mod first_target;
 #[path = "routing/forms.rs"]
 mod forms;
 #[path = "routing/grants.rs"]

@@ -30,7 +30,12 @@ const BACKOFF_GROWTH: u64 = 10;
 /// A route for every pause that some model asks for, and the usual one.
 pub(super) fn render(gateway: &Gateway) -> Vec<Value> {
     if !gateway.upstream_filter {
-        return vec![route(gateway, &json!({"prefix": "/"}), None)];
+        let mut only = route(gateway, &json!({"prefix": "/"}), None);
+        if let Some(route) = only.as_object_mut() {
+            // The filter has to leave it, since no route is chosen without it.
+            route.insert("request_headers_to_remove".to_owned(), json!([name::X_FORWARDED_PROTO]));
+        }
+        return vec![only];
     }
     let asked: BTreeSet<Duration> = gateway.models.values().filter_map(|model| model.retry.backoff).collect();
     let special = asked.into_iter().map(|backoff| {
