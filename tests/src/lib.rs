@@ -6,6 +6,7 @@
 //! say what is wrong by panicking; those that `weir-run` uses too ([`tools`], [`ports`],
 //! [`process`], [`nats`], [`exporter`], [`envoy`], [`demo`], [`run`]) return errors.
 
+pub mod canary;
 pub mod client;
 pub mod component;
 pub mod demo;

@@ -3,6 +3,8 @@
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
 
+#[path = "routing/access_log.rs"]
+mod access_log;
 #[path = "routing/balance.rs"]
 mod balance;
 #[path = "routing/conditions.rs"]

@@ -209,6 +209,13 @@ async fn the_list_of_models_is_what_the_key_may_use_and_health_needs_no_key() {
     assert_eq!(ids(&get("/v1/models", OF_A).await), ["virtual"]);
     assert_eq!(ids(&get("/v1/models", EVERY).await).len(), 6);
     assert_eq!(ids(&get(&format!("/v1/models?key={OF_A}"), "").await), ["virtual"]);
+    for (path, key, status) in [("/v1/models", GPT, 200), ("/v1/models/o3", GPT, 404), ("/healthz", "", 200)]
+    {
+        let head = client::http().head(stack.url(path)).bearer_auth(key).send().await.expect("an answer");
+        assert_eq!(head.status().as_u16(), status, "{path}");
+        assert!(head.headers().contains_key("content-type"), "{path}: {head:?}");
+        assert_eq!(head.bytes().await.expect("no body").len(), 0, "{path}");
+    }
     let one = get("/v1/models/gpt-4o", GPT).await;
     assert_eq!(
         (one.status, &one.json()["id"], &one.json()["owned_by"]),
