@@ -25,10 +25,11 @@ pub fn chat(model: &str) -> Value {
     json!({ "model": model, "messages": [{ "role": "user", "content": "What is a weir?" }] })
 }
 
-/// The same, as a stream.
+/// The same, as a stream that tells its usage, and so reaches the caller as it came.
 pub fn stream(model: &str) -> Value {
     let mut body = chat(model);
     body["stream"] = json!(true);
+    body["stream_options"] = json!({ "include_usage": true });
     body
 }
 
