@@ -202,9 +202,10 @@ pub fn pass(
         forwarded: Vec::new(),
         baggage: None,
         hold_for_token: false,
-        hurried: false,
+        hurried: headers.get(name::WEIR_TIMEOUT_MS).is_some(),
     };
-    Ok(Decided { decision, cluster: route.cluster().to_owned(), orders: Orders::default() })
+    let orders = Orders { timeout_ms: timeout(headers, &model)?, ..Orders::default() };
+    Ok(Decided { decision, cluster: route.cluster().to_owned(), orders })
 }
 
 fn in_order(question: &Question<'_>, model: &VirtualModel, exchange: &Exchange) -> Vec<usize> {

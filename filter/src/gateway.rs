@@ -382,6 +382,10 @@ impl Gateway {
         let Some(inference) = &self.inference else { return Step::Continue };
         decided.decision.forwarded = forwarded(inference, &self.config);
         decided.decision.baggage = trace_context::baggage(&inference.headers);
+        if let Some(ms) = decided.orders.timeout_ms.filter(|_| !self.config.upstream_filter) {
+            // Among the provider's headers, which are there already when Envoy's router takes it out.
+            decided.decision.forwarded.push((name::ENVOY_TIMEOUT, ms.to_string().into_bytes()));
+        }
         let mut exchange = inference.exchange.borrow_mut();
         exchange.decision = Some(decided.decision);
         if body.is_some() {
