@@ -6,8 +6,8 @@ use std::rc::Rc;
 use weir_event::v1;
 
 use crate::access::Grant;
-use crate::api::{Call, Feature};
-use crate::config::{Config, Failover, VirtualModel};
+use crate::api::{Api, Call, Feature};
+use crate::config::{Config, Failover, NoPassage, VirtualModel};
 use crate::duration::Duration;
 use crate::exchange::{Decision, Exchange};
 use crate::headers::{Headers, Outgoing, name};
@@ -181,6 +181,43 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
     };
     let (characters, is_json) = (body.object.text_bytes() as u64, body.form.is_none());
     Ok(Decided { decision, cluster, orders, characters, is_json })
+}
+
+/// Decides about a request that is passed through: whether key and provider grant its feature, and
+/// which provider it goes to.
+pub fn pass(
+    config: &Config,
+    grant: &Grant,
+    feature: Feature,
+    call: &Call,
+    headers: &Headers,
+) -> Result<Decided, Refusal> {
+    if !grant.features.has(feature) {
+        return Err(Refusal::feature_not_granted(feature));
+    }
+    let named = headers.get(name::WEIR_PROVIDER).map(String::from_utf8_lossy);
+    let model = config.passage(feature, call.api.family(), named.as_deref()).map_err(|why| match why {
+        NoPassage::Unknown => Refusal::unknown_path(),
+        NoPassage::NotGranted => Refusal::feature_not_granted(feature),
+        NoPassage::Ambiguous => Refusal::ambiguous_provider(),
+    })?;
+    let route = model.routes.first().ok_or_else(Refusal::unknown_path)?;
+    if feature.is_for_any_model() && !grant.models.allows(&format!("{}/", route.provider())) {
+        return Err(Refusal::needs_every_model(route.provider()));
+    }
+    let decision = Decision {
+        call: Call { api: Api::Passthrough(route.kind().family()), ..call.clone() },
+        plan: Plan::new(vec![Rc::clone(route)], Rc::clone(&model.failover)),
+        edits: Vec::new(),
+        asks_for_usage: Vec::new(),
+        forwarded: Vec::new(),
+        baggage: None,
+        hold_for_token: false,
+        hurried: headers.get(name::WEIR_TIMEOUT_MS).is_some(),
+    };
+    let orders = Orders { timeout_ms: timeout(headers, &model)?, ..Orders::default() };
+    let cluster = route.cluster().to_owned();
+    Ok(Decided { decision, cluster, orders, characters: 0, is_json: false })
 }
 
 fn in_order(question: &Question<'_>, model: &VirtualModel, exchange: &Exchange) -> Vec<usize> {

@@ -12,17 +12,16 @@ use weir_event::v1;
 
 use crate::access::{Grant, Identity, RequestMetadata, without_key};
 use crate::api::upstream::forwarded_headers;
-use crate::api::{Api, Call, Family, Feature, NotServed, Passage};
+use crate::api::{Call, Family, Feature, NotServed, Passage};
 use crate::attempt::Attempt;
 use crate::caller::{self, Known};
-use crate::config::{ByteSize, Config, NoPassage};
+use crate::config::{ByteSize, Config};
 use crate::content::Content;
-use crate::decision;
-use crate::exchange::{Decision, Exchange, Shared};
+use crate::decision::{self, Decided};
+use crate::exchange::{Exchange, Shared};
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::{Host, Step};
 use crate::models;
-use crate::plan::Plan;
 use crate::record;
 use crate::refusal::Refusal;
 use crate::response::{self, Reading};
@@ -328,54 +327,15 @@ impl Gateway {
     /// neither held nor read, and it has one attempt.
     fn pass_through(&mut self, host: &impl Host, feature: Feature) -> Step {
         let Some(inference) = &mut self.inference else { return Step::Continue };
-        let named = inference.headers.get(name::WEIR_PROVIDER).map(String::from_utf8_lossy);
-        let passage = self.config.passage(feature, inference.call.api.family(), named.as_deref());
-        let grant = &inference.known.grant;
-        let passage = match passage {
-            _ if !grant.features.has(feature) => Err(Refusal::feature_not_granted(feature)),
-            Err(NoPassage::Unknown) => Err(Refusal::unknown_path()),
-            Err(NoPassage::NotGranted) => Err(Refusal::feature_not_granted(feature)),
-            Err(NoPassage::Ambiguous) => Err(Refusal::ambiguous_provider()),
-            Ok(passage) => Ok(passage),
-        };
-        let target = passage.and_then(|passage| match passage.routes.first().map(Rc::clone) {
-            Some(route)
-                if feature.is_for_any_model() && !grant.models.allows(&format!("{}/", route.provider())) =>
-            {
-                Err(Refusal::needs_every_model(route.provider()))
+        let Inference { call, known, headers, .. } = &*inference;
+        match decision::pass(&self.config, &known.grant, feature, call, headers) {
+            Ok(decided) => {
+                // The provider's API, whatever the path looks like.
+                inference.call.api = decided.decision.call.api;
+                self.let_go(host, decided, None)
             }
-            Some(route) => Ok((route, passage.failover)),
-            None => Err(Refusal::unknown_path()),
-        });
-        let (route, failover) = match target {
-            Ok(target) => target,
-            Err(refusal) => return self.refuse(host, &refusal),
-        };
-        // The provider's, whatever the path looks like.
-        inference.call.api = Api::Passthrough(route.kind().family());
-        let cluster = route.cluster().to_owned();
-        inference.exchange.borrow_mut().decision = Some(Decision {
-            asks_for_usage: Vec::new(),
-            call: inference.call.clone(),
-            plan: Plan::new(vec![route], failover),
-            edits: Vec::new(),
-            forwarded: forwarded(inference, &self.config),
-            baggage: trace_context::baggage(&inference.headers),
-            hold_for_token: false,
-            hurried: false,
-        });
-        host.set_state(name::STATE_CLUSTER, cluster.as_bytes());
-        host.set_state(name::STATE_STREAM, &inference.number.to_le_bytes());
-        self.progress = Progress::Forwarded;
-        if self.config.upstream_filter {
-            host.reroute();
-            return Step::Continue;
+            Err(refusal) => self.refuse(host, &refusal),
         }
-        let step = self.attempt.insert(Attempt::new(Rc::clone(&self.vm))).on_request_headers(host);
-        if step == Step::Hold {
-            self.progress = Progress::Answered;
-        }
-        step
     }
 
     /// What is known of a request from its headers.
@@ -422,22 +382,33 @@ impl Gateway {
             },
             &mut exchange,
         );
-        let mut decided = match decided {
-            Ok(decided) => decided,
-            Err(refusal) => {
-                drop(exchange);
-                return self.refuse(host, &refusal);
-            }
-        };
+        drop(exchange);
+        match decided {
+            Ok(decided) => self.let_go(host, decided, Some(body)),
+            Err(refusal) => self.refuse(host, &refusal),
+        }
+    }
+
+    /// Lets a request go to its first target; `body` is its body where that is held.
+    fn let_go(&mut self, host: &impl Host, mut decided: Decided, body: Option<Vec<u8>>) -> Step {
+        let Some(inference) = &self.inference else { return Step::Continue };
         decided.decision.forwarded = forwarded(inference, &self.config);
         decided.decision.baggage = trace_context::baggage(&inference.headers);
-        let (cluster, size) = (decided.cluster, body.len());
+        if let Some(ms) = decided.orders.timeout_ms.filter(|_| !self.config.upstream_filter) {
+            // Among the provider's headers, which are there already when Envoy's router takes it out.
+            decided.decision.forwarded.push((name::ENVOY_TIMEOUT, ms.to_string().into_bytes()));
+        }
+        let mut exchange = inference.exchange.borrow_mut();
         exchange.decision = Some(decided.decision);
-        let kept = if decided.is_json { body } else { Vec::new() };
-        exchange.content = Content::begin(&self.config.capture, &self.vm.budget, kept, decided.characters);
-        exchange.timing.resolved_ns = host.now_ns();
+        let size = body.as_ref().map(Vec::len);
+        if let Some(body) = body {
+            let kept = if decided.is_json { body } else { Vec::new() };
+            exchange.content =
+                Content::begin(&self.config.capture, &self.vm.budget, kept, decided.characters);
+            exchange.timing.resolved_ns = host.now_ns();
+        }
         drop(exchange);
-        host.set_state(name::STATE_CLUSTER, cluster.as_bytes());
+        host.set_state(name::STATE_CLUSTER, decided.cluster.as_bytes());
         host.set_state(name::STATE_STREAM, &inference.number.to_le_bytes());
         self.progress = Progress::Forwarded;
         if self.config.upstream_filter {
@@ -446,9 +417,10 @@ impl Gateway {
         }
         // Nobody else will: the same steps as an upstream filter's, on the one copy of the request.
         let attempt = self.attempt.insert(Attempt::new(Rc::clone(&self.vm)));
-        match attempt.on_request_headers(host) {
-            Step::Continue => attempt.on_request_body(host, size, true),
-            Step::Hold => {
+        match (attempt.on_request_headers(host), size) {
+            (Step::Continue, Some(size)) => attempt.on_request_body(host, size, true),
+            (Step::Continue, None) => Step::Continue,
+            (Step::Hold, _) => {
                 self.progress = Progress::Answered;
                 Step::Hold
             }

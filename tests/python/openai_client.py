@@ -51,7 +51,23 @@ def models(client: openai.OpenAI) -> None:
     assert [model.id for model in client.models.list()] == ["gpt-4o"]
 
 
-PARTS = {part.__name__: part for part in (call, stream, unknown_model, models)}
+def forms(client: openai.OpenAI) -> None:
+    sound = ("très simple.wav", b"RIFF\r\n\r\n--\x00", "audio/wav")
+    for call in (client.audio.transcriptions, client.audio.translations):
+        assert call.create(model="gpt-4o", file=sound, extra_headers=HEADERS).text == "A weir."
+    image = ("a.png", b"\x89PNG\r\n\x1a\n", "image/png")
+    client.images.edit(model="gpt-4o", image=[image, image], prompt="A weir", n=2, extra_headers=HEADERS)
+    client.images.create_variation(model="gpt-4o", image=image, extra_headers=HEADERS)
+
+
+def granted(client: openai.OpenAI) -> None:
+    client.files.create(file=("a.jsonl", b"{}\n"), purpose="batch", extra_headers=HEADERS)
+    client.files.delete("file-1", extra_headers=HEADERS)
+    client.responses.retrieve("resp_1", extra_headers=HEADERS)
+    client.responses.create(model="gpt-4o", input="And then?", previous_response_id="resp_1", extra_headers=HEADERS)
+
+
+PARTS = {part.__name__: part for part in (call, stream, unknown_model, models, forms, granted)}
 
 if __name__ == "__main__":
     PARTS[sys.argv[1]](openai.OpenAI(timeout=20, max_retries=0))

@@ -88,18 +88,8 @@ async fn start(addresses: Addresses, env: &[(String, OsString)], yaml: &str) -> 
     let file = dir.path().join("envoy.yaml");
     std::fs::write(&file, rendered.bootstrap)?;
     let mut args: Vec<OsString> = vec!["-c".into(), file.into()];
-    args.extend(
-        [
-            "--concurrency",
-            "1",
-            "--disable-hot-restart",
-            "--log-level",
-            "info",
-            "--component-log-level",
-            "wasm:debug",
-        ]
-        .map(Into::into),
-    );
+    args.extend(["--concurrency", "1", "--disable-hot-restart"].map(Into::into));
+    args.extend(["--log-level", "info", "--component-log-level", "wasm:debug"].map(Into::into));
     let spec = Spec {
         name: "envoy",
         program: tools::envoy()?,

@@ -2,6 +2,7 @@ use std::rc::Rc;
 
 use super::*;
 use crate::access::Grant;
+use crate::api::{Feature, Features};
 use crate::strategy::TargetIds;
 
 fn config(json: &str) -> Result<Config, ConfigError> {
@@ -105,4 +106,17 @@ fn unknown_fields_and_wrong_types_are_refused_by_path() {
     let error = config(r#"{"providers":{"x":{"api":"openai","url":"http://h","uri":1}}}"#).unwrap_err();
     assert_eq!(error.path, "providers.x.uri");
     assert!(error.message.contains("unknown field `uri`"), "{error}");
+}
+
+#[test]
+fn a_token_is_granted_what_is_written_and_nothing_where_nothing_is() {
+    let features = |grants: &str| {
+        let jwt = format!(r#""jwt":{{"payload":"p"{grants}}}"#);
+        config(&format!("{{{OPENAI},{jwt}}}")).unwrap().jwt.unwrap().grant.features
+    };
+    let files = features(r#","grants":["files"]"#);
+    assert!(files.has(Feature::Files) && !files.has(Feature::Paths));
+    assert_eq!(features(""), Features::default());
+    let error = config(&format!(r#"{{{OPENAI},"jwt":{{"payload":"p","grants":["file"]}}}}"#)).unwrap_err();
+    assert!(error.path.starts_with("jwt.grants") && error.message.contains("`files`"), "{error}");
 }

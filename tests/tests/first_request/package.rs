@@ -7,7 +7,7 @@ use weir_tests::{
     client::Trace,
     provider::Answer,
     spans::named,
-    stack::{CALLER_KEY, Stack},
+    stack::{CALLER_KEY, Options, Stack, Upstream},
     tools, wait,
 };
 
@@ -59,5 +59,32 @@ async fn the_openai_package_makes_a_call_a_stream_and_sees_an_error() {
     assert_eq!(named(&spans, "POST /v1/chat/completions").attribute("http.response.status_code"), 404);
 
     python(&stack, "models").await;
+    stack.assert_vm_is_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_openai_package_sends_forms_and_uses_what_is_granted() {
+    let upstream = Upstream::openai("openai", "/v1").settings("grants: [stored, files]");
+    let stack = Options::default().upstreams([upstream]).start().await;
+    stack.provider.answers(Answer::text(r#"{"text":"A weir.","id":"x","object":"x"}"#));
+    python(&stack, "forms").await;
+    python(&stack, "granted").await;
+    let seen: Vec<String> = stack
+        .provider
+        .take()
+        .iter()
+        .map(|received| format!("{} {}", received.method, received.path))
+        .collect();
+    let expected = [
+        "POST /v1/audio/transcriptions",
+        "POST /v1/audio/translations",
+        "POST /v1/images/edits",
+        "POST /v1/images/variations",
+        "POST /v1/files",
+        "DELETE /v1/files/file-1",
+        "GET /v1/responses/resp_1",
+        "POST /v1/responses",
+    ];
+    assert_eq!(seen, expected);
     stack.assert_vm_is_well().await;
 }

@@ -3,12 +3,13 @@
 
 use reqwest::Method;
 use weir_tests::{
-    client, fixtures,
+    client::{self, Trace},
+    fixtures,
     provider::Answer,
-    stack::{CALLER_KEY, Options, Stack, Upstream},
+    stack::{Answered, CALLER_KEY, Options, Stack, Upstream},
 };
 
-use crate::setting::{Attempt, ask, attempts, json_of, three};
+use crate::setting::{Attempt, ask, attempts, chat, json_of, three};
 
 async fn stack() -> Stack {
     let models = "{ m: { targets: [{ provider: a, model: of-a, params: { temperature: 0.5 } }, { provider: b, model: of-b }], \
@@ -72,6 +73,23 @@ async fn a_request_goes_to_its_first_healthy_target_once_and_to_no_other() {
     assert_eq!((answered.status, &answered.json()["error"]["code"]), (502, &"provider_unreachable".into()));
     assert_eq!((a.count(), b.take().len()), (0, 1));
     stack.assert_vm_is_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_can_be_given_less_time_without_it_too() {
+    let stack = stack().await;
+    for (provider, path) in [(&stack.provider, "/v1/chat/completions"), (stack.other("c"), "/v1/files")] {
+        provider.answers(Answer::json("openai/chat.json").held());
+        let request = stack.request(&Trace::new(), chat("m").to_string()).build().expect("a request");
+        let request = client::http().post(stack.url(path)).headers(request.headers().clone());
+        let request = request.body(chat("m").to_string()).header("x-weir-timeout-ms", "300");
+        let answered = Answered::to(Trace::new(), request).await;
+        assert_eq!((answered.status, &answered.json()["error"]["code"]), (504, &"provider_timeout".into()));
+        let received = provider.take();
+        assert_eq!(received.len(), 1);
+        assert!(!format!("{received:?}").contains("x-envoy"), "{received:?}");
+        provider.release();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
