@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The bytes of a fixture, such as `openai/chat.json`.
 ///
@@ -29,32 +29,101 @@ pub fn json(name: &str) -> Value {
     serde_json::from_slice(&bytes(name)).expect("a fixture that is JSON")
 }
 
+/// What `expected.json` says of every fixture, by its name: what a reader must find in it.
+///
+/// # Panics
+/// When it is missing or is not an object.
+pub fn expected() -> Map<String, Value> {
+    match json("expected.json") {
+        Value::Object(expected) => expected,
+        other => panic!("expected.json is not an object: {other}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::{collections::BTreeSet, fs};
+
     use super::*;
 
-    #[test]
-    fn every_json_fixture_is_json() {
-        for name in ["chat", "chat_tools", "error_400", "error_401", "error_429", "error_500"] {
-            assert!(json(&format!("openai/{name}.json")).is_object(), "{name}");
-        }
+    /// The data of every event of a stream (the fixtures have one line of it an event).
+    fn events(name: &str) -> Vec<String> {
+        let bytes = bytes(name);
+        let text = std::str::from_utf8(&bytes).expect("UTF-8");
+        text.lines().filter_map(|line| line.strip_prefix("data: ")).map(str::to_owned).collect()
     }
 
     #[test]
-    fn every_stream_fixture_is_chunks_of_one_completion_and_done() {
-        for name in ["chat_stream", "chat_stream_no_usage", "chat_stream_tools"] {
-            let bytes = bytes(&format!("openai/{name}.sse"));
-            let text = std::str::from_utf8(&bytes).expect("UTF-8");
-            let data: Vec<&str> = text
-                .split_terminator("\n\n")
-                .map(|event| event.strip_prefix("data: ").expect("data"))
-                .collect();
-            let (done, chunks) = data.split_last().expect("events");
-            assert_eq!(*done, "[DONE]", "{name}");
-            let chunks: Vec<Value> =
-                chunks.iter().map(|chunk| serde_json::from_str(chunk).expect("a JSON chunk")).collect();
-            assert!(chunks.iter().all(|chunk| chunk["object"] == "chat.completion.chunk"), "{name}");
-            assert!(chunks.iter().all(|chunk| chunk["id"] == chunks[0]["id"]), "{name}");
+    fn every_fixture_of_an_api_is_told_of_and_every_one_told_of_is_there() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+        let mut there = BTreeSet::new();
+        for provider in ["openai", "anthropic", "gemini", "cohere"] {
+            for file in fs::read_dir(dir.join(provider)).expect("a directory") {
+                let file = file.expect("an entry").file_name();
+                there.insert(format!("{provider}/{}", file.to_str().expect("a name in UTF-8")));
+            }
         }
+        let told: BTreeSet<String> = expected().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(there, told);
+    }
+
+    #[test]
+    fn every_json_fixture_is_json_and_every_event_of_a_stream_too() {
+        for (name, expected) in expected() {
+            if name.ends_with(".json") {
+                let array = expected["stream"] == true || name.contains("stream_error");
+                assert_eq!(json(&name).is_array(), array, "{name}");
+            }
+            if name.ends_with(".sse") {
+                let events = events(&name);
+                let (done, data): (Vec<_>, Vec<_>) = events.iter().partition(|data| *data == "[DONE]");
+                assert!(!data.is_empty() && done.len() <= 1, "{name}");
+                for data in data {
+                    assert!(serde_json::from_str::<Value>(data).is_ok_and(|data| data.is_object()), "{name}");
+                }
+            }
+        }
+    }
+
+    /// The event with usage is found by reading it, the members by their text.
+    #[test]
+    fn a_plain_stream_is_the_other_one_without_what_include_usage_adds() {
+        let mut pairs = 0;
+        for (name, expected) in expected() {
+            let Some(plain) = expected["plain"].as_str() else { continue };
+            pairs += 1;
+            let stream = bytes(&name);
+            let stream = std::str::from_utf8(&stream).expect("UTF-8");
+            let added = |event: &&str| {
+                let data = event.strip_prefix("data: ").expect("data");
+                serde_json::from_str::<Value>(data).is_ok_and(|data| {
+                    data["choices"] == Value::Array(Vec::new()) && data["usage"].is_object()
+                })
+            };
+            let (usage, kept): (Vec<_>, Vec<_>) = stream.split_terminator("\n\n").partition(added);
+            assert_eq!(usage.len(), 1, "{name}");
+            let kept: String =
+                kept.iter().map(|event| event.replace(",\"usage\":null", "") + "\n\n").collect();
+            assert_eq!(kept.as_bytes(), bytes(plain), "{name}");
+            assert_ne!(plain, name);
+        }
+        assert!(pairs >= 9, "{pairs} pairs");
+    }
+
+    /// What the events hold, one after the other, is what the array holds.
+    #[test]
+    fn a_gemini_stream_holds_the_same_as_events_and_as_an_array() {
+        let mut pairs = 0;
+        for name in expected().keys().filter(|name| name.starts_with("gemini/stream")) {
+            let Some(array) = name.strip_suffix(".sse").map(|name| format!("{name}.json")) else { continue };
+            if !expected().contains_key(&array) {
+                continue;
+            }
+            pairs += 1;
+            let events: Vec<Value> =
+                events(name).iter().map(|data| serde_json::from_str(data).expect("JSON")).collect();
+            assert_eq!(json(&array), Value::Array(events), "{name}");
+        }
+        assert!(pairs >= 5, "{pairs} pairs");
     }
 }

@@ -75,7 +75,7 @@ async fn a_stream_is_forwarded_as_it_comes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_without_usage_or_with_tool_calls_is_read_as_far_as_it_goes() {
     let stack = Stack::start().await;
-    stack.provider.answers_once(Answer::stream("openai/chat_stream_no_usage.sse"));
+    stack.provider.answers_once(Answer::stream("openai/chat_stream_plain.sse"));
     let answered = stack.send(streaming_question()).await;
     let all = stack.otlp.wait_for(&answered.trace).await;
     let chat = named(&all, "chat gpt-4o");
