@@ -33,6 +33,14 @@ impl Framing {
         }
     }
 
+    /// The response has come to its end, or will not: hands out what only the end completes.
+    pub fn finish(&mut self, on_message: impl FnMut(&[u8])) {
+        match self {
+            Self::Events(parser) => parser.finish(on_message),
+            Self::Elements(_) => {}
+        }
+    }
+
     /// Messages of which nothing could be read because they were too large and no JSON.
     pub fn skipped(&self) -> u32 {
         match self {

@@ -224,7 +224,11 @@ impl Reading {
                 response.unread |= !is_read;
                 Read { transcript: answer.finish(asked, whole, response), body }
             }
-            Self::Stream(stream) => {
+            Self::Stream(mut stream) => {
+                let answer = &mut stream.answer;
+                stream.framing.finish(|message| {
+                    answer.read_event(message, response);
+                });
                 response.unread |= stream.framing.skipped() > 0;
                 Read { transcript: stream.answer.finish(asked, whole, response), body: None }
             }

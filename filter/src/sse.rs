@@ -3,6 +3,8 @@
 //! Bytes may be split anywhere, also inside a character or between CR and LF. Only data is handed
 //! out: event names, ids and retry times carry nothing that is needed here. An event that lies
 //! whole in one piece is handed out from there; what is held of others is bounded ([`Pieces`]).
+//! Beyond the standard, an object that stands bare in the stream is handed out at its end: Gemini
+//! tells an error so that comes after the first event.
 
 use crate::abridge::Limits;
 use crate::pieces::{Pieces, RAW_MAX};
@@ -39,6 +41,8 @@ enum Line {
     Data,
     /// Another one.
     Other,
+    /// The first of an object that stands bare: all that follows belongs to it.
+    Bare,
 }
 
 impl Default for Line {
@@ -58,7 +62,9 @@ impl Parser {
         if !bytes.is_empty() && std::mem::take(&mut self.after_cr) && bytes.first() == Some(&b'\n') {
             bytes = bytes.get(1..).unwrap_or_default();
         }
-        while let Some(end) = memchr::memchr2(b'\n', b'\r', bytes) {
+        while !matches!(self.line, Line::Bare)
+            && let Some(end) = memchr::memchr2(b'\n', b'\r', bytes)
+        {
             let (piece, rest) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
             bytes = match rest {
                 [b'\r', b'\n', after @ ..] | [b'\n', after @ ..] => after,
@@ -80,6 +86,15 @@ impl Parser {
         self.part(bytes);
     }
 
+    /// The stream has come to its end.
+    pub fn finish(&mut self, on_data: impl FnMut(&[u8])) {
+        if let Line::Bare = std::mem::take(&mut self.line)
+            && !self.data.take(on_data)
+        {
+            self.skipped = self.skipped.saturating_add(1);
+        }
+    }
+
     /// Events of which nothing could be read because they were too large and no JSON.
     pub fn skipped(&self) -> u32 {
         self.skipped
@@ -95,7 +110,7 @@ impl Parser {
         if line.is_empty() {
             return self.dispatch(on_data);
         }
-        let Some(value) = data_of(line) else { return };
+        let Some(value) = data_of(line) else { return self.other_line(line) };
         let ends_event = matches!(after.first(), Some(b'\n' | b'\r'));
         if ends_event && !self.has_data {
             // The blank line behind it finds nothing to hand out.
@@ -109,7 +124,7 @@ impl Parser {
     fn part(&mut self, piece: &[u8]) {
         match &mut self.line {
             Line::Other => {}
-            Line::Data => self.data.push(piece),
+            Line::Data | Line::Bare => self.data.push(piece),
             Line::Start(start) => {
                 let room = TELLS.saturating_sub(start.len());
                 let (head, tail) = piece.split_at_checked(room).unwrap_or((piece, &[]));
@@ -126,25 +141,40 @@ impl Parser {
     /// Tells the field of a line by its start.
     fn begin_line(&mut self, start: &[u8]) {
         let start = self.without_mark(start);
-        self.line = match data_of(start) {
+        self.line = Line::Other;
+        match data_of(start) {
             Some(value) => {
                 self.begin_value();
                 self.data.push(value);
-                Line::Data
+                self.line = Line::Data;
             }
-            None => Line::Other,
-        };
+            None => self.other_line(start),
+        }
+    }
+
+    /// A line that is no data: only the first of a bare object is of interest.
+    fn other_line(&mut self, line: &[u8]) {
+        if line.first() == Some(&b'{') && !self.has_data {
+            self.data.push(line);
+            self.line = Line::Bare;
+        }
     }
 
     fn end_line(&mut self, on_data: &mut impl FnMut(&[u8])) {
+        if let Line::Bare = self.line {
+            return;
+        }
         if let Line::Start(start) = std::mem::take(&mut self.line) {
             let line = self.without_mark(&start);
             if line.is_empty() {
                 return self.dispatch(on_data);
             }
-            if let Some(value) = data_of(line) {
-                self.begin_value();
-                self.data.push(value);
+            match data_of(line) {
+                Some(value) => {
+                    self.begin_value();
+                    self.data.push(value);
+                }
+                None => self.other_line(line),
             }
         }
     }
@@ -200,6 +230,21 @@ mod tests {
         assert_eq!(read([STREAM.as_bytes()]), ["{\"a\":\"ä\"}", "no space\n\n two", "cr", "[DONE]"]);
         assert_eq!(read([&b"\xef\xbb\xbfdata:x\n\n"[..]]), ["x"]);
         assert_eq!(read([&b"data\n\ndata:\n\n"[..]]), ["", ""], "an event may be empty");
+    }
+
+    #[test]
+    fn an_object_that_stands_bare_is_handed_out_at_the_end() {
+        let stream = "data: 1\n\n\n{\n  \"error\": {\r\n\"data:\": 7}\n}\n";
+        for size in 1..=stream.len() {
+            let (mut parser, mut events) = (Parser::default(), Vec::new());
+            for piece in stream.as_bytes().chunks(size) {
+                parser.feed(piece, |data| events.push(String::from_utf8(data.to_vec()).unwrap()));
+            }
+            parser.finish(|data| events.push(String::from_utf8(data.to_vec()).unwrap()));
+            assert_eq!(events.len(), 2, "pieces of {size}");
+            let value: serde_json::Value = serde_json::from_str(&events[1]).unwrap();
+            assert_eq!(value["error"]["data:"], 7);
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::json::{Kind, Object};
 /// Reads a message in one piece.
 pub(super) fn read(object: &Object<'_>, notes: &mut Notes<'_>) {
     notes.common(object);
+    service_tier(object, notes);
     notes.finish_reason(0, object, "stop_reason");
     for (place, block) in super::objects(object.get("content")).enumerate() {
         read_block(place as u64, &block, notes);
@@ -24,6 +25,7 @@ pub(super) fn read_event(object: &Object<'_>, notes: &mut Notes<'_>) -> bool {
         "message_start" => {
             let message = member("message");
             notes.identity(&message);
+            service_tier(&message, notes);
             if let Some(usage) = message.get("usage") {
                 notes.usage.begin(&usage);
             }
@@ -57,6 +59,12 @@ pub(super) fn read_event(object: &Object<'_>, notes: &mut Notes<'_>) -> bool {
         }
         _ => false,
     }
+}
+
+/// Anthropic tells the tier among the usage.
+fn service_tier(message: &Object<'_>, notes: &mut Notes<'_>) {
+    let usage = message.get("usage").and_then(|usage| usage.as_object()).unwrap_or_default();
+    notes.set(|response| &mut response.service_tier, &usage, "service_tier");
 }
 
 /// Reads a block, whole or as it starts. Returns whether it brought a token.

@@ -54,6 +54,11 @@ impl Answer {
     /// Reads a response in one piece into the event. `false` where it is no object.
     pub fn read(&mut self, body: &[u8], response: &mut v1::Response) -> bool {
         let Ok(object) = Object::parse(body) else { return false };
+        if self.api.operation() == "count_tokens" {
+            let all =
+                Value { raw: std::str::from_utf8(body).unwrap_or_default(), kind: Kind::Object, start: 0 };
+            self.usage.replace(&all);
+        }
         let mut notes = Notes { response, usage: &mut self.usage, transcript: &mut self.transcript };
         match self.api {
             Api::OpenAiChat | Api::OpenAiCompletions => {

@@ -53,7 +53,11 @@ pub(super) fn read_event(object: &Object<'_>, notes: &mut Notes<'_>) -> bool {
             false
         }
         "error" => {
-            notes.error(object, object.get("message"));
+            // Its members stand in the event itself, or in an object of their own.
+            match object.get("error").and_then(|error| error.as_object()) {
+                Some(error) => notes.error(&error, error.get("message")),
+                None => notes.error(object, object.get("message")),
+            }
             false
         }
         _ => {

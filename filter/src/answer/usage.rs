@@ -110,6 +110,10 @@ fn openai(usage: &Figures<'_, '_>) -> v1::Usage {
             // DeepSeek API docs, "Context Caching".
             &["prompt_cache_hit_tokens"],
         ]),
+        cache_write_tokens: usage.first_of(&[
+            &["prompt_tokens_details", "cache_write_tokens"],
+            &["input_tokens_details", "cache_write_tokens"],
+        ]),
         reasoning_tokens: reasoning,
         ..Default::default()
     }
@@ -125,6 +129,7 @@ fn anthropic(usage: &Figures<'_, '_>) -> v1::Usage {
         output_tokens: usage.at(&["output_tokens"]),
         cache_read_tokens: read,
         cache_write_tokens: written,
+        reasoning_tokens: usage.at(&["output_tokens_details", "thinking_tokens"]),
         ..Default::default()
     }
 }

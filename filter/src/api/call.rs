@@ -13,8 +13,9 @@ use crate::splice::same_key;
 pub const MODEL_NAME_MAX: usize = 256;
 /// What Gemini puts before a model's name in a body.
 pub(super) const GEMINI_MODEL_PREFIX: &str = "models/";
-/// Where the body of Gemini's countTokens holds a whole request, which names a model of its own.
-const GEMINI_NESTED: [&str; 2] = ["generateContentRequest", "generate_content_request"];
+/// Where a body of Gemini's holds whole requests, which name a model of their own: that of countTokens
+/// one, that of batchEmbedContents a list.
+const GEMINI_NESTED: [&str; 3] = ["generateContentRequest", "generate_content_request", "requests"];
 
 /// An operation of a provider's API. Azure's forms of OpenAI's are the same operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,7 +76,7 @@ pub enum Family {
 }
 
 /// Every path that is served, by its `http.route`. A parameter is one whole name of a model.
-const ROUTES: [(&str, Api); 43] = [
+const ROUTES: [(&str, Api); 45] = [
     ("/v1/chat/completions", Api::OpenAiChat),
     ("/v1/responses", Api::OpenAiResponses),
     ("/v1/completions", Api::OpenAiCompletions),
@@ -92,10 +93,12 @@ const ROUTES: [(&str, Api); 43] = [
     ("/v1beta/models/{model}:generateContent", Api::GeminiGenerate),
     ("/v1beta/models/{model}:streamGenerateContent", Api::GeminiStream),
     ("/v1beta/models/{model}:embedContent", Api::GeminiEmbed),
+    ("/v1beta/models/{model}:batchEmbedContents", Api::GeminiEmbed),
     ("/v1beta/models/{model}:countTokens", Api::GeminiCountTokens),
     ("/v1/models/{model}:generateContent", Api::GeminiGenerate),
     ("/v1/models/{model}:streamGenerateContent", Api::GeminiStream),
     ("/v1/models/{model}:embedContent", Api::GeminiEmbed),
+    ("/v1/models/{model}:batchEmbedContents", Api::GeminiEmbed),
     ("/v1/models/{model}:countTokens", Api::GeminiCountTokens),
     ("/openai/deployments/{deployment}/chat/completions", Api::OpenAiChat),
     ("/openai/deployments/{deployment}/completions", Api::OpenAiCompletions),
@@ -268,18 +271,22 @@ impl Call {
     }
 
     /// Every value of the body that some server could read as the model's name: `model` in any
-    /// case, and for Gemini's countTokens also that of the request within. Their places are by the
+    /// case, and for Gemini also that of each request within the body. Their places are by the
     /// text that `object` was read from.
     pub fn models_in_body<'a>(&self, object: &Object<'a>) -> Vec<Value<'a>> {
         let mut found: Vec<_> = models(object).collect();
-        if self.api == Api::GeminiCountTokens {
+        if matches!(self.api, Api::GeminiCountTokens | Api::GeminiEmbed) {
             let holders =
                 object.iter().filter(|(key, _)| GEMINI_NESTED.iter().any(|name| same_key(name, key)));
             for (_, holder) in holders {
-                let nested = holder.as_object().unwrap_or_default();
-                found.extend(
-                    models(&nested).map(|value| Value { start: holder.start + value.start, ..value }),
-                );
+                let list = holder.as_array().unwrap_or_default().into_iter();
+                let list = list.map(|item| Value { start: holder.start + item.start, ..item });
+                for request in std::iter::once(holder).chain(list) {
+                    let nested = request.as_object().unwrap_or_default();
+                    found.extend(
+                        models(&nested).map(|value| Value { start: request.start + value.start, ..value }),
+                    );
+                }
             }
         }
         found
@@ -478,6 +485,9 @@ mod tests {
         assert!(agrees(count, r#"{"model":"models/a","generateContentRequest":{"model":"a"}}"#));
         assert!(!agrees(count, r#"{"generateContentRequest": {"x":1, "model":"models/b"}}"#));
         assert!(!agrees(count, r#"{"generate_content_request":{"model":"models/a","MODEL":"models/b"}}"#));
+        let embed = "/v1beta/models/a:batchEmbedContents";
+        assert!(agrees(embed, r#"{"requests": [{"model":"models/a"}, {"model":"a"}, 7]}"#));
+        assert!(!agrees(embed, r#"{"requests": [{"model":"models/a"}, {"x":[], "Model":"models/b"}]}"#));
         assert!(agrees("/v1/chat/completions", r#"{"model":"b"}"#));
     }
 
