@@ -92,6 +92,13 @@ struct Part<'a> {
     length: Option<Range<usize>>,
 }
 
+impl Part<'_> {
+    /// Whether some server could read its name as this one: in another case, or as `name[]`.
+    fn is_spelt(&self, name: &str) -> bool {
+        self.name.split('[').next().is_some_and(|base| base.eq_ignore_ascii_case(name))
+    }
+}
+
 /// Whether a content-type is that of a form.
 pub fn is_form(content_type: &[u8]) -> bool {
     let media_type = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
@@ -133,11 +140,7 @@ impl<'a> Form<'a> {
 
     fn checked(self) -> Result<Self, FormError> {
         for read in READ {
-            // `model[]` is read as `model` by some servers.
-            let base = |part: &&Part<'_>| {
-                part.name.split('[').next().is_some_and(|base| base.eq_ignore_ascii_case(read))
-            };
-            let mut spelt = self.parts.iter().filter(base);
+            let mut spelt = self.parts.iter().filter(|part| part.is_spelt(read));
             match (spelt.next(), spelt.next()) {
                 (Some(part), None) if part.name == read && !part.is_file => {}
                 (None, _) => {}
@@ -151,6 +154,11 @@ impl<'a> Form<'a> {
     pub fn text(&self, name: &str) -> Option<&'a str> {
         let part = self.parts.iter().find(|part| part.name == name && !part.is_file)?;
         std::str::from_utf8(self.body.get(part.value.clone())?).ok()
+    }
+
+    /// Whether there is a field that some server could read by this name.
+    pub fn has_like(&self, name: &str) -> bool {
+        self.parts.iter().any(|part| part.is_spelt(name))
     }
 
     /// Whether there is a field of this name.

@@ -114,6 +114,9 @@ impl<'a> Body<'a> {
             (None, Some(text)) => model_of(text.map(Cow::Borrowed))?,
             (None, None) => return Err(model_missing()),
         };
+        if form.has_like(MODELS) {
+            return Err(Refusal::not_granted(MODELS));
+        }
         let stream = match form.text("stream") {
             _ if !form.has("stream") => false,
             Some("true") => true,
@@ -307,6 +310,7 @@ mod tests {
             edits(&[("model", "a"), ("Model", "b")])
                 .starts_with("The request body is no form: the field model")
         );
+        assert!(edits(&[("model", "a"), ("Models[]", "b")]).starts_with("models: reaches beyond"));
         let azure = "/openai/deployments/a/audio/translations";
         assert!(form(azure, &[("model", "b")]).unwrap_err().contains("the form another"));
     }

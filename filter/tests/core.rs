@@ -26,7 +26,7 @@ fn a_request_is_read_and_its_model_found_in_place() {
         "é".repeat(5000)
     );
     let call = Call::of(b"POST", "/v1/chat/completions").unwrap();
-    let request = Body::read(&call, body.as_bytes()).unwrap();
+    let request = Body::read(&call, b"application/json", body.as_bytes()).unwrap();
     assert_eq!(request.model_at.first().and_then(|at| body.get(at.clone())), Some("\"gpt-4o\""));
     assert!(request.stream);
 }

@@ -4,11 +4,13 @@
 use bytes::Bytes;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 use weir_tests::{
     client::{self, Trace},
     provider::{Answer, Received},
     spans,
     stack::{Answered, Options, Stack, Upstream},
+    wait,
 };
 
 use crate::setting::{chat, digest, json_of, server};
@@ -234,4 +236,34 @@ async fn a_body_that_refers_to_what_is_stored_skips_targets_that_do_not_grant_it
     let request =
         stack.post("/v1/chat/completions", &Trace::new(), chat("plain").to_string()).bearer_auth(NONE);
     assert_eq!(request.send().await.expect("an answer").status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_whose_caller_goes_away_is_told_as_that_and_leaves_nothing_behind() {
+    let stack = stack().await;
+    let mut traces = Vec::new();
+    for sent in [0, 100, 300_000] {
+        let trace = Trace::new();
+        let head = format!(
+            "POST /v1/files HTTP/1.1\r\nhost: weir\r\nauthorization: Bearer {ALL}\r\ntraceparent: {}\r\n\
+             content-length: 1000000\r\n\r\n",
+            trace.parent()
+        );
+        let mut connection = TcpStream::connect(stack.address()).await.expect("a connection");
+        connection.write_all(head.as_bytes()).await.expect("written");
+        connection.write_all(&vec![b'x'; sent]).await.expect("written");
+        traces.push(trace);
+        drop(connection);
+    }
+    for trace in &traces {
+        let all = stack.otlp.wait_for(trace).await;
+        assert_eq!(server(&all).attribute("weir.ending"), "client_disconnected", "{}", spans::outline(&all));
+    }
+    let gone = wait::poll(wait::DEADLINE, || async {
+        let stats = stack.admin("/stats?filter=weir.streams").await;
+        stats.trim().ends_with(": 0").then_some(())
+    });
+    assert!(gone.await.is_some(), "requests are still under way");
+    assert_eq!(get(&stack, "/v1/files", ALL).await.status, 200);
+    stack.assert_vm_is_well().await;
 }
