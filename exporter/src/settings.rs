@@ -3,7 +3,7 @@
 //! A [`Settings`] that exists can be used as it is. Messages name the flag or variable and what would be
 //! right, never a secret's value. An empty environment variable counts as unset.
 
-use std::{fmt, net::SocketAddr, time::Duration};
+use std::{fmt, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use async_nats::ServerAddr;
 
@@ -11,6 +11,7 @@ use crate::{
     cli::{Cli, DEFAULT_SERVICE, Role},
     destination::{self, DestinationSettings},
     env::{Env, NotUtf8, variable},
+    prices::{Prices, PricesError},
     secret::Secret,
 };
 
@@ -34,6 +35,9 @@ pub enum SettingsError {
     /// A destination's settings do not fit together.
     #[error(transparent)]
     Destination(#[from] destination::DestinationError),
+    /// The file of prices does not fit.
+    #[error("--prices (WEIR_PRICES): {0}")]
+    Prices(#[from] PricesError),
 }
 
 /// The NATS servers to connect to. Shown without user and password.
@@ -111,13 +115,20 @@ impl Settings {
         if cli.role.ingests() && token.is_none() && !cli.listen.ip().is_loopback() {
             return Err(SettingsError::TokenMissing(cli.listen));
         }
-        let destinations = if cli.role.ships() {
+        let mut destinations = if cli.role.ships() {
             // An empty OTEL_SERVICE_NAME counts as unset (OpenTelemetry, "Environment Variable Specification").
             let named = Some(cli.service_name.as_str()).filter(|name| !name.is_empty());
             destination::from_env(cli.console, named.unwrap_or(DEFAULT_SERVICE), env)?
         } else {
             Vec::new()
         };
+        // An empty variable counts as unset.
+        if let Some(file) = cli.prices.as_deref().filter(|file| !file.is_empty()) {
+            let prices = Prices::load(Path::new(file))?;
+            for destination in &mut destinations {
+                destination.view.prices = Arc::clone(&prices);
+            }
+        }
         Ok(Self {
             role: cli.role,
             listen: cli.listen,
@@ -176,6 +187,27 @@ mod tests {
     fn a_token_with_a_line_end_is_refused_without_being_shown() {
         let refused = settings(&[], &[("WEIR_INGEST_TOKEN", "t0ken\n")]).unwrap_err().to_string();
         assert!(!refused.contains("t0ken"), "{refused}");
+    }
+
+    #[test]
+    fn a_file_of_prices_reaches_every_destination_and_a_bad_one_is_refused_by_its_field() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut file, b"models: { house: { input: 1, output: 2 } }").unwrap();
+        let path = file.path().to_str().unwrap().to_owned();
+        let usage = weir_event::v1::Usage {
+            input_tokens: Some(1_000_000),
+            output_tokens: Some(0),
+            ..Default::default()
+        };
+        let answer =
+            weir_event::v1::Response { model: "house".to_owned(), usage: Some(usage), ..Default::default() };
+        assert!(settings(&["--prices", ""], &[]).is_ok());
+        for destination in settings(&["--prices", &path], &[]).unwrap().destinations {
+            assert_eq!(destination.view.prices.cost("", &answer).unwrap().total(), 1.0);
+        }
+        std::io::Write::write_all(&mut file, b"\ncurrency: EUR").unwrap();
+        let refused = settings(&["--prices", &path], &[]).unwrap_err().to_string();
+        assert!(refused.contains("--prices") && refused.contains("currency"), "{refused}");
     }
 
     #[test]
