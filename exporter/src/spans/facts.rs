@@ -140,9 +140,7 @@ impl<'e> Facts<'e> {
     pub(super) fn time_per_output_token(&self) -> Option<f64> {
         let (first, last) = (self.timing.first_token_ns, self.timing.last_token_ns);
         let steps = self.usage.output_tokens?.checked_sub(1).filter(|steps| *steps > 0)?;
-        let steps = u32::try_from(steps).ok()?;
-        (self.response.streamed && first > 0 && last >= first)
-            .then(|| seconds(first, last) / f64::from(steps))
+        (self.response.streamed && first > 0 && last >= first).then(|| seconds(0, (last - first) / steps))
     }
 
     /// The request's body as it was kept.

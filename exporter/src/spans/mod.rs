@@ -12,6 +12,8 @@
 mod attempt;
 mod attributes;
 mod chat;
+#[cfg(test)]
+mod content_tests;
 mod facts;
 mod family;
 #[cfg(test)]
