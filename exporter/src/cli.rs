@@ -90,6 +90,10 @@ pub struct Cli {
     #[arg(long, env = "WEIR_BATCH_DELAY_MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     pub batch_delay_ms: u64,
 
+    /// A YAML file of prices by model, over those that come with the exporter.
+    #[arg(long, env = "WEIR_PRICES", value_name = "FILE")]
+    pub prices: Option<String>,
+
     /// What a log line looks like.
     #[arg(long, env = "WEIR_LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,

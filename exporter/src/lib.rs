@@ -17,6 +17,7 @@ pub mod ingest;
 pub mod logging;
 pub mod metrics;
 pub mod otlp;
+pub mod prices;
 pub mod secret;
 pub mod server;
 pub mod settings;

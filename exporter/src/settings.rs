@@ -3,7 +3,7 @@
 //! A [`Settings`] that exists can be used as it is. Messages name the flag or variable and what would be
 //! right, never a secret's value. An empty environment variable counts as unset.
 
-use std::{fmt, net::SocketAddr, time::Duration};
+use std::{fmt, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use async_nats::ServerAddr;
 
@@ -12,6 +12,7 @@ use crate::{
     destination::{self, DestinationSettings},
     env::{Env, NotUtf8, variable},
     genai::{PushSettings, PushSettingsError},
+    prices::{Prices, PricesError},
     secret::Secret,
 };
 
@@ -38,6 +39,9 @@ pub enum SettingsError {
     /// Where metrics go does not fit.
     #[error(transparent)]
     Push(#[from] PushSettingsError),
+    /// The file of prices does not fit.
+    #[error("--prices (WEIR_PRICES): {0}")]
+    Prices(#[from] PricesError),
 }
 
 /// The NATS servers to connect to. Shown without user and password.
@@ -117,7 +121,7 @@ impl Settings {
         if cli.role.ingests() && token.is_none() && !cli.listen.ip().is_loopback() {
             return Err(SettingsError::TokenMissing(cli.listen));
         }
-        let (destinations, push) = if cli.role.ships() {
+        let (mut destinations, push) = if cli.role.ships() {
             // An empty OTEL_SERVICE_NAME counts as unset (OpenTelemetry, "Environment Variable Specification").
             let named = Some(cli.service_name.as_str()).filter(|name| !name.is_empty());
             let service_name = named.unwrap_or(DEFAULT_SERVICE);
@@ -127,6 +131,13 @@ impl Settings {
         } else {
             Default::default()
         };
+        // An empty variable counts as unset.
+        if let Some(file) = cli.prices.as_deref().filter(|file| !file.is_empty()) {
+            let prices = Prices::load(Path::new(file))?;
+            for destination in &mut destinations {
+                destination.view.prices = Arc::clone(&prices);
+            }
+        }
         Ok(Self {
             role: cli.role,
             listen: cli.listen,
@@ -186,6 +197,27 @@ mod tests {
     fn a_token_with_a_line_end_is_refused_without_being_shown() {
         let refused = settings(&[], &[("WEIR_INGEST_TOKEN", "t0ken\n")]).unwrap_err().to_string();
         assert!(!refused.contains("t0ken"), "{refused}");
+    }
+
+    #[test]
+    fn a_file_of_prices_reaches_every_destination_and_a_bad_one_is_refused_by_its_field() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut file, b"models: { house: { input: 1, output: 2 } }").unwrap();
+        let path = file.path().to_str().unwrap().to_owned();
+        let usage = weir_event::v1::Usage {
+            input_tokens: Some(1_000_000),
+            output_tokens: Some(0),
+            ..Default::default()
+        };
+        let answer =
+            weir_event::v1::Response { model: "house".to_owned(), usage: Some(usage), ..Default::default() };
+        assert!(settings(&["--prices", ""], &[]).is_ok());
+        for destination in settings(&["--prices", &path], &[]).unwrap().destinations {
+            assert_eq!(destination.view.prices.cost("", &answer).unwrap().total(), 1.0);
+        }
+        std::io::Write::write_all(&mut file, b"\ncurrency: EUR").unwrap();
+        let refused = settings(&["--prices", &path], &[]).unwrap_err().to_string();
+        assert!(refused.contains("--prices") && refused.contains("currency"), "{refused}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Spans as text: one line a span, children under their parent, columns aligned within a trace.
 
-use std::{collections::HashSet, fmt::Write as _};
+use std::{borrow::Cow, collections::HashSet, fmt::Write as _};
 
 use opentelemetry_proto::tonic::{
     common::v1::{AnyValue, any_value::Value},
@@ -12,11 +12,14 @@ use crate::spans::names;
 /// The longest value printed, in characters.
 const MAX_VALUE: usize = 80;
 
+/// The longest piece of what was said, in characters.
+const MAX_WORDS: usize = 40;
+
 /// The deepest tree printed; the mapping makes three levels.
 const MAX_DEPTH: usize = 16;
 
 /// What is told of a span, by the attribute that holds it.
-const TELLING: [(&str, &str); 16] = [
+const TELLING: [(&str, &str); 20] = [
     ("", names::HTTP_STATUS_CODE),
     ("rule", names::WEIR_RULE),
     ("provider", names::WEIR_PROVIDER),
@@ -25,7 +28,11 @@ const TELLING: [(&str, &str); 16] = [
     ("in", names::INPUT_TOKENS),
     ("out", names::OUTPUT_TOKENS),
     ("cached", names::CACHE_READ_TOKENS),
+    ("cache_write", names::CACHE_CREATION_TOKENS),
     ("reasoning", names::REASONING_TOKENS),
+    ("usage", names::WEIR_USAGE_SOURCE),
+    ("cost", names::WEIR_COST_TOTAL),
+    ("cost", names::WEIR_ATTEMPT_COST),
     ("finish", names::FINISH_REASONS),
     ("first_chunk_s", names::TIME_TO_FIRST_CHUNK),
     ("chunks", names::WEIR_STREAM_CHUNKS),
@@ -54,7 +61,7 @@ pub(super) fn render(service: &str, spans: &[Span], colours: bool) -> String {
         collect(root, spans, "", "", 0, &mut lines);
         let width = lines.iter().map(|line| line.label.chars().count()).max().unwrap_or_default();
         let start = root.start_time_unix_nano;
-        let head = format!("trace {}  {}  {}", hex(&root.trace_id), clean(service), clock(start));
+        let head = format!("trace {}  {}  {}", hex(&root.trace_id), clean(service, MAX_VALUE), clock(start));
         let _ = writeln!(text, "{}", painted(&head, DIM, colours));
         for line in &lines {
             let _ = writeln!(text, "{}", told(line, width, start, colours));
@@ -72,7 +79,7 @@ fn collect<'s>(
     depth: usize,
     lines: &mut Vec<Line<'s>>,
 ) {
-    lines.push(Line { label: format!("{branch}{}", clean(&span.name)), span });
+    lines.push(Line { label: format!("{branch}{}", clean(&span.name, MAX_VALUE)), span });
     if depth == MAX_DEPTH {
         return;
     }
@@ -108,42 +115,97 @@ fn told(line: &Line<'_>, width: usize, start: u64, colours: bool) -> String {
     for (label, name) in TELLING {
         let Some(value) = attribute(span, name) else { continue };
         let said = name == names::REQUEST_MODEL && span.name.ends_with(&value);
-        let usual = name == names::WEIR_ENDING && value == "completed";
-        if said || usual {
+        let usual = matches!(
+            (name, value.as_str()),
+            (names::WEIR_ENDING, "completed") | (names::WEIR_USAGE_SOURCE, "provider")
+        );
+        let none = name == names::CACHE_CREATION_TOKENS && value == "0";
+        if said || usual || none {
             continue;
         }
         let equals = if label.is_empty() { "" } else { "=" };
         let _ = write!(text, "  {label}{equals}{value}");
     }
+    for (label, name, latest) in
+        [("asked", names::INPUT_MESSAGES, true), ("said", names::OUTPUT_MESSAGES, false)]
+    {
+        if let Some(words) = words(span, name, latest) {
+            let _ = write!(text, "  {label}={words:?}");
+        }
+    }
     text
+}
+
+/// The first words of the latest message, or of the first, that holds text.
+fn words(span: &Span, name: &str, latest: bool) -> Option<String> {
+    let value = span.attributes.iter().find(|attribute| attribute.key == name)?.value.as_ref()?;
+    let Some(Value::StringValue(json)) = &value.value else { return None };
+    let messages: Vec<Said<'_>> = serde_json::from_str(json).ok()?;
+    let text = |message: &Said<'_>| message.parts.iter().find_map(Part::text);
+    let found = if latest { messages.iter().rev().find_map(text) } else { messages.iter().find_map(text) };
+    let line = found?.split_whitespace().collect::<Vec<_>>().join(" ");
+    Some(clean(&line, MAX_WORDS))
+}
+
+/// What is read of a message (the GenAI conventions' JSON).
+#[derive(serde::Deserialize)]
+struct Said<'j> {
+    #[serde(borrow)]
+    parts: Vec<Part<'j>>,
+}
+
+#[derive(serde::Deserialize)]
+struct Part<'j> {
+    #[serde(borrow)]
+    r#type: Cow<'j, str>,
+    content: Option<serde_json::Value>,
+}
+
+impl Part<'_> {
+    fn text(&self) -> Option<String> {
+        let text = self.content.as_ref().filter(|_| self.r#type == "text")?.as_str()?;
+        (!text.is_empty()).then(|| text.to_owned())
+    }
 }
 
 fn attribute(span: &Span, name: &str) -> Option<String> {
     let value = span.attributes.iter().find(|attribute| attribute.key == name)?.value.as_ref()?;
-    Some(clean(&shown(value)))
+    Some(clean(&shown(name, value), MAX_VALUE))
 }
 
-fn shown(value: &AnyValue) -> String {
+fn shown(name: &str, value: &AnyValue) -> String {
     match &value.value {
+        Some(Value::DoubleValue(dollars)) if name.ends_with("cost") || name.contains(".cost.") => {
+            money(*dollars)
+        }
         Some(Value::StringValue(text)) => text.clone(),
         Some(Value::IntValue(number)) => number.to_string(),
         Some(Value::DoubleValue(number)) => format!("{number:.3}"),
         Some(Value::BoolValue(truth)) => truth.to_string(),
-        Some(Value::ArrayValue(array)) => array.values.iter().map(shown).collect::<Vec<_>>().join(","),
+        Some(Value::ArrayValue(array)) => {
+            array.values.iter().map(|value| shown(name, value)).collect::<Vec<_>>().join(",")
+        }
         _ => String::new(),
     }
 }
 
-/// Text that cannot drive a terminal or turn a line around, cut at [`MAX_VALUE`].
-fn clean(text: &str) -> String {
+/// Dollars: all digits of small sums, as most are.
+fn money(dollars: f64) -> String {
+    let text = format!("{dollars:.7}");
+    let short = text.trim_end_matches('0').trim_end_matches('.');
+    format!("${short}")
+}
+
+/// Text that cannot drive a terminal or turn a line around, cut at so many characters.
+fn clean(text: &str, most: usize) -> String {
     let harmless = |letter: char| {
         let turns =
             matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         let breaks = matches!(letter, '\u{2028}' | '\u{2029}');
         if letter.is_control() || turns || breaks { '\u{fffd}' } else { letter }
     };
-    let mut cut: String = text.chars().take(MAX_VALUE).map(harmless).collect();
-    if text.chars().nth(MAX_VALUE).is_some() {
+    let mut cut: String = text.chars().take(most).map(harmless).collect();
+    if text.chars().nth(most).is_some() {
         cut.push('…');
     }
     cut
@@ -190,13 +252,31 @@ trace 0102030405060708090a0b0c0d0e0f10  weir-gateway  22:13:20.000 UTC
 POST /v1/chat/completions  SERVER      800.000 ms  +    0.000 ms  200  client=10.0.0.9
 ├─ resolve_model           INTERNAL      0.500 ms  +    1.000 ms  rule=models.smart
 └─ chat smart              CLIENT      798.500 ms  +    1.500 ms  answered=gpt-4o-2024-08-06  in=12  out=34  \
-cached=4  reasoning=2  finish=stop  first_chunk_s=0.099
+cached=4  reasoning=2  cost=$0.000365  finish=stop  first_chunk_s=0.099
    ├─ POST                 CLIENT      798.000 ms  +    2.000 ms  200  provider=openai  model=gpt-4o  \
-https://api.openai.com/v1/chat/completions
+cost=$0.000365  https://api.openai.com/v1/chat/completions
    └─ stream               INTERNAL    600.000 ms  +  100.000 ms  chunks=9
 
 ";
         assert_eq!(text, expected, "\n{text}");
+    }
+
+    #[test]
+    fn what_was_said_is_told_in_a_few_words_where_it_is_there() {
+        let mut event = fixture::streamed();
+        event.content = Some(weir_event::v1::Content {
+            request: br#"{"messages":[{"role":"user","content":"old"},{"role":"user","content":"What is\n\u001b[2J a \"weir\"?"},
+                {"role":"tool","tool_call_id":"1","content":"x"}]}"#
+                .to_vec()
+                .into(),
+            outputs: vec![weir_event::v1::Output { text: "long ".repeat(50), ..Default::default() }],
+            ..Default::default()
+        });
+        let text = printed(&event);
+        let line = text.lines().find(|line| line.contains("chat smart")).unwrap();
+        assert!(line.contains("asked=\"What is \u{fffd}[2J a \\\"weir\\\"?\""), "{line}");
+        assert!(line.ends_with("said=\"long long long long long long long long …\""), "{line}");
+        assert_eq!(text.lines().count(), 7, "{text}");
     }
 
     #[test]
@@ -213,7 +293,7 @@ https://api.openai.com/v1/chat/completions
         let text = printed(&event);
         assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}') && !text.contains('\r'), "{text}");
         assert_eq!(text.lines().count(), 7, "{text}");
-        assert_eq!(clean(&"x".repeat(200)).chars().count(), MAX_VALUE + 1);
+        assert_eq!(clean(&"x".repeat(200), MAX_VALUE).chars().count(), MAX_VALUE + 1);
     }
 
     #[test]

@@ -51,7 +51,11 @@ pub(super) fn from_env(
             (names::PROJECT_NAME, service_name.to_owned()),
             (names::MW_APP_LANG, "rust".to_owned()),
         ],
-        view: View { overlays: Overlays { openinference: true, ..Overlays::default() }, ..View::default() },
+        view: View {
+            overlays: Overlays { openinference: true, ..Overlays::default() },
+            middleware_service: Some(service_name.to_owned()),
+            ..View::default()
+        },
     }))
 }
 

@@ -5,32 +5,38 @@ use weir_event::v1::Attempt;
 
 use super::{
     attributes::Attributes,
+    facts::Facts,
     family::{Draft, Family},
     names,
 };
 
 /// The CLIENT span of an attempt. Its id is the one that the provider may have received as parent.
-pub(super) fn span(family: &Family, chat: &[u8], attempt: &Attempt) -> Span {
-    let mut attributes = Attributes::default();
+pub(super) fn span(family: &Family<'_>, parent: &[u8], facts: &Facts<'_>, attempt: &Attempt) -> Span {
+    let method = Some(facts.request.method.as_str()).filter(|method| !method.is_empty()).unwrap_or("POST");
+    let mut attributes = Attributes::new(facts.view.value_limit);
     attributes
-        .text(names::HTTP_METHOD, "POST")
+        .text(names::HTTP_METHOD, method)
         .text(names::URL_FULL, url(attempt))
-        .text(names::SERVER_ADDRESS, attempt.host.clone())
+        .text(names::SERVER_ADDRESS, attempt.host.as_str())
         .some_count(names::SERVER_PORT, attempt.port)
         .some_count(names::HTTP_STATUS_CODE, attempt.status)
         .some_count(names::HTTP_RESEND_COUNT, attempt.number.saturating_sub(1))
-        .text(names::REQUEST_MODEL, attempt.model.clone())
-        .text(names::WEIR_PROVIDER, attempt.provider.clone())
+        .text(names::REQUEST_MODEL, attempt.model.as_str())
+        .text(names::WEIR_PROVIDER, attempt.provider.as_str())
         .some_count(names::WEIR_ATTEMPT, attempt.number);
+    if std::ptr::eq(attempt, facts.last) {
+        attributes.number(names::WEIR_ATTEMPT_COST, facts.cost.map(|cost| cost.total()));
+    }
     let draft = Draft {
-        name: "POST".to_owned(),
+        name: method.to_owned(),
         kind: SpanKind::Client,
         times: (attempt.started_ns, attempt.ended_ns),
         attributes,
         error: failure(attempt),
+        ..Draft::default()
     };
     let id = family.span_id(&attempt.span_id, &format!("attempt {}", attempt.number));
-    family.child(id, chat, draft)
+    family.child(id, parent, draft)
 }
 
 /// The `error.type` of an attempt that failed.
@@ -42,7 +48,7 @@ pub(super) fn failure(attempt: &Attempt) -> Option<String> {
 }
 
 /// `url.full`; the scheme's own port is left out.
-fn url(attempt: &Attempt) -> String {
+pub(super) fn url(attempt: &Attempt) -> String {
     if attempt.scheme.is_empty() || attempt.host.is_empty() {
         return String::new();
     }

@@ -1,148 +1,205 @@
 //! The operation as the caller meant it (semantic conventions for GenAI client spans), and its stream.
+//!
+//! What was said and what was used go in first, the overlays last: the limit on attributes cuts the end.
 
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind};
-use weir_event::v1::{Attempt, Parameters, Request, Response, Timing, TraceEvent, Usage, UsageSource};
+use weir_event::v1::{Api, Attempt, Capture, Response, TraceEvent, UsageSource};
 
 use super::{
     attempt,
     attributes::Attributes,
     broken_off,
+    facts::Facts,
     family::{Draft, Family},
     first_known, names,
+    overlay::{self, openinference},
 };
 
 /// The CLIENT span of the operation, over all attempts.
-pub(super) fn span(family: &Family, id: &[u8], event: &TraceEvent) -> Span {
-    let (request, response) =
-        (event.request.clone().unwrap_or_default(), event.response.clone().unwrap_or_default());
-    let timing = event.timing.unwrap_or_default();
-    let last = event.attempts.last().cloned().unwrap_or_default();
-    let start = start(&timing);
-    let ended = event.attempts.iter().map(|attempt| attempt.ended_ns).max().unwrap_or_default();
-    let model = if request.model.is_empty() { last.model.clone() } else { request.model.clone() };
-
-    let mut attributes = Attributes::default();
-    let operation = if request.operation.is_empty() { "chat" } else { &request.operation };
-    let conversation = event.caller.as_ref().map(|caller| caller.conversation_id.clone()).unwrap_or_default();
+pub(super) fn span(family: &Family<'_>, id: &[u8], facts: &Facts<'_>) -> Span {
+    let ended = facts.event.attempts.iter().map(|attempt| attempt.ended_ns).max().unwrap_or_default();
+    let (operation, model) = (facts.operation(), facts.model());
+    let mut attributes = Attributes::new(facts.view.value_limit);
     attributes
         .text(names::OPERATION_NAME, operation)
-        .text(names::PROVIDER_NAME, last.provider_kind.clone())
-        .text(names::CONVERSATION_ID, conversation);
-    answered(&mut attributes, &response);
-    if response.streamed {
-        let first = first_known(&[timing.first_token_ns, timing.first_byte_ns]);
-        attributes.number(names::TIME_TO_FIRST_CHUNK, (first > 0).then(|| seconds(start, first)));
-    }
-    asked(&mut attributes, &model, &request);
-    attributes.text(names::SERVER_ADDRESS, last.host.clone()).some_count(names::SERVER_PORT, last.port);
+        .text(names::PROVIDER_NAME, facts.last.provider_kind.as_str())
+        .text(names::REQUEST_MODEL, model)
+        .text(names::RESPONSE_MODEL, facts.response.model.as_str())
+        .text(names::CONVERSATION_ID, facts.caller.conversation_id.as_str());
+    said(&mut attributes, facts);
+    used(&mut attributes, facts);
+    answered(&mut attributes, facts);
+    asked(&mut attributes, facts);
+    kept(&mut attributes, facts);
+    overlay::operation(&mut attributes, facts);
     family.child(
         id.to_vec(),
         &family.server,
         Draft {
             name: format!("{operation} {model}").trim_end().to_owned(),
             kind: SpanKind::Client,
-            times: (start, first_known(&[ended, timing.done_ns])),
+            times: (facts.start(), first_known(&[ended, facts.timing.done_ns])),
             attributes,
-            error: failure(event, &response, &last),
+            error: failure(facts.event, facts.response, facts.last),
+            error_text: facts.error_text().to_owned(),
+            inference_kind: openinference::kind(facts.api()),
         },
     )
 }
 
 /// The span from the first token to the last; none where nothing was streamed.
-pub(super) fn stream(family: &Family, chat: &[u8], event: &TraceEvent) -> Option<Span> {
-    let timing = event.timing.unwrap_or_default();
-    let response = event.response.as_ref().filter(|response| response.streamed)?;
-    if timing.first_token_ns == 0 {
+pub(super) fn stream(family: &Family<'_>, parent: &[u8], facts: &Facts<'_>) -> Option<Span> {
+    if !facts.response.streamed || facts.timing.first_token_ns == 0 {
         return None;
     }
-    let mut attributes = Attributes::default();
-    attributes.count(names::WEIR_STREAM_CHUNKS, u64::from(response.chunks));
+    let mut attributes = Attributes::new(facts.view.value_limit);
+    attributes.count(names::WEIR_STREAM_CHUNKS, u64::from(facts.response.chunks));
     let draft = Draft {
         name: "stream".to_owned(),
         kind: SpanKind::Internal,
-        times: (timing.first_token_ns, timing.last_token_ns),
+        times: (facts.timing.first_token_ns, facts.timing.last_token_ns),
         attributes,
-        error: None,
+        ..Draft::default()
     };
-    Some(family.child(family.span_id(&[], "stream"), chat, draft))
+    Some(family.child(family.span_id(&[], "stream"), parent, draft))
 }
 
-/// When the target was known, or the latest moment known before.
-pub(crate) fn start(timing: &Timing) -> u64 {
-    first_known(&[timing.resolved_ns, timing.body_received_ns, timing.received_ns])
-}
-
-/// What came back. It goes in first, so that a limit on attributes does not cut it.
-fn answered(attributes: &mut Attributes, response: &Response) {
-    let Usage { input_tokens, output_tokens, cache_read_tokens, reasoning_tokens, .. } =
-        response.usage.clone().unwrap_or_default();
+/// Content. As JSON in strings, which is what backends take today; the conventions allow structure too.
+fn said(attributes: &mut Attributes, facts: &Facts<'_>) {
     attributes
-        .count(names::INPUT_TOKENS, input_tokens)
-        .count(names::OUTPUT_TOKENS, output_tokens)
-        .count(names::CACHE_READ_TOKENS, cache_read_tokens)
-        .count(names::REASONING_TOKENS, reasoning_tokens)
-        .text(names::WEIR_USAGE_SOURCE, usage_source(response))
-        .text(names::RESPONSE_ID, response.id.clone())
-        .text(names::RESPONSE_MODEL, response.model.clone())
+        .json(names::SYSTEM_INSTRUCTIONS, &facts.said.system)
+        .json(names::INPUT_MESSAGES, &facts.said.input)
+        .json(names::OUTPUT_MESSAGES, &facts.said.output)
+        .json(names::TOOL_DEFINITIONS, &facts.said.tools);
+}
+
+/// Tokens, and what they cost.
+fn used(attributes: &mut Attributes, facts: &Facts<'_>) {
+    let usage = facts.usage;
+    attributes
+        .count(names::INPUT_TOKENS, usage.input_tokens)
+        .count(names::OUTPUT_TOKENS, usage.output_tokens)
+        .count(names::CACHE_READ_TOKENS, usage.cache_read_tokens)
+        .count(names::CACHE_CREATION_TOKENS, usage.cache_write_tokens)
+        .count(names::REASONING_TOKENS, usage.reasoning_tokens)
+        .text(names::WEIR_USAGE_SOURCE, usage_source(usage.source()));
+    if !usage.figures.is_empty() {
+        // Sorted, so that the same event yields the same span.
+        let figures: std::collections::BTreeMap<_, _> = usage.figures.iter().collect();
+        attributes.text(names::WEIR_USAGE_FIGURES, serde_json::to_string(&figures).unwrap_or_default());
+    }
+    if let Some(cost) = facts.cost {
+        attributes
+            .number(names::WEIR_COST_TOTAL, Some(cost.total()))
+            .number(names::WEIR_COST_INPUT, Some(cost.input()))
+            .number(names::WEIR_COST_OUTPUT, Some(cost.output()));
+    }
+}
+
+/// What came back.
+fn answered(attributes: &mut Attributes, facts: &Facts<'_>) {
+    let response = facts.response;
+    attributes
+        .text(names::RESPONSE_ID, response.id.as_str())
         .texts(names::FINISH_REASONS, &response.finish_reasons)
-        .text(names::OPENAI_RESPONSE_TIER, response.service_tier.clone())
-        .text(names::OPENAI_FINGERPRINT, response.system_fingerprint.clone())
-        .flag(names::WEIR_RESPONSE_UNREAD, response.unread);
+        .number(names::TIME_TO_FIRST_CHUNK, facts.time_to_first_chunk())
+        .number(names::WEIR_TIME_PER_OUTPUT_TOKEN, facts.time_per_output_token())
+        .flag(names::WEIR_RESPONSE_UNREAD, response.unread)
+        .text(names::SERVER_ADDRESS, facts.last.host.as_str())
+        .some_count(names::SERVER_PORT, facts.last.port);
+    if facts.is_openai() {
+        attributes
+            .text(names::OPENAI_RESPONSE_TIER, response.service_tier.as_str())
+            .text(names::OPENAI_FINGERPRINT, response.system_fingerprint.as_str());
+    }
 }
 
 /// What was asked.
-fn asked(attributes: &mut Attributes, model: &str, request: &Request) {
-    let parameters = request.parameters.clone().unwrap_or_default();
+fn asked(attributes: &mut Attributes, facts: &Facts<'_>) {
+    let (request, parameters) = (facts.request, facts.parameters);
     attributes
-        .text(names::REQUEST_MODEL, model)
         .flag(names::REQUEST_STREAM, request.stream)
         .number(names::TEMPERATURE, parameters.temperature)
         .number(names::TOP_P, parameters.top_p)
+        .number(names::TOP_K, parameters.top_k)
         .number(names::FREQUENCY_PENALTY, parameters.frequency_penalty)
         .number(names::PRESENCE_PENALTY, parameters.presence_penalty)
         .count(names::MAX_TOKENS, parameters.max_tokens)
         .integer(names::SEED, parameters.seed)
         .count(names::CHOICE_COUNT, parameters.choice_count.filter(|count| *count != 1))
         .texts(names::STOP_SEQUENCES, &parameters.stop_sequences)
-        .text(names::REASONING_LEVEL, parameters.reasoning_effort.clone())
-        .text(names::OUTPUT_TYPE, output_type(&parameters))
-        .text(names::OPENAI_REQUEST_TIER, parameters.service_tier);
+        .text(names::REASONING_LEVEL, parameters.reasoning_effort.as_str())
+        .text(names::OUTPUT_TYPE, output_type(facts))
+        .count(names::DIMENSIONS, parameters.dimensions);
+    if !parameters.encoding_format.is_empty() {
+        attributes.texts(names::ENCODING_FORMATS, std::slice::from_ref(&parameters.encoding_format));
+    }
+    if facts.is_openai() {
+        let api = match facts.api() {
+            Api::OpenaiChat => "chat_completions",
+            Api::OpenaiResponses => "responses",
+            _ => "",
+        };
+        let tier = Some(parameters.service_tier.as_str()).filter(|tier| *tier != "auto");
+        attributes
+            .text(names::OPENAI_API_TYPE, api)
+            .text(names::OPENAI_REQUEST_TIER, tier.unwrap_or_default());
+    }
+    attributes
+        .texts(names::WEIR_FORM_FIELDS, &each(facts, |file| file.field.clone()))
+        .texts(names::WEIR_FORM_MEDIA_TYPES, &each(facts, |file| file.media_type.clone()))
+        .counts(names::WEIR_FORM_SIZES, request.files.iter().map(|file| file.bytes));
 }
 
-fn output_type(parameters: &Parameters) -> &'static str {
-    match parameters.output_format.as_str() {
-        "json_object" | "json_schema" => "json",
-        "text" => "text",
+fn each(facts: &Facts<'_>, text: fn(&weir_event::v1::FormFile) -> String) -> Vec<String> {
+    facts.request.files.iter().map(text).collect()
+}
+
+/// What became of the content.
+fn kept(attributes: &mut Attributes, facts: &Facts<'_>) {
+    let Some(content) = &facts.event.content else { return };
+    let capture = match content.capture() {
+        Capture::Unspecified => "",
+        Capture::Kept => "kept",
+        Capture::Excluded => "excluded",
+        Capture::NoRoom => "no_room",
+    };
+    attributes
+        .text(names::WEIR_CAPTURE, capture)
+        .flag(names::WEIR_REQUEST_SHORTENED, content.request_shortened)
+        .flag(names::WEIR_RESPONSE_SHORTENED, content.response_shortened);
+}
+
+fn output_type(facts: &Facts<'_>) -> &'static str {
+    match (facts.api(), facts.parameters.output_format.as_str()) {
+        (Api::OpenaiImages | Api::OpenaiImageEdit | Api::OpenaiImageVariation, _) => "image",
+        (Api::OpenaiSpeech, _) => "speech",
+        (_, "json_object" | "json_schema" | "json" | "application/json") => "json",
+        (_, "text" | "text/plain") => "text",
         _ => "",
     }
 }
 
-fn usage_source(response: &Response) -> &'static str {
-    match response.usage.as_ref().map(Usage::source) {
-        Some(UsageSource::Provider) => "provider",
-        Some(UsageSource::Partial) => "partial",
-        Some(UsageSource::Estimated) => "estimated",
-        Some(UsageSource::Unspecified) | None => "",
+fn usage_source(source: UsageSource) -> &'static str {
+    match source {
+        UsageSource::Provider => "provider",
+        UsageSource::Partial => "partial",
+        UsageSource::Estimated => "estimated",
+        UsageSource::Unspecified => "",
     }
 }
 
-/// The `error.type` of an operation that failed: the word of whoever refused it, else how it broke off, else
-/// the status.
+/// The `error.type` of an operation that failed: the word of whoever refused it (a stream may say it after
+/// a status of 200), else how it broke off, else the status.
 pub(crate) fn failure(event: &TraceEvent, response: &Response, last: &Attempt) -> Option<String> {
-    let refused = response.status >= 400;
-    if refused && !response.error_type.is_empty() {
+    if !response.error_type.is_empty() {
         return Some(response.error_type.clone());
     }
     if let Some(ending) = broken_off(event) {
         return Some(ending.to_owned());
     }
-    if refused {
+    if response.status >= 400 {
         return Some(response.status.to_string());
     }
     attempt::failure(last)
-}
-
-/// Seconds from one Unix time in nanoseconds to a later one.
-fn seconds(from: u64, to: u64) -> f64 {
-    std::time::Duration::from_nanos(to.saturating_sub(from)).as_secs_f64()
 }

@@ -3,11 +3,19 @@
 //! An id that the event does not carry is derived from the event's id and the span's place, so an event
 //! that is delivered twice yields the same spans twice. A span never ends before it starts.
 
-use opentelemetry_proto::tonic::trace::v1::{Span, SpanFlags, Status, span::SpanKind, status::StatusCode};
+use opentelemetry_proto::tonic::{
+    common::v1::{KeyValue, any_value::Value},
+    trace::v1::{Span, SpanFlags, Status, span::SpanKind, status::StatusCode},
+};
 use sha2::{Digest as _, Sha256};
 use weir_event::{EventId, v1::TraceContext};
 
-use super::{attributes::Attributes, names};
+use super::{
+    View,
+    attributes::{Attributes, pair},
+    names,
+    overlay::openinference,
+};
 
 /// The bits of `flags` that are W3C trace-flags.
 const TRACE_FLAGS: u32 = SpanFlags::TraceFlagsMask as u32;
@@ -28,11 +36,16 @@ pub(super) struct Draft {
     pub(super) attributes: Attributes,
     /// The `error.type` where the operation failed.
     pub(super) error: Option<String>,
+    /// What the provider said about the failure, where that may be told.
+    pub(super) error_text: String,
+    /// OpenInference's kind of span; empty for a link in the chain.
+    pub(super) inference_kind: &'static str,
 }
 
 /// The trace that an event belongs to.
-pub(super) struct Family {
+pub(super) struct Family<'v> {
     id: EventId,
+    view: &'v View,
     trace_id: Vec<u8>,
     trace_state: String,
     flags: u32,
@@ -42,12 +55,13 @@ pub(super) struct Family {
     caller: Vec<u8>,
 }
 
-impl Family {
-    pub(super) fn new(id: EventId, context: Option<&TraceContext>) -> Self {
+impl<'v> Family<'v> {
+    pub(super) fn new(id: EventId, context: Option<&TraceContext>, view: &'v View) -> Self {
         let unknown = TraceContext::default();
         let context = context.unwrap_or(&unknown);
         let family = Self {
             id,
+            view,
             trace_id: valid::<16>(&context.trace_id).unwrap_or_else(|| derive::<16>(id, "trace")),
             trace_state: context.trace_state.clone(),
             flags: context.flags & TRACE_FLAGS,
@@ -74,11 +88,13 @@ impl Family {
     }
 
     fn span(&self, span_id: Vec<u8>, parent_span_id: Vec<u8>, flags: u32, draft: Draft) -> Span {
-        let Draft { name, kind, times: (start, end), mut attributes, error } = draft;
+        let Draft { name, kind, times: (start, end), attributes, error, error_text, inference_kind } = draft;
+        let mut head = self.head(inference_kind);
         let status = error.map(|error| {
-            attributes.text(names::ERROR_TYPE, error);
-            Status { code: StatusCode::Error.into(), message: String::new() }
+            head.push(pair(names::ERROR_TYPE, Value::StringValue(error)));
+            Status { code: StatusCode::Error.into(), message: error_text }
         });
+        let (attributes, dropped_attributes_count) = attributes.finish(head);
         Span {
             trace_id: self.trace_id.clone(),
             span_id,
@@ -89,10 +105,27 @@ impl Family {
             kind: kind.into(),
             start_time_unix_nano: start,
             end_time_unix_nano: end.max(start),
-            attributes: attributes.0,
+            attributes,
+            dropped_attributes_count,
             status,
             ..Span::default()
         }
+    }
+}
+
+impl Family<'_> {
+    /// What every span of the view carries.
+    fn head(&self, inference_kind: &'static str) -> Vec<KeyValue> {
+        let mut head = Vec::new();
+        let mut add = |name: &str, value: &str| head.push(pair(name, Value::StringValue(value.to_owned())));
+        if self.view.overlays.openinference {
+            let kind = if inference_kind.is_empty() { openinference::CHAIN } else { inference_kind };
+            add(names::openinference::SPAN_KIND, kind);
+        }
+        if let Some(service) = &self.view.middleware_service {
+            add(names::MW_SERVICE_DERIVED, service);
+        }
+        head
     }
 }
 
@@ -121,7 +154,8 @@ mod tests {
 
     #[test]
     fn ids_that_are_not_carried_are_the_same_each_time_and_differ_by_place_and_event() {
-        let span = |id, place| Family::new(id, None).span_id(&[], place);
+        let view = View::default();
+        let span = |id, place| Family::new(id, None, &view).span_id(&[], place);
         assert_eq!(span(ID, "chat"), span(ID, "chat"));
         assert_ne!(span(ID, "chat"), span(ID, "stream"));
         assert_ne!(span(ID, "chat"), span(EventId { sequence: 10, ..ID }, "chat"));
@@ -130,9 +164,10 @@ mod tests {
 
     #[test]
     fn an_id_of_zeros_or_of_the_wrong_length_is_not_used() {
+        let view = View::default();
         for wrong in [&[0_u8; 8][..], &[1; 7], &[]] {
             let context = TraceContext { span_id: wrong.to_vec().into(), ..TraceContext::default() };
-            let family = Family::new(ID, Some(&context));
+            let family = Family::new(ID, Some(&context), &view);
             assert_eq!(family.server.len(), 8);
             assert_ne!(family.server, wrong);
             assert_eq!(family.trace_id.len(), 16);
@@ -141,17 +176,19 @@ mod tests {
 
     #[test]
     fn a_span_never_ends_before_it_starts() {
-        let span = Family::new(ID, None).root(Draft { times: (10, 3), ..Draft::default() });
+        let view = View::default();
+        let span = Family::new(ID, None, &view).root(Draft { times: (10, 3), ..Draft::default() });
         assert_eq!((span.start_time_unix_nano, span.end_time_unix_nano), (10, 10));
     }
 
     #[test]
     fn only_the_servers_parent_is_remote() {
+        let view = View::default();
         let context =
             TraceContext { parent_span_id: vec![5; 8].into(), flags: 0x103, ..TraceContext::default() };
-        let family = Family::new(ID, Some(&context));
+        let family = Family::new(ID, Some(&context), &view);
         assert_eq!(family.root(Draft::default()).flags, 0x303);
         assert_eq!(family.child(vec![1; 8], &[2; 8], Draft::default()).flags, 0x103);
-        assert_eq!(Family::new(ID, None).root(Draft::default()).flags, 0);
+        assert_eq!(Family::new(ID, None, &view).root(Draft::default()).flags, 0);
     }
 }

@@ -4,7 +4,7 @@
 //! POST /v1/chat/completions   SERVER    child of the caller's span
 //! ├─ authenticate             INTERNAL  only where callers need a key
 //! ├─ resolve_model            INTERNAL
-//! └─ <operation> <model>      CLIENT    only where a provider was tried
+//! └─ <operation> <model>      CLIENT    only where a provider was tried, and not for plain HTTP
 //!    ├─ POST                  CLIENT    one for each attempt
 //!    └─ stream                INTERNAL  from the first token to the last
 //! ```
@@ -12,11 +12,17 @@
 mod attempt;
 mod attributes;
 mod chat;
+#[cfg(test)]
+mod content_tests;
+mod facts;
 mod family;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod messages;
 pub mod names;
+mod overlay;
 mod server;
+mod shorten;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -32,26 +38,36 @@ use weir_event::{
     v1::{Ending, TraceEvent},
 };
 
-pub(crate) use chat::{failure, start};
+pub(crate) use chat::failure;
+pub(crate) use facts::start;
 
 use crate::VERSION;
+use facts::Facts;
 use family::Family;
 pub use view::{Overlays, View};
+
+/// How many spans an event has at most besides its attempts.
+const OTHER_SPANS: usize = 5;
 
 /// The scope that all spans are in.
 const SCOPE: &str = "weir";
 
 /// The spans of one event as a destination wants them.
-pub fn of(id: EventId, event: &TraceEvent, _view: &View) -> Vec<Span> {
-    let family = Family::new(id, event.trace.as_ref());
-    let mut spans = vec![server::span(&family, id, event)];
-    spans.extend(server::authentication(&family, event));
-    spans.extend(server::resolution(&family, event));
-    if !event.attempts.is_empty() {
-        let chat = family.span_id(&[], "chat");
-        spans.push(chat::span(&family, &chat, event));
-        spans.extend(event.attempts.iter().map(|attempt| attempt::span(&family, &chat, attempt)));
-        spans.extend(chat::stream(&family, &chat, event));
+pub fn of(id: EventId, event: &TraceEvent, view: &View) -> Vec<Span> {
+    let facts = Facts::new(event, view);
+    let family = Family::new(id, event.trace.as_ref(), view);
+    let mut spans = Vec::with_capacity(event.attempts.len().saturating_add(OTHER_SPANS));
+    spans.push(server::span(&family, id, &facts));
+    spans.extend(server::authentication(&family, &facts));
+    spans.extend(server::resolution(&family, &facts));
+    let mut parent = family.server.clone();
+    if facts.is_operation() {
+        parent = family.span_id(&[], "chat");
+        spans.push(chat::span(&family, &parent, &facts));
+    }
+    spans.extend(event.attempts.iter().map(|attempt| attempt::span(&family, &parent, &facts, attempt)));
+    if facts.is_operation() {
+        spans.extend(chat::stream(&family, &parent, &facts));
     }
     spans
 }

@@ -1,7 +1,10 @@
 //! The names of all attributes that the exporter writes.
 //!
 //! OpenTelemetry semantic conventions: HTTP, URL, server, client and error as stable; GenAI and OpenAI as of
-//! 1.41. What has no convention is under `weir.`.
+//! 1.41. What has no convention is under `weir.`. The names of the overlays are in modules of their own.
+
+pub mod openinference;
+pub mod tfy;
 
 /// Resource.
 pub const SERVICE_NAME: &str = "service.name";
@@ -9,6 +12,10 @@ pub const SERVICE_NAME: &str = "service.name";
 pub const PROJECT_NAME: &str = "project.name";
 /// Resource, for Middleware.
 pub const MW_APP_LANG: &str = "mw.app.lang";
+/// The service, on each span, for Middleware.
+pub const MW_SERVICE_DERIVED: &str = "mw.service.name.derived";
+/// Who asked, for Middleware.
+pub const GEN_AI_USER_ID: &str = "gen_ai.user.id";
 
 /// HTTP.
 pub const HTTP_METHOD: &str = "http.request.method";
@@ -63,9 +70,15 @@ pub const CHOICE_COUNT: &str = "gen_ai.request.choice.count";
 pub const STOP_SEQUENCES: &str = "gen_ai.request.stop_sequences";
 /// GenAI: whether a stream was asked for.
 pub const REQUEST_STREAM: &str = "gen_ai.request.stream";
+/// GenAI.
+pub const TOP_K: &str = "gen_ai.request.top_k";
+/// GenAI: of embeddings.
+pub const ENCODING_FORMATS: &str = "gen_ai.request.encoding_formats";
+/// GenAI: the length of embeddings, as asked.
+pub const DIMENSIONS: &str = "gen_ai.embeddings.dimension.count";
 /// GenAI: the effort asked for.
 pub const REASONING_LEVEL: &str = "gen_ai.request.reasoning.level";
-/// GenAI: "text" or "json".
+/// GenAI: "text", "json", "image" or "speech".
 pub const OUTPUT_TYPE: &str = "gen_ai.output.type";
 /// GenAI: the provider's id of the response.
 pub const RESPONSE_ID: &str = "gen_ai.response.id";
@@ -81,8 +94,20 @@ pub const INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
 pub const OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
 /// GenAI: input tokens read from the provider's cache.
 pub const CACHE_READ_TOKENS: &str = "gen_ai.usage.cache_read.input_tokens";
+/// GenAI: input tokens written to the provider's cache.
+pub const CACHE_CREATION_TOKENS: &str = "gen_ai.usage.cache_creation.input_tokens";
 /// GenAI: output tokens spent on reasoning.
 pub const REASONING_TOKENS: &str = "gen_ai.usage.reasoning.output_tokens";
+/// GenAI: content, as JSON.
+pub const SYSTEM_INSTRUCTIONS: &str = "gen_ai.system_instructions";
+/// GenAI: content, as JSON.
+pub const INPUT_MESSAGES: &str = "gen_ai.input.messages";
+/// GenAI: content, as JSON.
+pub const OUTPUT_MESSAGES: &str = "gen_ai.output.messages";
+/// GenAI: content, as JSON.
+pub const TOOL_DEFINITIONS: &str = "gen_ai.tool.definitions";
+/// OpenAI: which of its chat APIs.
+pub const OPENAI_API_TYPE: &str = "openai.api.type";
 /// OpenAI: the tier asked for.
 pub const OPENAI_REQUEST_TIER: &str = "openai.request.service_tier";
 /// OpenAI: the tier used.
@@ -123,3 +148,39 @@ pub const WEIR_USAGE_SOURCE: &str = "weir.usage.source";
 pub const WEIR_STREAM_CHUNKS: &str = "weir.stream.chunks";
 /// True where the response could not be read.
 pub const WEIR_RESPONSE_UNREAD: &str = "weir.response.unread";
+/// The provider's own figures by their names there, as JSON.
+pub const WEIR_USAGE_FIGURES: &str = "weir.usage.figures";
+/// Seconds from one token of a stream to the next, on average.
+pub const WEIR_TIME_PER_OUTPUT_TOKEN: &str = "weir.response.time_per_output_token";
+/// US dollars for the operation.
+pub const WEIR_COST_TOTAL: &str = "weir.cost.total";
+/// US dollars for its input.
+pub const WEIR_COST_INPUT: &str = "weir.cost.input";
+/// US dollars for its output.
+pub const WEIR_COST_OUTPUT: &str = "weir.cost.output";
+/// US dollars for an attempt that was answered.
+pub const WEIR_ATTEMPT_COST: &str = "weir.attempt.cost";
+/// On the SERVER span: the model that answered.
+pub const WEIR_MODEL_ANSWERED: &str = "weir.model.answered";
+/// On the SERVER span: US dollars. Named apart from the operation's, so that no sum counts both.
+pub const WEIR_TOTAL_COST: &str = "weir.total.cost";
+/// On the SERVER span: input tokens.
+pub const WEIR_TOTAL_INPUT_TOKENS: &str = "weir.total.input_tokens";
+/// On the SERVER span: output tokens.
+pub const WEIR_TOTAL_OUTPUT_TOKENS: &str = "weir.total.output_tokens";
+/// Whether content was kept: "kept", "excluded" or "no_room".
+pub const WEIR_CAPTURE: &str = "weir.capture";
+/// True where the request's content was shortened.
+pub const WEIR_REQUEST_SHORTENED: &str = "weir.request.shortened";
+/// True where the response's content was shortened.
+pub const WEIR_RESPONSE_SHORTENED: &str = "weir.response.shortened";
+/// The part of all traces that were kept.
+pub const WEIR_SAMPLING_RATIO: &str = "weir.sampling.ratio";
+/// What kept this one.
+pub const WEIR_SAMPLING_KEPT_FOR: &str = "weir.sampling.kept_for";
+/// The fields of a form that held files.
+pub const WEIR_FORM_FIELDS: &str = "weir.form.file.fields";
+/// The media types of a form's files.
+pub const WEIR_FORM_MEDIA_TYPES: &str = "weir.form.file.media_types";
+/// The sizes of a form's files, in bytes.
+pub const WEIR_FORM_SIZES: &str = "weir.form.file.sizes";

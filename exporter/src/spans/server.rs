@@ -3,114 +3,127 @@
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind};
 use weir_event::{
     EventId,
-    v1::{Api, Ending, TraceEvent},
+    v1::{Api, Ending, Response},
 };
 
 use super::{
     attributes::Attributes,
     broken_off, ending,
+    facts::Facts,
     family::{Draft, Family},
-    names,
+    names, overlay,
 };
 
 /// The SERVER span (semantic conventions for HTTP spans, "HTTP server").
 ///
 /// An answer of 4xx is the caller's affair and no error of the server's.
-pub(super) fn span(family: &Family, id: EventId, event: &TraceEvent) -> Span {
-    let request = event.request.clone().unwrap_or_default();
-    let response = event.response.clone().unwrap_or_default();
-    let timing = event.timing.unwrap_or_default();
-    let caller = event.caller.clone().unwrap_or_default();
+pub(super) fn span(family: &Family<'_>, id: EventId, facts: &Facts<'_>) -> Span {
+    let Facts { event, request, response, timing, caller, .. } = facts;
     // A path may hold the name of a model: as a span's name it would have no end of values.
     let known = request.api() != Api::Unspecified || response.status != 404;
     let route = match request.route.as_str() {
-        "" if known => request.path.clone(),
-        route => route.to_owned(),
+        "" if known => request.path.as_str(),
+        route => route,
     };
-    let name = format!("{} {route}", request.method);
     let (host, port) = host_and_port(&request.authority);
-    let mut attributes = Attributes::default();
+    let mut attributes = Attributes::new(facts.view.value_limit);
     attributes
-        .text(names::HTTP_METHOD, request.method)
-        .text(names::URL_PATH, request.path.clone())
-        .text(names::URL_SCHEME, request.scheme)
+        .text(names::HTTP_METHOD, request.method.as_str())
+        .text(names::URL_PATH, request.path.as_str())
+        .text(names::URL_SCHEME, request.scheme.as_str())
         .text(names::HTTP_ROUTE, route)
         .some_count(names::HTTP_STATUS_CODE, response.status)
         .text(names::SERVER_ADDRESS, host)
         .count(names::SERVER_PORT, port.map(u64::from))
-        .text(names::CLIENT_ADDRESS, request.client_address)
-        .text(names::USER_AGENT, request.user_agent)
+        .text(names::CLIENT_ADDRESS, request.client_address.as_str())
+        .text(names::USER_AGENT, request.user_agent.as_str())
         .count(names::HTTP_REQUEST_BODY_SIZE, request.body_bytes)
         .count(names::HTTP_RESPONSE_BODY_SIZE, response.body_bytes)
-        .text(names::WEIR_KEY, caller.key_name)
-        .text(names::USER_ID, caller.user)
-        .text(names::WEIR_TEAM, caller.team)
+        .text(names::WEIR_KEY, caller.key_name.as_str())
+        .text(names::USER_ID, caller.user.as_str())
+        .text(names::WEIR_TEAM, caller.team.as_str())
         .text(names::WEIR_ENDING, ending(event))
         .text(names::WEIR_EVENT_ID, id.to_string());
-    for (key, value) in caller.metadata {
-        attributes.text(&format!("{}{key}", names::WEIR_METADATA), value);
+    totals(&mut attributes, facts);
+    if let Some(sampling) = &event.sampling {
+        attributes
+            .number(names::WEIR_SAMPLING_RATIO, Some(sampling.ratio))
+            .text(names::WEIR_SAMPLING_KEPT_FOR, sampling.kept_for.as_str());
     }
+    for (key, value) in &caller.metadata {
+        attributes.text(&format!("{}{key}", names::WEIR_METADATA), value.as_str());
+    }
+    overlay::request(&mut attributes, facts);
     let failed = response.status >= 500;
     let error = failed.then(|| response.status.to_string());
     family.root(Draft {
-        name: name.trim().to_owned(),
+        name: format!("{} {route}", request.method).trim().to_owned(),
         kind: SpanKind::Server,
         times: (timing.received_ns, timing.done_ns),
         attributes,
         error: error.or_else(|| broken_off(event).map(str::to_owned)),
+        ..Draft::default()
     })
 }
 
+/// What the request came to, so that it can be searched without its children.
+fn totals(attributes: &mut Attributes, facts: &Facts<'_>) {
+    attributes
+        .text(names::WEIR_MODEL_REQUESTED, facts.request.model.as_str())
+        .text(names::WEIR_MODEL_ANSWERED, facts.response.model.as_str())
+        .count(names::WEIR_TOTAL_INPUT_TOKENS, facts.usage.input_tokens)
+        .count(names::WEIR_TOTAL_OUTPUT_TOKENS, facts.usage.output_tokens)
+        .number(names::WEIR_TOTAL_COST, facts.cost.map(|cost| cost.total()));
+}
+
 /// The `authenticate` span; none where everybody may call.
-pub(super) fn authentication(family: &Family, event: &TraceEvent) -> Option<Span> {
-    let timing = event.timing.unwrap_or_default();
+pub(super) fn authentication(family: &Family<'_>, facts: &Facts<'_>) -> Option<Span> {
+    let timing = facts.timing;
     if timing.authenticated_ns == 0 {
         return None;
     }
-    let mut attributes = Attributes::default();
-    attributes.text(names::WEIR_KEY, event.caller.clone().unwrap_or_default().key_name);
-    let denied = event.response.as_ref().is_some_and(|response| response.status == 401);
-    let denied = denied && event.ending() == Ending::Rejected;
+    let mut attributes = Attributes::new(facts.view.value_limit);
+    attributes.text(names::WEIR_KEY, facts.caller.key_name.as_str());
+    let denied = facts.response.status == 401 && facts.event.ending() == Ending::Rejected;
     let draft = Draft {
         name: "authenticate".to_owned(),
         kind: SpanKind::Internal,
         times: (timing.received_ns, timing.authenticated_ns),
         attributes,
-        error: denied.then(|| refusal(event)),
+        error: denied.then(|| refusal(facts.response)),
+        ..Draft::default()
     };
     Some(family.child(family.span_id(&[], "authenticate"), &family.server, draft))
 }
 
 /// The `resolve_model` span; none where the request was refused before its body was there.
-pub(super) fn resolution(family: &Family, event: &TraceEvent) -> Option<Span> {
-    let timing = event.timing.unwrap_or_default();
+pub(super) fn resolution(family: &Family<'_>, facts: &Facts<'_>) -> Option<Span> {
+    let timing = facts.timing;
     if timing.body_received_ns == 0 || timing.resolved_ns == 0 {
         return None;
     }
-    let mut attributes = Attributes::default();
-    if let Some(request) = &event.request {
-        attributes.text(names::WEIR_MODEL_REQUESTED, request.model.clone());
-    }
-    if let Some(resolution) = &event.resolution {
+    let mut attributes = Attributes::new(facts.view.value_limit);
+    attributes.text(names::WEIR_MODEL_REQUESTED, facts.request.model.as_str());
+    if let Some(resolution) = &facts.event.resolution {
         attributes
-            .text(names::WEIR_RULE, resolution.rule.clone())
+            .text(names::WEIR_RULE, resolution.rule.as_str())
             .count(names::WEIR_TARGETS, u64::from(resolution.targets))
-            .text(names::WEIR_STRATEGY, resolution.strategy.clone());
+            .text(names::WEIR_STRATEGY, resolution.strategy.as_str());
     }
-    let refused = event.ending() == Ending::Rejected && event.attempts.is_empty();
+    let refused = facts.event.ending() == Ending::Rejected && facts.event.attempts.is_empty();
     let draft = Draft {
         name: "resolve_model".to_owned(),
         kind: SpanKind::Internal,
         times: (timing.body_received_ns, timing.resolved_ns),
         attributes,
-        error: refused.then(|| refusal(event)),
+        error: refused.then(|| refusal(facts.response)),
+        ..Draft::default()
     };
     Some(family.child(family.span_id(&[], "resolve_model"), &family.server, draft))
 }
 
-fn refusal(event: &TraceEvent) -> String {
-    let response = event.response.clone().unwrap_or_default();
-    if response.error_type.is_empty() { response.status.to_string() } else { response.error_type }
+fn refusal(response: &Response) -> String {
+    if response.error_type.is_empty() { response.status.to_string() } else { response.error_type.clone() }
 }
 
 /// Host and port of an authority, `[::1]:8080` included.

@@ -1,0 +1,168 @@
+//! What was said, from a provider's JSON to the messages of the GenAI conventions (v1.41). One module for
+//! each API's way of writing.
+//!
+//! Reading is tolerant: whatever JSON comes, it yields messages and never fails, and what is not known
+//! becomes a part of its own type. A body is parsed once and its strings are moved, not copied.
+
+mod anthropic;
+mod cohere;
+mod gemini;
+mod openai_chat;
+mod openai_other;
+mod openai_parts;
+mod openai_responses;
+mod part;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use serde_json::Value;
+use weir_event::v1::{Api, Content, Output, ToolCall};
+
+pub(super) use part::{Message, Part};
+use value::{Object, arguments};
+
+/// A conversation as one request held it and one response went on with it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Conversation {
+    /// What the model was told apart from the messages.
+    pub system: Vec<Part>,
+    pub input: Vec<Message>,
+    /// One for each choice.
+    pub output: Vec<Message>,
+    /// Definitions of tools.
+    pub tools: Vec<Value>,
+}
+
+/// Reads what was kept of a request and its response.
+///
+/// `reasons` are the finish reasons by choice, for a stream whose body is not there; `broken` says that the
+/// response did not come to its end.
+pub(super) fn read(api: Api, content: &Content, reasons: &[String], broken: bool) -> Conversation {
+    let mut conversation = object(&content.request).map(|body| asked(api, body)).unwrap_or_default();
+    conversation.output = if content.outputs.is_empty() {
+        answered(api, &content.response)
+    } else {
+        content.outputs.iter().map(put_together).collect()
+    };
+    for (place, message) in conversation.output.iter_mut().enumerate() {
+        let choice = content.outputs.get(place).and_then(|output| usize::try_from(output.index).ok());
+        let index = choice.unwrap_or(place);
+        let own = message.finish_reason.take().filter(|reason| !reason.is_empty());
+        let reason = own.or_else(|| reasons.get(index).filter(|reason| !reason.is_empty()).cloned());
+        message.finish_reason = Some(match reason {
+            Some(reason) => finish_reason(reason),
+            None if broken => "error".to_owned(),
+            None => "unknown".to_owned(),
+        });
+    }
+    conversation
+}
+
+fn object(body: &[u8]) -> Option<Object> {
+    serde_json::from_slice(body).ok()
+}
+
+fn asked(api: Api, body: Object) -> Conversation {
+    match api {
+        Api::Unspecified | Api::Passthrough => Conversation::default(),
+        Api::OpenaiChat => openai_chat::request(body),
+        Api::OpenaiResponses => openai_responses::request(body),
+        Api::OpenaiCompletions
+        | Api::OpenaiEmbeddings
+        | Api::OpenaiImages
+        | Api::OpenaiSpeech
+        | Api::OpenaiModerations
+        | Api::OpenaiTranscription
+        | Api::OpenaiTranslation
+        | Api::OpenaiImageEdit
+        | Api::OpenaiImageVariation => openai_other::request(body),
+        Api::AnthropicMessages | Api::AnthropicCountTokens => anthropic::request(body),
+        Api::GeminiGenerate | Api::GeminiStream | Api::GeminiEmbed | Api::GeminiCountTokens => {
+            gemini::request(body)
+        }
+        Api::CohereChat => cohere::request(body),
+        Api::CohereRerank => cohere::rerank(body),
+    }
+}
+
+fn answered(api: Api, body: &[u8]) -> Vec<Message> {
+    let read: fn(Object) -> Vec<Message> = match api {
+        Api::OpenaiChat => openai_chat::response,
+        Api::OpenaiResponses => openai_responses::response,
+        Api::OpenaiCompletions => openai_other::completion,
+        Api::OpenaiModerations => openai_other::moderation,
+        Api::OpenaiImages | Api::OpenaiImageEdit | Api::OpenaiImageVariation => openai_other::images,
+        Api::OpenaiTranscription | Api::OpenaiTranslation => openai_other::transcript,
+        Api::AnthropicMessages => anthropic::response,
+        Api::GeminiGenerate | Api::GeminiStream => gemini::response,
+        Api::CohereChat => cohere::response,
+        Api::CohereRerank => cohere::reranked,
+        // Vectors, sound and counts are no messages.
+        Api::OpenaiEmbeddings
+        | Api::OpenaiSpeech
+        | Api::AnthropicCountTokens
+        | Api::GeminiEmbed
+        | Api::GeminiCountTokens
+        | Api::Unspecified
+        | Api::Passthrough => return Vec::new(),
+    };
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(body)) => read(body),
+        // Gemini's stream may be a JSON array, each item of it a response.
+        Ok(Value::Array(bodies)) => {
+            let objects = bodies.into_iter().filter_map(|body| match body {
+                Value::Object(body) => Some(body),
+                _ => None,
+            });
+            objects.flat_map(read).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A choice of a stream, put together by the gateway.
+fn put_together(output: &Output) -> Message {
+    let mut parts = Vec::new();
+    if !output.reasoning.is_empty() {
+        parts.push(Part::Reasoning { content: output.reasoning.clone() });
+    }
+    if !output.text.is_empty() {
+        parts.push(Part::text(output.text.clone()));
+    }
+    if !output.refusal.is_empty() {
+        parts.push(Part::refusal(output.refusal.clone()));
+    }
+    parts.extend(output.tool_calls.iter().map(called));
+    Message::new("assistant", parts)
+}
+
+fn called(call: &ToolCall) -> Part {
+    let ToolCall { id, name, r#type, .. } = call.clone();
+    let arguments = arguments(Value::String(call.arguments.clone()));
+    if matches!(
+        r#type.as_str(),
+        "" | "function" | "tool_use" | "function_call" | "custom" | "custom_tool_call"
+    ) {
+        return Part::ToolCall { id, name, arguments };
+    }
+    let mut details = Object::from_iter([("type".to_owned(), Value::String(r#type))]);
+    details.insert("arguments".to_owned(), arguments);
+    Part::ServerToolCall { id, name, server_tool_call: Value::Object(details) }
+}
+
+/// A provider's finish reason in the conventions' word, where they have one.
+fn finish_reason(reason: String) -> String {
+    let known = match reason.to_ascii_lowercase().as_str() {
+        "stop" | "end_turn" | "stop_sequence" | "complete" | "completed" | "eos" => "stop",
+        "length" | "max_tokens" | "max_output_tokens" | "model_length" | "model_context_window_exceeded" => {
+            "length"
+        }
+        "tool_call" | "tool_calls" | "tool_use" | "function_call" => "tool_call",
+        "content_filter" | "refusal" | "safety" | "recitation" | "blocklist" | "prohibited_content"
+        | "spii" | "image_safety" | "error_toxic" => "content_filter",
+        "error" | "failed" => "error",
+        _ => return reason,
+    };
+    known.to_owned()
+}

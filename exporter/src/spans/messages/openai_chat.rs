@@ -1,0 +1,141 @@
+//! OpenAI's chat completions, also as Mistral, DeepSeek, Groq, vLLM and others speak it.
+
+use serde_json::Value;
+
+use super::{
+    Conversation,
+    openai_parts::{content, joined},
+    part::{Message, Part},
+    value::{
+        Object, arguments, definition, items, take, take_first, take_items, take_object, take_text, text,
+    },
+};
+
+pub(super) fn request(mut body: Object) -> Conversation {
+    let mut input: Vec<_> = take_items(&mut body, "messages").into_iter().map(message).collect();
+    if let Some(prediction) = take_object(&mut body, "prediction") {
+        input.push(Message::new("assistant", vec![Part::other(Value::Object(prediction))]));
+    }
+    let mut tools: Vec<_> = take_items(&mut body, "tools").into_iter().map(tool).collect();
+    tools.extend(take_items(&mut body, "functions").into_iter().map(function));
+    Conversation { input, tools, ..Conversation::default() }
+}
+
+pub(super) fn response(mut body: Object) -> Vec<Message> {
+    take_items(&mut body, "choices").into_iter().filter_map(choice).collect()
+}
+
+fn choice(value: Value) -> Option<Message> {
+    let Value::Object(mut choice) = value else { return None };
+    let mut said = message(take(&mut choice, "message"));
+    if said.role.is_empty() {
+        said.role = "assistant".to_owned();
+    }
+    said.finish_reason = Some(take_text(&mut choice, "finish_reason"));
+    Some(said)
+}
+
+/// One message of either side.
+pub(super) fn message(value: Value) -> Message {
+    let mut object = match value {
+        Value::Object(object) => object,
+        Value::Null => return Message::default(),
+        Value::String(said) => return Message::new("user", vec![Part::text(said)]),
+        other => return Message::new("user", vec![Part::other(other)]),
+    };
+    let role = take_text(&mut object, "role");
+    let name = take_text(&mut object, "name");
+    if matches!(role.as_str(), "tool" | "function") {
+        let id = take_text(&mut object, "tool_call_id");
+        let part = Part::ToolCallResponse { id, response: take(&mut object, "content") };
+        return Message { name, ..Message::new("tool", vec![part]) };
+    }
+    let mut parts = Vec::new();
+    let thought = joined(take_first(&mut object, &["reasoning_content", "reasoning", "tool_plan"]));
+    if !thought.is_empty() {
+        parts.push(Part::Reasoning { content: thought });
+    }
+    parts.extend(content(take(&mut object, "content")));
+    let refusal = take_text(&mut object, "refusal");
+    if !refusal.is_empty() {
+        parts.push(Part::refusal(refusal));
+    }
+    if let Some(audio) = take_object(&mut object, "audio") {
+        parts.extend(spoken(audio));
+    }
+    parts.extend(take_items(&mut object, "images").into_iter().flat_map(content));
+    parts.extend(take_items(&mut object, "tool_calls").into_iter().map(call));
+    if let Some(function) = take_object(&mut object, "function_call") {
+        parts.push(called(String::new(), function));
+    }
+    Message { name, ..Message::new(role, parts) }
+}
+
+/// What the model spoke: its words, and that there is sound.
+fn spoken(mut audio: Object) -> Vec<Part> {
+    let (transcript, data) = (take_text(&mut audio, "transcript"), take_text(&mut audio, "data"));
+    let mut parts = Vec::new();
+    if !transcript.is_empty() {
+        parts.push(Part::text(transcript));
+    }
+    if !data.is_empty() {
+        parts.push(Part::data(&data, "", "audio"));
+    } else if parts.is_empty() {
+        parts.push(Part::file(take_text(&mut audio, "id"), String::new(), "audio"));
+    }
+    parts
+}
+
+fn call(value: Value) -> Part {
+    let Value::Object(mut call) = value else { return Part::other(value) };
+    let id = take_text(&mut call, "id");
+    match take_first(&mut call, &["function", "custom"]) {
+        Value::Object(function) => called(id, function),
+        inner => {
+            let rest = if inner.is_null() { Value::Object(call) } else { inner };
+            Part::ToolCall { id, name: String::new(), arguments: rest }
+        }
+    }
+}
+
+fn called(id: String, mut function: Object) -> Part {
+    let name = take_text(&mut function, "name");
+    Part::ToolCall { id, name, arguments: arguments(take_first(&mut function, &["arguments", "input"])) }
+}
+
+/// A tool: OpenAI wraps a function into an object of its own.
+pub(super) fn tool(value: Value) -> Value {
+    let Value::Object(mut tool) = value else { return value };
+    match take_object(&mut tool, "function") {
+        Some(inner) => function(Value::Object(inner)),
+        None => Value::Object(tool),
+    }
+}
+
+fn function(value: Value) -> Value {
+    let Value::Object(mut object) = value else { return value };
+    let name = text(take(&mut object, "name"));
+    let description = take(&mut object, "description");
+    definition("function", name, description, take(&mut object, "parameters"))
+}
+
+/// A prompt as completions, embeddings and moderations take it: a text, texts, parts, or tokens.
+pub(super) fn prompt(value: Value) -> Vec<Message> {
+    let tokens = |item: &Value| item.is_number();
+    let messages = match value {
+        Value::Array(list) if !list.is_empty() && list.iter().all(tokens) => vec![counted(&list)],
+        value => items(value)
+            .into_iter()
+            .flat_map(|item| match item {
+                Value::Array(list) if list.iter().all(tokens) => vec![counted(&list)],
+                item => content(item),
+            })
+            .collect(),
+    };
+    messages.into_iter().map(|part| Message::new("user", vec![part])).collect()
+}
+
+/// Tokens say nothing without their vocabulary, so only how many they are is told.
+fn counted(tokens: &[Value]) -> Part {
+    Part::typed("tokens", tokens.len().into())
+}
