@@ -95,13 +95,13 @@ impl Refusal {
         Self { param: Some(param), ..Self::new(403, "permission_error", "not_granted", message) }
     }
 
-    /// 403: what reaches beyond a call, and the caller's key or the provider does not grant.
+    /// 404: what reaches beyond a call, and the caller's key or the provider does not grant.
     pub fn feature_not_granted(feature: Feature) -> Self {
         let message = format!(
             "This needs the grant {:?} of your key and of the provider, and one of them does not give it.",
             feature.name()
         );
-        Self::new(403, "permission_error", "not_granted", message)
+        Self::new(404, "invalid_request_error", "not_granted", message)
     }
 
     /// 403: what may be for any model of a provider, by a key that does not allow them all.

@@ -75,6 +75,8 @@ impl Told {
             trace_id: trace_context::trace_id(&exchange.trace),
             model: attempt
                 .map(|attempt| format!("{}/{}", attempt.provider, attempt.model))
+                // What is passed through names no model.
+                .map(|target| target.trim_end_matches('/').to_owned())
                 .unwrap_or_default(),
             attempts: exchange.attempts.len().to_string(),
             timing: format!("weir;dur={decided:.3}, provider;dur={waited:.3}"),

@@ -486,7 +486,7 @@ fn the_provider_is_the_one_that_is_named_or_the_only_one_that_speaks_the_api_and
     assert_eq!(not_passed(GRANTS, &post("/v2/datasets")).0, 404, "no provider of Cohere's kind");
     for name in ["plain", "b", "nobody", ""] {
         let headers = [post("/v1/files"), vec![("x-weir-provider", name)]].concat();
-        assert_eq!(not_passed(GRANTS, &headers), (403, "not_granted".to_owned()), "{name}");
+        assert_eq!(not_passed(GRANTS, &headers), (404, "not_granted".to_owned()), "{name}");
     }
 }
 
@@ -495,7 +495,7 @@ fn a_grant_of_one_side_alone_is_none() {
     let files = [(":method", "GET"), (":path", "/v1/files"), WITH_KEY];
     let key = GRANTS.replace(r#""claude/*"], "grants": ["stored", "files","#, r#""claude/*"], "grants": ["#);
     assert_ne!(key, GRANTS);
-    assert_eq!(not_passed(&key, &files), (403, "not_granted".to_owned()));
+    assert_eq!(not_passed(&key, &files), (404, "not_granted".to_owned()));
     let provider = GRANTS.replace(r#"/a", "grants": ["stored", "files", "batches", "paths"]"#, r#"/a""#);
     assert_eq!(not_passed(&provider, &files), (404, "unknown_path".to_owned()));
     assert_eq!(not_passed(GRANTS, &[(":path", "/v1/files")]), (401, "missing_key".to_owned()));

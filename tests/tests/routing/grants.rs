@@ -164,7 +164,7 @@ async fn a_body_above_every_limit_is_passed_on_and_its_answer_comes_as_it_is_sen
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_side_does_not_grant_reaches_no_provider() {
     let stack = stack().await;
-    let not_granted = (403, "not_granted".to_owned());
+    let not_granted = (404, "not_granted".to_owned());
     for path in ["/v1/files", "/v1/responses/resp_1", "/v1/batches", "/v1/anything"] {
         assert_eq!(code(&get(&stack, path, NONE).await), not_granted, "{path}");
     }
