@@ -222,7 +222,7 @@ fn groups<'m>(prefix: &str, messages: impl Iterator<Item = &'m Message>) -> Vec<
             groups.push(group(&at, message, &parts));
         }
         for result in results {
-            let Part::ToolCallResponse { id, response } = result else { continue };
+            let Part::ToolCallResponse { id, response, .. } = result else { continue };
             let at = format!("{prefix}.{}.{}", groups.len(), oi::MESSAGE);
             let response = match response {
                 Json::String(text) => text.clone(),
