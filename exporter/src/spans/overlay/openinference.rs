@@ -235,6 +235,12 @@ fn groups<'m>(prefix: &str, messages: impl Iterator<Item = &'m Message>) -> Vec<
             ]);
         }
     }
+    for group in &mut groups {
+        group.retain(|attribute| {
+            let value = attribute.value.as_ref().and_then(|any| any.value.as_ref());
+            !matches!(value, Some(Value::StringValue(text)) if text.is_empty())
+        });
+    }
     groups
 }
 
