@@ -1,7 +1,7 @@
 //! The names that a model's name may stand in the table under.
 //!
 //! A provider answers with a dated name (`gpt-4o-2024-08-06`, `claude-sonnet-4-5-20250929`), a gateway or a
-//! cloud puts a prefix before it (`openai/…`, `models/…`, `eu.anthropic.…`) or a version behind
+//! cloud puts a prefix before it (`openai/…`, `models/…`, `global.anthropic.…`) or a version behind
 //! (`…-v1:0`). Each step takes one of these away; the first name that the table has is the one.
 
 use std::borrow::Cow;
@@ -12,8 +12,9 @@ const MAX_NAME: usize = 256;
 /// How many segments before a name are looked past (`publishers/google/models/…`).
 const MAX_PREFIXES: usize = 8;
 
-/// Regions that Amazon Bedrock puts before a model's name for inference across regions at the same price.
-const SAME_PRICE_REGIONS: [&str; 2] = ["us.", "global."];
+/// What Amazon Bedrock puts before a model's name for inference wherever there is room, at the list price.
+/// The names of single regions (`us.`, `eu.`) cost more with some models and are not looked past.
+const EVERYWHERE: &str = "global.";
 
 /// Vendors by Amazon Bedrock's names.
 const VENDORS: [&str; 4] = ["anthropic.", "mistral.", "cohere.", "deepseek."];
@@ -32,9 +33,9 @@ pub(super) fn candidates(name: &str) -> Vec<Cow<'_, str>> {
         bare = rest;
         add_with_undated(&mut names, bare);
     }
-    let regional = SAME_PRICE_REGIONS.iter().find_map(|region| bare.strip_prefix(region)).unwrap_or(bare);
-    add_with_undated(&mut names, regional);
-    if let Some(vendors) = VENDORS.iter().find_map(|vendor| regional.strip_prefix(vendor)) {
+    let placeless = bare.strip_prefix(EVERYWHERE).unwrap_or(bare);
+    add_with_undated(&mut names, placeless);
+    if let Some(vendors) = VENDORS.iter().find_map(|vendor| placeless.strip_prefix(vendor)) {
         let versionless = vendors.rsplit_once("-v").filter(|(_, version)| is_version(version));
         add_with_undated(&mut names, versionless.map_or(vendors, |(model, _)| model));
     }

@@ -71,7 +71,7 @@ fn a_model_is_known_by_every_form_of_its_name() {
         ("openai/gpt-4o-mini-2024-07-18", "gpt-4o-mini"),
         ("claude-sonnet-4-5-20250929", "claude-sonnet-4-5"),
         ("claude-sonnet-4-5@20250929", "claude-sonnet-4-5"),
-        ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5"),
+        ("global.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5"),
         ("anthropic.claude-3-haiku-20240307-v1:0", "claude-3-haiku"),
         ("models/gemini-2.0-flash-001", "gemini-2.0-flash"),
         ("publishers/google/models/gemini-2.5-pro", "gemini-2.5-pro"),
@@ -95,9 +95,15 @@ fn a_dated_model_with_its_own_price_keeps_it() {
 #[test]
 fn what_is_not_known_has_no_cost() {
     let known = || tokens(10, 10);
-    for name in
-        ["", "llama-at-home", "gpt-4o-mini-tuned", "ft:gpt-4o-mini-2024-07-18:acme::x", "gpt-4o-", "-"]
-    {
+    for name in [
+        "",
+        "llama-at-home",
+        "eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "gpt-4o-mini-tuned",
+        "ft:gpt-4o-mini-2024-07-18:acme::x",
+        "gpt-4o-",
+        "-",
+    ] {
         assert_eq!(total(name, known()), None, "{name}");
     }
     assert_eq!(total("gpt-4o", Usage { input_tokens: Some(3), ..Usage::default() }), None);

@@ -111,6 +111,8 @@ fn answered(attributes: &mut Attributes, facts: &Facts<'_>) {
         attributes
             .text(names::OPENAI_RESPONSE_TIER, response.service_tier.as_str())
             .text(names::OPENAI_FINGERPRINT, response.system_fingerprint.as_str());
+    } else {
+        attributes.text(names::WEIR_RESPONSE_TIER, response.service_tier.as_str());
     }
 }
 
@@ -144,6 +146,8 @@ fn asked(attributes: &mut Attributes, facts: &Facts<'_>) {
         attributes
             .text(names::OPENAI_API_TYPE, api)
             .text(names::OPENAI_REQUEST_TIER, tier.unwrap_or_default());
+    } else {
+        attributes.text(names::WEIR_REQUEST_TIER, parameters.service_tier.as_str());
     }
     attributes
         .texts(names::WEIR_FORM_FIELDS, &each(facts, |file| file.field.clone()))

@@ -1,6 +1,7 @@
 //! What a view keeps out, and what the limits cost.
 
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use proptest::prelude::*;
 use prost::Message as _;
 use weir_event::v1::{Api, Caller, Capture, Content, FormFile, Output, Sampling, ToolCall, Usage};
 
@@ -301,6 +302,26 @@ fn no_attribute_of_a_span_is_there_twice() {
             found.sort_unstable();
             let twice: Vec<_> = found.windows(2).filter(|pair| pair[0] == pair[1]).collect();
             assert!(twice.is_empty(), "{api:?} {}: {twice:?}", span.name);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_content_whatever_its_shape_breaks_a_span(
+        asked in messages::tests::hostile(),
+        answered in messages::tests::hostile(),
+        value_limit in prop::option::of(0_usize..200),
+    ) {
+        let view = View { value_limit, ..everything(false) };
+        for api in APIS {
+            let mut event = planted(api, false);
+            let content = event.content.as_mut().unwrap();
+            content.request = asked.to_string().into_bytes().into();
+            content.response = answered.to_string().into_bytes().into();
+            for span in of(ID, &event, &view) {
+                prop_assert!(span.attributes.len() <= MAX_ATTRIBUTES);
+            }
         }
     }
 }

@@ -148,6 +148,10 @@ pub const WEIR_USAGE_SOURCE: &str = "weir.usage.source";
 pub const WEIR_STREAM_CHUNKS: &str = "weir.stream.chunks";
 /// True where the response could not be read.
 pub const WEIR_RESPONSE_UNREAD: &str = "weir.response.unread";
+/// The service tier asked for, of APIs that are not OpenAI's.
+pub const WEIR_REQUEST_TIER: &str = "weir.request.service_tier";
+/// The service tier used, of APIs that are not OpenAI's.
+pub const WEIR_RESPONSE_TIER: &str = "weir.response.service_tier";
 /// The provider's own figures by their names there, as JSON.
 pub const WEIR_USAGE_FIGURES: &str = "weir.usage.figures";
 /// Seconds from one token of a stream to the next, on average.

@@ -63,6 +63,7 @@ fn block(value: Value) -> Part {
         "tool_result" => Some(Part::ToolCallResponse {
             id: take_text(&mut block, "tool_use_id"),
             response: result(&mut block),
+            is_error: block.get("is_error").and_then(Value::as_bool).unwrap_or_default(),
         }),
         // The provider's own tools (server_tool_use) and those of an MCP server.
         "server_tool_use" | "mcp_tool_use" => Some(Part::ServerToolCall {

@@ -142,7 +142,7 @@ fn function_response(mut answer: Object) -> Part {
         id if id.is_empty() => take_text(&mut answer, "name"),
         id => id,
     };
-    Part::ToolCallResponse { id, response: take(&mut answer, "response") }
+    Part::tool_response(id, take(&mut answer, "response"))
 }
 
 fn executable_code(mut code: Object) -> Part {

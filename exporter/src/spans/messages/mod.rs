@@ -13,7 +13,7 @@ mod openai_parts;
 mod openai_responses;
 mod part;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod value;
 
 use serde_json::Value;

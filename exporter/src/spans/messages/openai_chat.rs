@@ -47,7 +47,7 @@ pub(super) fn message(value: Value) -> Message {
     let name = take_text(&mut object, "name");
     if matches!(role.as_str(), "tool" | "function") {
         let id = take_text(&mut object, "tool_call_id");
-        let part = Part::ToolCallResponse { id, response: take(&mut object, "content") };
+        let part = Part::tool_response(id, take(&mut object, "content"));
         return Message { name, ..Message::new("tool", vec![part]) };
     }
     let mut parts = Vec::new();
@@ -103,13 +103,22 @@ fn called(id: String, mut function: Object) -> Part {
     Part::ToolCall { id, name, arguments: arguments(take_first(&mut function, &["arguments", "input"])) }
 }
 
-/// A tool: OpenAI wraps a function into an object of its own.
+/// A tool: what is a function or custom is in an object of its own, and a tool of OpenAI's own has no name
+/// but its type.
 pub(super) fn tool(value: Value) -> Value {
     let Value::Object(mut tool) = value else { return value };
-    match take_object(&mut tool, "function") {
-        Some(inner) => function(Value::Object(inner)),
-        None => Value::Object(tool),
+    if let Some(inner) = take_object(&mut tool, "function") {
+        return function(Value::Object(inner));
     }
+    if let Some(custom) = take_object(&mut tool, "custom") {
+        tool.extend(custom);
+    }
+    if !tool.contains_key("name")
+        && let Some(kind) = tool.get("type").cloned()
+    {
+        tool.insert("name".to_owned(), kind);
+    }
+    Value::Object(tool)
 }
 
 fn function(value: Value) -> Value {

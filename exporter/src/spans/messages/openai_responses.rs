@@ -52,7 +52,7 @@ fn entry(value: Value) -> Message {
         "reasoning" => Message::new("assistant", reasoning(item)),
         kind if kind.ends_with("_call_output") => {
             let id = take_text(&mut item, "call_id");
-            let part = Part::ToolCallResponse { id, response: take(&mut item, "output") };
+            let part = Part::tool_response(id, take(&mut item, "output"));
             Message::new("tool", vec![part])
         }
         kind => match kind.strip_suffix("_call") {

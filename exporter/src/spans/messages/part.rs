@@ -55,6 +55,9 @@ pub(in crate::spans) enum Part {
         #[serde(skip_serializing_if = "String::is_empty")]
         id: String,
         response: Value,
+        /// Whether the tool failed, where that was said.
+        #[serde(skip_serializing_if = "is_false")]
+        is_error: bool,
     },
     /// A tool that the provider runs itself.
     ServerToolCall {
@@ -94,7 +97,17 @@ pub(in crate::spans) enum Part {
     Other(Map<String, Value>),
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for a reference.
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
 impl Part {
+    /// What a tool answered.
+    pub(super) fn tool_response(id: String, response: Value) -> Self {
+        Self::ToolCallResponse { id, response, is_error: false }
+    }
+
     /// A text, or the data that stood where a text might.
     pub(super) fn text(content: String) -> Self {
         match reference(&content, "", DOCUMENT) {

@@ -179,7 +179,7 @@ fn what_is_no_json_object_says_nothing() {
 }
 
 /// JSON with the words that readers look for, in places where they may not expect them.
-fn hostile() -> impl Strategy<Value = Value> {
+pub(in crate::spans) fn hostile() -> impl Strategy<Value = Value> {
     let words = prop::sample::select(vec![
         "messages",
         "content",

@@ -222,7 +222,7 @@ fn groups<'m>(prefix: &str, messages: impl Iterator<Item = &'m Message>) -> Vec<
             groups.push(group(&at, message, &parts));
         }
         for result in results {
-            let Part::ToolCallResponse { id, response } = result else { continue };
+            let Part::ToolCallResponse { id, response, .. } = result else { continue };
             let at = format!("{prefix}.{}.{}", groups.len(), oi::MESSAGE);
             let response = match response {
                 Json::String(text) => text.clone(),
@@ -234,6 +234,12 @@ fn groups<'m>(prefix: &str, messages: impl Iterator<Item = &'m Message>) -> Vec<
                 string(&format!("{at}.content"), response),
             ]);
         }
+    }
+    for group in &mut groups {
+        group.retain(|attribute| {
+            let value = attribute.value.as_ref().and_then(|any| any.value.as_ref());
+            !matches!(value, Some(Value::StringValue(text)) if text.is_empty())
+        });
     }
     groups
 }
