@@ -44,6 +44,8 @@ pub struct Settings {
     port: u16,
     openai_key: Option<OsString>,
     middleware: Option<Middleware>,
+    /// Whether traces hold prompts and answers.
+    keeps_content: bool,
 }
 
 struct Middleware {
@@ -53,10 +55,11 @@ struct Middleware {
 }
 
 impl Settings {
-    /// From PORT, OPENAI_API_KEY, MW_TENANT, MW_API_KEY and MW_TARGET; empty counts as not set.
+    /// From PORT, CONTENT, OPENAI_API_KEY, MW_TENANT, MW_API_KEY and MW_TARGET; empty counts as not set.
     ///
     /// # Errors
-    /// When PORT is no port, or one of MW_TENANT and MW_API_KEY is set without the other.
+    /// When PORT is no port, CONTENT neither `keep` nor `exclude`, or one of MW_TENANT and MW_API_KEY is
+    /// set without the other.
     pub fn from_env() -> anyhow::Result<Self> {
         Self::from(|name| env::var_os(name).filter(|value| !value.is_empty()))
     }
@@ -78,7 +81,15 @@ impl Settings {
             (Some(_), None) => bail!("MW_TENANT is set but MW_API_KEY is not; set both, or neither"),
             (None, Some(_)) => bail!("MW_API_KEY is set but MW_TENANT is not; set both, or neither"),
         };
-        Ok(Self { port, openai_key: variable("OPENAI_API_KEY"), middleware })
+        let keeps_content = match variable("CONTENT") {
+            None => false,
+            Some(content) => match content.to_str() {
+                Some("keep") => true,
+                Some("exclude") => false,
+                _ => bail!("CONTENT is {}; it can be keep or exclude", content.display()),
+            },
+        };
+        Ok(Self { port, openai_key: variable("OPENAI_API_KEY"), middleware, keeps_content })
     }
 
     /// The exporter's environment: where traces go.
@@ -166,7 +177,8 @@ impl Running {
         };
         say("Starting Envoy with the filter …");
         let provider = demo.as_ref().map(|demo| demo.port);
-        let yaml = |addresses| gateway_yaml(addresses, provider, &exporter.url());
+        let keeps_content = settings.keeps_content;
+        let yaml = |addresses| gateway_yaml(addresses, provider, &exporter.url(), keeps_content);
         let envoy = Envoy::start(Some(settings.port), &settings.envoy_env(), yaml).await?;
         Ok(Self { envoy, demo, exporter, nats })
     }
@@ -219,6 +231,10 @@ impl Running {
             Some(middleware) => format!("Middleware, tenant {}", middleware.tenant),
             None => "this terminal; set MW_TENANT and MW_API_KEY to ship them to Middleware".to_owned(),
         };
+        let content = match settings.keeps_content {
+            true => "in traces, since CONTENT=keep",
+            false => "not in traces; CONTENT=keep make run puts prompts and answers into them",
+        };
         let models = if self.demo.is_some() { DEMO_MODELS } else { OPENAI_MODELS };
         format!(
             "
@@ -228,6 +244,7 @@ Weir is up.
   provider   {provider}
   models     {models}
   traces     {traces}
+  content    {content}
 
   Envoy's admin interface  http://{admin}
   exporter                 {exporter} (health and metrics: http://127.0.0.1:{exporter_admin})
@@ -246,11 +263,7 @@ Ctrl-C stops everything.
             exporter_admin = self.exporter.admin_port,
             nats = self.nats.url(),
             plain = curl(listen.port(), "curl", ""),
-            streamed = curl(
-                listen.port(),
-                "curl -N",
-                r#", "stream": true, "stream_options": {"include_usage": true}"#
-            ),
+            streamed = curl(listen.port(), "curl -N", r#", "stream": true"#),
         )
     }
 }
@@ -283,7 +296,7 @@ impl Demo {
 }
 
 /// The gateway: OpenAI, or the demo provider on this port.
-fn gateway_yaml(addresses: Addresses, demo: Option<u16>, exporter: &str) -> String {
+fn gateway_yaml(addresses: Addresses, demo: Option<u16>, exporter: &str, keeps_content: bool) -> String {
     let Addresses { listen, admin } = addresses;
     let (name, provider, models) = match demo {
         Some(port) => {
@@ -297,8 +310,14 @@ fn gateway_yaml(addresses: Addresses, demo: Option<u16>, exporter: &str) -> Stri
     };
     let table: String =
         models.iter().map(|model| format!("  {model}: {{ targets: [{{ provider: {name} }}] }}\n")).collect();
+    let content = if keeps_content { "keep" } else { "exclude" };
     format!(
-        "listen: {listen}\nadmin: {admin}\nproviders:\n  {name}: {provider}\nmodels:\n{table}exporter: {{ url: \"{exporter}\" }}\n"
+        "listen: {listen}\n\
+         admin: {admin}\n\
+         providers:\n  {name}: {provider}\n\
+         models:\n{table}\
+         redaction: {{ exported: {{ content: {content} }} }}\n\
+         exporter: {{ url: \"{exporter}\" }}\n"
     )
 }
 
@@ -329,6 +348,7 @@ mod tests {
             ([("MW_API_KEY", "k")], "MW_TENANT is not"),
             ([("PORT", "0")], "1 to 65535"),
             ([("PORT", "http")], "1 to 65535"),
+            ([("CONTENT", "yes")], "keep or exclude"),
         ] {
             let error = settings(&variables).err().expect("a refusal").to_string();
             assert!(error.contains(expected), "{error}");
@@ -339,7 +359,7 @@ mod tests {
     fn both_gateways_are_valid_and_have_the_model_to_try() {
         let addresses = Addresses::free(Some(8080)).expect("ports");
         for demo in [None, Some(9)] {
-            let yaml = gateway_yaml(addresses, demo, "http://127.0.0.1:4319");
+            let yaml = gateway_yaml(addresses, demo, "http://127.0.0.1:4319", demo.is_some());
             let gateway = weir_config::Gateway::parse(&yaml).expect(&yaml);
             assert!(gateway.models.contains_key(MODEL_TO_TRY));
         }
