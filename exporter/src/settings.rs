@@ -39,8 +39,8 @@ pub enum SettingsError {
     /// Where metrics go does not fit.
     #[error(transparent)]
     Push(#[from] PushSettingsError),
-    /// The file of prices does not fit.
-    #[error("--prices (WEIR_PRICES): {0}")]
+    /// The file of prices does not fit; the source says where.
+    #[error("--prices (WEIR_PRICES)")]
     Prices(#[from] PricesError),
 }
 
@@ -216,8 +216,10 @@ mod tests {
             assert_eq!(destination.view.prices.cost("", &answer).unwrap().total(), 1.0);
         }
         std::io::Write::write_all(&mut file, b"\ncurrency: EUR").unwrap();
-        let refused = settings(&["--prices", &path], &[]).unwrap_err().to_string();
-        assert!(refused.contains("--prices") && refused.contains("currency"), "{refused}");
+        let refused = anyhow::Error::new(settings(&["--prices", &path], &[]).unwrap_err());
+        let refused = format!("{refused:#}");
+        assert!(refused.contains("--prices (WEIR_PRICES): ") && refused.contains("currency"), "{refused}");
+        assert_eq!(refused.matches(&path).count(), 1, "{refused}");
     }
 
     #[test]
