@@ -9,7 +9,7 @@ use crate::blob::Blob;
 use crate::json::MAX_DEPTH;
 
 /// How much is kept beyond the total for small members that stand behind it, in bytes.
-const SLACK: usize = 4 << 10;
+const SLACK: usize = 3 << 10;
 /// Longest string that is kept beyond the total, and longest key at any place, in bytes.
 const SMALL: usize = 128;
 /// Longest number that is kept, in bytes.

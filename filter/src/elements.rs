@@ -79,6 +79,11 @@ impl Splitter {
         }
     }
 
+    /// How many bytes are held.
+    pub fn held(&self) -> usize {
+        self.held.held()
+    }
+
     /// Elements of which nothing could be read because they were too large and no JSON.
     pub fn skipped(&self) -> u32 {
         self.skipped

@@ -41,6 +41,14 @@ impl Framing {
         }
     }
 
+    /// How many bytes are held.
+    pub fn held(&self) -> usize {
+        match self {
+            Self::Events(parser) => parser.held(),
+            Self::Elements(splitter) => splitter.held(),
+        }
+    }
+
     /// Messages of which nothing could be read because they were too large and no JSON.
     pub fn skipped(&self) -> u32 {
         match self {

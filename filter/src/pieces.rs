@@ -7,9 +7,9 @@
 use crate::abridge::{Abridger, Limits};
 
 /// Most bytes of one event of a stream that are held as they are.
-pub const RAW_MAX: usize = 8 << 10;
+pub const RAW_MAX: usize = 4 << 10;
 /// What is kept of a longer one where its content is of no interest.
-pub const LONG: Limits = Limits { string: 2 << 10, total: 4 << 10 };
+pub const LONG: Limits = Limits { string: 512, total: 1 << 10 };
 
 /// A message so far.
 #[derive(Clone, Debug)]

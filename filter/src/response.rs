@@ -179,7 +179,7 @@ impl Reading {
             host.replace_response_chunk(size, body.as_bytes());
             return;
         }
-        let ends = end_of_stream && matches!(self, Self::Stream(stream) if stream.holds());
+        let ends = end_of_stream && matches!(self, Self::Stream(stream) if stream.withheld() > 0);
         if size == 0 && !ends {
             return;
         }
@@ -210,6 +210,14 @@ impl Reading {
             Self::Nothing | Self::Compressed | Self::Replaced(_) => {}
         }
         response.body_bytes += passed as u64;
+    }
+
+    /// How many bytes of a stream are held, beside the content that is kept.
+    pub fn held(&self) -> usize {
+        match self {
+            Self::Stream(stream) => stream.framing.held() + stream.answer.held() + stream.withheld(),
+            _ => 0,
+        }
     }
 
     /// All has passed, or will not come: reads what was kept for now. `asked` is how many characters
@@ -247,8 +255,9 @@ impl Stream {
         token
     }
 
-    fn holds(&self) -> bool {
-        self.unasked.as_ref().is_some_and(Unasked::holds)
+    /// How many bytes are held of what is on its way to the caller.
+    fn withheld(&self) -> usize {
+        self.unasked.as_ref().map_or(0, Unasked::held)
     }
 }
 
