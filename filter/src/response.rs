@@ -8,14 +8,15 @@ use weir_event::v1;
 
 use crate::answer::{Answer, Transcript};
 use crate::api::{Api, Family};
+use crate::content::Read;
 use crate::exchange::Exchange;
-use crate::framing::{Framing, may_be_json};
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::Host;
-use crate::pieces::Pieces;
 use crate::refusal::Refusal;
+use crate::stream::framing::{Framing, may_be_json};
+use crate::stream::pieces::Pieces;
+use crate::stream::unasked::Unasked;
 use crate::trace_context;
-use crate::unasked::Unasked;
 
 /// Longest explanation of Envoy's that is put into an event, in bytes.
 const DETAILS_MAX: usize = 256;
@@ -43,15 +44,6 @@ pub struct Stream {
     answer: Answer,
     /// Takes out what the gateway has asked for on the caller's behalf.
     unasked: Option<Unasked>,
-}
-
-/// What was read of a response.
-#[derive(Debug, Default)]
-pub struct Read {
-    /// What a stream said, as far as it is kept.
-    pub transcript: Transcript,
-    /// The body of a response in one piece, and whether it was made short.
-    pub body: Option<(Vec<u8>, bool)>,
 }
 
 /// What an answer says about how it came about.

@@ -15,11 +15,10 @@ use weir_exporter::spans::{View, of, request};
 use weir_filter::{
     answer::Answer,
     api::{Api, Call},
-    budget::Budget,
     config::Capture,
-    content::Content,
-    framing::Framing,
+    content::{Content, Read, budget::Budget},
     headers::Headers,
+    stream::framing::Framing,
 };
 use weir_tests::{fixtures, spans};
 
@@ -110,7 +109,7 @@ fn event(name: &str, expected: &Value) -> v1::TraceEvent {
             done_ns: AT + 9_000_000,
             ..Default::default()
         }),
-        content: content.finish(transcript, kept),
+        content: content.finish(Read { transcript, body: kept }),
         response: Some(response),
         ending: if whole { v1::Ending::Completed } else { v1::Ending::UpstreamReset }.into(),
         ..Default::default()

@@ -1,9 +1,9 @@
 //! How a response is cut into messages: events, elements of an array, or one piece.
 
-use crate::abridge::Limits;
+use super::{elements, sse};
 use crate::api::Api;
+use crate::content::abridge::Limits;
 use crate::headers::{Headers, name};
-use crate::{elements, sse};
 
 /// The messages of a stream, as they come.
 #[derive(Debug)]

@@ -5,8 +5,8 @@
 //! what is held of others is bounded ([`Pieces`]). Only objects are elements; what else stands in
 //! the array, or behind it, is passed over.
 
-use crate::abridge::Limits;
-use crate::pieces::{Pieces, RAW_MAX};
+use crate::content::abridge::Limits;
+use crate::stream::pieces::{Pieces, RAW_MAX};
 
 /// The state between two pieces of a stream.
 #[derive(Debug, Default)]
