@@ -27,6 +27,7 @@ pub mod outbox;
 pub mod plan;
 pub mod random;
 pub mod record;
+pub mod redact;
 pub mod refusal;
 pub mod request;
 pub mod response;
