@@ -108,6 +108,11 @@ impl Expression {
         (found.start() < text.len()).then_some(found.start())
     }
 
+    /// Whether it asks for words before a match.
+    pub fn has_context(&self) -> bool {
+        !self.words.is_empty()
+    }
+
     fn checks(&self, value: &str) -> bool {
         let characters = value.bytes().filter(u8::is_ascii_alphanumeric);
         match self.checksum {

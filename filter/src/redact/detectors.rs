@@ -206,6 +206,37 @@ impl Detectors {
         Hits { hits, settled: settled.max(from) }
     }
 
+    /// One pass over a text whose steps are counted.
+    #[cfg(test)]
+    pub(super) fn scan_for_tests(&self, view: &View<'_>, sink: &mut Sink) {
+        scan(&self.literals, self.all(), &self.labels, view, sink);
+    }
+
+    /// Whether a key tells what its value is, to a detector of the set.
+    pub(super) fn announces(&self, set: Set, key: &str) -> bool {
+        !key.is_empty()
+            && (self.literals.has_word(&fold(key, Reading::Escaped).text)
+                || self.custom.iter().enumerate().any(|(index, (_, _, expression))| {
+                    set.contains(DetectorId::custom(index)) && expression.has_context()
+                }))
+    }
+
+    /// Whether any of the operator's own detectors is in a set.
+    pub(super) fn has_custom(&self, set: Set) -> bool {
+        !set.without(Set::builtin()).is_empty()
+    }
+
+    /// The same hits, those that overlap as one.
+    pub(super) fn merge_hits(hits: Vec<Hit>) -> Vec<Hit> {
+        let found = hits.into_iter().map(|Hit { range, detector }| Found {
+            start: range.start,
+            end: range.end,
+            detector,
+        });
+        let merged = merge(found.collect()).into_iter();
+        merged.map(|found| Hit { range: found.start..found.end, detector: found.detector }).collect()
+    }
+
     /// Leaves out what is allowed, and what stands within a replacement.
     fn drop_allowed(&self, folded: &str, sink: &mut Sink) {
         let replaced = std::mem::take(&mut sink.replaced);

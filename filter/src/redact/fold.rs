@@ -17,6 +17,8 @@ pub(super) enum Reading {
     Plain,
     /// With the escapes of a JSON string (RFC 8259, section 7). What is no escape stands for itself.
     Escaped,
+    /// The same, and only the escapes are changed.
+    EscapesOnly,
 }
 
 /// The zeros of the scripts whose ten decimal digits follow each other (Unicode 16, General Category
@@ -87,10 +89,10 @@ fn piece(text: &str, at: usize, reading: Reading) -> Option<Piece> {
     let rest = text.get(at..)?;
     let bytes = rest.as_bytes();
     let first = *bytes.first()?;
-    if first == b'\\' && reading == Reading::Escaped {
-        return Some(escape(bytes));
+    if first == b'\\' && reading != Reading::Plain {
+        return Some(escape(bytes, reading));
     }
-    if may_fold(first) {
+    if may_fold(first) && reading != Reading::EscapesOnly {
         let c = rest.chars().next()?;
         return Some(match fold_char(c) {
             Folded::Itself => Piece::Same(c.len_utf8()),
@@ -103,13 +105,16 @@ fn piece(text: &str, at: usize, reading: Reading) -> Option<Piece> {
 
 /// How many bytes are read as they are, from the first on.
 fn same(bytes: &[u8], reading: Reading) -> usize {
-    let escaped = reading == Reading::Escaped;
-    let changes = |byte: &u8| (escaped && *byte == b'\\') || may_fold(*byte);
-    bytes.iter().position(changes).unwrap_or(bytes.len())
+    let next = match reading {
+        Reading::Plain => bytes.iter().position(|byte| may_fold(*byte)),
+        Reading::Escaped => bytes.iter().position(|byte| *byte == b'\\' || may_fold(*byte)),
+        Reading::EscapesOnly => memchr::memchr(b'\\', bytes),
+    };
+    next.unwrap_or(bytes.len())
 }
 
 /// What a text is read as that begins with a backslash.
-fn escape(bytes: &[u8]) -> Piece {
+fn escape(bytes: &[u8], reading: Reading) -> Piece {
     let c = match bytes.get(1) {
         None => return Piece::Unfinished(1),
         Some(b'n') => '\n',
@@ -118,13 +123,13 @@ fn escape(bytes: &[u8]) -> Piece {
         Some(b'b') => '\u{8}',
         Some(b'f') => '\u{c}',
         Some(byte @ (b'"' | b'\\' | b'/')) => char::from(*byte),
-        Some(b'u') => return unicode_escape(bytes),
+        Some(b'u') => return unicode_escape(bytes, reading),
         Some(_) => return Piece::Same(1),
     };
     Piece::Read(2, Some(c))
 }
 
-fn unicode_escape(bytes: &[u8]) -> Piece {
+fn unicode_escape(bytes: &[u8], reading: Reading) -> Piece {
     let unit = |at: usize| {
         let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
         digits.iter().try_fold(0u32, |value, byte| Some(value * 16 + char::from(*byte).to_digit(16)?))
@@ -150,6 +155,7 @@ fn unicode_escape(bytes: &[u8]) -> Piece {
     Piece::Read(
         length,
         match fold_char(c) {
+            _ if reading == Reading::EscapesOnly => Some(c),
             Folded::Itself => Some(c),
             Folded::Nothing => None,
             Folded::As(byte) => Some(char::from(byte)),
@@ -167,7 +173,6 @@ pub(super) struct FoldedText<'t> {
 /// Reads a text.
 pub(super) fn fold(text: &str, reading: Reading) -> FoldedText<'_> {
     let is_plain = reading == Reading::Plain || memchr::memchr(b'\\', text.as_bytes()).is_none();
-    let reading = if is_plain { Reading::Plain } else { reading };
     let mut at = if is_plain && text.is_ascii() { text.len() } else { same(text.as_bytes(), reading) };
     if at == text.len() {
         return FoldedText { text: Cow::Borrowed(text), unfinished: None };

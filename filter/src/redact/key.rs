@@ -104,7 +104,13 @@ pub(super) fn begins(view: &View<'_>, at: usize) -> bool {
 
 /// Where a key ends whose beginning stands at `start..at`.
 pub(super) fn end(view: &View<'_>, key: &Key, start: usize, at: usize) -> Option<usize> {
-    if !begins(view, start) || !view.stands(start, key.prefix.as_bytes()) {
+    // Nor does one begin within what would be the rest of another.
+    let class = match key.rest {
+        Rest::Capitals(_) => ALNUM,
+        Rest::Exactly(class, _) | Rest::Mixed(class, _) => class,
+        Rest::Dotted(_) | Rest::OpenAi => TOKEN,
+    };
+    if !begins(view, start) || view.was(start, class) || !view.stands(start, key.prefix.as_bytes()) {
         return None;
     }
     match key.rest {
@@ -160,10 +166,11 @@ fn openai(view: &View<'_>, at: usize) -> Option<usize> {
     (fits && mixed(value)).then(|| view.run(end, TOKEN, usize::MAX))
 }
 
-/// Where a run of tokens and single dots ends, without a dot at its end, and how many dots it has.
+/// Where a run of tokens and single dots ends, without a dot at its end, and how many dots it has:
+/// no more than the parts of an encrypted token.
 fn dotted(view: &View<'_>, at: usize) -> (usize, usize) {
     let (mut end, mut dots) = (view.run(at, TOKEN, usize::MAX), 0);
-    while view.at(end) == Some(b'.') {
+    while dots < 4 && view.at(end) == Some(b'.') {
         let next = view.run(end + 1, TOKEN, usize::MAX);
         if next == end + 1 {
             break;

@@ -6,11 +6,13 @@
 //! matched again; time is linear in the input; and matched text is in no error, count or `Debug`.
 
 mod birth;
+mod body;
 mod counts;
 mod custom;
 mod detectors;
 mod document;
 mod email;
+mod fields;
 mod fold;
 mod hardware;
 mod iban;
@@ -20,6 +22,7 @@ mod names;
 mod number;
 mod pem;
 mod phone;
+mod policy;
 mod replace;
 mod restore;
 mod scan;
@@ -28,12 +31,17 @@ mod settings;
 mod stream;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_json;
 mod text;
 mod view;
 
+pub use body::{NESTED_MAX, Redacted, redact_json};
 pub use counts::Counts;
 pub use detectors::Detectors;
+pub use fields::Fields;
 pub use names::{Builtin, CUSTOM_MAX, DetectorId, SECRETS, Set};
+pub use policy::{Actions, ExportedPolicy, ForwardedPolicy, Policies};
 pub use replace::{HASH_DIGITS_MAX, HASH_DIGITS_MIN, HashKey, MASK, PartialHash, Replace, Replacement};
 pub use restore::{Restorer, StreamRestorer, escape};
 pub use settings::{

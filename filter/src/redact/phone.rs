@@ -122,7 +122,8 @@ pub(super) fn labelled_phone(view: &View<'_>, at: usize) -> Option<usize> {
     let read = Written::read(view, from);
     let fits = |group: &&Group| (LABELLED_MIN..=DIGITS_MAX).contains(&group.digits) && ends(view, group.end);
     let end = read.groups().iter().rfind(fits)?.end;
-    let is_date = matches!(read.groups(), [a, b, c] if (a.length, b.length, c.length) == (4, 2, 2));
+    let is_date = matches!(read.groups(), [a, b, c, ..] if b.separator == c.separator && c.separator != b' '
+        && matches!((a.length, b.length, c.length), (4, 2, 2) | (1 | 2, 1 | 2, 4)));
     (!is_date).then_some(end)
 }
 

@@ -63,6 +63,19 @@ impl Literals {
         Some(Self { automaton, meanings })
     }
 
+    /// Whether a short text has a word that announces a value.
+    pub fn has_word(&self, text: &str) -> bool {
+        let Ok(mut state) = self.automaton.start_state(Anchored::No) else { return false };
+        text.bytes().any(|byte| {
+            state = self.automaton.next_state(Anchored::No, state, byte);
+            self.automaton.is_match(state)
+                && (0..self.automaton.match_len(state)).any(|index| {
+                    let pattern = self.automaton.match_pattern(state, index).as_usize();
+                    matches!(self.meanings.get(pattern), Some(Literal::Word(_)))
+                })
+        })
+    }
+
     /// Its size in memory, in bytes.
     pub fn size(&self) -> usize {
         self.automaton.memory_usage() + size_of_val(self.meanings.as_slice())
@@ -81,14 +94,24 @@ struct Pass<'p, 't> {
     /// Where the last number ended, and the last address: what begins before is part of them.
     number_end: usize,
     email_end: usize,
+    /// The last secret that stands behind a word.
+    value: (usize, usize),
     /// The `@` of the last URL with credentials, which is none of an address.
     url_at: usize,
 }
 
 /// Looks for what the built-in detectors of a set find.
 pub(super) fn scan(literals: &Literals, set: Set, labels: &Labels, view: &View<'_>, sink: &mut Sink) {
-    let mut pass =
-        Pass { view, set, labels, sink, number_end: view.from, email_end: view.barrier, url_at: usize::MAX };
+    let mut pass = Pass {
+        view,
+        set,
+        labels,
+        sink,
+        number_end: view.from,
+        email_end: view.barrier,
+        value: (0, 0),
+        url_at: usize::MAX,
+    };
     let automaton = &literals.automaton;
     let Ok(mut state) = automaton.start_state(Anchored::No) else { return };
     for (at, byte) in view.bytes().iter().copied().enumerate() {
@@ -173,8 +196,15 @@ impl Pass<'_, '_> {
                 return;
             }
             view.begin();
-            if let Some((at, found)) = secret::value(view, word, start, end) {
-                self.sink.take(view, at, detector.id(), found);
+            let Some(place) = secret::place(view, word, start, end) else { return };
+            // A word within a value is none; several may end before the same value.
+            let (from, to) = self.value;
+            if place.at < view.from || (place.at < to && place.at != from) {
+                return;
+            }
+            let found = secret::value(view, word, &place);
+            if self.sink.take(view, place.at, detector.id(), found) {
+                self.value = (place.at, found.unwrap_or(to).max(if place.at == from { to } else { 0 }));
             }
             return;
         }

@@ -45,8 +45,8 @@ const INVITATIONS: [&str; 15] = [
 ];
 
 /// How a value stands behind its word.
-struct Place {
-    at: usize,
+pub(super) struct Place {
+    pub at: usize,
     /// The quote before it.
     quote: Option<u8>,
     /// Whether it is assigned (`=`) without blanks, or in quotes: then letters alone may be a password.
@@ -57,7 +57,7 @@ struct Place {
 const VERBS: [&str; 8] = ["is", "ist", "es", "est", "lautet", "是", "は", "为"];
 
 /// The way from a word at `start..end` to its value: quotes, then a separator, then blanks.
-fn place(view: &View<'_>, word: Word, start: usize, end: usize) -> Option<Place> {
+pub(super) fn place(view: &View<'_>, word: Word, start: usize, end: usize) -> Option<Place> {
     let mut at = end;
     let mut sign = false;
     if word != Word::Scheme {
@@ -108,16 +108,14 @@ fn skip(view: &View<'_>, from: usize, bytes: &[u8], max: usize) -> usize {
     at
 }
 
-/// The secret behind a word that stands at `start..end`.
-pub(super) fn value(view: &View<'_>, word: Word, start: usize, end: usize) -> Option<(usize, Option<usize>)> {
-    let place = place(view, word, start, end)?;
-    let found = match word {
+/// Where a secret at a place ends.
+pub(super) fn value(view: &View<'_>, word: Word, place: &Place) -> Option<usize> {
+    match word {
         Word::AwsSecret => exactly(view, place.at, 40),
         Word::AwsSession => run_of(view, place.at, BASE64, 80),
         Word::Azure => run_of(view, place.at, BASE64 | TOKEN, 32),
-        _ => free(view, word, &place),
-    };
-    Some((place.at, found))
+        _ => free(view, word, place),
+    }
 }
 
 fn exactly(view: &View<'_>, at: usize, length: usize) -> Option<usize> {
@@ -172,7 +170,7 @@ fn trimmed(value: &[u8]) -> &[u8] {
 }
 
 fn has_template(value: &[u8]) -> bool {
-    value.iter().any(|byte| b"{}<>$*".contains(byte))
+    value.iter().any(|byte| b"{}<>$*[".contains(byte))
 }
 
 /// Whether the beginning of a value is that of a secret.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Compiled once: without optimization that takes a second.
-static DETECTORS: LazyLock<Arc<Detectors>> =
+pub(super) static DETECTORS: LazyLock<Arc<Detectors>> =
     LazyLock::new(|| Arc::new(Detectors::new(&[], &Allow::default(), "redaction").unwrap()));
 
 fn redacted(text: &str) -> String {
@@ -39,11 +39,11 @@ fn each_kind_is_found() {
 }
 
 /// What stands between two parts of a text, and what may.
-const APART: [&str; 8] = [" ", " ", ", ", ". ", "\n", " and ", "; ", " x "];
-const JOINED: [&str; 11] = [" ", " ", " ", "", "", ", ", ". ", "\n", " and ", "x", "7"];
+pub(super) const APART: [&str; 8] = [" ", " ", ", ", ". ", "\n", " and ", "; ", " x "];
+pub(super) const JOINED: [&str; 11] = [" ", " ", " ", "", "", ", ", ". ", "\n", " and ", "x", "7"];
 
 /// Texts in which much is near something else, and much is nearly something.
-fn pieces(fillers: &[&'static str]) -> impl Strategy<Value = String> {
+pub(super) fn pieces(fillers: &[&'static str]) -> impl Strategy<Value = String> {
     let known = prop::sample::select(vec![
         "john.doe@example.com",
         "@",
@@ -121,7 +121,7 @@ fn pieces(fillers: &[&'static str]) -> impl Strategy<Value = String> {
         .prop_map(|parts| parts.into_iter().flat_map(|(known, filler)| [known, filler]).collect())
 }
 
-fn hash() -> Replacement {
+pub(super) fn hash() -> Replacement {
     Replacement::Hash(HashKey::new(b"key", 8))
 }
 
@@ -227,4 +227,200 @@ fn only_what_may_become_a_match_is_held_back_and_never_much() {
     let mut redactor = new();
     redactor.feed(&key_of(1000));
     assert!(redactor.held() <= HELD_MAX);
+}
+
+fn custom(name: &str, pattern: &str) -> Custom {
+    Custom { name: name.to_owned(), version: 1, pattern: pattern.to_owned(), ..Custom::default() }
+}
+
+fn with(custom: &[Custom], allow: &Allow) -> Arc<Detectors> {
+    Arc::new(Detectors::new(custom, allow, "redaction").unwrap())
+}
+
+#[test]
+fn detectors_of_the_operators_own_are_found_by_pattern_checksum_and_context() {
+    let detectors = with(
+        &[
+            custom("ticket", r"\bTCK-\d{4,}\b"),
+            Custom { checksum: Some(Checksum::Luhn), ..custom("member", r"\b\d{8}\b") },
+            Custom {
+                context: vec!["Personalnummer".to_owned(), "staff id".to_owned()],
+                ..custom("staff", r"\b[A-Z]\d{5}\b")
+            },
+            custom("code", r"secret-\w+"),
+        ],
+        &Allow { values: vec!["tck-0000".to_owned()], patterns: vec![r".*@example\.org".to_owned()] },
+    );
+    let redact = |text: &str| {
+        let mut replacement = Replacement::Label;
+        detectors.redact(detectors.all(), text, &mut replacement, &mut Counts::default()).into_owned()
+    };
+    for (text, expected) in [
+        ("see TCK-1234 and TCK-0000, TCK-12", "see [TICKET] and TCK-0000, TCK-12"),
+        ("no. 12345674 and 12345678", "no. [MEMBER] and 12345678"),
+        ("Personalnummer: A12345. Room B12345", "Personalnummer: [STAFF]. Room [STAFF]"),
+        ("Room B12345", "Room B12345"),
+        ("ＴＣＫ－１２３４", "[TICKET]"),
+        ("a@example.org, a@example.com", "a@example.org, [EMAIL]"),
+    ] {
+        assert_eq!(redact(text), expected);
+        assert_eq!(redact(expected), expected);
+    }
+    assert_eq!(redact(&format!("secret-{} rest", "x".repeat(5000))), "[CODE] rest");
+}
+
+#[test]
+fn a_detector_that_cannot_be_used_is_refused_with_its_name() {
+    let error = |custom: Custom| Detectors::new(&[custom], &Allow::default(), "redaction").unwrap_err();
+    for (pattern, says) in [
+        ("(", "is not a regular expression"),
+        (r"(a)\1", "backreferences"),
+        (r"(?=a)", "look-around"),
+        ("a*", "matches the empty text"),
+        ("", "must be 1 to"),
+        (r"\w{1000}\w{1000}", "is too large"),
+    ] {
+        let error = error(custom("mine", pattern));
+        assert_eq!(error.path, "redaction.custom[0].pattern", "{pattern}");
+        assert!(error.message.contains("\"mine\"") && error.message.contains(says), "{error}");
+    }
+    for name in ["", "Mine", "email", "secrets", "1x", "a-b"] {
+        assert_eq!(error(custom(name, "x")).path, "redaction.custom[0].name", "{name}");
+    }
+    let twice = [custom("a", "x"), custom("a", "y")];
+    assert!(Detectors::new(&twice, &Allow::default(), "redaction").is_err());
+    let allow = Allow { patterns: vec!["[".to_owned()], ..Allow::default() };
+    let error = Detectors::new(&[], &allow, "redaction").unwrap_err();
+    assert_eq!(error.path, "redaction.allow.patterns[0]");
+}
+
+#[test]
+fn what_is_selected_by_name_is_all_that_is_found() {
+    let detectors = with(&[custom("ticket", r"TCK-\d+")], &Allow::default());
+    let select = |names: &[&str]| {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        detectors.select(Some(&names), "redaction.exported.detectors")
+    };
+    let set = select(&["ticket", "secrets"]).unwrap();
+    let counts = detectors.count(set, "TCK-1 a@example.com password=hunter22 203.0.113.7");
+    assert_eq!(counts.by_name(&detectors), [("generic_secret", 1), ("ticket", 1)]);
+    assert_eq!(select(&["tickets"]).unwrap_err().path, "redaction.exported.detectors[0]");
+    assert_eq!(detectors.name(Builtin::Email.id()), ("email", 1));
+}
+
+/// How many bytes validators read of a text.
+fn steps(text: &str) -> usize {
+    let folded = super::fold::fold(text, super::fold::Reading::Plain).text;
+    let view = super::view::View::new(&folded, 0, 0);
+    let mut sink = super::view::Sink::default();
+    DETECTORS.scan_for_tests(&view, &mut sink);
+    view.steps.get()
+}
+
+#[test]
+fn no_input_costs_more_a_byte_when_it_is_longer() {
+    let hostile = [
+        "a",
+        "@",
+        "a@",
+        "a@b.",
+        "a.",
+        "1",
+        "1 ",
+        "12 ",
+        "1.",
+        "1-",
+        "(1",
+        "+",
+        "+1",
+        "0",
+        "00 ",
+        "4",
+        "4111 ",
+        ":",
+        "::",
+        "a:",
+        "ab:",
+        "0:",
+        "[",
+        "[A",
+        "[EMAIL:",
+        "\"",
+        "'\"",
+        "eyJ",
+        "eyJ.",
+        "eyJa.",
+        "eyJhbGciOiJI.a.",
+        "-",
+        "-----BEGIN ",
+        "-----BEGIN PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----\n",
+        "-----BEGIN PRIVATE KEY-----A: -",
+        "-----BEGIN PRIVATE KEY-----\nA: b\n",
+        "-----BEGIN PRIVATE KEY-----\nAAAAAAAAAAAAAAAAAAAA\n",
+        "sk-",
+        "AKIA",
+        "ghp_",
+        "password",
+        "password=",
+        "password='",
+        "password=a1",
+        "token: ",
+        "Bearer ",
+        "api_key=\"",
+        "born ",
+        "born on ",
+        "born 1",
+        "dob: 1/",
+        "passport ",
+        "passport A",
+        "passport no ",
+        "dl no 1 ",
+        "phone ",
+        "phone 1",
+        "phone 1 ",
+        "://",
+        "a://b:",
+        "a://b:c@",
+        "sig=",
+        "?sig=a",
+        "Q~",
+        "1Q~",
+        "DE",
+        "DE89",
+        "DE89 ",
+        "hooks.slack.com/services/",
+        "ü",
+        "é@",
+        "電話",
+        "电话1",
+        "１",
+        "\u{200b}",
+        "\u{200b}1",
+        "xn--",
+        "@xn--.",
+        "AccountKey=",
+        "aws_secret=",
+        "version 1.2.3.",
+        "AccountKey=a1",
+        "sk-aB1",
+        "-sk-aB1cD2eF3gH4iJ5kL6mN7",
+        "/ABSKaB1",
+        "glpat-aB1.",
+        ".glpat-aB1cD2eF3gH4iJ5kL6mN7",
+        "eyJhbGciOiJIUzI1NiJ9.",
+        "password='a 1",
+        "password=\"a b c d e f g h\" ",
+        "--password a1 ",
+        "x=password:=",
+    ];
+    for part in hostile {
+        let cost = |length: usize| {
+            let text = part.repeat(length / part.len() + 1);
+            steps(&text) as f64 / text.len() as f64
+        };
+        let (short, long) = (cost(2 << 10), cost(64 << 10));
+        assert!(long <= short * 1.25 + 1.0, "{part:?}: {short} a byte, then {long}");
+        assert!(long < 600.0, "{part:?}: {long} a byte");
+    }
 }
