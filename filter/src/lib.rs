@@ -33,6 +33,7 @@ pub mod parameters;
 pub mod plan;
 pub mod random;
 pub mod record;
+pub mod redact;
 pub mod refusal;
 pub mod request;
 pub mod response;
