@@ -10,9 +10,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use weir_filter::access::Key;
 use weir_filter::config::{
-    self, Config, ConfigError, Limits, Model, PluginConfig, Redaction, Role, Trace, did_you_mean,
+    self, Config, ConfigError, Limits, Model, PluginConfig, Role, Trace, did_you_mean,
 };
 use weir_filter::endpoint::Endpoint;
+use weir_filter::redact::Redaction;
 use weir_filter::strategy::TargetIds;
 
 use crate::access_log::AccessLog;
@@ -81,9 +82,9 @@ pub struct Gateway {
     /// Which requests are traced, and how much of their content is kept.
     #[serde(default)]
     pub trace: Trace,
-    /// What becomes of content.
+    /// What becomes of content. Absent: traces hold none, and nothing is looked for.
     #[serde(default)]
-    pub redaction: Redaction,
+    pub redaction: Option<Redaction>,
     /// Whether answers say how they came about (`x-weir-trace-id`, `x-weir-model`,
     /// `x-weir-attempts`, `server-timing`).
     #[serde(default = "yes")]

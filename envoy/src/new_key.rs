@@ -67,6 +67,7 @@ impl NewKey {
             grants: Vec::new(),
             metadata: std::collections::BTreeMap::new(),
             expires: None,
+            redaction: None,
         }
     }
 

@@ -119,6 +119,7 @@ fn decide_and_rewrite(criterion: &mut Criterion) {
                     headers: &headers,
                     body: black_box(body.as_bytes()),
                     now_ns: NOW_NS,
+                    clock: &|| NOW_NS,
                 };
                 let decided = decide(&question, &mut Exchange::default()).unwrap();
                 let edits = decided.decision.edits.first().unwrap();

@@ -282,7 +282,7 @@ fn set_headers(
     path: &str,
     span_id: &[u8],
 ) {
-    let received = usize::try_from(exchange.request.body_bytes).unwrap_or(usize::MAX);
+    let received = decision.body_bytes;
     let length = decision.edits.get(target).map_or(received, |edits| edits.length(received)).to_string();
     let traceparent = trace_context::traceparent(&exchange.trace, span_id);
     let mut headers = Outgoing::default();

@@ -13,6 +13,7 @@ use crate::exchange::{Decision, Exchange};
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::Host;
 use crate::plan::Plan;
+use crate::redaction::Export;
 use crate::refusal::Refusal;
 use crate::request::Body;
 use crate::splice::{BodyEdits, Edits, ModelEdit};
@@ -23,7 +24,6 @@ use crate::vm::Vm;
 const TIMEOUT_MAX_MS: u64 = 3_600_000;
 
 /// What is asked.
-#[derive(Debug)]
 pub struct Question<'a> {
     /// The configuration.
     pub config: &'a Config,
@@ -39,6 +39,8 @@ pub struct Question<'a> {
     pub body: &'a [u8],
     /// Unix time in ns.
     pub now_ns: u64,
+    /// The same, asked anew.
+    pub clock: &'a dyn Fn() -> u64,
 }
 
 /// What was decided.
@@ -54,6 +56,10 @@ pub struct Decided {
     pub characters: u64,
     /// Whether its body is JSON, and so can be part of an event.
     pub is_json: bool,
+    /// The body that is sent in place of the caller's, where something in it must not be.
+    pub body: Option<Vec<u8>>,
+    /// How its content is told; absent: not at all.
+    pub export: Option<Export>,
 }
 
 /// What Envoy's router is told about one request, beside where it goes.
@@ -114,6 +120,30 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
     if !question.grant.models.allows(&body.model) {
         return Err(Refusal::model_not_allowed(&body.model));
     }
+    let family = question.call.api.family();
+    let redaction = question.config.redaction.as_ref();
+    let policies = redaction
+        .map(|redaction| redaction.policies(&question.grant.name, &body.model, question.headers))
+        .unwrap_or_default();
+    let mut sent = None;
+    if let Some(redaction) = redaction.filter(|redaction| redaction.searches(&policies.forwarded)) {
+        exchange.timing.redacting_ns = (question.clock)();
+        let searched = match &body.form {
+            Some(_) => redaction.unreadable(&policies.forwarded).map(|()| None),
+            None => redaction.forward(&policies.forwarded, family, question.body).map(Some),
+        };
+        exchange.timing.redacted_ns = (question.clock)();
+        if let Some(searched) = searched? {
+            sent = searched.body;
+            exchange.redactions = searched.found;
+        }
+    }
+    let export = redaction.and_then(|redaction| Export::new(redaction, policies.exported, family));
+    let body = match &sent {
+        Some(sent) => Body::read(question.call, content_type, sent)?,
+        None => body,
+    };
+    let bytes = sent.as_deref().unwrap_or(question.body);
     let model = resolved.model;
     let chosen = in_order(question, &model, exchange);
     exchange.resolution = Some(v1::Resolution {
@@ -149,7 +179,7 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
         let usage = usage_edit.as_ref().filter(|_| route.include_usage());
         let wanted = Edits { model: Some(model_edit), params: Some(&route.params), usage };
         asks_for_usage.push(usage.is_some());
-        edits.push(BodyEdits::new(question.body, &body.object, &wanted));
+        edits.push(BodyEdits::new(bytes, &body.object, &wanted));
         routes.push(Rc::clone(route));
     }
     let Some(first) = routes.first() else {
@@ -173,6 +203,7 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
         call: question.call.clone(),
         plan,
         edits,
+        body_bytes: bytes.len(),
         asks_for_usage,
         forwarded: Vec::new(),
         baggage: None,
@@ -180,7 +211,7 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
         hurried: question.headers.get(name::WEIR_TIMEOUT_MS).is_some(),
     };
     let (characters, is_json) = (body.object.text_bytes() as u64, body.form.is_none());
-    Ok(Decided { decision, cluster, orders, characters, is_json })
+    Ok(Decided { decision, cluster, orders, characters, is_json, export, body: sent })
 }
 
 /// Decides about a request that is passed through: whether key and provider grant its feature, and
@@ -202,6 +233,14 @@ pub fn pass(
         NoPassage::Ambiguous => Refusal::ambiguous_provider(),
     })?;
     let route = model.routes.first().ok_or_else(Refusal::unknown_path)?;
+    if let Some(redaction) = &config.redaction {
+        // What is passed through is not read, so what must not be sent cannot be found in it.
+        let policies = redaction.policies(&grant.name, "", headers);
+        let may_have_body = !matches!(headers.get(name::METHOD), Some(b"GET" | b"HEAD" | b"DELETE"));
+        if may_have_body && redaction.searches(&policies.forwarded) {
+            redaction.unreadable(&policies.forwarded)?;
+        }
+    }
     if feature.is_for_any_model() && !grant.models.allows(&format!("{}/", route.provider())) {
         return Err(Refusal::needs_every_model(route.provider()));
     }
@@ -209,6 +248,7 @@ pub fn pass(
         call: Call { api: Api::Passthrough(route.kind().family()), ..call.clone() },
         plan: Plan::new(vec![Rc::clone(route)], Rc::clone(&model.failover)),
         edits: Vec::new(),
+        body_bytes: 0,
         asks_for_usage: Vec::new(),
         forwarded: Vec::new(),
         baggage: None,
@@ -217,7 +257,7 @@ pub fn pass(
     };
     let orders = Orders { timeout_ms: timeout(headers, &model)?, ..Orders::default() };
     let cluster = route.cluster().to_owned();
-    Ok(Decided { decision, cluster, orders, characters: 0, is_json: false })
+    Ok(Decided { decision, cluster, orders, characters: 0, is_json: false, body: None, export: None })
 }
 
 fn in_order(question: &Question<'_>, model: &VirtualModel, exchange: &Exchange) -> Vec<usize> {

@@ -42,6 +42,8 @@ pub struct Exchange {
     pub timing: v1::Timing,
     /// What was said, as far as it is kept.
     pub content: Content,
+    /// What was found in the request that must not reach the provider.
+    pub redactions: Vec<v1::Redaction>,
     /// What an attempt needs; absent until the decision is made.
     pub decision: Option<Decision>,
 }
@@ -57,6 +59,8 @@ pub struct Decision {
     pub edits: Vec<BodyEdits>,
     /// Which targets are asked for the usage of a stream that the caller did not ask for.
     pub asks_for_usage: Vec<bool>,
+    /// How long the body is that the edits are made in.
+    pub body_bytes: usize,
     /// The caller's headers that go on to the provider.
     pub forwarded: Vec<(&'static str, Vec<u8>)>,
     /// The caller's baggage, for targets that receive the trace context.
@@ -82,6 +86,9 @@ impl Exchange {
     /// The finished event, with what was read of the response; its source and sequence are the outbox's
     /// to give.
     pub fn into_event(self, ending: v1::Ending, sampling: v1::Sampling, read: Read) -> v1::TraceEvent {
+        let (content, found) = self.content.finish(read);
+        let mut redactions = self.redactions;
+        redactions.extend(found);
         v1::TraceEvent {
             trace: Some(self.trace),
             caller: Some(self.caller),
@@ -91,7 +98,8 @@ impl Exchange {
             response: Some(self.response),
             timing: Some(self.timing),
             ending: ending.into(),
-            content: self.content.finish(read),
+            content,
+            redactions,
             sampling: Some(sampling),
             ..Default::default()
         }

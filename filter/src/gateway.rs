@@ -384,6 +384,7 @@ impl Gateway {
                 headers: &inference.headers,
                 body: &body,
                 now_ns,
+                clock: &|| host.now_ns(),
             },
             &mut exchange,
         );
@@ -405,14 +406,25 @@ impl Gateway {
         }
         let mut exchange = inference.exchange.borrow_mut();
         exchange.decision = Some(decided.decision);
-        let size = body.as_ref().map(Vec::len);
+        let mut size = body.as_ref().map(Vec::len);
+        let sent = decided.body.take();
         if let Some(body) = body {
             let kept = if decided.is_json { body } else { Vec::new() };
-            exchange.content =
-                Content::begin(&self.config.capture, &self.vm.budget, kept, decided.characters);
+            exchange.content = Content::begin(
+                &self.config.capture,
+                decided.export,
+                &self.vm.budget,
+                kept,
+                decided.characters,
+            );
             exchange.timing.resolved_ns = host.now_ns();
         }
         drop(exchange);
+        if let (Some(sent), Some(received)) = (sent, size) {
+            // Attempts say its length, and find it in place of the caller's.
+            host.replace_request_start(received, &sent);
+            size = Some(sent.len());
+        }
         host.set_state(name::STATE_CLUSTER, decided.cluster.as_bytes());
         host.set_state(name::STATE_STREAM, &inference.number.to_le_bytes());
         self.progress = Progress::Forwarded;

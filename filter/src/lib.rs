@@ -34,6 +34,7 @@ pub mod plan;
 pub mod random;
 pub mod record;
 pub mod redact;
+pub mod redaction;
 pub mod refusal;
 pub mod request;
 pub mod response;

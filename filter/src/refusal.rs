@@ -148,6 +148,22 @@ impl Refusal {
         Self { param: Some("model"), ..Self::new(400, "invalid_request_error", "no_target", message) }
     }
 
+    /// 400: the body holds what must not be sent.
+    pub fn content_blocked(detectors: &[&str]) -> Self {
+        let message = format!(
+            "The request holds what this gateway sends to no provider ({}); take it out and send it again.",
+            detectors.join(", ")
+        );
+        Self::new(400, "invalid_request_error", "content_blocked", message)
+    }
+
+    /// 400: the body cannot be searched for what must not be sent.
+    pub fn content_unreadable() -> Self {
+        let message = "The request cannot be searched for what this gateway sends to no provider, so it is \
+                       not sent either.";
+        Self::new(400, "invalid_request_error", "content_unreadable", message.to_owned())
+    }
+
     /// 404: no such path here.
     pub fn unknown_path() -> Self {
         let message = "This path is none of those that this gateway serves, such as POST /v1/chat/completions \

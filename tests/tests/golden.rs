@@ -15,15 +15,16 @@ use weir_exporter::spans::{View, of, request};
 use weir_filter::{
     answer::Answer,
     api::{Api, Call},
-    config::Capture,
+    config::{Capture, PluginConfig},
     content::{Content, Read, budget::Budget},
     headers::Headers,
+    redaction::{Export, Redaction},
     stream::framing::Framing,
 };
 use weir_tests::{fixtures, spans};
 
 const ID: EventId = EventId { source: [0xab; 16], sequence: 7 };
-const CAPTURE: Capture = Capture { keep: true, limit: 64 << 10, budget: 1 << 20 };
+const CAPTURE: Capture = Capture { limit: 64 << 10, budget: 1 << 20 };
 /// Unix nanoseconds of the request.
 const AT: u64 = 1_760_000_000_000_000_000;
 
@@ -50,6 +51,15 @@ fn asked(api: Api) -> Value {
     }
 }
 
+/// Content as it is.
+fn keeping(api: Api) -> Export {
+    let plugin = PluginConfig::from_json(br#"{"redaction": {"exported": {"content": "keep"}}}"#);
+    let redaction = Redaction::new(&plugin.expect("a configuration")).expect("a redaction").map(Rc::new);
+    let redaction = redaction.expect("a redaction");
+    let policies = redaction.policies("", "", &Headers::default());
+    Export::new(&redaction, policies.exported, api.family()).expect("content that is kept")
+}
+
 fn event(name: &str, expected: &Value) -> v1::TraceEvent {
     let path =
         expected["path"].as_str().expect("a path").replace("{model}", "m").replace("{deployment}", "m");
@@ -57,7 +67,7 @@ fn event(name: &str, expected: &Value) -> v1::TraceEvent {
     let budget = Rc::new(Budget::default());
     budget.set(CAPTURE.budget);
     let body = serde_json::to_vec(&asked(call.api)).expect("JSON");
-    let content = Content::begin(&CAPTURE, &budget, body, 0);
+    let content = Content::begin(&CAPTURE, Some(keeping(call.api)), &budget, body, 0);
     let media_type = expected["content_type"].as_str().expect("a type");
     let headers = Headers(vec![("content-type".to_owned(), media_type.into())]);
     let status = u32::try_from(expected["status"].as_u64().expect("a status")).expect("a status");
@@ -109,7 +119,7 @@ fn event(name: &str, expected: &Value) -> v1::TraceEvent {
             done_ns: AT + 9_000_000,
             ..Default::default()
         }),
-        content: content.finish(Read { transcript, body: kept }),
+        content: content.finish(Read { transcript, body: kept }).0,
         response: Some(response),
         ending: if whole { v1::Ending::Completed } else { v1::Ending::UpstreamReset }.into(),
         ..Default::default()

@@ -96,6 +96,22 @@ pub struct TraceEvent {
     /// Why this event is among those that are sent.
     #[prost(message, optional, tag = "12")]
     pub sampling: ::core::option::Option<Sampling>,
+    /// How often each detector matched, by what it was looked for.
+    #[prost(message, repeated, tag = "13")]
+    pub redactions: ::prost::alloc::vec::Vec<Redaction>,
+}
+/// How often a detector matched. Never what it matched.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Redaction {
+    /// Its name, such as "email".
+    #[prost(string, tag = "1")]
+    pub detector: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub version: u32,
+    #[prost(uint64, tag = "3")]
+    pub count: u64,
+    #[prost(enumeration = "RedactedFor", tag = "4")]
+    pub scope: i32,
 }
 /// What was said. Everything in it is content: a destination that is to be without drops it whole.
 ///
@@ -452,6 +468,43 @@ pub struct Timing {
     /// The caller's key was looked up, or found missing; 0 where none is asked for.
     #[prost(fixed64, tag = "8")]
     pub authenticated_ns: u64,
+    /// The request's body was searched for what must not reach the provider: from, to; 0 where it was not.
+    #[prost(fixed64, tag = "9")]
+    pub redacting_ns: u64,
+    #[prost(fixed64, tag = "10")]
+    pub redacted_ns: u64,
+}
+/// Whom content was redacted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RedactedFor {
+    Unspecified = 0,
+    /// For telemetry: what this event holds.
+    Export = 1,
+    /// For the provider: what was sent to it, or refused.
+    Provider = 2,
+}
+impl RedactedFor {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REDACTED_FOR_UNSPECIFIED",
+            Self::Export => "REDACTED_FOR_EXPORT",
+            Self::Provider => "REDACTED_FOR_PROVIDER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REDACTED_FOR_UNSPECIFIED" => Some(Self::Unspecified),
+            "REDACTED_FOR_EXPORT" => Some(Self::Export),
+            "REDACTED_FOR_PROVIDER" => Some(Self::Provider),
+            _ => None,
+        }
+    }
 }
 /// Whether content was kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -464,6 +517,8 @@ pub enum Capture {
     Excluded = 2,
     /// There was no room: the budget of the worker was used up by other requests.
     NoRoom = 3,
+    /// It was kept, and what the detectors found was replaced. What could not be read was left out.
+    Redacted = 4,
 }
 impl Capture {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -476,6 +531,7 @@ impl Capture {
             Self::Kept => "CAPTURE_KEPT",
             Self::Excluded => "CAPTURE_EXCLUDED",
             Self::NoRoom => "CAPTURE_NO_ROOM",
+            Self::Redacted => "CAPTURE_REDACTED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -485,6 +541,7 @@ impl Capture {
             "CAPTURE_KEPT" => Some(Self::Kept),
             "CAPTURE_EXCLUDED" => Some(Self::Excluded),
             "CAPTURE_NO_ROOM" => Some(Self::NoRoom),
+            "CAPTURE_REDACTED" => Some(Self::Redacted),
             _ => None,
         }
     }

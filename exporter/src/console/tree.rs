@@ -19,11 +19,12 @@ const MAX_WORDS: usize = 40;
 const MAX_DEPTH: usize = 16;
 
 /// What is told of a span, by the attribute that holds it.
-const TELLING: [(&str, &str); 20] = [
+const TELLING: [(&str, &str); 21] = [
     ("", names::HTTP_STATUS_CODE),
     ("rule", names::WEIR_RULE),
     ("provider", names::WEIR_PROVIDER),
     ("model", names::REQUEST_MODEL),
+    ("model", names::WEIR_ATTEMPT_MODEL),
     ("answered", names::RESPONSE_MODEL),
     ("in", names::INPUT_TOKENS),
     ("out", names::OUTPUT_TOKENS),

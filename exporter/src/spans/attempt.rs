@@ -21,7 +21,7 @@ pub(super) fn span(family: &Family<'_>, parent: &[u8], facts: &Facts<'_>, attemp
         .some_count(names::SERVER_PORT, attempt.port)
         .some_count(names::HTTP_STATUS_CODE, attempt.status)
         .some_count(names::HTTP_RESEND_COUNT, attempt.number.saturating_sub(1))
-        .text(names::REQUEST_MODEL, attempt.model.as_str())
+        .text(names::WEIR_ATTEMPT_MODEL, attempt.model.as_str())
         .text(names::WEIR_PROVIDER, attempt.provider.as_str())
         .some_count(names::WEIR_ATTEMPT, attempt.number);
     if std::ptr::eq(attempt, facts.last) {

@@ -165,6 +165,7 @@ fn kept(attributes: &mut Attributes, facts: &Facts<'_>) {
     let capture = match content.capture() {
         Capture::Unspecified => "",
         Capture::Kept => "kept",
+        Capture::Redacted => "redacted",
         Capture::Excluded => "excluded",
         Capture::NoRoom => "no_room",
     };

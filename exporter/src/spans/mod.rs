@@ -3,6 +3,7 @@
 //! ```text
 //! POST /v1/chat/completions   SERVER    child of the caller's span
 //! ├─ authenticate             INTERNAL  only where callers need a key
+//! ├─ redact                   INTERNAL  only where something must not reach the provider
 //! ├─ resolve_model            INTERNAL
 //! └─ <operation> <model>      CLIENT    only where a provider was tried, and not for plain HTTP
 //!    ├─ POST                  CLIENT    one for each attempt
@@ -47,7 +48,7 @@ use family::Family;
 pub use view::{Overlays, View};
 
 /// How many spans an event has at most besides its attempts.
-const OTHER_SPANS: usize = 5;
+const OTHER_SPANS: usize = 6;
 
 /// The scope that all spans are in.
 const SCOPE: &str = "weir";
@@ -59,6 +60,7 @@ pub fn of(id: EventId, event: &TraceEvent, view: &View) -> Vec<Span> {
     let mut spans = Vec::with_capacity(event.attempts.len().saturating_add(OTHER_SPANS));
     spans.push(server::span(&family, id, &facts));
     spans.extend(server::authentication(&family, &facts));
+    spans.extend(server::redaction(&family, &facts));
     spans.extend(server::resolution(&family, &facts));
     let mut parent = family.server.clone();
     if facts.is_operation() {

@@ -188,3 +188,10 @@ pub const WEIR_FORM_FIELDS: &str = "weir.form.file.fields";
 pub const WEIR_FORM_MEDIA_TYPES: &str = "weir.form.file.media_types";
 /// The sizes of a form's files, in bytes.
 pub const WEIR_FORM_SIZES: &str = "weir.form.file.sizes";
+/// How often a detector matched in what telemetry was told; its name follows.
+pub const WEIR_REDACTED_EXPORT: &str = "weir.redacted.export.";
+/// How often a detector matched in what was to be sent to the provider; its name follows.
+pub const WEIR_REDACTED_PROVIDER: &str = "weir.redacted.provider.";
+/// The model's name as the attempt sent it. Not `gen_ai.request.model`, by which backends would take the
+/// attempt for an operation of its own.
+pub const WEIR_ATTEMPT_MODEL: &str = "weir.attempt.model";

@@ -3,7 +3,7 @@
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind};
 use weir_event::{
     EventId,
-    v1::{Api, Ending, Response},
+    v1::{Api, Ending, RedactedFor, Response},
 };
 
 use super::{
@@ -50,6 +50,7 @@ pub(super) fn span(family: &Family<'_>, id: EventId, facts: &Facts<'_>) -> Span 
             .number(names::WEIR_SAMPLING_RATIO, Some(sampling.ratio))
             .text(names::WEIR_SAMPLING_KEPT_FOR, sampling.kept_for.as_str());
     }
+    redacted(&mut attributes, facts, RedactedFor::Export, names::WEIR_REDACTED_EXPORT);
     for (key, value) in &caller.metadata {
         attributes.text(&format!("{}{key}", names::WEIR_METADATA), value.as_str());
     }
@@ -94,6 +95,34 @@ pub(super) fn authentication(family: &Family<'_>, facts: &Facts<'_>) -> Option<S
         ..Draft::default()
     };
     Some(family.child(family.span_id(&[], "authenticate"), &family.server, draft))
+}
+
+/// The `redact` span: the search for what must not reach the provider; none where nothing is looked for.
+pub(super) fn redaction(family: &Family<'_>, facts: &Facts<'_>) -> Option<Span> {
+    let timing = facts.timing;
+    if timing.redacting_ns == 0 {
+        return None;
+    }
+    let mut attributes = Attributes::new(facts.view.value_limit);
+    redacted(&mut attributes, facts, RedactedFor::Provider, names::WEIR_REDACTED_PROVIDER);
+    let refused =
+        facts.event.ending() == Ending::Rejected && facts.response.error_type.starts_with("content_");
+    let draft = Draft {
+        name: "redact".to_owned(),
+        kind: SpanKind::Internal,
+        times: (timing.redacting_ns, timing.redacted_ns),
+        attributes,
+        error: refused.then(|| refusal(facts.response)),
+        ..Draft::default()
+    };
+    Some(family.child(family.span_id(&[], "redact"), &family.server, draft))
+}
+
+/// How often each detector matched.
+fn redacted(attributes: &mut Attributes, facts: &Facts<'_>, scope: RedactedFor, prefix: &str) {
+    for found in facts.event.redactions.iter().filter(|found| found.scope() == scope) {
+        attributes.count(&format!("{prefix}{}", found.detector), found.count);
+    }
 }
 
 /// The `resolve_model` span; none where the request was refused before its body was there.

@@ -163,7 +163,7 @@ fn a_failed_attempt_is_an_error_and_the_operation_that_succeeded_is_none() {
     assert_eq!(integer(attempts[0], HTTP_RESEND_COUNT), None);
     assert_eq!(integer(attempts[1], HTTP_RESEND_COUNT), Some(1));
     assert_eq!(text(attempts[1], URL_FULL), "https://api.openai.com/v1/chat/completions");
-    assert_eq!(text(attempts[1], REQUEST_MODEL), "gpt-4o");
+    assert_eq!(text(attempts[1], WEIR_ATTEMPT_MODEL), "gpt-4o");
     assert!(!is_error(named(&spans, "chat smart")));
     assert!(!is_error(named(&spans, "POST /v1/chat/completions")));
 }

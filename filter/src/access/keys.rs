@@ -42,6 +42,9 @@ pub struct Key {
     /// Metadata of every request made with it, which the caller cannot override.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
+    /// What is stricter for its requests than for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redaction: Option<crate::redact::Stricter>,
     /// When it ceases to work: an RFC 3339 timestamp such as `2027-01-31T00:00:00Z`. Absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     #[cfg_attr(feature = "schema", schemars(with = "String", extend("format" = "date-time")))]

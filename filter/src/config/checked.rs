@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use super::wire::{ContentPolicy, Exporter, Model, PluginConfig, Provider, Target, Timeouts, Trace};
+use super::wire::{Exporter, Model, PluginConfig, Provider, Target, Timeouts, Trace};
 use super::{ConfigError, did_you_mean};
 use crate::access::{Grant, Keys, Patterns, SECRET_HEADERS};
 use crate::api::call::is_model_name;
@@ -14,6 +14,7 @@ use crate::api::{Api, Call, Family, Feature, Features, Kind, Settings};
 use crate::duration::Duration;
 use crate::endpoint::Endpoint;
 use crate::headers::HeaderValue;
+use crate::redaction::Redaction;
 use crate::sampling::Sampling;
 use crate::splice::Params;
 use crate::strategy::sticky::Seed;
@@ -38,8 +39,6 @@ const CAPTURE_MAX: u64 = 1 << 20;
 /// How much content is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capture {
-    /// Whether any is.
-    pub keep: bool,
     /// Most bytes of a request, and again of its answer.
     pub limit: usize,
     /// Most bytes of all requests that are under way in one VM.
@@ -206,6 +205,8 @@ pub struct Config {
     pub sampling: Sampling,
     /// How much content is kept.
     pub capture: Capture,
+    /// What becomes of content; absent: none is told.
+    pub redaction: Option<Rc<Redaction>>,
     /// The way to the exporter.
     pub exporter: Option<Exporter>,
 }
@@ -272,7 +273,8 @@ impl Config {
             response_headers: plugin.response_headers,
             upstream_filter: plugin.upstream_filter,
             sampling: sampling(&plugin.trace)?,
-            capture: capture(plugin)?,
+            capture: capture(&plugin.trace)?,
+            redaction: Redaction::new(plugin)?.map(Rc::new),
             exporter: plugin.exporter.clone(),
         })
     }
@@ -442,14 +444,13 @@ fn sampling(trace: &Trace) -> Result<Sampling, ConfigError> {
     })
 }
 
-fn capture(plugin: &PluginConfig) -> Result<Capture, ConfigError> {
-    let (limit, budget) = (plugin.trace.capture_limit, plugin.trace.capture_budget);
+fn capture(trace: &Trace) -> Result<Capture, ConfigError> {
+    let (limit, budget) = (trace.capture_limit, trace.capture_budget);
     if !(CAPTURE_MIN..=CAPTURE_MAX).contains(&limit.0) {
         let message = format!("{limit} is not from 1 KiB to 1 MiB");
         return Err(ConfigError::at("trace.capture_limit", message));
     }
     Ok(Capture {
-        keep: plugin.redaction.exported.content == ContentPolicy::Keep,
         limit: usize::try_from(limit.0).unwrap_or(usize::MAX),
         budget: usize::try_from(budget.0).unwrap_or(usize::MAX),
     })

@@ -11,8 +11,8 @@ mod wire;
 
 pub use checked::{Capture, Config, Failover, NoPassage, Resolved, Route, VirtualModel, cluster_name};
 pub use wire::{
-    ByteSize, ContentPolicy, Exported, Exporter, Fallback, Jwt, Limits, Model, PluginConfig, Provider,
-    Redaction, Retry, Role, Target, TargetHeaders, Timeouts, Trace,
+    ByteSize, Exporter, Fallback, Jwt, Limits, Model, PluginConfig, Provider, Retry, Role, Target,
+    TargetHeaders, Timeouts, Trace,
 };
 
 /// What is wrong with a configuration, and where.

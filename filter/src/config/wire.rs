@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::access::Key;
 use crate::api::{Feature, Kind};
 use crate::duration::Duration;
+use crate::redact::{Redaction, Stricter};
 use crate::sampling::AlwaysKeep;
 use crate::strategy::{HealthSettings, Sticky, Strategy, When};
 
@@ -51,9 +52,9 @@ pub struct PluginConfig {
     /// Which requests are traced, and how much of their content is kept.
     #[serde(default)]
     pub trace: Trace,
-    /// What becomes of content.
-    #[serde(default)]
-    pub redaction: Redaction,
+    /// What becomes of content. Absent: traces hold none, and nothing is looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redaction: Option<Redaction>,
     /// Whether answers say how they came about (`x-weir-trace-id`, `x-weir-model`,
     /// `x-weir-attempts`, `server-timing`).
     #[serde(default = "yes")]
@@ -78,7 +79,7 @@ impl Default for PluginConfig {
             jwt: None,
             limits: Limits::default(),
             trace: Trace::default(),
-            redaction: Redaction::default(),
+            redaction: None,
             response_headers: true,
             upstream_filter: true,
             exporter: None,
@@ -139,6 +140,9 @@ pub struct Model {
     /// How long things may take.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// What is stricter for requests for it than for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redaction: Option<Stricter>,
 }
 
 /// A target as written.
@@ -302,37 +306,6 @@ impl Default for Trace {
             capture_budget: ByteSize(32 << 20),
         }
     }
-}
-
-/// What becomes of content, as written.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-pub struct Redaction {
-    /// In traces.
-    pub exported: Exported,
-}
-
-/// What becomes of content in traces, as written.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-pub struct Exported {
-    /// Whether traces hold prompts and answers.
-    pub content: ContentPolicy,
-}
-
-/// Whether traces hold content.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum ContentPolicy {
-    /// None: no prompt, no completion, no tool argument and no error text; tokens, times and models
-    /// stay.
-    #[default]
-    Exclude,
-    /// All of it, as it is.
-    Keep,
 }
 
 /// The way to the exporter as written.

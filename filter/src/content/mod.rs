@@ -16,6 +16,8 @@ use self::abridge::{Abridged, Limits, abridge};
 use self::budget::{Budget, Room};
 use crate::answer::Transcript;
 use crate::config::Capture;
+use crate::redact::Counts;
+use crate::redaction::Export;
 use crate::stream::pieces::{LONG, Pieces};
 
 /// Most bytes of a response in one piece that are held as they are; of a longer one what is small is
@@ -28,6 +30,7 @@ const LONG_STRINGS: usize = 4;
 #[derive(Default)]
 pub struct Content {
     capture: v1::Capture,
+    export: Option<Export>,
     limit: usize,
     #[allow(dead_code, reason = "gives its room back when it is dropped")]
     room: Option<Room>,
@@ -44,63 +47,89 @@ impl fmt::Debug for Content {
 
 impl Content {
     /// Keeps the body of a request that is let go, if content is kept and there is room.
-    pub fn begin(capture: &Capture, budget: &Rc<Budget>, body: Vec<u8>, characters: u64) -> Self {
+    pub fn begin(
+        capture: &Capture,
+        export: Option<Export>,
+        budget: &Rc<Budget>,
+        body: Vec<u8>,
+        characters: u64,
+    ) -> Self {
         let limit = capture.limit;
-        if !capture.keep {
+        let Some(export) = export else {
             return Self { capture: v1::Capture::Excluded, characters, ..Self::default() };
-        }
+        };
         let mut room = Room::new(budget);
         if !room.take(body.len()) {
             return Self { capture: v1::Capture::NoRoom, characters, ..Self::default() };
         }
-        Self { capture: v1::Capture::Kept, limit, room: Some(room), request: body, characters }
+        let capture = if export.redacts() { v1::Capture::Redacted } else { v1::Capture::Kept };
+        Self { capture, export: Some(export), limit, room: Some(room), request: body, characters }
     }
 
     /// Where the content of a stream goes.
     pub fn transcript(&self, budget: &Rc<Budget>) -> Transcript {
-        match self.capture {
-            v1::Capture::Kept => Transcript::keeping(self.limit, Room::new(budget)),
-            _ => Transcript::counting(),
+        match self.export {
+            Some(_) => Transcript::keeping(self.limit, Room::new(budget)),
+            None => Transcript::counting(),
         }
     }
 
     /// Where a response in one piece is held.
     pub fn whole(&self) -> Pieces {
-        Pieces::new(WHOLE_MAX, if self.capture == v1::Capture::Kept { limits(self.limit) } else { LONG })
+        Pieces::new(WHOLE_MAX, if self.export.is_some() { limits(self.limit) } else { LONG })
     }
 
     /// What is held of a message of a stream that is long and comes in pieces.
     pub fn of_long_messages(&self) -> Limits {
-        match self.capture {
-            v1::Capture::Kept => Limits { string: self.limit, total: self.limit },
-            _ => LONG,
+        match self.export {
+            Some(_) => Limits { string: self.limit, total: self.limit },
+            None => LONG,
         }
     }
 
-    /// All is over: what goes into the event, with what was `read` of the response; `None` where nothing
-    /// was asked that was let go.
-    pub fn finish(self, read: Read) -> Option<v1::Content> {
+    /// All is over: what goes into the event, with what was `read` of the response, and what was found in
+    /// it; nothing where nothing was asked that was let go.
+    ///
+    /// Binary data goes first, so that it is not searched; then all is redacted, so that nothing which
+    /// would be found is cut in two; then it is made short.
+    pub fn finish(self, read: Read) -> (Option<v1::Content>, Vec<v1::Redaction>) {
         let mut content = v1::Content { capture: self.capture.into(), ..Default::default() };
-        match self.capture {
-            v1::Capture::Unspecified => return None,
-            v1::Capture::Excluded | v1::Capture::NoRoom => return Some(content),
-            v1::Capture::Kept => {}
-        }
-        if let Some(Abridged { json, shortened }) = abridge(&self.request, limits(self.limit)) {
-            content.request = without_data(json).into();
+        let Some(export) = &self.export else {
+            let is_told = self.capture != v1::Capture::Unspecified;
+            return (is_told.then_some(content), Vec::new());
+        };
+        let mut counts = Counts::default();
+        let request = without_data(&self.request).and_then(|body| export.request(body, &mut counts));
+        if let Some(Abridged { json, shortened }) =
+            request.and_then(|body| abridge(&body, limits(self.limit)))
+        {
+            content.request = json.into();
             content.request_shortened = shortened;
         }
-        if let Some((body, was_shortened)) = read.body
-            && let Some(Abridged { json, shortened }) = abridge(&body, limits(self.limit))
-        {
-            content.response = without_data(json).into();
-            content.response_shortened = was_shortened || shortened;
+        if let Some((body, was_shortened)) = read.body {
+            let body = without_data(&body).and_then(|body| export.response(body, &mut counts));
+            if let Some(Abridged { json, shortened }) =
+                body.and_then(|body| abridge(&body, limits(self.limit)))
+            {
+                content.response = json.into();
+                content.response_shortened = was_shortened || shortened;
+            }
         }
-        let (outputs, error_message, shortened) = read.transcript.finish();
+        let (mut outputs, mut error_message, shortened) = read.transcript.finish();
+        for output in &mut outputs {
+            for text in [&mut output.text, &mut output.refusal, &mut output.reasoning] {
+                export.text(text, &mut counts);
+            }
+            for call in &mut output.tool_calls {
+                export.arguments(&mut call.arguments, &mut counts);
+            }
+        }
+        export.text(&mut error_message, &mut counts);
         content.response_shortened |= shortened;
         content.outputs = outputs;
         content.error_message = error_message;
-        Some(content)
+        let found = export.told(&counts);
+        (Some(content), found)
     }
 }
 
@@ -117,6 +146,9 @@ fn limits(total: usize) -> Limits {
     Limits { string: total / LONG_STRINGS, total }
 }
 
-fn without_data(json: Vec<u8>) -> Vec<u8> {
-    blob::without_data_urls(&json).unwrap_or(json)
+/// JSON with its binary data replaced; `None` where it is no JSON.
+fn without_data(json: &[u8]) -> Option<Vec<u8>> {
+    const EVERYTHING: Limits = Limits { string: usize::MAX, total: usize::MAX / 2 };
+    let Abridged { json, .. } = abridge(json, EVERYTHING)?;
+    Some(blob::without_data_urls(&json).unwrap_or(json))
 }

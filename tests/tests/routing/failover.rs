@@ -96,7 +96,7 @@ async fn a_target_is_retried_and_then_left_for_the_next_and_each_attempt_has_its
     let told = attempt_spans(&all);
     for (span, model) in told.iter().zip(["m-at-a", "m-at-a", "model-of-b"]) {
         assert_eq!(span.parent_id, chat.span_id);
-        assert_eq!(span.attribute("gen_ai.request.model"), model);
+        assert_eq!(span.attribute("weir.attempt.model"), model);
     }
     assert_eq!(told[0].attribute("error.type"), "503");
     assert_eq!(told[2].attribute("server.port"), b.address().port());

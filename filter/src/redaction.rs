@@ -1,0 +1,253 @@
+//! Redaction as a gateway has it: its detectors and policies, which of them hold for a request, and
+//! what becomes of what is sent and of what is told.
+//!
+//! Whatever a key, a model or a request says makes its policies stricter and never laxer. What cannot
+//! be read is not told, and not sent where something is looked for in it. No value that matched is in
+//! an error or in `Debug` output.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use weir_event::v1;
+
+use crate::api::Family;
+use crate::config::{ConfigError, PluginConfig};
+use crate::headers::Headers;
+use crate::redact::{
+    Action, Content, Counts, Detectors, ExportedPolicy, Fields, ForwardedPolicy, Policies, Replacement,
+    Stricter, Style, Unreadable, redact_json,
+};
+use crate::refusal::Refusal;
+
+/// A request's own word that nothing of its content is told: `exclude`.
+const WEIR_CONTENT: &str = "x-weir-content";
+/// The same by TrueFoundry's name: `{"enabled": false}`.
+const TFY_LOGGING: &str = "x-tfy-logging-config";
+
+/// The detectors and policies of a gateway.
+#[derive(Debug)]
+pub struct Redaction {
+    detectors: Arc<Detectors>,
+    policies: Policies,
+    /// The policies of keys that have stricter ones, by the key's name.
+    by_key: HashMap<String, Policies>,
+    /// The same of models, by every name that they are asked for by.
+    by_model: HashMap<String, Policies>,
+}
+
+/// What was found in a body that is to be sent.
+#[derive(Debug)]
+pub struct Searched {
+    /// The body that is sent in place of it, where it is another.
+    pub body: Option<Vec<u8>>,
+    /// What was found.
+    pub found: Vec<v1::Redaction>,
+}
+
+/// How the content of one request is told.
+#[derive(Clone, Debug)]
+pub struct Export {
+    redaction: Rc<Redaction>,
+    policy: ExportedPolicy,
+    family: Family,
+}
+
+impl Redaction {
+    /// Compiles what a configuration says; `None` where it says nothing, and so nothing is told.
+    pub fn new(plugin: &PluginConfig) -> Result<Option<Self>, ConfigError> {
+        let stricter_keys = plugin.keys.iter().enumerate();
+        let stricter_keys = stricter_keys.filter_map(|(index, key)| {
+            let wire = key.redaction.as_ref()?;
+            Some((key.name.clone(), wire, format!("keys[{index}].redaction")))
+        });
+        let stricter_models = plugin.models.iter().filter_map(|(name, model)| {
+            let meant = model.alias.as_ref().and_then(|alias| plugin.models.get(alias)).unwrap_or(model);
+            let wire = meant.redaction.as_ref()?;
+            Some((name.clone(), wire, format!("models.{name}.redaction")))
+        });
+        let Some(wire) = &plugin.redaction else {
+            return match stricter_keys.chain(stricter_models).next() {
+                None => Ok(None),
+                Some((.., path)) => {
+                    Err(ConfigError::at(path, "is stricter than nothing: give `redaction` first"))
+                }
+            };
+        };
+        let returned = |action: Action, path: &str| match action {
+            Action::Off => Ok(()),
+            Action::Mask | Action::Block => {
+                let message = "responses cannot be searched yet; leave it `off`";
+                Err(ConfigError::at(format!("{path}.returned.action"), message))
+            }
+        };
+        returned(wire.returned.action, "redaction")?;
+        if wire.forwarded.restore {
+            let message = "values cannot be restored in responses yet; leave it out";
+            return Err(ConfigError::at("redaction.forwarded.restore", message));
+        }
+        for (style, field) in [
+            (wire.exported.replacement, "redaction.exported.replacement"),
+            (wire.forwarded.replacement, "redaction.forwarded.replacement"),
+        ] {
+            without_hash(style, field)?;
+        }
+        let detectors = Arc::new(Detectors::new(&wire.custom, &wire.allow, "redaction")?);
+        let policies = Policies::new(wire, &detectors, "redaction")?;
+        let stricter = |wire: &Stricter, path: &str| {
+            if let Some(wire) = &wire.returned {
+                returned(wire.action, path)?;
+            }
+            let styles = [
+                wire.exported.as_ref().map(|wire| wire.replacement),
+                wire.forwarded.as_ref().map(|wire| wire.replacement),
+            ];
+            styles.into_iter().flatten().try_for_each(|style| without_hash(style, path))?;
+            policies.with(wire, &detectors, path)
+        };
+        let by_key = stricter_keys.map(|(name, wire, path)| Ok((name, stricter(wire, &path)?)));
+        let by_model = stricter_models.map(|(name, wire, path)| Ok((name, stricter(wire, &path)?)));
+        Ok(Some(Self {
+            by_key: by_key.collect::<Result<_, ConfigError>>()?,
+            by_model: by_model.collect::<Result<_, ConfigError>>()?,
+            detectors,
+            policies,
+        }))
+    }
+
+    /// What holds for a request of this key for this model.
+    pub fn policies(&self, key: &str, model: &str, headers: &Headers) -> Policies {
+        let own = [self.by_key.get(key), self.by_model.get(model)];
+        let mut policies = own.into_iter().flatten().fold(self.policies, |one, other| one.stricter(other));
+        if asks_for_exclusion(headers) {
+            policies.exported = policies.exported.excluding();
+        }
+        policies
+    }
+
+    /// Whether anything is looked for in what is sent.
+    pub fn searches(&self, policy: &ForwardedPolicy) -> bool {
+        !policy.actions.is_off()
+    }
+
+    /// Searches the JSON body of a request for what must not reach the provider.
+    pub fn forward(
+        &self,
+        policy: &ForwardedPolicy,
+        family: Family,
+        body: &[u8],
+    ) -> Result<Searched, Refusal> {
+        let mut replacement = Replacement::new(policy.actions.replacement, None);
+        let (set, fields) = (policy.actions.all(), Fields::request(family));
+        let Ok(redacted) = redact_json(body, &self.detectors, set, fields, &mut replacement) else {
+            return self.unreadable(policy).map(|()| Searched { body: None, found: Vec::new() });
+        };
+        let blocking = redacted.counts.iter().filter(|(id, _)| policy.actions.block.contains(*id));
+        let blocking: Vec<&str> = blocking.map(|(id, _)| self.detectors.name(id).0).collect();
+        if !blocking.is_empty() {
+            return Err(Refusal::content_blocked(&blocking));
+        }
+        let found = self.told(&redacted.counts, v1::RedactedFor::Provider);
+        let changed = !redacted.counts.is_empty();
+        Ok(Searched { body: changed.then(|| redacted.body.into_owned()), found })
+    }
+
+    /// What becomes of a body that cannot be searched: it goes on, or it is refused.
+    pub fn unreadable(&self, policy: &ForwardedPolicy) -> Result<(), Refusal> {
+        match policy.on_unreadable {
+            Unreadable::Pass => Ok(()),
+            Unreadable::Refuse => Err(Refusal::content_unreadable()),
+        }
+    }
+
+    fn told(&self, counts: &Counts, scope: v1::RedactedFor) -> Vec<v1::Redaction> {
+        let told = counts.iter().map(|(id, count)| {
+            let (detector, version) = self.detectors.name(id);
+            v1::Redaction { detector: detector.to_owned(), version, count, scope: scope.into() }
+        });
+        told.collect()
+    }
+}
+
+impl Export {
+    /// How content is told under this policy; `None` where none is.
+    pub fn new(redaction: &Rc<Redaction>, policy: ExportedPolicy, family: Family) -> Option<Self> {
+        let tells = policy.content != Content::Exclude;
+        tells.then(|| Self { redaction: Rc::clone(redaction), policy, family })
+    }
+
+    /// Whether the detectors run over it.
+    pub fn redacts(&self) -> bool {
+        self.policy.content == Content::Redact
+    }
+
+    /// A request's body as it may be told; `None` where it cannot be read.
+    pub fn request(&self, body: Vec<u8>, counts: &mut Counts) -> Option<Vec<u8>> {
+        self.json(body, Fields::request(self.family), counts)
+    }
+
+    /// The same of a response's.
+    pub fn response(&self, body: Vec<u8>, counts: &mut Counts) -> Option<Vec<u8>> {
+        self.json(body, Fields::response(self.family), counts)
+    }
+
+    /// The arguments of a tool call as they may be told: JSON of any shape, or a text that is none.
+    pub fn arguments(&self, arguments: &mut String, counts: &mut Counts) {
+        match self.json(arguments.as_bytes().to_vec(), Fields::NONE, counts) {
+            Some(json) => *arguments = String::from_utf8(json).unwrap_or_default(),
+            None => self.text(arguments, counts),
+        }
+    }
+
+    fn json(&self, body: Vec<u8>, fields: Fields, counts: &mut Counts) -> Option<Vec<u8>> {
+        if !self.redacts() {
+            return Some(body);
+        }
+        let mut replacement = Replacement::new(self.policy.replacement, None);
+        let detectors = &self.redaction.detectors;
+        let redacted = redact_json(&body, detectors, self.policy.detectors, fields, &mut replacement).ok()?;
+        counts.merge(&redacted.counts);
+        match redacted.body {
+            std::borrow::Cow::Owned(other) => Some(other),
+            std::borrow::Cow::Borrowed(_) => Some(body),
+        }
+    }
+
+    /// A text as it may be told.
+    pub fn text(&self, text: &mut String, counts: &mut Counts) {
+        if !self.redacts() {
+            return;
+        }
+        let mut replacement = Replacement::new(self.policy.replacement, None);
+        let detectors = &self.redaction.detectors;
+        let redacted = detectors.redact(self.policy.detectors, text, &mut replacement, counts);
+        if let std::borrow::Cow::Owned(other) = redacted {
+            *text = other;
+        }
+    }
+
+    /// What was found, as events tell it.
+    pub fn told(&self, counts: &Counts) -> Vec<v1::Redaction> {
+        self.redaction.told(counts, v1::RedactedFor::Export)
+    }
+}
+
+/// Whether a request asks that nothing of its content be told.
+fn asks_for_exclusion(headers: &Headers) -> bool {
+    let excludes = headers.get(WEIR_CONTENT).is_some_and(|value| value.eq_ignore_ascii_case(b"exclude"));
+    let disabled = || {
+        let config = serde_json::from_slice::<serde_json::Value>(headers.get(TFY_LOGGING)?).ok()?;
+        config.get("enabled")?.as_bool()
+    };
+    excludes || disabled() == Some(false)
+}
+
+fn without_hash(style: Style, path: &str) -> Result<(), ConfigError> {
+    match style {
+        Style::Hash => {
+            let message = "`hash` needs a key, which cannot be given yet; use `label` or `mask`";
+            Err(ConfigError::at(path, message))
+        }
+        Style::Label | Style::Mask => Ok(()),
+    }
+}
