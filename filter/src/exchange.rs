@@ -86,12 +86,13 @@ impl Exchange {
     /// The finished event, with what was read of the response; its source and sequence are the outbox's
     /// to give.
     pub fn into_event(self, ending: v1::Ending, sampling: v1::Sampling, read: Read) -> v1::TraceEvent {
-        let (content, found) = self.content.finish(read);
+        let mut caller = self.caller;
+        let (content, found) = self.content.finish(read, &mut caller);
         let mut redactions = self.redactions;
         redactions.extend(found);
         v1::TraceEvent {
             trace: Some(self.trace),
-            caller: Some(self.caller),
+            caller: Some(caller),
             request: Some(self.request),
             resolution: self.resolution,
             attempts: self.attempts,

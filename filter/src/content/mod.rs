@@ -88,11 +88,11 @@ impl Content {
     }
 
     /// All is over: what goes into the event, with what was `read` of the response, and what was found in
-    /// it; nothing where nothing was asked that was let go.
+    /// it and in what the caller said; nothing where nothing was asked that was let go.
     ///
     /// Binary data goes first, so that it is not searched; then all is redacted, so that nothing which
     /// would be found is cut in two; then it is made short.
-    pub fn finish(self, read: Read) -> (Option<v1::Content>, Vec<v1::Redaction>) {
+    pub fn finish(self, read: Read, caller: &mut v1::Caller) -> (Option<v1::Content>, Vec<v1::Redaction>) {
         let mut content = v1::Content { capture: self.capture.into(), ..Default::default() };
         let Some(export) = &self.export else {
             let is_told = self.capture != v1::Capture::Unspecified;
@@ -125,6 +125,10 @@ impl Content {
             }
         }
         export.text(&mut error_message, &mut counts);
+        // What the caller says about its request may hold as much about people as the request itself.
+        for text in caller.metadata.values_mut().chain([&mut caller.conversation_id]) {
+            export.text(text, &mut counts);
+        }
         content.response_shortened |= shortened;
         content.outputs = outputs;
         content.error_message = error_message;

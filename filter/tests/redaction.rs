@@ -1,0 +1,208 @@
+//! Redaction on the way of a request: what telemetry is told, and what providers receive.
+
+#![cfg(not(target_arch = "wasm32"))]
+// What stands outside of test functions here is test code too.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod host;
+
+use serde_json::{Value, json};
+use weir_event::v1;
+use weir_filter::config::{Config, PluginConfig};
+use weir_filter::host::Step;
+use weir_filter::strategy::TargetIds;
+
+use host::{CONFIG, Stream};
+
+const EMAIL: &str = "ann.canary@example.com";
+const CARD: &str = "4111 1111 1111 1111";
+
+fn with(redaction: &str) -> String {
+    CONFIG.replace(r#""limits": {"request_body": 1000}"#, &format!(r#""redaction": {redaction}"#))
+}
+
+fn chat(content: &str, stream: bool) -> Value {
+    json!({"messages": [{"role": "user", "content": content}], "model": "m", "stream": stream})
+}
+
+fn ask(config: &str, headers: &[(&str, &str)], body: &Value) -> (Stream, Step) {
+    let mut stream = Stream::with(config, headers, body.to_string().as_bytes());
+    let step = stream.arrive();
+    (stream, step)
+}
+
+/// How often detectors matched, by scope and name.
+fn found(event: &v1::TraceEvent) -> Vec<(v1::RedactedFor, &str, u64)> {
+    let found = event.redactions.iter();
+    found.map(|found| (found.scope(), found.detector.as_str(), found.count)).collect()
+}
+
+#[test]
+fn what_is_told_is_redacted_wherever_it_stands_and_the_caller_and_the_provider_have_it_whole() {
+    let config = with(r#"{"exported": {"content": "redact"}}"#);
+    let metadata = json!({"owner": EMAIL}).to_string();
+    let (mut stream, _) = ask(&config, &[("x-weir-metadata", &metadata)], &chat(EMAIL, true));
+    let mut attempt = stream.attempt();
+    let sent = String::from_utf8(stream.host.request_body.borrow().clone()).unwrap();
+    assert!(sent.contains(EMAIL), "{sent}");
+    let (head, tail) = EMAIL.split_at(7);
+    let arguments = json!({"to": [EMAIL], "again": json!({"to": EMAIL}).to_string()}).to_string();
+    let pieces = [
+        json!({"choices": [{"index": 0, "delta": {"content": head}}]}),
+        json!({"choices": [{"index": 0, "delta": {"content": tail}}]}),
+        json!({"choices": [{"index": 0, "delta": {"reasoning_content": EMAIL, "refusal": EMAIL}}]}),
+        json!({"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": arguments}}]}}]}),
+        json!({"error": {"message": format!("no {EMAIL} here")}}),
+    ]
+    .map(|chunk| format!("data: {chunk}\n\n"));
+    let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
+    stream.respond(&mut attempt, "200", "text/event-stream", &pieces);
+    let event = stream.event().unwrap();
+    let told = format!("{event:?}");
+    assert!(!told.contains("canary") && !told.contains("example.com"), "{told}");
+    let content = event.content.as_ref().unwrap();
+    assert_eq!(content.capture(), v1::Capture::Redacted);
+    assert!(String::from_utf8_lossy(&content.request).contains("[EMAIL]"));
+    let output = &content.outputs[0];
+    assert_eq!((output.text.as_str(), output.reasoning.as_str()), ("[EMAIL]", "[EMAIL]"));
+    let arguments: Value = serde_json::from_str(&output.tool_calls[0].arguments).unwrap();
+    assert_eq!(arguments, json!({"to": ["[EMAIL]"], "again": r#"{"to":"[EMAIL]"}"#}));
+    assert_eq!(content.error_message, "no [EMAIL] here");
+    assert_eq!(event.caller.as_ref().unwrap().metadata["owner"], "[EMAIL]");
+    let [(scope, detector, count)] = found(&event)[..] else { panic!("{:?}", event.redactions) };
+    assert_eq!((scope, detector), (v1::RedactedFor::Export, "email"));
+    assert!(count >= 7, "{count}");
+}
+
+#[test]
+fn a_response_that_cannot_be_read_is_not_told() {
+    let config = with(r#"{"exported": {"content": "redact"}}"#);
+    let (mut stream, _) = ask(&config, &[], &chat("hello", false));
+    let mut attempt = stream.attempt();
+    stream.respond(&mut attempt, "200", "application/json", &[&format!("{{\"x\": {EMAIL}")]);
+    let event = stream.event().unwrap();
+    assert!(event.content.as_ref().unwrap().response.is_empty());
+    assert!(!format!("{event:?}").contains("canary"));
+}
+
+#[test]
+fn what_must_not_reach_a_provider_is_masked_and_everything_else_stays() {
+    let config = with(
+        r#"{"exported": {"content": "exclude"}, "forwarded": {"action": "mask", "detectors": ["email", "credit_card"]}}"#,
+    );
+    let body = chat(&format!("write to {EMAIL}, é"), false);
+    let (mut stream, step) = ask(&config, &[], &body);
+    assert_eq!(step, Step::Continue);
+    let mut attempt = stream.attempt();
+    let sent = stream.host.request_body.borrow().clone();
+    let mut expected = body.to_string().replace(EMAIL, "[EMAIL]");
+    expected = expected.replace("\"model\":\"m\"", "\"model\":\"upstream-m\"");
+    assert_eq!(String::from_utf8_lossy(&sent), expected);
+    assert_eq!(stream.host.header("content-length").unwrap(), sent.len().to_string());
+    stream.respond(&mut attempt, "200", "application/json", &["{}"]);
+    let event = stream.event().unwrap();
+    assert_eq!(found(&event), [(v1::RedactedFor::Provider, "email", 1)]);
+    let timing = event.timing.unwrap();
+    assert!(timing.body_received_ns < timing.redacting_ns && timing.redacting_ns < timing.redacted_ns);
+    assert_eq!(event.request.unwrap().body_bytes, body.to_string().len() as u64, "as it was received");
+    assert_eq!(event.content.unwrap().capture(), v1::Capture::Excluded);
+}
+
+#[test]
+fn where_nothing_is_found_not_a_byte_changes() {
+    let config = with(r#"{"forwarded": {"action": "mask"}}"#);
+    let body = b"{ \"messages\" : [ ] , \"model\":\"same\" , \"x\":\"plain \\u00e9 text\" }";
+    let mut stream = Stream::with(&config, &[], body);
+    stream.arrive();
+    stream.attempt();
+    assert_eq!(*stream.host.request_body.borrow(), body);
+}
+
+#[test]
+fn a_request_that_holds_what_is_blocked_is_refused_and_the_value_is_in_nothing() {
+    let config = with(
+        r#"{"exported": {"content": "redact"}, "forwarded": {"action": "block", "detectors": ["credit_card"]}}"#,
+    );
+    let (mut stream, step) = ask(&config, &[], &chat(&format!("pay with {CARD}"), false));
+    assert_eq!(step, Step::Hold);
+    let (status, error) = stream.host.refused();
+    assert_eq!((status, error["code"].as_str().unwrap()), (400, "content_blocked"));
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("credit_card") && !message.contains("4111"), "{message}");
+    let event = stream.event().unwrap();
+    assert_eq!(event.ending(), v1::Ending::Rejected);
+    assert!(!format!("{event:?}").contains("4111"));
+    assert!(event.attempts.is_empty());
+}
+
+#[test]
+fn a_form_cannot_be_searched_and_is_refused_unless_it_may_pass() {
+    let form = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--b--\r\n";
+    let headers =
+        [(":path", "/v1/audio/transcriptions"), ("content-type", "multipart/form-data; boundary=b")];
+    for (unreadable, expected) in [("refuse", Step::Hold), ("pass", Step::Continue)] {
+        let config =
+            with(&format!(r#"{{"forwarded": {{"action": "mask", "on_unreadable": "{unreadable}"}}}}"#));
+        let mut stream = Stream::with(&config, &headers, form.as_bytes());
+        assert_eq!(stream.arrive(), expected, "{unreadable}");
+        if expected == Step::Hold {
+            assert_eq!(stream.host.refused().1["code"], "content_unreadable");
+        }
+    }
+}
+
+#[test]
+fn a_key_a_model_or_a_request_can_be_stricter_and_never_laxer() {
+    let key = r#""keys": [{"name": "k", "sha256": "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b",
+        "redaction": {"exported": {"content": "exclude"}}}], "limits""#;
+    let keep = with(r#"{"exported": {"content": "keep"}}"#);
+    let of_key = keep.replace(r#""redaction": {"exp"#, &format!(r#"{key}: {{}}, "redaction": {{"exp"#));
+    let of_model = keep.replace(
+        r#""model": "upstream-m"}]"#,
+        r#""model": "upstream-m"}], "redaction": {"exported": {"content": "redact"}}"#,
+    );
+    let excluding = ("x-weir-content", "exclude");
+    let disabled = ("x-tfy-logging-config", r#"{"enabled": false}"#);
+    let with_key = ("authorization", "Bearer secret");
+    for (config, headers, expected) in [
+        (&keep, vec![], v1::Capture::Kept),
+        (&keep, vec![excluding], v1::Capture::Excluded),
+        (&keep, vec![disabled], v1::Capture::Excluded),
+        (&keep, vec![("x-weir-content", "keep")], v1::Capture::Kept),
+        (&of_key, vec![with_key], v1::Capture::Excluded),
+        (&of_model, vec![], v1::Capture::Redacted),
+    ] {
+        let (mut stream, _) = ask(config, &headers, &chat(EMAIL, false));
+        let mut attempt = stream.attempt();
+        stream.respond(&mut attempt, "200", "application/json", &["{}"]);
+        let event = stream.event().unwrap();
+        assert_eq!(event.content.unwrap().capture(), expected, "{headers:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_done_yet_or_cannot_be_meant_is_refused_at_load_by_field() {
+    let error = |redaction: &str| {
+        let plugin = PluginConfig::from_json(with(redaction).as_bytes()).unwrap();
+        Config::new(&plugin, &mut TargetIds::default()).unwrap_err().to_string()
+    };
+    for (redaction, says) in [
+        (
+            r#"{"exported": {"detectors": ["emial"]}}"#,
+            "redaction.exported.detectors[0]: no detector named \"emial\"; did you mean \"email\"?",
+        ),
+        (
+            r#"{"returned": {"action": "mask"}}"#,
+            "redaction.returned.action: responses cannot be searched yet",
+        ),
+        (
+            r#"{"forwarded": {"action": "mask", "restore": true}}"#,
+            "redaction.forwarded.restore: values cannot be restored",
+        ),
+        (r#"{"exported": {"replacement": "hash"}}"#, "redaction.exported.replacement: `hash` needs a key"),
+        (r#"{"custom": [{"name": "x", "pattern": "("}]}"#, "redaction.custom[0]"),
+    ] {
+        let error = error(redaction);
+        assert!(error.starts_with(says), "{error}");
+    }
+}
