@@ -58,9 +58,10 @@ wasm: setup-run ## Build the filter as it is shipped
 fmt: ## Format the code
 	@cargo fmt --all
 
-generate: ## Write anew what is generated: the Rust of the event's protobuf, gateway.yaml's schema
+generate: ## Write anew what is generated: the Rust of the event's protobuf, the schemas of both YAML files
 	@WEIR_UPDATE=1 cargo test -p weir-event --locked --test generated
 	@WEIR_UPDATE=1 cargo test -p weir-config --locked --test schema
+	@WEIR_UPDATE=1 cargo test -p weir-exporter --locked --test schema
 
 clean: ## Remove what was built
 	@rm -rf "$$CARGO_TARGET_DIR"
