@@ -247,9 +247,26 @@ impl Bus {
         layout::dead_letters(&self.context, &wanted.stream).await?;
         layout::ledger(&self.context, &wanted.stream).await?;
         for consumer in &wanted.consumers {
-            layout::consumer(&self.context, consumer).await?;
+            self.lay_out_consumer(consumer).await?;
         }
         Ok(())
+    }
+
+    /// A consumer and its ledger, which begins with it: what is stored from then on concerns the destination.
+    async fn lay_out_consumer(&self, consumer: &ConsumerSettings) -> Result<(), BusError> {
+        let stream = self.look(STREAM).await?;
+        let info = stream.cached_info();
+        let before = Seen {
+            stream: info.created.unix_timestamp_nanos().to_string(),
+            first: info.state.first_sequence,
+            last: info.state.last_sequence,
+            ..Seen::default()
+        };
+        let is_new = stream.consumer_info(&consumer.name).await.is_err();
+        layout::consumer(&self.context, consumer).await?;
+        let begins = if is_new { before } else { self.seen(&consumer.name).await? };
+        let destination = consumer.name.strip_prefix(CONSUMER_PREFIX).unwrap_or(&consumer.name);
+        crate::ledger::begin(&self.ledger().await?, destination, &begins).await
     }
 
     /// Purges what every destination has and is older than `keep`, until `stop`.
@@ -331,6 +348,14 @@ impl Bus {
             what: format!("delete consumer {name}"),
             why: error.to_string(),
         })
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn context(&self) -> jetstream::Context {
+        self.context.clone()
     }
 
     /// The largest message that the server takes.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::kv::{Operation, Store, UpdateErrorKind};
+use async_nats::jetstream::kv::{CreateErrorKind, Operation, Store, UpdateErrorKind};
 use bytes::Bytes;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::{Account, Fate};
+use super::{Account, Fate, Seen};
 use crate::bus::{Bus, BusError};
 
 /// How often JetStream is asked what it has no more.
@@ -32,6 +32,32 @@ const LAST_WRITE: Duration = Duration::from_secs(5);
 /// The key of a destination's ledger.
 pub fn key(destination: &str) -> String {
     format!("ship.{destination}")
+}
+
+/// Begins a destination's ledger, unless it has one.
+///
+/// # Errors
+///
+/// [`BusError`] where the store does not answer.
+pub async fn begin(store: &Store, destination: &str, seen: &Seen) -> Result<(), BusError> {
+    let key = key(destination);
+    let found = store.entry(&key).await.map_err(|error| failed(&key, &error))?;
+    if found.is_some_and(|entry| entry.operation == Operation::Put) {
+        return Ok(());
+    }
+    let mut account = Account::default();
+    account.look(seen);
+    let bytes = serde_json::to_vec(&account).map_err(|error| failed(&key, &error))?;
+    match store.create(&key, bytes.into()).await {
+        Ok(_) => Ok(()),
+        // Another exporter was quicker.
+        Err(error) if error.kind() == CreateErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(failed(&key, &error)),
+    }
+}
+
+fn failed(key: &str, error: &dyn std::fmt::Display) -> BusError {
+    BusError::JetStream { what: format!("write the ledger {key}"), why: error.to_string() }
 }
 
 /// What is entered together.
@@ -251,6 +277,6 @@ impl LedgerKeeper {
     }
 
     fn failed(&self, error: &dyn std::fmt::Display) -> BusError {
-        BusError::JetStream { what: format!("write the ledger {}", self.key), why: error.to_string() }
+        failed(&self.key, error)
     }
 }

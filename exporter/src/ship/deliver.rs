@@ -84,8 +84,8 @@ impl Lane {
         batch.hand_back().await;
     }
 
-    /// What comes next of what was set aside: all of it once the destination takes events again, else one event
-    /// after a pause. False where `stop` came.
+    /// What comes next of what was set aside: all of it once the destination takes events again, else one try
+    /// after a pause, where the least is known: half of the longest range. False where `stop` came.
     async fn next_try(
         &self,
         batch: &Batch,
@@ -100,12 +100,14 @@ impl Lane {
         if with_progress(batch, stopped_within(stop, self.settings.retry.slow)).await {
             return false;
         }
-        if let Some(range) = aside.pop_front() {
-            let one = range.start..range.start + 1;
-            if one.end < range.end {
-                aside.push_back(one.end..range.end);
+        let longest = aside.iter().enumerate().rev().max_by_key(|(_, range)| range.len());
+        let place = longest.map(|(place, _)| place).unwrap_or_default();
+        if let Some(range) = aside.remove(place) {
+            let middle = range.start + range.len().div_ceil(2);
+            if middle < range.end {
+                aside.push_back(middle..range.end);
             }
-            work.push_back(one);
+            work.push_back(range.start..middle);
         }
         true
     }

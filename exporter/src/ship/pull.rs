@@ -1,20 +1,21 @@
 //! Pulling events from the stream.
 //!
 //! Every pull is a request that ends on its own within about a second, and each is read to its end, so no
-//! event is ever left in a subscription that nobody reads: it would come again only after the ack wait. What the
-//! ledger knows to be settled is acknowledged at once: its acknowledgement was lost, not its delivery.
+//! event is ever left in a subscription that nobody reads: it would come again only after the ack wait. Its end
+//! is told by how many events are still owed, for the status of a replicated consumer can overtake its events.
+//! What the ledger knows to be settled is acknowledged at once: its acknowledgement was lost, not its delivery.
 
 use std::time::Duration;
 
-use async_nats::jetstream::{
-    AckKind,
-    consumer::{
-        PullConsumer,
-        pull::{Batch as Messages, BatchError},
+use async_nats::{
+    StatusCode, Subscriber,
+    jetstream::{
+        self, AckKind,
+        consumer::{PullConsumer, pull::BatchConfig},
     },
 };
 use futures_util::StreamExt as _;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -30,8 +31,11 @@ const PULL_WAIT: Duration = Duration::from_secs(1);
 /// How much longer than it should a pull may take before it is given up.
 const PULL_GRACE: Duration = Duration::from_secs(1);
 
-/// Bytes of events that one pull asks for.
+/// Bytes of events that one pull asks for at most.
 const MAX_PULL_BYTES: usize = 4 << 20;
+
+/// How many events of a pull were not sent when it ended (NATS ADR-13, "Pull Request status").
+const PENDING_MESSAGES: &str = "Nats-Pending-Messages";
 
 /// How a pull ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +48,15 @@ enum Ended {
     Failed,
 }
 
+/// What is asked for.
+struct Ask {
+    events: usize,
+    bytes: usize,
+    wait: Duration,
+    /// Whether it ends with what is there.
+    at_once: bool,
+}
+
 impl Lane {
     /// Events for one batch: what is there, then what comes within the delay. Empty after a quiet second.
     pub(super) async fn pull(
@@ -54,56 +67,85 @@ impl Lane {
         let batch = self.settings.batch;
         let max_bytes = batch.bytes.min(MAX_PULL_BYTES);
         let mut hand = Hand::default();
-        let first = consumer.fetch().max_messages(batch.events).max_bytes(max_bytes).expires(PULL_WAIT);
-        let first = first.messages().await.map_err(|error| pull_failed(&error))?;
-        let end = self.read(first, PULL_WAIT, &mut hand).await;
+        let first = Ask { events: batch.events, bytes: max_bytes, wait: PULL_WAIT, at_once: true };
+        let end = self.ask(consumer, &first, &mut hand).await.map_err(Some)?;
         if end == Ended::TooLarge && hand.events.is_empty() {
             // An event larger than a whole pull comes alone.
-            let alone = consumer.fetch().max_messages(1).expires(PULL_WAIT);
-            let alone = alone.messages().await.map_err(|error| pull_failed(&error))?;
-            self.read(alone, PULL_WAIT, &mut hand).await;
+            let alone = Ask { events: 1, bytes: 0, wait: PULL_WAIT, at_once: true };
+            self.ask(consumer, &alone, &mut hand).await.map_err(Some)?;
             return Ok(hand.events);
         }
         if end == Ended::Failed && hand.events.is_empty() {
-            let (what, why) = ("pull".to_owned(), "the pull ended early".to_owned());
-            return Err(Some(BusError::JetStream { what, why }));
+            return Err(Some(failed(&"the pull ended early")));
         }
-        let room = batch.events.saturating_sub(hand.events.len());
+        let events = batch.events.saturating_sub(hand.events.len());
         let bytes = max_bytes.saturating_sub(hand.bytes);
         // Full enough is full: waiting would only cost time.
-        let wanting = room > batch.events / 2 && bytes > max_bytes / 2;
+        let wanting = events > batch.events / 2 && bytes > max_bytes / 2;
         if end == Ended::All && !hand.events.is_empty() && wanting && !stop.is_cancelled() {
-            let more = consumer.batch().max_messages(room).max_bytes(bytes).expires(batch.delay);
-            if let Ok(more) = more.messages().await {
-                self.read(more, batch.delay, &mut hand).await;
-            }
+            let more = Ask { events, bytes, wait: batch.delay, at_once: false };
+            // What is in hand goes on without more.
+            let _ = self.ask(consumer, &more, &mut hand).await;
         }
         Ok(hand.events)
     }
 
-    /// Reads a pull to its end.
-    async fn read(&self, mut messages: Messages, expires: Duration, hand: &mut Hand) -> Ended {
-        loop {
-            match timeout(expires + PULL_GRACE, messages.next()).await {
-                Ok(None) => return Ended::All,
-                Ok(Some(Ok(message))) => {
-                    let length = message.length;
-                    let Some(pulled) = Pulled::new(message) else { continue };
-                    if pulled.redelivered && self.ledger.is_settled(pulled.sequence) {
-                        tell(std::iter::once(&pulled.acker), AckKind::Ack).await;
-                        continue;
+    /// Makes one pull and reads it to its end.
+    async fn ask(&self, consumer: &PullConsumer, ask: &Ask, hand: &mut Hand) -> Result<Ended, BusError> {
+        let client = self.bus.client();
+        let inbox = client.new_inbox();
+        let messages = client.subscribe(inbox.clone()).await.map_err(|error| failed(&error))?;
+        let request = BatchConfig {
+            batch: ask.events,
+            max_bytes: ask.bytes,
+            no_wait: ask.at_once,
+            expires: Some(ask.wait),
+            ..BatchConfig::default()
+        };
+        consumer.request_batch(request, inbox.into()).await.map_err(|error| failed(&error))?;
+        Ok(self.read(messages, ask, hand).await)
+    }
+
+    async fn read(&self, mut messages: Subscriber, ask: &Ask, hand: &mut Hand) -> Ended {
+        let (mut received, mut owed, mut end) = (0, ask.events, Ended::All);
+        let deadline = Instant::now() + ask.wait + PULL_GRACE;
+        while received < owed {
+            let message = match timeout_at(deadline, messages.next()).await {
+                Ok(Some(message)) => message,
+                Ok(None) | Err(_) => return Ended::Failed,
+            };
+            match message.status {
+                None | Some(StatusCode::OK) => {
+                    received += 1;
+                    self.take(message, hand).await;
+                }
+                Some(StatusCode::IDLE_HEARTBEAT) => {}
+                Some(status) => {
+                    let said = message.description.as_deref().unwrap_or_default();
+                    end = ended(status, said);
+                    if end == Ended::Failed {
+                        debug!(destination = self.name(), %status, said, "pull");
+                        return end;
                     }
-                    hand.bytes = hand.bytes.saturating_add(length);
-                    hand.events.push(pulled);
+                    let unsent = message.headers.as_ref().and_then(|headers| headers.get(PENDING_MESSAGES));
+                    let unsent = unsent.and_then(|value| value.as_str().parse().ok());
+                    owed = unsent.map_or(received, |unsent| ask.events.saturating_sub(unsent));
                 }
-                Ok(Some(Err(error))) => {
-                    debug!(destination = self.name(), %error, "pull");
-                    let text = error.to_string();
-                    return if text.contains("MaxBytes") { Ended::TooLarge } else { Ended::Failed };
-                }
-                Err(_) => return Ended::Failed,
             }
         }
+        end
+    }
+
+    async fn take(&self, message: async_nats::Message, hand: &mut Hand) {
+        let length = message.length;
+        let message = jetstream::Message { message, context: self.bus.context() };
+        let Some(pulled) = Pulled::new(message) else { return };
+        if pulled.redelivered && self.ledger.is_settled(pulled.sequence) {
+            tell(std::iter::once(&pulled.acker), AckKind::Ack).await;
+            return;
+        }
+        hand.bytes = hand.bytes.saturating_add(length);
+        hand.events.push(pulled);
     }
 }
 
@@ -114,6 +156,16 @@ struct Hand {
     bytes: usize,
 }
 
-fn pull_failed(error: &BatchError) -> Option<BusError> {
-    Some(BusError::JetStream { what: "pull".to_owned(), why: error.to_string() })
+/// What a status says of a pull's end.
+fn ended(status: StatusCode, said: &str) -> Ended {
+    match status {
+        StatusCode::NOT_FOUND | StatusCode::TIMEOUT => Ended::All,
+        _ if said.contains("Batch Completed") => Ended::All,
+        _ if said.contains("MaxBytes") => Ended::TooLarge,
+        _ => Ended::Failed,
+    }
+}
+
+fn failed(why: &dyn std::fmt::Display) -> BusError {
+    BusError::JetStream { what: "pull".to_owned(), why: why.to_string() }
 }
