@@ -43,6 +43,10 @@ e2e: setup wasm bins ## Run the end-to-end tests on a real Envoy and a real nats
 	@echo "== end-to-end tests"
 	@cargo test -p weir-tests --locked --tests -- --test-threads=2
 
+test-faults: setup-run bins ## Run the fault tests of delivery in their long form (about half an hour)
+	@echo "== fault tests, long"
+	@WEIR_FAULTS=long cargo test -p weir-tests --locked --test delivery -- --test-threads=2
+
 deny: ## Check licences, advisories and sources of every dependency
 	@command -v cargo-deny >/dev/null || { echo "missing: cargo-deny. Install with: cargo install --locked cargo-deny@0.20.2" >&2; exit 1; }
 	@cargo deny --locked check
@@ -58,9 +62,10 @@ wasm: setup-run ## Build the filter as it is shipped
 fmt: ## Format the code
 	@cargo fmt --all
 
-generate: ## Write anew what is generated: the Rust of the event's protobuf, gateway.yaml's schema
+generate: ## Write anew what is generated: the Rust of the event's protobuf, the schemas of both YAML files
 	@WEIR_UPDATE=1 cargo test -p weir-event --locked --test generated
 	@WEIR_UPDATE=1 cargo test -p weir-config --locked --test schema
+	@WEIR_UPDATE=1 cargo test -p weir-exporter --locked --test schema
 
 clean: ## Remove what was built
 	@rm -rf "$$CARGO_TARGET_DIR"
@@ -68,7 +73,7 @@ clean: ## Remove what was built
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z0-9-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+		/^[a-z0-9-]+:.*## / { printf "  make %-14s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # Steps of the targets above, not for the list.
 setup-run:
@@ -82,4 +87,4 @@ bins:
 	@echo "== exporter, renderer and harness"
 	@cargo build --locked -p weir-exporter -p weir-config -p weir-tests --bins
 
-.PHONY: run test lint unit wasm-test e2e deny setup wasm fmt generate clean help setup-run fmt-check bins
+.PHONY: run test lint unit wasm-test e2e test-faults deny setup wasm fmt generate clean help setup-run fmt-check bins
