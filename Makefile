@@ -47,6 +47,9 @@ test-faults: setup-run bins ## Run the fault tests of delivery in their long for
 	@echo "== fault tests, long"
 	@WEIR_FAULTS=long cargo test -p weir-tests --locked --test delivery -- --test-threads=2
 
+test-phoenix: wasm bins ## Ship to a real Arize Phoenix and read back what it shows
+	@tests/scripts/phoenix.sh
+
 deny: ## Check licences, advisories and sources of every dependency
 	@command -v cargo-deny >/dev/null || { echo "missing: cargo-deny. Install with: cargo install --locked cargo-deny@0.20.2" >&2; exit 1; }
 	@cargo deny --locked check
@@ -62,10 +65,11 @@ wasm: setup-run ## Build the filter as it is shipped
 fmt: ## Format the code
 	@cargo fmt --all
 
-generate: ## Write anew what is generated: the Rust of the event's protobuf, the schemas of both YAML files
+generate: ## Write anew what is generated: the Rust of the event's protobuf, schemas, golden spans
 	@WEIR_UPDATE=1 cargo test -p weir-event --locked --test generated
 	@WEIR_UPDATE=1 cargo test -p weir-config --locked --test schema
-	@WEIR_UPDATE=1 cargo test -p weir-exporter --locked --test schema
+	@WEIR_UPDATE=1 cargo test -p weir-exporter --locked --test schema --test golden
+	@WEIR_UPDATE=1 cargo test -p weir-tests --locked --test golden
 
 clean: ## Remove what was built
 	@rm -rf "$$CARGO_TARGET_DIR"
@@ -87,4 +91,4 @@ bins:
 	@echo "== exporter, renderer and harness"
 	@cargo build --locked -p weir-exporter -p weir-config -p weir-tests --bins
 
-.PHONY: run test lint unit wasm-test e2e test-faults deny setup wasm fmt generate clean help setup-run fmt-check bins
+.PHONY: run test lint unit wasm-test e2e test-faults test-phoenix deny setup wasm fmt generate clean help setup-run fmt-check bins

@@ -48,7 +48,7 @@ pub enum SettingsError {
     /// A field, flag or variable does not fit.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The file of prices does not fit.
+    /// The file of prices does not fit; the source says where.
     #[error("prices (--prices, WEIR_PRICES)")]
     Prices(#[from] PricesError),
 }

@@ -13,12 +13,12 @@ use crate::answer::{Answer, Transcript};
 use crate::api::Family;
 use crate::config::Route;
 use crate::exchange::{Decision, Exchange, Shared};
-use crate::framing::Framing;
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::{Host, Step};
-use crate::pieces::LONG;
 use crate::refusal::Refusal;
 use crate::strategy::TargetId;
+use crate::stream::framing::Framing;
+use crate::stream::pieces::LONG;
 use crate::trace_context;
 use crate::vm::Vm;
 

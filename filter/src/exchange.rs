@@ -11,9 +11,8 @@ use std::rc::Rc;
 use weir_event::v1;
 
 use crate::api::Call;
-use crate::content::Content;
+use crate::content::{Content, Read};
 use crate::plan::Plan;
-use crate::response::Read;
 use crate::splice::BodyEdits;
 use crate::strategy::TargetId;
 
@@ -92,7 +91,7 @@ impl Exchange {
             response: Some(self.response),
             timing: Some(self.timing),
             ending: ending.into(),
-            content: self.content.finish(read.transcript, read.body),
+            content: self.content.finish(read),
             sampling: Some(sampling),
             ..Default::default()
         }

@@ -259,6 +259,11 @@ impl Gateway {
         Step::Continue
     }
 
+    /// How many bytes of the response are held, beside the content that is kept.
+    pub fn held(&self) -> usize {
+        self.reading.held()
+    }
+
     /// All is over: settles what was learnt of the targets, and hands the event to the outbox.
     pub fn on_log(&mut self, host: &impl Host) {
         let Some(Inference { exchange, number, .. }) = self.inference.take() else { return };

@@ -215,30 +215,37 @@ fn fold(key: &str) -> Cow<'_, str> {
     Cow::Owned(key.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect())
 }
 
-struct Scanner<'a> {
+/// The grammar, token by token.
+pub(crate) struct Scanner<'a> {
     text: &'a str,
     at: usize,
     text_bytes: usize,
 }
 
 impl<'a> Scanner<'a> {
-    fn new(text: &'a str) -> Self {
+    /// A scanner at the beginning of a text.
+    pub(crate) fn new(text: &'a str) -> Self {
         Self { text, at: 0, text_bytes: 0 }
     }
 
-    fn peek(&self) -> Option<u8> {
+    /// Where the next byte stands.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    pub(crate) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    fn take(&mut self, byte: u8) -> Option<()> {
+    pub(crate) fn take(&mut self, byte: u8) -> Option<()> {
         (self.peek()? == byte).then(|| self.at += 1)
     }
 
-    fn expect(&mut self, byte: u8, expected: &'static str) -> Result<(), JsonError> {
+    pub(crate) fn expect(&mut self, byte: u8, expected: &'static str) -> Result<(), JsonError> {
         self.take(byte).ok_or_else(|| self.error(expected))
     }
 
-    fn error(&self, expected: &'static str) -> JsonError {
+    pub(crate) fn error(&self, expected: &'static str) -> JsonError {
         JsonError::Syntax { at: self.at, expected }
     }
 
@@ -246,14 +253,14 @@ impl<'a> Scanner<'a> {
         self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 
-    fn skip_space(&mut self) {
+    pub(crate) fn skip_space(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
             self.at += 1;
         }
     }
 
     /// A key and the colon after it.
-    fn key(&mut self) -> Result<Value<'a>, JsonError> {
+    pub(crate) fn key(&mut self) -> Result<Value<'a>, JsonError> {
         let start = self.at;
         if self.peek() != Some(b'"') {
             return Err(self.error("a key in double quotes"));
@@ -338,7 +345,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn word(&mut self, word: &'static str) -> Result<(), JsonError> {
+    pub(crate) fn word(&mut self, word: &'static str) -> Result<(), JsonError> {
         if !self.rest().starts_with(word.as_bytes()) {
             return Err(self.error("a value"));
         }
@@ -346,7 +353,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn string(&mut self) -> Result<(), JsonError> {
+    pub(crate) fn string(&mut self) -> Result<(), JsonError> {
         self.at += 1;
         loop {
             let rest = self.rest();
@@ -389,7 +396,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn number(&mut self) -> Result<(), JsonError> {
+    pub(crate) fn number(&mut self) -> Result<(), JsonError> {
         let _ = self.take(b'-');
         if self.take(b'0').is_none() {
             self.digits()?;

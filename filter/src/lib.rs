@@ -6,28 +6,23 @@
 //! A request's way: [`gateway`] takes it in, [`caller`] and [`access`] find out who asks,
 //! [`request`], [`form`] and [`parameters`] read the body, [`decision`] chooses by [`strategy`] where
 //! it goes, [`plan`] says what follows each [`attempt`], [`splice`] rewrites for one target.
-//! [`response`] watches what comes back: [`framing`] cuts it into messages, [`answer`] reads them by
-//! API, [`unasked`] takes out what the caller did not ask for. [`exchange`] is what all of these
+//! [`response`] watches what comes back: [`stream`] cuts it into messages and takes out what the
+//! caller did not ask for, [`answer`] reads them by API. [`exchange`] is what all of these
 //! share, [`content`] what was said, [`sampling`] decides, and [`outbox`] carries the finished event
 //! away.
 
-pub mod abridge;
 pub mod access;
 pub mod answer;
 pub mod api;
 pub mod attempt;
-pub mod blob;
-pub mod budget;
 pub mod caller;
 pub mod config;
 pub mod content;
 pub mod decision;
 pub mod duration;
-pub mod elements;
 pub mod endpoint;
 pub mod exchange;
 pub mod form;
-pub mod framing;
 pub mod gateway;
 pub mod headers;
 pub mod host;
@@ -35,17 +30,16 @@ pub mod json;
 pub mod models;
 pub mod outbox;
 pub mod parameters;
-pub mod pieces;
 pub mod plan;
 pub mod random;
 pub mod record;
+pub mod redact;
 pub mod refusal;
 pub mod request;
 pub mod response;
 pub mod sampling;
 pub mod splice;
-pub mod sse;
 pub mod strategy;
+pub mod stream;
 pub mod trace_context;
-pub mod unasked;
 pub mod vm;

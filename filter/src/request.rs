@@ -137,6 +137,10 @@ impl Body<'_> {
         if !self.stream || !matches!(api, Api::OpenAiChat | Api::OpenAiCompletions) {
             return None;
         }
+        // Another spelling by case is some server's too; what it says is between the caller and that one.
+        if is_spelt_otherwise(&self.object, OPTIONS) {
+            return None;
+        }
         let Some(options) = self.object.get(OPTIONS).filter(|options| options.kind != Kind::Null) else {
             let text = format!("{{\"{MEMBER}\":true}}");
             return Some(match self.object.get(OPTIONS) {
@@ -145,7 +149,7 @@ impl Body<'_> {
             });
         };
         // What is no object is the provider's to refuse.
-        let members = options.as_object()?;
+        let members = options.as_object().filter(|members| !is_spelt_otherwise(members, MEMBER))?;
         match members.get(MEMBER) {
             Some(value) if value.as_bool() == Some(true) => None,
             Some(value) => {
@@ -160,6 +164,11 @@ impl Body<'_> {
             }
         }
     }
+}
+
+/// Whether an object has a key that differs from this one by case alone.
+fn is_spelt_otherwise(object: &Object<'_>, key: &str) -> bool {
+    object.iter().any(|(name, _)| name != key && same_key(name, key))
 }
 
 fn model_missing() -> Refusal {
@@ -197,7 +206,10 @@ fn expect(param: &'static str, value: Value<'_>, kind: Kind) -> Result<(), Refus
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::splice::{BodyEdits, Edits};
 
     fn read(body: &[u8]) -> Result<Body<'_>, Refusal> {
         Body::read(&Call::of(b"POST", "/v1/chat/completions").unwrap(), b"application/json", body)
@@ -273,6 +285,68 @@ mod tests {
             Body::read(&call, b"", br#"{"model":"models/gemini-b"}"#).unwrap_err().code,
             "invalid_model"
         );
+    }
+
+    /// The body as it goes on with its own model, where usage is asked for on the caller's behalf.
+    fn with_usage(text: &str) -> Option<String> {
+        let body = read(text.as_bytes()).unwrap();
+        let usage = body.usage_edit(Api::OpenAiChat)?;
+        let edits = Edits { model: None, params: None, usage: Some(&usage) };
+        let edited = BodyEdits::new(text.as_bytes(), &body.object, &edits).rewrite(text.as_bytes()).unwrap();
+        Some(String::from_utf8(edited).unwrap())
+    }
+
+    #[test]
+    fn usage_is_not_asked_for_where_it_was_or_the_caller_spelt_it_in_its_own_way() {
+        for options in [
+            r#""stream_options":{"include_usage":true}"#,
+            r#""Stream_Options":{}"#,
+            r#""stream_options":{"Include_Usage":false}"#,
+            r#""stream_options":[]"#,
+        ] {
+            let text = format!(r#"{{"model":"m","stream":true,"messages":[],{options}}}"#);
+            assert_eq!(with_usage(&text), None, "{options}");
+        }
+        assert_eq!(with_usage(r#"{"model":"m","messages":[]}"#), None, "no stream");
+    }
+
+    proptest! {
+        #[test]
+        fn usage_is_asked_for_by_one_insertion_and_not_another_byte_changes(
+            options in prop::sample::select(vec!["", "null", "{}", "{ }", "{ \"x\" : 1}", "{\"include_usage\" : false }"]),
+            others in prop::collection::vec(("[a-z\"\\\\é]{1,8}", "\\PC{0,12}"), 0..5),
+            space in "[ \n\t]{0,3}",
+            at in 0usize..4,
+        ) {
+            let mut members = vec![
+                "\"model\":\"m\"".to_owned(),
+                format!("\"messages\"{space}:[{{\"stream_options\":null}}]"),
+                format!("\"stream\":{space}true"),
+            ];
+            if !options.is_empty() {
+                members.insert(at, format!("\"stream_options\"{space}:{options}"));
+            }
+            for (place, (key, value)) in others.iter().enumerate() {
+                let key = serde_json::Value::from(format!("{place}{key}"));
+                members.push(format!("{key}:{space}{}", serde_json::Value::from(value.as_str())));
+            }
+            let text = format!("{space}{{{space}{}}}", members.join(&format!(",{space}")));
+            let edited = with_usage(&text).expect("it is asked for");
+            let (before, after): (serde_json::Value, serde_json::Value) =
+                (serde_json::from_str(&text).unwrap(), serde_json::from_str(&edited).unwrap());
+            prop_assert_eq!(&after["stream_options"]["include_usage"], true);
+            let without = |mut value: serde_json::Value| {
+                value.as_object_mut().unwrap().remove("stream_options");
+                value
+            };
+            prop_assert_eq!(without(before.clone()), without(after.clone()));
+            prop_assert_eq!(&before["stream_options"]["x"], &after["stream_options"]["x"]);
+            // What was there stands there still, before and behind the one place that changed.
+            let head = text.bytes().zip(edited.bytes()).take_while(|(a, b)| a == b).count();
+            let tail = text.bytes().rev().zip(edited.bytes().rev()).take_while(|(a, b)| a == b).count();
+            let gone = text.len().saturating_sub(head + tail);
+            prop_assert!(gone <= "false".len(), "{} became {}", text, edited);
+        }
     }
 
     const FORM: &[u8] = b"multipart/form-data; boundary=b";

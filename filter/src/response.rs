@@ -8,14 +8,15 @@ use weir_event::v1;
 
 use crate::answer::{Answer, Transcript};
 use crate::api::{Api, Family};
+use crate::content::Read;
 use crate::exchange::Exchange;
-use crate::framing::{Framing, may_be_json};
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::Host;
-use crate::pieces::Pieces;
 use crate::refusal::Refusal;
+use crate::stream::framing::{Framing, may_be_json};
+use crate::stream::pieces::Pieces;
+use crate::stream::unasked::Unasked;
 use crate::trace_context;
-use crate::unasked::Unasked;
 
 /// Longest explanation of Envoy's that is put into an event, in bytes.
 const DETAILS_MAX: usize = 256;
@@ -43,15 +44,6 @@ pub struct Stream {
     answer: Answer,
     /// Takes out what the gateway has asked for on the caller's behalf.
     unasked: Option<Unasked>,
-}
-
-/// What was read of a response.
-#[derive(Debug, Default)]
-pub struct Read {
-    /// What a stream said, as far as it is kept.
-    pub transcript: Transcript,
-    /// The body of a response in one piece, and whether it was made short.
-    pub body: Option<(Vec<u8>, bool)>,
 }
 
 /// What an answer says about how it came about.
@@ -179,7 +171,7 @@ impl Reading {
             host.replace_response_chunk(size, body.as_bytes());
             return;
         }
-        let ends = end_of_stream && matches!(self, Self::Stream(stream) if stream.holds());
+        let ends = end_of_stream && matches!(self, Self::Stream(stream) if stream.withheld() > 0);
         if size == 0 && !ends {
             return;
         }
@@ -210,6 +202,14 @@ impl Reading {
             Self::Nothing | Self::Compressed | Self::Replaced(_) => {}
         }
         response.body_bytes += passed as u64;
+    }
+
+    /// How many bytes of a stream are held, beside the content that is kept.
+    pub fn held(&self) -> usize {
+        match self {
+            Self::Stream(stream) => stream.framing.held() + stream.answer.held() + stream.withheld(),
+            _ => 0,
+        }
     }
 
     /// All has passed, or will not come: reads what was kept for now. `asked` is how many characters
@@ -247,8 +247,9 @@ impl Stream {
         token
     }
 
-    fn holds(&self) -> bool {
-        self.unasked.as_ref().is_some_and(Unasked::holds)
+    /// How many bytes are held of what is on its way to the caller.
+    fn withheld(&self) -> usize {
+        self.unasked.as_ref().map_or(0, Unasked::held)
     }
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use weir_event::{SOURCE_LEN, v1};
 
-use crate::budget::Budget;
+use crate::content::budget::Budget;
 use crate::exchange::Streams;
 use crate::outbox::Outbox;
 use crate::random::Random;

@@ -16,8 +16,8 @@ use weir_filter::json::{JsonError, MAX_DEPTH, Object};
 use weir_filter::outbox::{Answer, Outbox};
 use weir_filter::random::Random;
 use weir_filter::request::Body;
-use weir_filter::sse::Parser;
 use weir_filter::strategy::TargetIds;
+use weir_filter::stream::sse::Parser;
 
 #[wasm_bindgen_test]
 fn a_request_is_read_and_its_model_found_in_place() {

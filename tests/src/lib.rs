@@ -21,6 +21,7 @@ pub mod ports;
 pub mod probe;
 pub mod process;
 pub mod provider;
+pub mod python;
 pub mod run;
 pub mod server;
 pub mod source;

@@ -3,7 +3,13 @@
 //! It understands nothing of what it is asked, so that a test sees exactly what the gateway sent
 //! and the gateway exactly what the script says, cut into pieces where the script says so.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests fail by panicking"
+)]
 
 use std::{
     collections::VecDeque,
@@ -88,7 +94,7 @@ enum End {
 #[derive(Clone, Debug)]
 pub struct Answer {
     status: u16,
-    content_type: &'static str,
+    content_type: String,
     headers: Vec<(&'static str, String)>,
     body: Bytes,
     pieces: Vec<usize>,
@@ -116,12 +122,26 @@ impl Answer {
         Self { pieces, ..Self::of("text/event-stream; charset=utf-8", body) }
     }
 
+    /// A fixture as its provider sends it: with the status and the content-type of `expected.json`, a
+    /// stream in pieces that end anywhere.
+    ///
+    /// # Panics
+    /// When `expected.json` does not tell of it.
+    pub fn fixture(name: &str) -> Self {
+        let expected = fixtures::expected().remove(name).unwrap_or_else(|| panic!("no fixture {name}"));
+        let content_type = expected["content_type"].as_str().expect("a content-type");
+        let status = expected["status"].as_u64().and_then(|status| u16::try_from(status).ok());
+        let answer = Self::of(content_type, fixtures::bytes(name)).status(status.expect("a status"));
+        if expected["stream"] == true { answer.in_pieces_of(97) } else { answer }
+    }
+
     /// A JSON text with status 200, in one piece.
     pub fn text(json: impl Into<Bytes>) -> Self {
         Self::of("application/json", json.into())
     }
 
-    fn of(content_type: &'static str, body: Bytes) -> Self {
+    fn of(content_type: &str, body: Bytes) -> Self {
+        let content_type = content_type.to_owned();
         let (headers, pieces, pause) = (Vec::new(), Vec::new(), Duration::from_millis(1));
         let begin = Begin::After(Duration::ZERO);
         Self { status: 200, content_type, headers, body, pieces, pause, begin, end: End::Complete }
@@ -340,7 +360,7 @@ async fn answer(
         Begin::Held => shared.released().await,
         Begin::Cut => cut.now().await,
     }
-    let mut response = Response::builder().status(answer.status).header("content-type", answer.content_type);
+    let mut response = Response::builder().status(answer.status).header("content-type", &answer.content_type);
     for (name, value) in &answer.headers {
         response = response.header(*name, value);
     }

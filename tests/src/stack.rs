@@ -63,6 +63,11 @@ impl Upstream {
         Self { settings, ..self }
     }
 
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// Its key.
     pub fn key(&self) -> &str {
         &self.key

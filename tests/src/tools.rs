@@ -53,12 +53,13 @@ pub fn nats_server() -> Result<PathBuf, ToolError> {
     tool("nats-server", "bin/nats-server")
 }
 
-/// A Python in whose environment the official `openai` package is installed.
+/// A Python in whose environment the official packages `openai`, `anthropic` and `google-genai` are
+/// installed.
 ///
 /// # Errors
 /// [`ToolError`] when it is not there.
-pub fn openai_python() -> Result<PathBuf, ToolError> {
-    tool("Python with the openai package", "openai/bin/python")
+pub fn clients_python() -> Result<PathBuf, ToolError> {
+    tool("Python with the APIs' official packages", "clients/bin/python")
 }
 
 /// The filter's wasm file: `$WEIR_WASM`, else `weir_filter.wasm` in cargo's target directory.

@@ -3,6 +3,8 @@
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
 
+#[path = "apis/clients.rs"]
+mod clients;
 #[path = "apis/endings.rs"]
 mod endings;
 #[path = "apis/load.rs"]

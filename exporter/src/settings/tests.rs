@@ -126,7 +126,8 @@ fn a_file_of_prices_reaches_every_destination_and_a_bad_one_is_refused_by_its_fi
     fs::write(file.path(), "models: {}\ncurrency: EUR").unwrap();
     let refused = settings(&["--prices", &path], &[]).unwrap_err();
     let refused = format!("{:#}", anyhow::Error::from(refused));
-    assert!(refused.contains("--prices") && refused.contains("currency"), "{refused}");
+    assert!(refused.contains("(--prices, WEIR_PRICES): ") && refused.contains("currency"), "{refused}");
+    assert_eq!(refused.matches(&path).count(), 1, "{refused}");
 }
 
 #[test]

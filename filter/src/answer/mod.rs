@@ -98,6 +98,11 @@ impl Answer {
         }
     }
 
+    /// How many bytes are held, beside content.
+    pub fn held(&self) -> usize {
+        self.usage.held()
+    }
+
     /// Whether answers to this call are text that a model writes.
     fn generates_text(&self) -> bool {
         matches!(self.api.operation(), "chat" | "text_completion" | "generate_content")

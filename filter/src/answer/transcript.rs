@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use weir_event::v1;
 
-use crate::abridge::{Limits, abridge};
-use crate::blob;
-use crate::budget::Room;
+use crate::content::abridge::{Limits, abridge};
+use crate::content::blob;
+use crate::content::budget::Room;
 use crate::json::{Kind, Value};
 
 /// Most choices that are kept.

@@ -11,7 +11,7 @@ use crate::api::Family;
 use crate::json::{Kind, Object, Value};
 
 /// Most bytes of one usage that are held.
-const TEXT_MAX: usize = 4 << 10;
+const TEXT_MAX: usize = 3 << 9;
 /// Most figures that are kept.
 const FIGURES_MAX: usize = 32;
 /// Longest path of a figure, and deepest.
@@ -39,6 +39,11 @@ impl Told {
         if usage.kind == Kind::Object && usage.raw.len() <= TEXT_MAX {
             usage.raw.clone_into(&mut self.first);
         }
+    }
+
+    /// How many bytes are held.
+    pub fn held(&self) -> usize {
+        self.first.len() + self.last.len()
     }
 
     /// The usage in our terms; `None` where none was told.

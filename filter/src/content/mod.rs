@@ -3,17 +3,20 @@
 //! While the request is under way, its body and its answer are held as they are, within the VM's
 //! budget; they are made short, and freed of binary data, when all is over and nobody waits.
 
+pub mod abridge;
+pub mod blob;
+pub mod budget;
+
 use std::fmt;
 use std::rc::Rc;
 
 use weir_event::v1;
 
-use crate::abridge::{Abridged, Limits, abridge};
+use self::abridge::{Abridged, Limits, abridge};
+use self::budget::{Budget, Room};
 use crate::answer::Transcript;
-use crate::blob;
-use crate::budget::{Budget, Room};
 use crate::config::Capture;
-use crate::pieces::{LONG, Pieces};
+use crate::stream::pieces::{LONG, Pieces};
 
 /// Most bytes of a response in one piece that are held as they are; of a longer one what is small is
 /// read all the same.
@@ -74,9 +77,9 @@ impl Content {
         }
     }
 
-    /// All is over: what goes into the event; `None` where nothing was asked that was let go. `response` is the body of a response in one piece, and
-    /// whether it was made short before.
-    pub fn finish(self, transcript: Transcript, response: Option<(Vec<u8>, bool)>) -> Option<v1::Content> {
+    /// All is over: what goes into the event, with what was `read` of the response; `None` where nothing
+    /// was asked that was let go.
+    pub fn finish(self, read: Read) -> Option<v1::Content> {
         let mut content = v1::Content { capture: self.capture.into(), ..Default::default() };
         match self.capture {
             v1::Capture::Unspecified => return None,
@@ -87,18 +90,27 @@ impl Content {
             content.request = without_data(json).into();
             content.request_shortened = shortened;
         }
-        if let Some((body, was_shortened)) = response
+        if let Some((body, was_shortened)) = read.body
             && let Some(Abridged { json, shortened }) = abridge(&body, limits(self.limit))
         {
             content.response = without_data(json).into();
             content.response_shortened = was_shortened || shortened;
         }
-        let (outputs, error_message, shortened) = transcript.finish();
+        let (outputs, error_message, shortened) = read.transcript.finish();
         content.response_shortened |= shortened;
         content.outputs = outputs;
         content.error_message = error_message;
         Some(content)
     }
+}
+
+/// What was read of a response.
+#[derive(Debug, Default)]
+pub struct Read {
+    /// What a stream said, as far as it is kept.
+    pub transcript: Transcript,
+    /// The body of a response in one piece, and whether it was made short.
+    pub body: Option<(Vec<u8>, bool)>,
 }
 
 fn limits(total: usize) -> Limits {

@@ -1,9 +1,9 @@
 //! How a response is cut into messages: events, elements of an array, or one piece.
 
-use crate::abridge::Limits;
+use super::{elements, sse};
 use crate::api::Api;
+use crate::content::abridge::Limits;
 use crate::headers::{Headers, name};
-use crate::{elements, sse};
 
 /// The messages of a stream, as they come.
 #[derive(Debug)]
@@ -38,6 +38,14 @@ impl Framing {
         match self {
             Self::Events(parser) => parser.finish(on_message),
             Self::Elements(_) => {}
+        }
+    }
+
+    /// How many bytes are held.
+    pub fn held(&self) -> usize {
+        match self {
+            Self::Events(parser) => parser.held(),
+            Self::Elements(splitter) => splitter.held(),
         }
     }
 

@@ -5,8 +5,8 @@
 //! what is held of others is bounded ([`Pieces`]). Only objects are elements; what else stands in
 //! the array, or behind it, is passed over.
 
-use crate::abridge::Limits;
-use crate::pieces::{Pieces, RAW_MAX};
+use crate::content::abridge::Limits;
+use crate::stream::pieces::{Pieces, RAW_MAX};
 
 /// The state between two pieces of a stream.
 #[derive(Debug, Default)]
@@ -77,6 +77,11 @@ impl Splitter {
         if let Some(from) = start {
             self.held.push(bytes.get(from..).unwrap_or_default());
         }
+    }
+
+    /// How many bytes are held.
+    pub fn held(&self) -> usize {
+        self.held.held()
     }
 
     /// Elements of which nothing could be read because they were too large and no JSON.

@@ -10,7 +10,7 @@ use memchr::memmem;
 use crate::json::{Kind, Object, Value};
 
 /// Most bytes of an event that are held until it is whole.
-const HELD_MAX: usize = 64 << 10;
+const HELD_MAX: usize = 5 << 10;
 /// The member, as every provider writes it.
 const MEMBER: &[u8] = b"\"usage\"";
 
@@ -60,16 +60,16 @@ impl Unasked {
         self.scan.at = self.scan.at.saturating_sub(done);
         // A line that began in what has gone is not empty.
         self.scan.line = self.scan.line.checked_sub(done).unwrap_or(usize::MAX);
-        if self.held.capacity() > HELD_MAX && self.held.is_empty() {
+        if self.held.capacity() > 2 * HELD_MAX && self.held.is_empty() {
             self.held = Vec::new();
         }
         let is_same = was_empty && self.held.is_empty() && out == piece;
         (!is_same).then_some(out)
     }
 
-    /// Whether something is held back.
-    pub fn holds(&self) -> bool {
-        !self.held.is_empty()
+    /// How many bytes are held back.
+    pub fn held(&self) -> usize {
+        self.held.len()
     }
 
     /// The end of the event that is open, behind its empty line, and goes on to the next one.
@@ -193,7 +193,7 @@ mod tests {
                 None => out.extend_from_slice(piece),
             }
         }
-        assert!(!unasked.holds());
+        assert_eq!(unasked.held(), 0);
         String::from_utf8(out).unwrap()
     }
 

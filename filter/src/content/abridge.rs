@@ -1,15 +1,15 @@
 //! JSON made short as it passes: the same text within limits, and still JSON.
 //!
 //! Long strings are cut, what stands behind the limit is left out but for small members of objects
-//! (a response tells its usage last), and binary data becomes a reference ([`crate::blob`]). What is
+//! (a response tells its usage last), and binary data becomes a reference ([`crate::content::blob`]). What is
 //! held between two pieces is bounded by the limits, however long the text is. The grammar is
 //! followed as far as it takes to find the ends of things; who reads the result parses it.
 
-use crate::blob::Blob;
+use crate::content::blob::Blob;
 use crate::json::MAX_DEPTH;
 
 /// How much is kept beyond the total for small members that stand behind it, in bytes.
-const SLACK: usize = 4 << 10;
+const SLACK: usize = 3 << 10;
 /// Longest string that is kept beyond the total, and longest key at any place, in bytes.
 const SMALL: usize = 128;
 /// Longest number that is kept, in bytes.

@@ -6,8 +6,8 @@
 //! Beyond the standard, an object that stands bare in the stream is handed out at its end: Gemini
 //! tells an error so that comes after the first event.
 
-use crate::abridge::Limits;
-use crate::pieces::{Pieces, RAW_MAX};
+use crate::content::abridge::Limits;
+use crate::stream::pieces::{Pieces, RAW_MAX};
 
 /// The byte order mark that a stream may begin with.
 const MARK: &[u8] = b"\xef\xbb\xbf";

@@ -1,15 +1,15 @@
 //! A JSON message that comes in pieces, held until it is whole.
 //!
 //! A small one is held as it is; one that grows beyond a limit is made short while it comes
-//! ([`crate::abridge`]), so that what is held is bounded and its small members, such as usage, are
+//! ([`crate::content::abridge`]), so that what is held is bounded and its small members, such as usage, are
 //! read all the same.
 
-use crate::abridge::{Abridger, Limits};
+use crate::content::abridge::{Abridger, Limits};
 
 /// Most bytes of one event of a stream that are held as they are.
-pub const RAW_MAX: usize = 8 << 10;
+pub const RAW_MAX: usize = 4 << 10;
 /// What is kept of a longer one where its content is of no interest.
-pub const LONG: Limits = Limits { string: 2 << 10, total: 4 << 10 };
+pub const LONG: Limits = Limits { string: 512, total: 1 << 10 };
 
 /// A message so far.
 #[derive(Clone, Debug)]

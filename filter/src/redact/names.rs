@@ -1,0 +1,230 @@
+//! The detectors by name: what each looks for, its version, and sets of them.
+//!
+//! A detector's version changes when it would decide differently about a text, so that a count in a
+//! trace can be told from one of another release.
+
+use std::fmt;
+
+/// Names the group of all detectors that find credentials.
+pub const SECRETS: &str = "secrets";
+/// Most detectors of the operator's own.
+pub const CUSTOM_MAX: usize = 32;
+
+/// A built-in detector. Where matches of several overlap, the one that stands first here names what
+/// was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Builtin {
+    /// Private keys in PEM or OpenPGP armour (RFC 7468, RFC 9580 section 6.2).
+    PrivateKey,
+    /// JSON web tokens, signed or encrypted (RFC 7519).
+    Jwt,
+    /// Anthropic's keys.
+    Anthropic,
+    /// OpenAI's keys.
+    OpenAi,
+    /// AWS's access key ids, and secrets and session tokens beside their names.
+    Aws,
+    /// Google's API keys, OAuth secrets and tokens.
+    Gcp,
+    /// Azure's account and access keys, signatures of shared access and client secrets.
+    Azure,
+    /// GitHub's tokens.
+    GitHub,
+    /// GitLab's tokens.
+    GitLab,
+    /// Slack's tokens and webhooks.
+    Slack,
+    /// Stripe's secret and restricted keys and webhook secrets.
+    Stripe,
+    /// User and password in a URL (RFC 3986, section 3.2.1).
+    UrlCredentials,
+    /// What stands beside a word such as `api_key=`, `password:` or `Bearer`.
+    GenericSecret,
+    /// Addresses of electronic mail (RFC 5322, RFC 6531).
+    Email,
+    /// International bank account numbers (ISO 13616).
+    Iban,
+    /// Numbers of payment cards (ISO/IEC 7812).
+    CreditCard,
+    /// Social security numbers of the USA.
+    Ssn,
+    /// Dates beside words for a birth.
+    DateOfBirth,
+    /// Numbers beside words for a passport.
+    Passport,
+    /// Numbers beside words for a driving licence.
+    DrivingLicence,
+    /// Hardware addresses of 48 or 64 bits.
+    Mac,
+    /// Addresses of IPv4 and IPv6.
+    Ip,
+    /// Telephone numbers.
+    Phone,
+}
+
+impl Builtin {
+    /// Every built-in detector, the most specific first.
+    pub const ALL: [Self; 23] = [
+        Self::PrivateKey,
+        Self::Jwt,
+        Self::Anthropic,
+        Self::OpenAi,
+        Self::Aws,
+        Self::Gcp,
+        Self::Azure,
+        Self::GitHub,
+        Self::GitLab,
+        Self::Slack,
+        Self::Stripe,
+        Self::UrlCredentials,
+        Self::GenericSecret,
+        Self::Email,
+        Self::Iban,
+        Self::CreditCard,
+        Self::Ssn,
+        Self::DateOfBirth,
+        Self::Passport,
+        Self::DrivingLicence,
+        Self::Mac,
+        Self::Ip,
+        Self::Phone,
+    ];
+
+    /// The name by which a configuration chooses it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PrivateKey => "private_key",
+            Self::Jwt => "jwt",
+            Self::Anthropic => "anthropic",
+            Self::OpenAi => "openai",
+            Self::Aws => "aws",
+            Self::Gcp => "gcp",
+            Self::Azure => "azure",
+            Self::GitHub => "github",
+            Self::GitLab => "gitlab",
+            Self::Slack => "slack",
+            Self::Stripe => "stripe",
+            Self::UrlCredentials => "url_credentials",
+            Self::GenericSecret => "generic_secret",
+            Self::Email => "email",
+            Self::Iban => "iban",
+            Self::CreditCard => "credit_card",
+            Self::Ssn => "ssn",
+            Self::DateOfBirth => "date_of_birth",
+            Self::Passport => "passport",
+            Self::DrivingLicence => "driving_licence",
+            Self::Mac => "mac",
+            Self::Ip => "ip",
+            Self::Phone => "phone",
+        }
+    }
+
+    /// The version of its rules.
+    pub const fn version(self) -> u32 {
+        1
+    }
+
+    /// Whether it finds credentials, and so belongs to the group [`SECRETS`].
+    pub const fn is_secret(self) -> bool {
+        (self as u8) <= (Self::GenericSecret as u8)
+    }
+
+    /// Its number among all detectors.
+    pub const fn id(self) -> DetectorId {
+        DetectorId(self as u8)
+    }
+
+    /// The detector of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|builtin| builtin.name() == name)
+    }
+}
+
+/// A detector's number: the built-in ones first, then those of the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DetectorId(pub(super) u8);
+
+impl DetectorId {
+    /// The operator's own detector at a position of the list.
+    pub(super) fn custom(index: usize) -> Self {
+        Self(u8::try_from(Builtin::ALL.len() + index.min(CUSTOM_MAX)).unwrap_or(u8::MAX))
+    }
+
+    pub(super) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
+    /// Which of two overlapping matches names what was found: the lower. An operator's own go
+    /// before the built-in ones.
+    pub(super) fn rank(self) -> u8 {
+        let builtin = u8::try_from(Builtin::ALL.len()).unwrap_or(u8::MAX);
+        self.0.checked_sub(builtin).unwrap_or(self.0.saturating_add(64))
+    }
+}
+
+/// A set of detectors.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Set(u64);
+
+impl Set {
+    /// No detector.
+    pub const EMPTY: Self = Self(0);
+
+    /// The built-in detectors that find credentials.
+    pub fn secrets() -> Self {
+        Builtin::ALL.into_iter().filter(|builtin| builtin.is_secret()).map(Builtin::id).collect()
+    }
+
+    /// Every built-in detector.
+    pub fn builtin() -> Self {
+        Builtin::ALL.into_iter().map(Builtin::id).collect()
+    }
+
+    /// With one more.
+    #[must_use]
+    pub fn with(self, id: DetectorId) -> Self {
+        Self(self.0 | 1 << id.0)
+    }
+
+    /// Those of both.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Those that the other has not.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Whether a detector belongs to it.
+    #[inline]
+    pub fn contains(self, id: DetectorId) -> bool {
+        self.0 >> id.0 & 1 == 1
+    }
+
+    /// Whether a built-in detector belongs to it.
+    #[inline]
+    pub(super) fn has(self, builtin: Builtin) -> bool {
+        self.contains(builtin.id())
+    }
+
+    /// Whether there is none in it.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl FromIterator<DetectorId> for Set {
+    fn from_iter<I: IntoIterator<Item = DetectorId>>(ids: I) -> Self {
+        ids.into_iter().fold(Self::EMPTY, Self::with)
+    }
+}
+
+impl fmt::Debug for Set {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Set({:#x})", self.0)
+    }
+}

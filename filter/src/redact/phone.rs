@@ -1,0 +1,213 @@
+//! Telephone numbers: international (ITU-T E.164, E.123), of the North American plan, and those of
+//! countries that dial a zero first, with separators. Bare digits only count beside a word for it.
+
+use super::number::{card, ssn};
+use super::view::{ALNUM, DIGIT, View};
+
+/// Most digits of a number (E.164, section 6).
+const DIGITS_MAX: usize = 15;
+/// Fewest digits of an international number.
+const INTERNATIONAL_MIN: usize = 8;
+/// Fewest digits of a number beside a word for it.
+const LABELLED_MIN: usize = 7;
+/// Longest form of a number, in bytes.
+const BYTES_MAX: usize = 32;
+/// Most groups of a number, and one more.
+const GROUPS_MAX: usize = 9;
+
+/// A number as it is written: groups of digits, some perhaps in parentheses.
+#[derive(Debug, Default)]
+struct Written {
+    digits: [u8; DIGITS_MAX + 1],
+    /// Of each group: its length, the digits up to its end, where it ends with its parenthesis,
+    /// and the separator before it: one character, `(` for any that opens a parenthesis.
+    groups: [Group; GROUPS_MAX],
+    len: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Group {
+    length: usize,
+    digits: usize,
+    end: usize,
+    separator: u8,
+}
+
+impl Written {
+    /// Reads from the first digit or opening parenthesis on.
+    fn read(view: &View<'_>, from: usize) -> Self {
+        let mut read = Self::default();
+        let (mut at, mut count, mut separator) = (from, 0, 0);
+        while at - from < BYTES_MAX && read.len < GROUPS_MAX {
+            let opened = view.at(at) == Some(b'(');
+            if opened {
+                at += 1;
+                separator = b'(';
+            }
+            let end = view.run(at, DIGIT, DIGITS_MAX + 1 - count);
+            // Another number behind this one is not the rest of it.
+            if end == at || (separator == b' ' && card(view, at).or_else(|| ssn(view, at)).is_some()) {
+                break;
+            }
+            for (slot, byte) in read.digits.iter_mut().skip(count).zip(view.slice(at..end)) {
+                *slot = byte - b'0';
+            }
+            count += end - at;
+            let length = end - at;
+            at = end;
+            if opened && view.at(at) != Some(b')') {
+                break;
+            }
+            // `(+49) 30 …`: the parenthesis was opened before the number began.
+            let closes = read.len == 0 && from >= 2 && view.before(from - 1) == Some(b'(');
+            if opened || (closes && view.at(at) == Some(b')')) {
+                at += 1;
+            }
+            if let Some(group) = read.groups.get_mut(read.len) {
+                *group = Group { length, digits: count, end: at, separator };
+                read.len += 1;
+            }
+            if count > DIGITS_MAX {
+                break;
+            }
+            separator = b')';
+            match view.at(at) {
+                Some(byte @ (b' ' | b'-' | b'.' | b'/')) => {
+                    separator = byte;
+                    at += 1;
+                }
+                Some(b'(') => {}
+                Some(byte) if byte.is_ascii_digit() && opened => {}
+                _ => break,
+            }
+        }
+        read
+    }
+
+    fn groups(&self) -> &[Group] {
+        self.groups.get(..self.len).unwrap_or_default()
+    }
+
+    fn digit(&self, place: usize) -> u8 {
+        self.digits.get(place).copied().unwrap_or_default()
+    }
+}
+
+/// Where a number ends that begins at `at` with `+`, `(` or a digit.
+pub(super) fn phone(view: &View<'_>, at: usize) -> Option<usize> {
+    let before = view.before(at);
+    match view.at(at)? {
+        b'+' => {
+            if before == Some(b'+') {
+                None
+            } else {
+                international(view, at + 1)
+            }
+        }
+        b'(' if view.at(at + 1) == Some(b'+') => None,
+        b'(' => national(view, at),
+        _ => {
+            let joined = matches!(before, Some(b'-' | b'.' | b'/' | b'_')) && view.was(at - 1, ALNUM);
+            if joined || matches!(before, Some(b'+' | b'(' | b'$' | b'#' | b'\'' | b'_')) {
+                return None;
+            }
+            national(view, at)
+        }
+    }
+}
+
+/// The same beside a word for it, where digits alone are enough.
+pub(super) fn labelled_phone(view: &View<'_>, at: usize) -> Option<usize> {
+    let from = if view.at(at)? == b'+' { at + 1 } else { at };
+    let read = Written::read(view, from);
+    let fits = |group: &&Group| (LABELLED_MIN..=DIGITS_MAX).contains(&group.digits) && ends(view, group.end);
+    let end = read.groups().iter().rfind(fits)?.end;
+    let is_date = matches!(read.groups(), [a, b, c, ..] if b.separator == c.separator && c.separator != b' '
+        && matches!((a.length, b.length, c.length), (4, 2, 2) | (1 | 2, 1 | 2, 4)));
+    (!is_date).then_some(end)
+}
+
+/// Whether nothing follows that a number would go on with.
+fn ends(view: &View<'_>, end: usize) -> bool {
+    match view.at(end) {
+        Some(b'-' | b'.' | b'/' | b'_') => !view.is(end + 1, ALNUM),
+        Some(b':') => !view.is(end + 1, DIGIT),
+        Some(b'%') => false,
+        _ => !view.is(end, ALNUM),
+    }
+}
+
+fn international(view: &View<'_>, at: usize) -> Option<usize> {
+    let read = Written::read(view, at);
+    if read.digit(0) == 0 {
+        return None;
+    }
+    // North America and Russia with Kazakhstan have eleven digits.
+    let fits = |group: &&Group| match read.digit(0) {
+        1 | 7 => group.digits == 11 && (read.digit(0) == 7 || read.digit(1) > 1),
+        _ => (INTERNATIONAL_MIN..=DIGITS_MAX).contains(&group.digits),
+    };
+    Some(read.groups().iter().rfind(|group| fits(group) && ends(view, group.end))?.end)
+}
+
+fn national(view: &View<'_>, at: usize) -> Option<usize> {
+    let read = Written::read(view, at);
+    let groups = read.groups();
+    let opened = groups.first()?.separator == b'(';
+    if read.digit(0) == 0 {
+        // The longest form that ends well: what follows may be another number.
+        let long = |group: &&Group| match read.digit(1) {
+            0 => (11..=DIGITS_MAX).contains(&group.digits) && read.digit(2) != 0,
+            _ => (9..=12).contains(&group.digits),
+        };
+        return (2..=groups.len()).rev().find_map(|count| {
+            let groups = groups.get(..count)?;
+            let last = groups.last().filter(long)?;
+            let shaped = read.digit(1) == 0 || is_zero_first(groups);
+            (shaped && ends(view, last.end)).then_some(last.end)
+        });
+    }
+    let end = north_american(&read, opened).or_else(|| mobile(&read, opened))?;
+    ends(view, end).then_some(end)
+}
+
+/// A zero, the area and the rest: `030 1234567`, `(020) 7946 0958`, `01 23 45 67 89`.
+fn is_zero_first(groups: &[Group]) -> bool {
+    let Some((first, rest)) = groups.split_first() else { return false };
+    let separator = rest.first().map_or(0, |group| group.separator);
+    let even =
+        rest.iter().skip(2).all(|group| rest.get(1).is_some_and(|one| one.separator == group.separator));
+    let date = matches!(groups, [a, b, c, ..] if (a.length, b.length, c.length) == (2, 2, 4)
+        && b.separator == c.separator && separator != b' ');
+    (2..=5).contains(&first.length) && groups.iter().all(|group| group.length >= 2) && even && !date
+}
+
+/// `(212) 555-0123`, `212-555-0123`, `1-212-555-0123` (NANPA: neither area nor exchange begins with
+/// 0 or 1).
+fn north_american(read: &Written, opened: bool) -> Option<usize> {
+    let (skip, groups) = match read.groups() {
+        [one, rest @ ..] if one.length == 1 && read.digit(0) == 1 => (1, rest),
+        all => (0, all),
+    };
+    let [area, exchange, line, more @ ..] = groups else { return None };
+    let shaped = (area.length, exchange.length, line.length) == (3, 3, 4);
+    let given = read.digit(skip) > 1 && read.digit(skip + 3) > 1;
+    let in_parentheses = area.separator == b'(' && matches!(line.separator, b'-' | b'.' | b' ');
+    let even = exchange.separator == line.separator && matches!(line.separator, b'-' | b'.');
+    let goes_on = more.first().is_some_and(|group| group.separator == line.separator);
+    (shaped && given && !goes_on && (in_parentheses || (even && !opened))).then_some(line.end)
+}
+
+/// `138-0013-8000` in China, `(11) 91234-5678` in Brazil.
+fn mobile(read: &Written, opened: bool) -> Option<usize> {
+    let [first, second, third, more @ ..] = read.groups() else { return None };
+    let lengths = (first.length, second.length, third.length);
+    let even = second.separator == third.separator || opened;
+    let shaped = match lengths {
+        (3, 4, 4) => read.digit(0) == 1 && read.digit(1) > 2 && even && !opened,
+        (2, 4 | 5, 4) => opened && third.separator == b'-',
+        _ => false,
+    };
+    let goes_on = more.first().is_some_and(|group| group.separator == third.separator);
+    (shaped && !goes_on).then_some(third.end)
+}

@@ -1,0 +1,339 @@
+//! The policies of a gateway, of its keys and of its models, checked, and the stricter of two.
+//!
+//! A stricter policy has what either asks for: what is left out, masked or refused by one is so by
+//! both, detector by detector. Nothing that a key, a model or a request says makes a policy laxer.
+
+use super::detectors::Detectors;
+use super::names::Set;
+use super::settings::{
+    Action, Content, Exported, Forwarded, Redaction, Returned, Stricter, Style, Unreadable,
+};
+use crate::config::ConfigError;
+
+/// What telemetry receives, checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExportedPolicy {
+    /// Whether content is kept, redacted or left out.
+    pub content: Content,
+    /// The detectors, where it is redacted.
+    pub detectors: Set,
+    /// What stands in a match's place.
+    pub replacement: Style,
+}
+
+/// What is done with the matches of which detectors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Actions {
+    /// Their matches are replaced.
+    pub mask: Set,
+    /// Their matches refuse the whole; none of them is in `mask`.
+    pub block: Set,
+    /// What stands in a match's place.
+    pub replacement: Style,
+}
+
+/// What providers receive, checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ForwardedPolicy {
+    /// What is done with matches.
+    pub actions: Actions,
+    /// Whether the response has the original values again.
+    pub restore: bool,
+    /// What becomes of a request whose body cannot be read, where there are detectors.
+    pub on_unreadable: Unreadable,
+}
+
+/// All that holds for one request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policies {
+    /// What telemetry receives.
+    pub exported: ExportedPolicy,
+    /// What the provider receives.
+    pub forwarded: ForwardedPolicy,
+    /// What the caller receives.
+    pub returned: Actions,
+}
+
+impl Policies {
+    /// The gateway's policies. An error's path begins with `path`.
+    pub fn new(wire: &Redaction, detectors: &Detectors, path: &str) -> Result<Self, ConfigError> {
+        Ok(Self {
+            exported: ExportedPolicy::new(&wire.exported, detectors, path)?,
+            forwarded: ForwardedPolicy::new(&wire.forwarded, detectors, path)?,
+            returned: returned(&wire.returned, detectors, path)?,
+        })
+    }
+
+    /// These, as much stricter as a key or a model asks for. An error's path begins with `path`.
+    pub fn with(&self, wire: &Stricter, detectors: &Detectors, path: &str) -> Result<Self, ConfigError> {
+        let mut policies = *self;
+        if let Some(exported) = &wire.exported {
+            policies.exported = self.exported.stricter(&ExportedPolicy::new(exported, detectors, path)?);
+        }
+        if let Some(forwarded) = &wire.forwarded {
+            policies.forwarded = self.forwarded.stricter(&ForwardedPolicy::new(forwarded, detectors, path)?);
+        }
+        if let Some(wire) = &wire.returned {
+            policies.returned = self.returned.stricter(&returned(wire, detectors, path)?);
+        }
+        Ok(policies)
+    }
+
+    /// The stricter of two, part by part.
+    #[must_use]
+    pub fn stricter(&self, other: &Self) -> Self {
+        Self {
+            exported: self.exported.stricter(&other.exported),
+            forwarded: self.forwarded.stricter(&other.forwarded),
+            returned: self.returned.stricter(&other.returned),
+        }
+    }
+}
+
+impl ExportedPolicy {
+    fn new(wire: &Exported, detectors: &Detectors, path: &str) -> Result<Self, ConfigError> {
+        let set = detectors.select(wire.detectors.as_deref(), &format!("{path}.exported.detectors"))?;
+        let redacts = wire.content == Content::Redact;
+        if redacts && set.is_empty() {
+            let message = "no detector is given, so nothing would be redacted; say `content: keep` for that";
+            return Err(ConfigError::at(format!("{path}.exported.detectors"), message));
+        }
+        Ok(Self {
+            content: wire.content,
+            detectors: if redacts { set } else { Set::EMPTY },
+            replacement: wire.replacement,
+        })
+    }
+
+    /// The same, with nothing of the content.
+    #[must_use]
+    pub fn excluding(&self) -> Self {
+        Self { content: Content::Exclude, ..*self }
+    }
+
+    /// The stricter of two.
+    #[must_use]
+    pub fn stricter(&self, other: &Self) -> Self {
+        Self {
+            content: self.content.max(other.content),
+            detectors: self.detectors.union(other.detectors),
+            replacement: stricter_style(
+                (self.replacement, self.detectors.is_empty()),
+                (other.replacement, other.detectors.is_empty()),
+            ),
+        }
+    }
+}
+
+impl ForwardedPolicy {
+    fn new(wire: &Forwarded, detectors: &Detectors, path: &str) -> Result<Self, ConfigError> {
+        let set = detectors.select(wire.detectors.as_deref(), &format!("{path}.forwarded.detectors"))?;
+        let actions = Actions::new(wire.action, set, wire.replacement, &format!("{path}.forwarded"))?;
+        if wire.restore && wire.action != Action::Mask {
+            let message = "there is nothing to restore unless `action` is `mask`";
+            return Err(ConfigError::at(format!("{path}.forwarded.restore"), message));
+        }
+        if wire.restore && wire.replacement != Style::Label {
+            let message = "only labels can be told apart and restored; leave `replacement` at `label`";
+            return Err(ConfigError::at(format!("{path}.forwarded.replacement"), message));
+        }
+        Ok(Self { actions, restore: wire.restore, on_unreadable: wire.on_unreadable })
+    }
+
+    /// The stricter of two: values are restored only where every policy that masks says so.
+    #[must_use]
+    pub fn stricter(&self, other: &Self) -> Self {
+        let actions = self.actions.stricter(&other.actions);
+        let restores = |policy: &Self| policy.restore || policy.actions.mask.is_empty();
+        let refuses = |policy: &Self| !policy.actions.is_off() && policy.on_unreadable == Unreadable::Refuse;
+        let unread =
+            self.on_unreadable == Unreadable::Refuse && self.actions.is_off() && other.actions.is_off();
+        Self {
+            restore: !actions.mask.is_empty() && restores(self) && restores(other),
+            on_unreadable: if refuses(self) || refuses(other) || unread {
+                Unreadable::Refuse
+            } else {
+                Unreadable::Pass
+            },
+            actions,
+        }
+    }
+}
+
+fn returned(wire: &Returned, detectors: &Detectors, path: &str) -> Result<Actions, ConfigError> {
+    let set = detectors.select(wire.detectors.as_deref(), &format!("{path}.returned.detectors"))?;
+    Actions::new(wire.action, set, wire.replacement, &format!("{path}.returned"))
+}
+
+impl Actions {
+    fn new(action: Action, set: Set, replacement: Style, path: &str) -> Result<Self, ConfigError> {
+        if action != Action::Off && set.is_empty() {
+            let message = "no detector is given, so nothing would be found; say `action: off` for that";
+            return Err(ConfigError::at(format!("{path}.detectors"), message));
+        }
+        let when = |wanted| if action == wanted { set } else { Set::EMPTY };
+        Ok(Self { mask: when(Action::Mask), block: when(Action::Block), replacement })
+    }
+
+    /// Whether nothing is looked for.
+    pub fn is_off(&self) -> bool {
+        self.all().is_empty()
+    }
+
+    /// All detectors that run.
+    pub fn all(&self) -> Set {
+        self.mask.union(self.block)
+    }
+
+    /// The stricter of two: what one refuses is refused, what one masks is masked.
+    #[must_use]
+    pub fn stricter(&self, other: &Self) -> Self {
+        let block = self.block.union(other.block);
+        Self {
+            mask: self.mask.union(other.mask).without(block),
+            block,
+            replacement: stricter_style(
+                (self.replacement, self.mask.is_empty()),
+                (other.replacement, other.mask.is_empty()),
+            ),
+        }
+    }
+}
+
+/// The style that tells less: a hash tells that two values are the same, a label of what kind they
+/// are. One that is not used (`true`) has no say.
+fn stricter_style(one: (Style, bool), other: (Style, bool)) -> Style {
+    let tells = |style| match style {
+        Style::Hash => 2,
+        Style::Label => 1,
+        Style::Mask => 0,
+    };
+    match (one, other) {
+        ((style, false), (_, true)) | ((_, true), (style, false)) => style,
+        ((one, _), (other, _)) if tells(other) < tells(one) => other,
+        ((one, _), _) => one,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Builtin;
+    use super::super::tests::DETECTORS;
+    use super::*;
+
+    fn policies(yaml_as_json: &str) -> Result<Policies, ConfigError> {
+        Policies::new(&serde_json::from_str(yaml_as_json).unwrap(), &DETECTORS, "redaction")
+    }
+
+    fn set(builtin: &[Builtin]) -> Set {
+        builtin.iter().map(|builtin| builtin.id()).collect()
+    }
+
+    #[test]
+    fn what_is_written_becomes_sets_of_detectors() {
+        let policies = policies(
+            r#"{"exported":{"content":"redact","detectors":["email","secrets"],"replacement":"label"},
+                "forwarded":{"detectors":["credit_card","jwt"],"action":"mask","restore":true}}"#,
+        )
+        .unwrap();
+        assert_eq!(policies.exported.detectors, set(&[Builtin::Email]).union(Set::secrets()));
+        assert_eq!(policies.forwarded.actions.mask, set(&[Builtin::CreditCard, Builtin::Jwt]));
+        assert!(policies.forwarded.restore && policies.returned.is_off());
+        let default = Policies::new(&Redaction::default(), &DETECTORS, "redaction").unwrap();
+        assert_eq!(
+            (default.exported.content, default.exported.detectors),
+            (Content::Redact, DETECTORS.all())
+        );
+        assert!(default.forwarded.actions.is_off() && default.returned.is_off());
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_by_field() {
+        for (wire, path, says) in [
+            (
+                r#"{"exported":{"detectors":["emial"]}}"#,
+                "redaction.exported.detectors[0]",
+                "did you mean \"email\"?",
+            ),
+            (r#"{"exported":{"detectors":[]}}"#, "redaction.exported.detectors", "nothing would be redacted"),
+            (
+                r#"{"returned":{"action":"mask","detectors":[]}}"#,
+                "redaction.returned.detectors",
+                "nothing would",
+            ),
+            (r#"{"forwarded":{"action":"block","restore":true}}"#, "redaction.forwarded.restore", "`mask`"),
+            (
+                r#"{"forwarded":{"action":"mask","restore":true,"replacement":"hash"}}"#,
+                "redaction.forwarded.replacement",
+                "labels",
+            ),
+        ] {
+            let error = policies(wire).unwrap_err();
+            assert_eq!(error.path, path);
+            assert!(error.message.contains(says), "{error}");
+        }
+        assert!(serde_json::from_str::<Redaction>(r#"{"exportet":{}}"#).is_err());
+    }
+
+    #[test]
+    fn the_stricter_of_two_has_what_either_asks_for() {
+        let one = policies(
+            r#"{"exported":{"content":"keep"},
+                "forwarded":{"action":"mask","detectors":["email","ip"],"restore":true,"on_unreadable":"pass"},
+                "returned":{"action":"mask","detectors":["phone"],"replacement":"hash"}}"#,
+        )
+        .unwrap();
+        let wire: Stricter = serde_json::from_str(
+            r#"{"exported":{"content":"redact","detectors":["email"],"replacement":"mask"},
+                "forwarded":{"action":"block","detectors":["email","ssn"]},
+                "returned":{"action":"mask","detectors":["email"]}}"#,
+        )
+        .unwrap();
+        let both = one.with(&wire, &DETECTORS, "keys[0].redaction").unwrap();
+        assert_eq!(both.exported.content, Content::Redact);
+        assert_eq!(
+            (both.exported.detectors, both.exported.replacement),
+            (set(&[Builtin::Email]), Style::Mask)
+        );
+        assert_eq!(both.forwarded.actions.block, set(&[Builtin::Email, Builtin::Ssn]));
+        assert_eq!(both.forwarded.actions.mask, set(&[Builtin::Ip]));
+        assert!(both.forwarded.restore, "only one of them masks, and it restores");
+        assert_eq!(both.forwarded.on_unreadable, Unreadable::Refuse);
+        assert_eq!(both.returned.mask, set(&[Builtin::Phone, Builtin::Email]));
+        assert_eq!(both.returned.replacement, Style::Label);
+        assert_eq!(both.exported.excluding().content, Content::Exclude);
+        assert_eq!(one.with(&Stricter::default(), &DETECTORS, "keys[0].redaction"), Ok(one));
+    }
+
+    #[test]
+    fn stricter_is_the_same_both_ways_and_with_itself_and_never_laxer() {
+        let wires = [
+            r#"{}"#,
+            r#"{"exported":{"content":"keep"}}"#,
+            r#"{"exported":{"content":"exclude"},"forwarded":{"action":"mask","detectors":["email"],"restore":true}}"#,
+            r#"{"forwarded":{"action":"mask","detectors":["email","ip"],"replacement":"hash","on_unreadable":"pass"}}"#,
+            r#"{"forwarded":{"action":"block","detectors":["ip"]},"returned":{"action":"block","detectors":["jwt"]}}"#,
+            r#"{"exported":{"detectors":["iban"],"replacement":"hash"},"returned":{"action":"mask"}}"#,
+        ];
+        let all: Vec<Policies> = wires.into_iter().map(|wire| policies(wire).unwrap()).collect();
+        for one in &all {
+            assert_eq!(one.stricter(one), *one);
+            for other in &all {
+                let both = one.stricter(other);
+                assert_eq!(both, other.stricter(one));
+                assert!(both.exported.content >= one.exported.content);
+                for (strict, lax) in
+                    [(both.forwarded.actions, one.forwarded.actions), (both.returned, one.returned)]
+                {
+                    assert!(lax.block.without(strict.block).is_empty());
+                    assert!(lax.all().without(strict.all()).is_empty());
+                    assert!(strict.mask.without(strict.block) == strict.mask);
+                }
+                assert!(one.exported.detectors.without(both.exported.detectors).is_empty());
+                for third in &all {
+                    assert_eq!(both.stricter(third), one.stricter(&other.stricter(third)));
+                }
+            }
+        }
+    }
+}

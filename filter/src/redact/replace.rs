@@ -1,0 +1,222 @@
+//! What stands in a match's place: a label, a mask, or a label with a keyed hash.
+//!
+//! Replacements are made of capitals, digits, `_`, `:`, `*` and brackets, so they read the same in
+//! JSON however often it is escaped, and the detectors know them and leave them as they are.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use super::fold::{Reading, fold};
+use super::names::{Builtin, DetectorId};
+use super::scan::Labels;
+use super::settings::Style;
+use super::view::{DIGIT, HEX, View, is};
+
+/// What a mask looks like.
+pub const MASK: &str = "***";
+/// Fewest and most digits of a hash that is shown.
+pub const HASH_DIGITS_MIN: usize = 8;
+/// The most.
+pub const HASH_DIGITS_MAX: usize = 64;
+/// Most digits of a placeholder's number.
+pub(super) const NUMBER_DIGITS_MAX: usize = 6;
+/// Longest label, in bytes.
+pub(super) const LABEL_MAX: usize = 40;
+
+/// Writes what stands in a match's place.
+pub trait Replace {
+    /// `value` is the text that matched, as it was before any escaping, and `label` the detector's.
+    fn replace(&mut self, detector: DetectorId, label: &str, value: &str, out: &mut String);
+
+    /// The hash that a value has which is too long to be held; its parts follow.
+    fn begin_hash(&self) -> Option<PartialHash> {
+        None
+    }
+
+    /// The same as [`replace`](Self::replace), for such a value.
+    fn replace_long(
+        &mut self,
+        detector: DetectorId,
+        label: &str,
+        hash: Option<PartialHash>,
+        out: &mut String,
+    ) {
+        let _ = hash;
+        self.replace(detector, label, "", out);
+    }
+}
+
+/// The key of hashes.
+#[derive(Clone)]
+pub struct HashKey {
+    mac: Hmac<Sha256>,
+    digits: usize,
+}
+
+impl fmt::Debug for HashKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HashKey")
+    }
+}
+
+/// The hash of a value that comes in parts.
+#[derive(Clone)]
+pub struct PartialHash(Hmac<Sha256>);
+
+impl PartialHash {
+    pub(super) fn update(&mut self, part: &str) {
+        self.0.update(fold(part, Reading::Plain).text.as_bytes());
+    }
+}
+
+impl HashKey {
+    /// A key, and how many hexadecimal digits of a hash are shown.
+    pub fn new(key: &[u8], digits: usize) -> Self {
+        // A key of any length is a key (RFC 2104), so the empty one never stands in for it.
+        let mac = Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&[0; 64].into()));
+        Self { mac, digits: digits.clamp(HASH_DIGITS_MIN, HASH_DIGITS_MAX) }
+    }
+
+    fn finish(&self, mac: Hmac<Sha256>, out: &mut String) {
+        let digest = mac.finalize().into_bytes();
+        let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]).take(self.digits);
+        out.extend(digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)));
+    }
+}
+
+/// One way to replace, ready for use.
+#[derive(Clone, Debug, Default)]
+pub enum Replacement {
+    /// `[EMAIL]`
+    #[default]
+    Label,
+    /// `***`
+    Mask,
+    /// `[EMAIL:3f9a0c1d]`
+    Hash(HashKey),
+}
+
+impl Replacement {
+    /// The way that a configuration names. A hash without a key is a label.
+    pub fn new(style: Style, key: Option<&HashKey>) -> Self {
+        match (style, key) {
+            (Style::Mask, _) => Self::Mask,
+            (Style::Hash, Some(key)) => Self::Hash(key.clone()),
+            (Style::Label | Style::Hash, _) => Self::Label,
+        }
+    }
+}
+
+impl Replace for Replacement {
+    fn replace(&mut self, detector: DetectorId, label: &str, value: &str, out: &mut String) {
+        match self {
+            Self::Mask => out.push_str(MASK),
+            Self::Label => out.extend(["[", label, "]"]),
+            Self::Hash(key) => {
+                let mut mac = key.mac.clone();
+                mac.update(canonical(detector, value).as_bytes());
+                out.extend(["[", label, ":"]);
+                key.finish(mac, out);
+                out.push(']');
+            }
+        }
+    }
+
+    fn begin_hash(&self) -> Option<PartialHash> {
+        match self {
+            Self::Hash(key) => Some(PartialHash(key.mac.clone())),
+            Self::Label | Self::Mask => None,
+        }
+    }
+
+    fn replace_long(
+        &mut self,
+        detector: DetectorId,
+        label: &str,
+        hash: Option<PartialHash>,
+        out: &mut String,
+    ) {
+        match (&*self, hash) {
+            (Self::Hash(key), Some(hash)) => {
+                out.extend(["[", label, ":"]);
+                key.finish(hash.0, out);
+                out.push(']');
+            }
+            _ => self.replace(detector, label, "", out),
+        }
+    }
+}
+
+/// One spelling of a value, so that the same person has the same hash: without separators where
+/// they are a matter of taste, and in lower case where case is.
+fn canonical(detector: DetectorId, value: &str) -> String {
+    let folded = fold(value, Reading::Plain).text;
+    let is = |builtin: Builtin| detector == builtin.id();
+    if is(Builtin::Email) || is(Builtin::Ip) {
+        return folded.to_lowercase();
+    }
+    let numbers = [Builtin::Phone, Builtin::CreditCard, Builtin::Ssn, Builtin::Iban, Builtin::Mac];
+    if numbers.into_iter().any(is) || is(Builtin::Passport) || is(Builtin::DrivingLicence) {
+        let kept = folded.chars().filter(char::is_ascii_alphanumeric);
+        return kept.map(|c| c.to_ascii_lowercase()).collect();
+    }
+    folded.into_owned()
+}
+
+/// Where a replacement ends that begins at `at`, if one of these labels does there.
+pub(super) fn placeholder(view: &View<'_>, at: usize, labels: &Labels) -> Option<usize> {
+    let start = at + 1;
+    let mut end = start;
+    let is_label = |byte: u8| byte.is_ascii_uppercase() || is(byte, DIGIT) || byte == b'_';
+    while end - start <= LABEL_MAX + NUMBER_DIGITS_MAX && view.at(end).is_some_and(is_label) {
+        end += 1;
+    }
+    let name = view.slice(start..end);
+    let unnumbered = match name.iter().rposition(|byte| !is(*byte, DIGIT)) {
+        Some(last) if name.get(last) == Some(&b'_') && name.len() - last <= NUMBER_DIGITS_MAX + 1 => last,
+        _ => name.len(),
+    };
+    let known = |name: &[u8]| !name.is_empty() && labels.iter().any(|label| label.as_bytes() == name);
+    match view.at(end)? {
+        b']' => (known(name) || known(name.get(..unnumbered)?)).then_some(end + 1),
+        b':' if known(name) => {
+            let hash = view.run(end + 1, HEX, HASH_DIGITS_MAX + 1);
+            let digits = (HASH_DIGITS_MIN..=HASH_DIGITS_MAX).contains(&(hash - end - 1));
+            (digits && view.at(hash) == Some(b']')).then_some(hash + 1)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replaced(replacement: &mut Replacement, detector: Builtin, value: &str) -> String {
+        let mut out = String::new();
+        replacement.replace(detector.id(), &detector.name().to_uppercase(), value, &mut out);
+        out
+    }
+
+    #[test]
+    fn a_hash_follows_a_person_through_spellings_and_tells_nothing_without_the_key() {
+        let mut hash = Replacement::Hash(HashKey::new(b"a key of the operator's", 8));
+        let mut other = Replacement::Hash(HashKey::new(b"another key", 8));
+        let one = replaced(&mut hash, Builtin::Email, "Jo@Example.com");
+        assert_eq!(one, replaced(&mut hash, Builtin::Email, "jo@example.com"));
+        assert_ne!(one, replaced(&mut other, Builtin::Email, "jo@example.com"));
+        assert_eq!(one.len(), "[EMAIL:]".len() + 8);
+        let phone = replaced(&mut hash, Builtin::Phone, "+49 30 123-4567");
+        assert_eq!(phone, replaced(&mut hash, Builtin::Phone, "+4930 1234567"));
+    }
+
+    #[test]
+    fn the_hash_is_hmac_with_sha_256() {
+        // RFC 4231, test case 2.
+        let mut hash = Replacement::Hash(HashKey::new(b"Jefe", 16));
+        let out = replaced(&mut hash, Builtin::GenericSecret, "what do ya want for nothing?");
+        assert_eq!(out, "[GENERIC_SECRET:5bdcc146bf60754e]");
+    }
+}

@@ -1,0 +1,344 @@
+//! One pass over a text: where something may stand is recognized by literals, all in one automaton,
+//! and by single bytes; what stands there is judged by its validator, from there.
+//!
+//! Each byte is read once by the pass itself. A validator reads a bounded number of bytes, or those
+//! that it makes a match of, so time is linear in the text whatever it is.
+
+use aho_corasick::automaton::Automaton;
+use aho_corasick::dfa::DFA;
+use aho_corasick::{Anchored, MatchKind, StartKind};
+
+use super::key::KEYS;
+use super::label::{WORDS, Word};
+use super::names::{Builtin, Set};
+use super::view::{ALNUM, ALPHA, DIGIT, HEX, Sink, TAIL, TRIGGER, View, is};
+use super::{birth, document, email, hardware, iban, key, label, number, pem, phone, secret};
+
+/// How much of a text's end is held back where it may be the beginning of something, in bytes.
+const TAIL_MAX: usize = 64;
+/// How far behind a word for a birth its date may stand, with a place between, in bytes.
+const BIRTH_REACH: usize = 40;
+
+/// What a literal announces.
+#[derive(Clone, Copy, Debug)]
+enum Literal {
+    Word(Word),
+    Key(&'static key::Key),
+    Pem,
+    Jwt,
+    Url,
+    AzureSecret,
+    AzureSignature,
+    SlackHook,
+}
+
+/// The literals of all detectors in one automaton.
+pub(super) struct Literals {
+    automaton: DFA,
+    meanings: Vec<Literal>,
+}
+
+impl Literals {
+    /// Builds the automaton; `None` where the library refuses, which it does for larger ones only.
+    pub fn new() -> Option<Self> {
+        let words =
+            WORDS.iter().flat_map(|(word, texts)| texts.iter().map(|text| (*text, Literal::Word(*word))));
+        let keys = KEYS.iter().map(|key| (key.prefix, Literal::Key(key)));
+        let others = [
+            ("-----BEGIN ", Literal::Pem),
+            ("eyJ", Literal::Jwt),
+            ("://", Literal::Url),
+            ("Q~", Literal::AzureSecret),
+            ("sig=", Literal::AzureSignature),
+            ("hooks.slack.com/services/", Literal::SlackHook),
+        ];
+        let (texts, meanings): (Vec<_>, Vec<_>) = words.chain(keys).chain(others).unzip();
+        let automaton = DFA::builder()
+            .match_kind(MatchKind::Standard)
+            .start_kind(StartKind::Unanchored)
+            .ascii_case_insensitive(true)
+            .prefilter(false)
+            .build(texts)
+            .ok()?;
+        Some(Self { automaton, meanings })
+    }
+
+    /// Whether a short text has a word that announces a value.
+    pub fn has_word(&self, text: &str) -> bool {
+        let Ok(mut state) = self.automaton.start_state(Anchored::No) else { return false };
+        text.bytes().any(|byte| {
+            state = self.automaton.next_state(Anchored::No, state, byte);
+            self.automaton.is_match(state)
+                && (0..self.automaton.match_len(state)).any(|index| {
+                    let pattern = self.automaton.match_pattern(state, index).as_usize();
+                    matches!(self.meanings.get(pattern), Some(Literal::Word(_)))
+                })
+        })
+    }
+
+    /// Its size in memory, in bytes.
+    pub fn size(&self) -> usize {
+        self.automaton.memory_usage() + size_of_val(self.meanings.as_slice())
+    }
+}
+
+/// Labels of replacements, to know them by.
+pub(super) type Labels = [String];
+
+/// A pass over one text.
+struct Pass<'p, 't> {
+    view: &'p View<'t>,
+    set: Set,
+    labels: &'p Labels,
+    sink: &'p mut Sink,
+    /// Where the last number ended, and the last address: what begins before is part of them.
+    number_end: usize,
+    email_end: usize,
+    /// The last secret that stands behind a word.
+    value: (usize, usize),
+    /// The `@` of the last URL with credentials, which is none of an address.
+    url_at: usize,
+}
+
+/// Looks for what the built-in detectors of a set find.
+pub(super) fn scan(literals: &Literals, set: Set, labels: &Labels, view: &View<'_>, sink: &mut Sink) {
+    let mut pass = Pass {
+        view,
+        set,
+        labels,
+        sink,
+        number_end: view.from,
+        email_end: view.barrier,
+        value: (0, 0),
+        url_at: usize::MAX,
+    };
+    let automaton = &literals.automaton;
+    let Ok(mut state) = automaton.start_state(Anchored::No) else { return };
+    for (at, byte) in view.bytes().iter().copied().enumerate() {
+        state = automaton.next_state(Anchored::No, state, byte);
+        if automaton.is_special(state) && automaton.is_match(state) {
+            for index in 0..automaton.match_len(state) {
+                let pattern = automaton.match_pattern(state, index);
+                let start = (at + 1).saturating_sub(automaton.pattern_len(pattern));
+                if let Some(meaning) = literals.meanings.get(pattern.as_usize()) {
+                    pass.literal(*meaning, start, at + 1);
+                }
+            }
+        }
+        if is(byte, TRIGGER) && at >= view.from {
+            pass.byte(at, byte);
+        }
+    }
+    let tail = view.run_back(view.len(), TAIL, view.from.max(view.barrier), TAIL_MAX);
+    if tail < view.len() {
+        sink.open = sink.open.min(tail);
+    }
+}
+
+impl Pass<'_, '_> {
+    fn literal(&mut self, literal: Literal, start: usize, end: usize) {
+        let view = self.view;
+        view.begin();
+        match literal {
+            Literal::Word(word) => self.word(word, start, end),
+            Literal::Key(key) if self.set.has(key.detector) => {
+                let found = key::end(view, key, start, end);
+                self.sink.take(view, start, key.detector.id(), found);
+            }
+            Literal::Pem if self.set.has(Builtin::PrivateKey) => {
+                let found = pem::end(view, start);
+                self.sink.take(view, start, Builtin::PrivateKey.id(), found);
+            }
+            Literal::Jwt if self.set.has(Builtin::Jwt) => {
+                let found = key::jwt(view, start);
+                self.sink.take(view, start, Builtin::Jwt.id(), found);
+            }
+            Literal::Url if self.set.has(Builtin::UrlCredentials) && view.was(start, ALNUM) => {
+                let found = secret::userinfo(view, end);
+                self.url_at = found.unwrap_or(self.url_at);
+                self.sink.take(view, end, Builtin::UrlCredentials.id(), found);
+            }
+            Literal::AzureSecret if self.set.has(Builtin::Azure) => {
+                if let Some((start, found)) = key::azure_secret(view, start) {
+                    self.sink.take(view, start, Builtin::Azure.id(), found);
+                }
+            }
+            Literal::AzureSignature if self.set.has(Builtin::Azure) => {
+                let found = key::azure_signature(view, start, end);
+                self.sink.take(view, end, Builtin::Azure.id(), found);
+            }
+            Literal::SlackHook if self.set.has(Builtin::Slack) => {
+                let found = key::slack_hook(view, end);
+                self.sink.take(view, end, Builtin::Slack.id(), found);
+            }
+            _ => {}
+        }
+    }
+
+    /// What stands beside a word.
+    fn word(&mut self, word: Word, start: usize, end: usize) {
+        let view = self.view;
+        let detector = match word {
+            Word::Birth => Builtin::DateOfBirth,
+            Word::Passport => Builtin::Passport,
+            Word::Licence => Builtin::DrivingLicence,
+            Word::Ssn => Builtin::Ssn,
+            Word::Phone => Builtin::Phone,
+            Word::Secret | Word::Password | Word::Scheme => Builtin::GenericSecret,
+            Word::AwsSecret | Word::AwsSession => Builtin::Aws,
+            Word::Azure => Builtin::Azure,
+        };
+        if !self.set.has(detector) {
+            return;
+        }
+        if detector.is_secret() {
+            if word == Word::Scheme && view.was(start, ALPHA) {
+                return;
+            }
+            view.begin();
+            let Some(place) = secret::place(view, word, start, end) else { return };
+            // A word within a value is none; several may end before the same value.
+            let (from, to) = self.value;
+            if place.at < view.from || (place.at < to && place.at != from) {
+                return;
+            }
+            let found = secret::value(view, word, &place);
+            if self.sink.take(view, place.at, detector.id(), found) {
+                self.value = (place.at, found.unwrap_or(to).max(if place.at == from { to } else { 0 }));
+            }
+            return;
+        }
+        if !label::stands_alone(view, start, end) {
+            return;
+        }
+        view.begin();
+        let Some(at) = label::value(view, end) else { return };
+        let found = match detector {
+            Builtin::DateOfBirth => birth::date(view, at),
+            Builtin::Passport => document::passport(view, at),
+            Builtin::DrivingLicence => document::licence(view, at),
+            Builtin::Ssn => number::labelled_ssn(view, at),
+            _ => phone::labelled_phone(view, at),
+        };
+        let is_match = self.sink.take(view, at, detector.id(), found);
+        if detector == Builtin::DateOfBirth && !is_match {
+            view.begin();
+            let mut later = at;
+            while later - end < BIRTH_REACH
+                && view.at(later).is_some_and(|b| is(b, ALPHA) || b >= 0x80 || b" ,()".contains(&b))
+            {
+                later += 1;
+            }
+            if later > at && view.is(later, DIGIT) {
+                view.begin();
+                let found = birth::date(view, later);
+                self.sink.take(view, later, detector.id(), found);
+            }
+        }
+    }
+
+    /// What is recognized by one byte.
+    fn byte(&mut self, at: usize, byte: u8) {
+        match byte {
+            b'0'..=b'9' => self.digit(at),
+            b'@' => self.email(at),
+            b'+' | b'(' => {
+                if self.set.has(Builtin::Phone) && at >= self.number_end {
+                    self.number(at, Builtin::Phone, phone::phone);
+                }
+            }
+            b'[' => self.replaced(at),
+            _ => self.hardware(at),
+        }
+    }
+
+    /// Whether a number of a kind begins at an offset.
+    fn number(
+        &mut self,
+        at: usize,
+        detector: Builtin,
+        validate: impl Fn(&View<'_>, usize) -> Option<usize>,
+    ) -> bool {
+        if !self.set.has(detector) {
+            return false;
+        }
+        self.view.begin();
+        let found = validate(self.view, at);
+        let sign = self.view.signed
+            && at > self.view.from
+            && self.view.before(at) == Some(b'-')
+            && !self.view.was(at - 1, ALNUM);
+        let is_match = self.sink.take(self.view, at - usize::from(sign), detector.id(), found);
+        if is_match {
+            self.number_end = found.unwrap_or(at);
+        }
+        is_match
+    }
+
+    fn digit(&mut self, at: usize) {
+        let view = self.view;
+        if at < self.number_end {
+            return;
+        }
+        if !view.was(at, ALNUM) {
+            let _ = self.number(at, Builtin::CreditCard, number::card)
+                || self.number(at, Builtin::Ssn, number::ssn)
+                || self.number(at, Builtin::Ip, number::ipv4)
+                || self.number(at, Builtin::Phone, phone::phone);
+        } else if view.was(at, ALPHA)
+            && self.set.has(Builtin::Iban)
+            && let Some(start) = iban::start(view, at)
+        {
+            self.number(start, Builtin::Iban, iban::end);
+        }
+    }
+
+    fn email(&mut self, at: usize) {
+        let view = self.view;
+        if !self.set.has(Builtin::Email) || at == self.url_at {
+            return;
+        }
+        view.begin();
+        if let Some(start) = email::start(view, at, self.email_end.max(view.barrier)) {
+            let found = email::end(view, at);
+            if self.sink.take(view, start, Builtin::Email.id(), found) {
+                self.email_end = found.unwrap_or(at);
+            }
+        }
+    }
+
+    fn hardware(&mut self, at: usize) {
+        let view = self.view;
+        let (ip, mac) = (self.set.has(Builtin::Ip), self.set.has(Builtin::Mac));
+        let byte = view.bytes().get(at).copied();
+        if !(mac || ip && byte == Some(b':')) || (!view.was(at, HEX) && byte != Some(b':')) {
+            return;
+        }
+        view.begin();
+        let Some(start) = hardware::start(view, at) else { return };
+        if mac {
+            let found = hardware::mac(view, start);
+            if self.sink.take(view, start, Builtin::Mac.id(), found) {
+                return;
+            }
+        }
+        if ip && byte == Some(b':') {
+            view.begin();
+            let found = hardware::ipv6(view, start);
+            self.sink.take(view, start, Builtin::Ip.id(), found);
+        }
+    }
+
+    /// A replacement that stands in the text already: `[EMAIL]`, `[EMAIL_2]`, `[EMAIL:3f9a0c1d]`.
+    fn replaced(&mut self, at: usize) {
+        let view = self.view;
+        view.begin();
+        let found = super::replace::placeholder(view, at, self.labels);
+        if view.is_open() {
+            self.sink.open = self.sink.open.min(at);
+        }
+        if let Some(end) = found {
+            self.sink.replaced.push(at..end);
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What an operator may say of redaction (`redaction` in gateway.yaml), as written.
+//!
+//! Unknown fields are refused. Names and patterns are checked by [`super::Detectors::new`] and
+//! [`super::Policies::new`].
+
+use serde::{Deserialize, Serialize};
+
+/// Redaction as written: what is done with content, for whom, and by which detectors.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Redaction {
+    /// What telemetry receives of prompts and completions.
+    pub exported: Exported,
+    /// What providers receive of prompts.
+    pub forwarded: Forwarded,
+    /// What callers receive of completions.
+    pub returned: Returned,
+    /// Detectors of your own, beside the built-in ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub custom: Vec<Custom>,
+    /// What is never redacted, whatever a detector says.
+    pub allow: Allow,
+}
+
+/// Which part of [`Redaction`] a key or a model makes stricter, as written. It has the detectors of
+/// the gateway, and none of its own.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Stricter {
+    /// What telemetry receives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exported: Option<Exported>,
+    /// What providers receive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forwarded: Option<Forwarded>,
+    /// What callers receive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub returned: Option<Returned>,
+}
+
+/// What telemetry receives, as written.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Exported {
+    /// Whether content is kept, redacted or left out.
+    pub content: Content,
+    /// The detectors by name; `secrets` stands for all that find credentials. Absent: all there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detectors: Option<Vec<String>>,
+    /// What stands in a match's place.
+    pub replacement: Style,
+}
+
+/// What providers receive, as written.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Forwarded {
+    /// What is done with a match.
+    pub action: Action,
+    /// The detectors by name; `secrets` stands for all that find credentials. Absent: all there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detectors: Option<Vec<String>>,
+    /// What stands in a match's place.
+    pub replacement: Style,
+    /// Whether the response has the original values again where the model repeats their
+    /// placeholders. Then placeholders are numbered labels, such as `[EMAIL_1]`.
+    pub restore: bool,
+    /// What becomes of a request whose body cannot be read.
+    pub on_unreadable: Unreadable,
+}
+
+/// What callers receive, as written.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Returned {
+    /// What is done with a match.
+    pub action: Action,
+    /// The detectors by name; `secrets` stands for all that find credentials. Absent: all there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detectors: Option<Vec<String>>,
+    /// What stands in a match's place.
+    pub replacement: Style,
+}
+
+/// What telemetry receives of content. The later is the stricter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Content {
+    /// As it is.
+    Keep,
+    /// With every match replaced.
+    #[default]
+    Redact,
+    /// Nothing of it: no prompt, completion, tool argument or error text.
+    Exclude,
+}
+
+/// What is done with a match. The later is the stricter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Nothing; no detector runs.
+    #[default]
+    Off,
+    /// It is replaced.
+    Mask,
+    /// The whole is refused.
+    Block,
+}
+
+/// What stands in a match's place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Style {
+    /// The detector's name: `[EMAIL]`.
+    #[default]
+    Label,
+    /// `***`.
+    Mask,
+    /// The detector's name and a keyed hash of the value: `[EMAIL:3f9a0c1d]`. The same value has the
+    /// same hash, and nobody without the key can find out which.
+    Hash,
+}
+
+/// What becomes of a request whose body cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Unreadable {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It goes on as it is.
+    Pass,
+}
+
+/// A detector of the operator's own, as written.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Custom {
+    /// Its name, of lowercase letters, digits and `_`; in capitals it is the label.
+    pub name: String,
+    /// A number of yours that tells one form of the detector from another in traces.
+    #[serde(default = "one")]
+    pub version: u32,
+    /// The regular expression, in the syntax of Rust's `regex` crate, without look-around and
+    /// backreferences.
+    pub pattern: String,
+    /// A checksum that matches must have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<Checksum>,
+    /// Words of which one must stand shortly before a match; absent: none need.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub context: Vec<String>,
+}
+
+/// A checksum over the digits, or letters and digits, of a match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Checksum {
+    /// As cards have (ISO/IEC 7812-1).
+    Luhn,
+    /// As bank accounts have (ISO/IEC 7064, MOD 97-10), after the first four characters are moved to
+    /// the end.
+    Mod97,
+}
+
+/// What is never redacted, as written.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Allow {
+    /// Values, compared without regard to the case of ASCII letters.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+    /// Regular expressions that a whole value matches.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub patterns: Vec<String>,
+}
+
+fn one() -> u32 {
+    1
+}

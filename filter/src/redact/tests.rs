@@ -1,0 +1,426 @@
+//! What holds of all detectors together.
+
+use std::sync::{Arc, LazyLock};
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Compiled once: without optimization that takes a second.
+pub(super) static DETECTORS: LazyLock<Arc<Detectors>> =
+    LazyLock::new(|| Arc::new(Detectors::new(&[], &Allow::default(), "redaction").unwrap()));
+
+fn redacted(text: &str) -> String {
+    let mut counts = Counts::default();
+    DETECTORS.redact(DETECTORS.all(), text, &mut Replacement::Label, &mut counts).into_owned()
+}
+
+#[test]
+fn each_kind_is_found() {
+    for (text, expected) in [
+        ("mail john.doe@example.com now", "mail [EMAIL] now"),
+        ("ring +49 30 1234567, or (212) 555-0123", "ring [PHONE], or [PHONE]"),
+        ("card 4111 1111 1111 1111.", "card [CREDIT_CARD]."),
+        ("ssn 123-45-6789", "ssn [SSN]"),
+        ("to DE89 3704 0044 0532 0130 00", "to [IBAN]"),
+        ("from 203.0.113.7 and 2001:db8::1", "from [IP] and [IP]"),
+        ("00:1a:2b:3c:4d:5e", "[MAC]"),
+        ("date of birth: 12 March 1980", "date of birth: [DATE_OF_BIRTH]"),
+        ("passport no. C01X00T47", "passport no. [PASSPORT]"),
+        ("driver's license D1234567", "driver's license [DRIVING_LICENCE]"),
+        ("postgres://app:s3cret@db/x", "postgres://[URL_CREDENTIALS]@db/x"),
+        ("api_key=\"a1b2c3d4e5f6\"", "api_key=\"[GENERIC_SECRET]\""),
+        ("password: hunter2.", "password: [GENERIC_SECRET]."),
+        ("ｊｏｈｎ＠ｅｘａｍｐｌｅ．ｃｏｍ ٤١١١١١١١١١١١١١١١", "[EMAIL] [CREDIT_CARD]"),
+    ] {
+        assert_eq!(redacted(text), expected);
+        assert_eq!(redacted(expected), expected);
+    }
+}
+
+/// What stands between two parts of a text, and what may.
+pub(super) const APART: [&str; 8] = [" ", " ", ", ", ". ", "\n", " and ", "; ", " x "];
+pub(super) const JOINED: [&str; 11] = [" ", " ", " ", "", "", ", ", ". ", "\n", " and ", "x", "7"];
+
+/// Texts in which much is near something else, and much is nearly something.
+pub(super) fn pieces(fillers: &[&'static str]) -> impl Strategy<Value = String> {
+    let known = prop::sample::select(vec![
+        "john.doe@example.com",
+        "@",
+        "a@b",
+        ".com",
+        "+49 30 1234567",
+        "(212) 555-0123",
+        "4111 1111 1111 1111",
+        "4111111111111111",
+        "123-45-6789",
+        "DE89 3704 0044 0532 0130 00",
+        "203.0.113.7",
+        "2001:db8::1",
+        "::",
+        "00:1a:2b:3c:4d:5e",
+        "date of birth: ",
+        "12 March 1980",
+        "12.03.1980",
+        "passport no. ",
+        "C01X00T47",
+        "driver's license ",
+        "D1234567",
+        "postgres://",
+        "app:s3cret@",
+        "https://",
+        "api_key=",
+        "password: ",
+        "\"a1b2c3d4e5f6\"",
+        "hunter2",
+        "Bearer ",
+        "eyJhbGciOiJIUzI1NiJ9.",
+        "eyJzdWIiOiIxMjM0In0.",
+        "c2lnbmF0dXJl",
+        "-----BEGIN RSA PRIVATE KEY-----\n",
+        "-----END RSA PRIVATE KEY-----",
+        "MIIEpAIBAAKCAQEA04up8hoqzS1\n",
+        "AKIA",
+        "ABCDEFGHIJ234567",
+        "sk-",
+        "sk-ant-",
+        "api03-aB3dE5gH7jK9mN1pQ3sT5",
+        "ghp_",
+        "glpat-",
+        "xoxb-",
+        "[EMAIL]",
+        "[PHONE:0123456789]",
+        "[IP_1]",
+        "[",
+        "]",
+        "***",
+        "\u{200b}",
+        "ü",
+        "電話",
+        "：",
+        "４１１１",
+        "٤",
+        "phone ",
+        "tel. 030 1234567",
+        "\\u0040",
+        "\\n",
+        "\\",
+        "\"",
+        "'",
+        "-",
+        "+",
+        ":",
+        "/",
+        "=",
+        "1",
+        "00",
+        "a",
+    ]);
+    let filler = prop::sample::select(fillers.to_vec());
+    prop::collection::vec((known, filler), 0..14)
+        .prop_map(|parts| parts.into_iter().flat_map(|(known, filler)| [known, filler]).collect())
+}
+
+pub(super) fn hash() -> Replacement {
+    Replacement::Hash(HashKey::new(b"key", 8))
+}
+
+fn redact_with(mut replacement: Replacement, text: &str) -> String {
+    DETECTORS.redact(DETECTORS.all(), text, &mut replacement, &mut Counts::default()).into_owned()
+}
+
+fn stream(replacement: Replacement, channel: Channel, pieces: &[&str]) -> String {
+    let mut redactor = StreamRedactor::new(Arc::clone(&DETECTORS), DETECTORS.all(), replacement, channel);
+    let mut out: String = pieces.iter().map(|piece| redactor.feed(piece)).collect();
+    out += &redactor.finish();
+    out
+}
+
+fn split<'t>(text: &'t str, at: &[usize]) -> Vec<&'t str> {
+    let mut places: Vec<usize> =
+        at.iter().map(|at| text.floor_char_boundary(at % (text.len() + 1))).collect();
+    places.extend([0, text.len()]);
+    places.sort_unstable();
+    places.windows(2).map(|pair| text.get(pair[0]..pair[1]).unwrap()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+
+    #[test]
+    fn redaction_is_idempotent(text in pieces(&APART)) {
+        for replacement in [Replacement::Label, Replacement::Mask, hash()] {
+            let once = redact_with(replacement.clone(), &text);
+            prop_assert_eq!(redact_with(replacement, &once), once);
+        }
+    }
+
+    #[test]
+    fn a_stream_gives_what_the_whole_would(text in pieces(&JOINED), at in prop::collection::vec(any::<usize>(), 0..8)) {
+        for replacement in [Replacement::Label, hash()] {
+            let whole = redact_with(replacement.clone(), &text);
+            prop_assert_eq!(&stream(replacement, Channel::Text, &split(&text, &at)), &whole);
+        }
+        let whole = stream(Replacement::Label, Channel::Json, &[&text]);
+        prop_assert_eq!(&stream(Replacement::Label, Channel::Json, &split(&text, &at)), &whole);
+    }
+}
+
+/// Base64 that no one would take for words, of so many characters.
+fn base64(length: usize) -> String {
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    (0..length).map(|n| char::from(alphabet[(n * n + 7 * n) % alphabet.len()])).collect()
+}
+
+fn key_of(lines: usize) -> String {
+    let body: String = (0..lines).map(|n| base64(64 + n % 2) + "\n").collect();
+    format!("-----BEGIN {0}-----\n{body}-----END {0}-----", "RSA PRIVATE KEY")
+}
+
+#[test]
+fn what_is_longer_than_may_be_held_is_replaced_as_a_whole_in_a_stream_too() {
+    let token = format!("eyJ{}.eyJ{}.{}", base64(40), base64(9000), base64(300));
+    for (secret, end) in [
+        (token.clone(), ". And so on"),
+        (format!("eyJ{}", base64(20_000)), " and so on"),
+        (key_of(3), "\nand so on"),
+        (key_of(200), "\nand so on"),
+        (key_of(200).replace('\n', "\\n"), " and so on"),
+        (key_of(200).split("-----END").next().unwrap().trim_end().to_owned(), "\n(and so on)"),
+        (format!("sk-{}{}", "proj-", base64(7000)), ", and so on"),
+    ] {
+        for replacement in [Replacement::Label, hash()] {
+            let text = format!("mail a@example.com, use {secret}{end} for b@example.com");
+            let whole = redact_with(replacement.clone(), &text);
+            assert!(whole.len() < 160 && whole.contains("so on"), "{whole}");
+            for step in [text.len() / 300 + 1, 1000, 5000, text.len()] {
+                let pieces: Vec<&str> =
+                    text.as_bytes().chunks(step).map(|piece| std::str::from_utf8(piece).unwrap()).collect();
+                assert_eq!(stream(replacement.clone(), Channel::Text, &pieces), whole, "by {step} bytes");
+            }
+        }
+    }
+}
+
+#[test]
+fn only_what_may_become_a_match_is_held_back_and_never_much() {
+    let new =
+        || StreamRedactor::new(Arc::clone(&DETECTORS), DETECTORS.all(), Replacement::Label, Channel::Text);
+    let mut redactor = new();
+    assert_eq!(redactor.feed("Hello, wor"), "Hello, ");
+    assert_eq!(redactor.feed("ld. I am "), "world. I am ");
+    assert_eq!(redactor.feed("東京です、"), "東京です、");
+    assert_eq!(redactor.feed("jo@example"), "");
+    assert_eq!(redactor.feed(".com, "), "[EMAIL], ");
+    assert_eq!(redactor.finish(), "");
+    for hostile in
+        ["a", "@", "1", "1 ", "a@b.co", "-", ":", "(", "eyJ", "eyJ.", "-----BEGIN ", "[", "\\", "\"", "::"]
+    {
+        let mut redactor = new();
+        let mut left = 0;
+        for _ in 0..6000 / hostile.len() {
+            left += redactor.feed(hostile).len();
+            assert!(redactor.held() <= HELD_MAX, "{hostile}");
+        }
+        assert!(left + redactor.finish().len() > 0, "{hostile}");
+    }
+    let mut redactor = new();
+    redactor.feed(&key_of(1000));
+    assert!(redactor.held() <= HELD_MAX);
+}
+
+fn custom(name: &str, pattern: &str) -> Custom {
+    Custom { name: name.to_owned(), version: 1, pattern: pattern.to_owned(), ..Custom::default() }
+}
+
+fn with(custom: &[Custom], allow: &Allow) -> Arc<Detectors> {
+    Arc::new(Detectors::new(custom, allow, "redaction").unwrap())
+}
+
+#[test]
+fn detectors_of_the_operators_own_are_found_by_pattern_checksum_and_context() {
+    let detectors = with(
+        &[
+            custom("ticket", r"\bTCK-\d{4,}\b"),
+            Custom { checksum: Some(Checksum::Luhn), ..custom("member", r"\b\d{8}\b") },
+            Custom {
+                context: vec!["Personalnummer".to_owned(), "staff id".to_owned()],
+                ..custom("staff", r"\b[A-Z]\d{5}\b")
+            },
+            custom("code", r"secret-\w+"),
+        ],
+        &Allow { values: vec!["tck-0000".to_owned()], patterns: vec![r".*@example\.org".to_owned()] },
+    );
+    let redact = |text: &str| {
+        let mut replacement = Replacement::Label;
+        detectors.redact(detectors.all(), text, &mut replacement, &mut Counts::default()).into_owned()
+    };
+    for (text, expected) in [
+        ("see TCK-1234 and TCK-0000, TCK-12", "see [TICKET] and TCK-0000, TCK-12"),
+        ("no. 12345674 and 12345678", "no. [MEMBER] and 12345678"),
+        ("Personalnummer: A12345. Room B12345", "Personalnummer: [STAFF]. Room [STAFF]"),
+        ("Room B12345", "Room B12345"),
+        ("ＴＣＫ－１２３４", "[TICKET]"),
+        ("a@example.org, a@example.com", "a@example.org, [EMAIL]"),
+    ] {
+        assert_eq!(redact(text), expected);
+        assert_eq!(redact(expected), expected);
+    }
+    assert_eq!(redact(&format!("secret-{} rest", "x".repeat(5000))), "[CODE] rest");
+}
+
+#[test]
+fn a_detector_that_cannot_be_used_is_refused_with_its_name() {
+    let error = |custom: Custom| Detectors::new(&[custom], &Allow::default(), "redaction").unwrap_err();
+    for (pattern, says) in [
+        ("(", "is not a regular expression"),
+        (r"(a)\1", "backreferences"),
+        (r"(?=a)", "look-around"),
+        ("a*", "matches the empty text"),
+        ("", "must be 1 to"),
+        (r"\w{1000}\w{1000}", "is too large"),
+    ] {
+        let error = error(custom("mine", pattern));
+        assert_eq!(error.path, "redaction.custom[0].pattern", "{pattern}");
+        assert!(error.message.contains("\"mine\"") && error.message.contains(says), "{error}");
+    }
+    for name in ["", "Mine", "email", "secrets", "1x", "a-b"] {
+        assert_eq!(error(custom(name, "x")).path, "redaction.custom[0].name", "{name}");
+    }
+    let twice = [custom("a", "x"), custom("a", "y")];
+    assert!(Detectors::new(&twice, &Allow::default(), "redaction").is_err());
+    let allow = Allow { patterns: vec!["[".to_owned()], ..Allow::default() };
+    let error = Detectors::new(&[], &allow, "redaction").unwrap_err();
+    assert_eq!(error.path, "redaction.allow.patterns[0]");
+}
+
+#[test]
+fn what_is_selected_by_name_is_all_that_is_found() {
+    let detectors = with(&[custom("ticket", r"TCK-\d+")], &Allow::default());
+    let select = |names: &[&str]| {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        detectors.select(Some(&names), "redaction.exported.detectors")
+    };
+    let set = select(&["ticket", "secrets"]).unwrap();
+    let counts = detectors.count(set, "TCK-1 a@example.com password=hunter22 203.0.113.7");
+    assert_eq!(counts.by_name(&detectors), [("generic_secret", 1), ("ticket", 1)]);
+    assert_eq!(select(&["tickets"]).unwrap_err().path, "redaction.exported.detectors[0]");
+    assert_eq!(detectors.name(Builtin::Email.id()), ("email", 1));
+}
+
+/// How many bytes validators read of a text.
+fn steps(text: &str) -> usize {
+    let folded = super::fold::fold(text, super::fold::Reading::Plain).text;
+    let view = super::view::View::new(&folded, 0, 0);
+    let mut sink = super::view::Sink::default();
+    DETECTORS.scan_for_tests(&view, &mut sink);
+    view.steps.get()
+}
+
+#[test]
+fn no_input_costs_more_a_byte_when_it_is_longer() {
+    let hostile = [
+        "a",
+        "@",
+        "a@",
+        "a@b.",
+        "a.",
+        "1",
+        "1 ",
+        "12 ",
+        "1.",
+        "1-",
+        "(1",
+        "+",
+        "+1",
+        "0",
+        "00 ",
+        "4",
+        "4111 ",
+        ":",
+        "::",
+        "a:",
+        "ab:",
+        "0:",
+        "[",
+        "[A",
+        "[EMAIL:",
+        "\"",
+        "'\"",
+        "eyJ",
+        "eyJ.",
+        "eyJa.",
+        "eyJhbGciOiJI.a.",
+        "-",
+        "-----BEGIN ",
+        "-----BEGIN PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----\n",
+        "-----BEGIN PRIVATE KEY-----A: -",
+        "-----BEGIN PRIVATE KEY-----\nA: b\n",
+        "-----BEGIN PRIVATE KEY-----\nAAAAAAAAAAAAAAAAAAAA\n",
+        "sk-",
+        "AKIA",
+        "ghp_",
+        "password",
+        "password=",
+        "password='",
+        "password=a1",
+        "token: ",
+        "Bearer ",
+        "api_key=\"",
+        "born ",
+        "born on ",
+        "born 1",
+        "dob: 1/",
+        "passport ",
+        "passport A",
+        "passport no ",
+        "dl no 1 ",
+        "phone ",
+        "phone 1",
+        "phone 1 ",
+        "://",
+        "a://b:",
+        "a://b:c@",
+        "sig=",
+        "?sig=a",
+        "Q~",
+        "1Q~",
+        "DE",
+        "DE89",
+        "DE89 ",
+        "hooks.slack.com/services/",
+        "ü",
+        "é@",
+        "電話",
+        "电话1",
+        "１",
+        "\u{200b}",
+        "\u{200b}1",
+        "xn--",
+        "@xn--.",
+        "AccountKey=",
+        "aws_secret=",
+        "version 1.2.3.",
+        "AccountKey=a1",
+        "sk-aB1",
+        "-sk-aB1cD2eF3gH4iJ5kL6mN7",
+        "/ABSKaB1",
+        "glpat-aB1.",
+        ".glpat-aB1cD2eF3gH4iJ5kL6mN7",
+        "eyJhbGciOiJIUzI1NiJ9.",
+        "password='a 1",
+        "password=\"a b c d e f g h\" ",
+        "--password a1 ",
+        "x=password:=",
+    ];
+    for part in hostile {
+        let cost = |length: usize| {
+            let text = part.repeat(length / part.len() + 1);
+            steps(&text) as f64 / text.len() as f64
+        };
+        let (short, long) = (cost(2 << 10), cost(64 << 10));
+        assert!(long <= short * 1.25 + 1.0, "{part:?}: {short} a byte, then {long}");
+        assert!(long < 600.0, "{part:?}: {long} a byte");
+    }
+}

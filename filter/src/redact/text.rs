@@ -1,0 +1,45 @@
+//! Redaction of a plain text in one piece.
+
+use std::borrow::Cow;
+
+use super::counts::Counts;
+use super::detectors::{Detectors, Hit, Part};
+use super::fold::Reading;
+use super::names::Set;
+use super::replace::Replace;
+
+impl Detectors {
+    /// The text with every match replaced; the text itself where nothing matches.
+    pub fn redact<'t>(
+        &self,
+        set: Set,
+        text: &'t str,
+        replace: &mut dyn Replace,
+        counts: &mut Counts,
+    ) -> Cow<'t, str> {
+        let hits = self.find(set, &Part::whole(text, Reading::Plain)).hits;
+        if hits.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        let mut out = String::with_capacity(text.len());
+        let mut at = 0;
+        for Hit { range, detector } in hits {
+            out.push_str(text.get(at..range.start).unwrap_or_default());
+            at = range.end;
+            counts.add(detector);
+            let value = text.get(range).unwrap_or_default();
+            replace.replace(detector, self.label(detector), value, &mut out);
+        }
+        out.push_str(text.get(at..).unwrap_or_default());
+        Cow::Owned(out)
+    }
+
+    /// How often each detector matches in a text, where nothing is to be replaced.
+    pub fn count(&self, set: Set, text: &str) -> Counts {
+        let mut counts = Counts::default();
+        for hit in self.find(set, &Part::whole(text, Reading::Plain)).hits {
+            counts.add(hit.detector);
+        }
+        counts
+    }
+}

@@ -1,0 +1,166 @@
+//! From the provider's bytes to the span: every fixture is read as the gateway reads it, and the
+//! operation's span is what the golden file of its provider says.
+//!
+//! `WEIR_UPDATE=1 cargo test -p weir-tests --test golden` writes the files anew; without it a
+//! difference fails.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
+
+use std::{collections::BTreeMap, env, fs, path::Path, rc::Rc};
+
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use serde_json::{Value, json};
+use weir_event::{EventId, v1};
+use weir_exporter::spans::{View, of, request};
+use weir_filter::{
+    answer::Answer,
+    api::{Api, Call},
+    config::Capture,
+    content::{Content, Read, budget::Budget},
+    headers::Headers,
+    stream::framing::Framing,
+};
+use weir_tests::{fixtures, spans};
+
+const ID: EventId = EventId { source: [0xab; 16], sequence: 7 };
+const CAPTURE: Capture = Capture { keep: true, limit: 64 << 10, budget: 1 << 20 };
+/// Unix nanoseconds of the request.
+const AT: u64 = 1_760_000_000_000_000_000;
+
+/// What was asked, for a call of this API.
+fn asked(api: Api) -> Value {
+    const QUESTION: &str = "What is a weir?";
+    match api {
+        Api::AnthropicMessages | Api::AnthropicCountTokens => {
+            json!({ "system": "Be brief.", "messages": [{ "role": "user", "content": QUESTION }] })
+        }
+        Api::GeminiGenerate | Api::GeminiStream | Api::GeminiCountTokens => json!({
+            "systemInstruction": { "parts": [{ "text": "Be brief." }] },
+            "contents": [{ "role": "user", "parts": [{ "text": QUESTION }] }],
+        }),
+        Api::GeminiEmbed => json!({ "content": { "parts": [{ "text": QUESTION }] } }),
+        Api::OpenAiResponses => json!({ "instructions": "Be brief.", "input": QUESTION }),
+        Api::OpenAiEmbeddings | Api::OpenAiModerations | Api::OpenAiSpeech => json!({ "input": QUESTION }),
+        Api::OpenAiCompletions | Api::OpenAiImages => json!({ "prompt": QUESTION }),
+        Api::CohereRerank => json!({ "query": QUESTION, "documents": ["A low dam.", "A wire."] }),
+        _ => json!({ "messages": [
+            { "role": "system", "content": "Be brief." },
+            { "role": "user", "content": QUESTION },
+        ] }),
+    }
+}
+
+fn event(name: &str, expected: &Value) -> v1::TraceEvent {
+    let path =
+        expected["path"].as_str().expect("a path").replace("{model}", "m").replace("{deployment}", "m");
+    let call = Call::of(b"POST", &path).expect("a path that is served");
+    let budget = Rc::new(Budget::default());
+    budget.set(CAPTURE.budget);
+    let body = serde_json::to_vec(&asked(call.api)).expect("JSON");
+    let content = Content::begin(&CAPTURE, &budget, body, 0);
+    let media_type = expected["content_type"].as_str().expect("a type");
+    let headers = Headers(vec![("content-type".to_owned(), media_type.into())]);
+    let status = u32::try_from(expected["status"].as_u64().expect("a status")).expect("a status");
+    let mut response = v1::Response { status, ..Default::default() };
+    let bytes = fixtures::bytes(name);
+    let mut answer = Answer::new(call.api, content.transcript(&budget));
+    let mut kept = None;
+    if let Some(mut framing) = Framing::of(call.api, &headers, content.of_long_messages()) {
+        response.streamed = true;
+        framing.feed(&bytes, |message| {
+            answer.read_event(message, &mut response);
+        });
+        framing.finish(|message| {
+            answer.read_event(message, &mut response);
+        });
+    } else if media_type.contains("json") {
+        answer = Answer::new(call.api, content.transcript(&budget).without_outputs());
+        answer.read(&bytes, &mut response);
+        kept = Some((bytes.to_vec(), false));
+    }
+    let whole = expected["usage_source"] != "partial";
+    let transcript = answer.finish(0, whole, &mut response);
+    v1::TraceEvent {
+        source: ID.source.to_vec().into(),
+        sequence: ID.sequence,
+        request: Some(v1::Request {
+            api: weir_filter::record::api(call.api).into(),
+            operation: call.api.operation().to_owned(),
+            method: "POST".to_owned(),
+            route: call.route.to_owned(),
+            path,
+            model: "m".to_owned(),
+            stream: response.streamed,
+            ..Default::default()
+        }),
+        attempts: vec![v1::Attempt {
+            number: 1,
+            provider: "p".to_owned(),
+            model: "m".to_owned(),
+            status,
+            started_ns: AT + 1_000_000,
+            ended_ns: AT + 9_000_000,
+            ..Default::default()
+        }],
+        timing: Some(v1::Timing {
+            received_ns: AT,
+            resolved_ns: AT + 1_000_000,
+            first_byte_ns: AT + 2_000_000,
+            done_ns: AT + 9_000_000,
+            ..Default::default()
+        }),
+        content: content.finish(Read { transcript, body: kept }),
+        response: Some(response),
+        ending: if whole { v1::Ending::Completed } else { v1::Ending::UpstreamReset }.into(),
+        ..Default::default()
+    }
+}
+
+/// The operation's span, as a reader wants it: JSON within attributes as JSON.
+fn told(event: &v1::TraceEvent) -> Value {
+    let all = spans::flatten(&request::<&str>(&[], of(ID, event, &View::default())));
+    let span =
+        spans::only(&all, "the operation", |span| span.attributes.contains_key("gen_ai.operation.name"));
+    let attributes: BTreeMap<&String, Value> = span
+        .attributes
+        .iter()
+        // Prices have a file and tests of their own, and change.
+        .filter(|(key, _)| !key.starts_with("weir.cost"))
+        .map(|(key, value)| (key, opened(value)))
+        .collect();
+    let status = match span.status {
+        StatusCode::Error => "error",
+        StatusCode::Ok | StatusCode::Unset => "unset",
+    };
+    json!({ "name": span.name, "status": status, "attributes": attributes })
+}
+
+fn opened(value: &Value) -> Value {
+    let text = value.as_str().filter(|text| text.starts_with(['{', '[']));
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| value.clone())
+}
+
+#[test]
+fn every_fixture_becomes_the_span_that_its_golden_file_has() {
+    let mut by_provider: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
+    for (name, expected) in fixtures::expected() {
+        let (provider, file) = name.split_once('/').expect("a provider and a file");
+        let told = told(&event(&name, &expected));
+        by_provider.entry(provider.to_owned()).or_default().insert(file.to_owned(), told);
+    }
+    assert_eq!(by_provider.len(), 4);
+    for (provider, told) in by_provider {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("golden/{provider}.json"));
+        let fresh = serde_json::to_string_pretty(&told).expect("JSON") + "\n";
+        if env::var_os("WEIR_UPDATE").is_some() {
+            fs::create_dir_all(file.parent().expect("a directory")).expect("a directory");
+            fs::write(&file, &fresh).expect("a file that can be written");
+        }
+        let kept: BTreeMap<String, Value> =
+            serde_json::from_slice(&fs::read(&file).unwrap_or_default()).unwrap_or_default();
+        for (name, span) in &told {
+            assert_eq!(kept.get(name), Some(span), "{provider}/{name}; WEIR_UPDATE=1 writes it anew");
+        }
+        assert_eq!(kept.len(), told.len(), "{provider}: spans of fixtures that are gone");
+    }
+}
