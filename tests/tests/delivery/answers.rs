@@ -45,13 +45,15 @@ async fn a_passing_failure_delays_events_and_costs_and_repeats_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_is_left_alone_for_as_long_as_it_asks() {
     let rig = Rig::start().await;
-    for (reply, least) in [
-        (retry_after(429, "2"), Duration::from_secs(2)),
-        // A date has whole seconds: at least one of them is left.
-        (retry_after(503, http_date(SystemTime::now() + Duration::from_secs(4))), Duration::from_secs(1)),
-    ] {
+    let date = || http_date(SystemTime::now() + Duration::from_secs(4));
+    // A date has whole seconds, and it is made when it is its turn: at least one of them is left.
+    let replies: [(&dyn Fn() -> Reply, _); 2] = [
+        (&|| retry_after(429, "2"), Duration::from_secs(2)),
+        (&|| retry_after(503, date()), Duration::from_secs(1)),
+    ];
+    for (reply, least) in replies {
         let before = rig.backend.requests();
-        rig.backend.answer_next([reply]);
+        rig.backend.answer_next([reply()]);
         let ids = rig.store(1).await;
         rig.backend.wait_for(&ids).await;
         let times = rig.backend.times();
