@@ -43,6 +43,10 @@ e2e: setup wasm bins ## Run the end-to-end tests on a real Envoy and a real nats
 	@echo "== end-to-end tests"
 	@cargo test -p weir-tests --locked --tests -- --test-threads=2
 
+test-faults: setup-run bins ## Run the fault tests of delivery in their long form (about half an hour)
+	@echo "== fault tests, long"
+	@WEIR_FAULTS=long cargo test -p weir-tests --locked --test delivery -- --test-threads=2
+
 test-phoenix: wasm bins ## Ship to a real Arize Phoenix and read back what it shows
 	@tests/scripts/phoenix.sh
 
@@ -64,7 +68,7 @@ fmt: ## Format the code
 generate: ## Write anew what is generated: the Rust of the event's protobuf, schemas, golden spans
 	@WEIR_UPDATE=1 cargo test -p weir-event --locked --test generated
 	@WEIR_UPDATE=1 cargo test -p weir-config --locked --test schema
-	@WEIR_UPDATE=1 cargo test -p weir-exporter --locked --test golden
+	@WEIR_UPDATE=1 cargo test -p weir-exporter --locked --test schema --test golden
 	@WEIR_UPDATE=1 cargo test -p weir-tests --locked --test golden
 
 clean: ## Remove what was built
@@ -73,7 +77,7 @@ clean: ## Remove what was built
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z0-9-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+		/^[a-z0-9-]+:.*## / { printf "  make %-14s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # Steps of the targets above, not for the list.
 setup-run:
@@ -87,4 +91,4 @@ bins:
 	@echo "== exporter, renderer and harness"
 	@cargo build --locked -p weir-exporter -p weir-config -p weir-tests --bins
 
-.PHONY: run test lint unit wasm-test e2e test-phoenix deny setup wasm fmt generate clean help setup-run fmt-check bins
+.PHONY: run test lint unit wasm-test e2e test-faults test-phoenix deny setup wasm fmt generate clean help setup-run fmt-check bins

@@ -1,9 +1,9 @@
-//! The admin listener: `/healthz`, `/readyz`, `/metrics`.
+//! The admin listener: `/healthz`, `/readyz`, `/metrics`, `/status`.
 //!
 //! Alive means that the process answers; ready means that NATS is connected and holds what the exporter
-//! needs there. A readiness answer says in one sentence what is missing.
+//! needs there. A readiness answer says in one sentence what is missing. No answer holds a secret.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::{
     Router,
@@ -12,9 +12,20 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::{bus::Bus, metrics, metrics::Metrics};
+use crate::{
+    VERSION,
+    bus::Bus,
+    fleet::{Fleet, Report},
+    ingest::{Figures, Shown, Sources},
+    metrics,
+    metrics::Metrics,
+};
+
+/// How many sources `/status` names.
+const SOURCES_SHOWN: usize = 50;
 
 /// What the admin listener reads.
 #[derive(Clone)]
@@ -23,6 +34,12 @@ pub struct Admin {
     pub bus: Bus,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
+    /// The destinations.
+    pub fleet: Fleet,
+    /// The sources, where this process ingests.
+    pub sources: Option<Arc<Mutex<Sources>>>,
+    /// What is wrong with the last configuration.
+    pub wrong: Arc<Mutex<Option<String>>>,
     /// Cancelled once the exporter is stopping.
     pub stop: CancellationToken,
 }
@@ -33,6 +50,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/healthz", get(|| async { "alive\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .route("/status", get(status))
         .with_state(admin)
 }
 
@@ -48,8 +66,75 @@ async fn readyz(State(admin): State<Admin>) -> Response {
 
 async fn metrics(State(admin): State<Admin>) -> Response {
     admin.metrics.bus_connected.set(i64::from(admin.bus.is_connected()));
+    admin.fleet.show();
+    if let Some((count, sums)) = admin.sums() {
+        admin.metrics.show_sources(count, &sums);
+    }
     match admin.metrics.render() {
         Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// What `/status` answers.
+#[derive(Serialize)]
+struct Status {
+    version: &'static str,
+    ready: bool,
+    /// What is missing.
+    why_not: Option<String>,
+    /// What is wrong with the configuration on disk, where the one before goes on.
+    configuration: Option<String>,
+    destinations: Vec<Report>,
+    ingest: Option<IngestStatus>,
+}
+
+#[derive(Serialize)]
+struct IngestStatus {
+    stored: u64,
+    duplicate: u64,
+    refused: u64,
+    compressed: u64,
+    stripped: u64,
+    sources: usize,
+    sums: Figures,
+    latest: Vec<Shown>,
+}
+
+impl Admin {
+    fn sums(&self) -> Option<(usize, Figures)> {
+        let sources = self.sources.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        Some((sources.len(), sources.sums()))
+    }
+
+    fn ingest(&self) -> Option<IngestStatus> {
+        let sources = self.sources.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = &self.metrics.ingest;
+        Some(IngestStatus {
+            stored: counts.stored.get(),
+            duplicate: counts.duplicate.get(),
+            refused: counts.refused.get(),
+            compressed: counts.compressed.get(),
+            stripped: counts.stripped.get(),
+            sources: sources.len(),
+            sums: sources.sums(),
+            latest: sources.latest(SOURCES_SHOWN),
+        })
+    }
+}
+
+async fn status(State(admin): State<Admin>) -> Response {
+    let state = admin.bus.state();
+    let status = Status {
+        version: VERSION,
+        ready: state.is_ok() && !admin.stop.is_cancelled(),
+        why_not: state.err(),
+        configuration: admin.wrong.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        destinations: admin.fleet.reports(),
+        ingest: admin.ingest(),
+    };
+    match serde_json::to_vec_pretty(&status) {
+        Ok(body) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

@@ -1,21 +1,55 @@
-//! Environment variables, looked up through a function so that tests bring their own.
+//! Environment variables, taken once, so that tests bring their own and a reload sees what the start saw.
 
-use std::ffi::OsString;
+use std::{collections::BTreeMap, ffi::OsString};
 
-/// How environment variables are looked up.
-pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+use crate::config::ConfigError;
 
-/// A variable's bytes are not UTF-8.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is not valid UTF-8")]
-pub struct NotUtf8(pub &'static str);
+/// The variables of a process.
+#[derive(Clone, Debug, Default)]
+pub struct Env(BTreeMap<OsString, OsString>);
 
-/// A variable's value, or `None` where it is unset or empty.
-///
-/// # Errors
-///
-/// [`NotUtf8`].
-pub fn variable(env: Env<'_>, name: &'static str) -> Result<Option<String>, NotUtf8> {
-    let Some(value) = env(name).filter(|value| !value.is_empty()) else { return Ok(None) };
-    value.into_string().map(Some).map_err(|_| NotUtf8(name))
+impl Env {
+    /// Those of this process.
+    pub fn of_process() -> Self {
+        Self(std::env::vars_os().collect())
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = (OsString, OsString)> + '_ {
+        self.0.iter().map(|(name, value)| (name.clone(), value.clone()))
+    }
+
+    /// A variable's value, or `None` where it is unset or empty.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] where it is not UTF-8.
+    pub fn get(&self, name: &str) -> Result<Option<String>, ConfigError> {
+        let value = self.0.get(&OsString::from(name)).filter(|value| !value.is_empty());
+        let Some(value) = value else { return Ok(None) };
+        value
+            .to_str()
+            .map(|text| Some(text.to_owned()))
+            .ok_or_else(|| ConfigError::at(name, "is not valid UTF-8"))
+    }
+
+    /// The first of these variables that is set, with its name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::get`].
+    pub fn first(&self, names: &[&'static str]) -> Result<Option<(&'static str, String)>, ConfigError> {
+        for name in names {
+            if let Some(value) = self.get(name)? {
+                return Ok(Some((name, value)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Env {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
+        Self(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
 }

@@ -1,9 +1,13 @@
 //! Puts the parts together: binds the listeners, connects the bus, starts the tasks, ends them in order.
 //!
-//! The order of the end: ingest, ship and the metrics first, then the acknowledgements are written out to
-//! NATS, and the admin listener goes last, so that readiness says "stopping" until then.
+//! The order of the end: ingest, ship and the metrics first, then the acknowledgements are written out to NATS,
+//! and the admin listener goes last, so that readiness says "stopping" until then.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -12,36 +16,33 @@ use tracing::{error, info};
 use crate::{
     VERSION,
     admin::{self, Admin},
-    bus::{Bus, BusError},
-    cli::Role,
-    genai::{self, Counting},
-    ingest::{Ingest, TokenCheck},
-    metrics::{Metrics, ShipMetrics},
-    otlp::OtlpError,
-    server,
+    bus::{Bus, BusError, ConsumerSettings},
+    fleet::Fleet,
+    genai::{self, Counting, Pushes},
+    ingest::Ingest,
+    listen::{self, ListenError},
+    metrics::Metrics,
+    reload::{Reload, Source},
+    server::{self, Listener, MAX_CONNECTIONS},
     settings::Settings,
-    ship::{self, Ship},
+    ship::{self, ShipError},
 };
+
+/// How often it is looked whether a destination's task ended on its own.
+const WATCH: Duration = Duration::from_secs(1);
 
 /// Why the exporter did not start or did not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A listener could not be bound.
-    #[error("cannot listen on {address} ({flag})")]
-    Listen {
-        /// The flag that names the address.
-        flag: &'static str,
-        /// The address.
-        address: SocketAddr,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// The NATS client could not be set up.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The NATS client could not be set up, or the stream there is not to be touched.
     #[error(transparent)]
     Bus(#[from] BusError),
     /// A destination's client could not be set up.
     #[error(transparent)]
-    Otlp(#[from] OtlpError),
+    Ship(#[from] ShipError),
     /// A part ended that should have gone on.
     #[error("a part of the exporter ended on its own")]
     Ended,
@@ -49,6 +50,7 @@ pub enum Error {
 
 /// An exporter whose listeners are bound.
 pub struct Exporter {
+    source: Source,
     settings: Settings,
     ingest: Option<TcpListener>,
     admin: TcpListener,
@@ -61,14 +63,15 @@ impl Exporter {
     /// # Errors
     ///
     /// [`Error::Listen`].
-    pub async fn bind(settings: Settings) -> Result<Self, Error> {
-        let (admin, admin_address) = listen("--admin-listen", settings.admin_listen).await?;
+    pub async fn bind(source: Source, settings: Settings) -> Result<Self, Error> {
+        let (admin, admin_address) =
+            listen::tcp("--admin-listen, admin.listen", settings.admin_listen).await?;
         let (mut ingest, mut ingest_address) = (None, None);
         if settings.role.ingests() {
-            let (listener, address) = listen("--listen", settings.listen).await?;
+            let (listener, address) = listen::tcp("--listen, ingest.listen", settings.ingest.listen).await?;
             (ingest, ingest_address) = (Some(listener), Some(address));
         }
-        Ok(Self { settings, ingest, admin, addresses: (ingest_address, admin_address) })
+        Ok(Self { source, settings, ingest, admin, addresses: (ingest_address, admin_address) })
     }
 
     /// Where batches are taken, if they are.
@@ -87,91 +90,133 @@ impl Exporter {
     ///
     /// [`Error`] where a part could not be started or ended on its own.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
-        // Fails only where the process has a provider already, which is as good.
-        if rustls::crypto::ring::default_provider().install_default().is_err() {
-            tracing::debug!("a cryptography provider is installed already");
-        }
-        let settings = self.settings;
+        crate::install_provider();
+        self.log();
+        let Self { source, settings, ingest: ingest_listener, admin: admin_listener, .. } = self;
         let metrics = Arc::new(Metrics::default());
-        let mut consumers: Vec<_> =
-            settings.destinations.iter().map(|found| ship::consumer(found, &settings.batch)).collect();
-        consumers.extend(settings.role.ships().then(genai::consumer));
-        let bus = Bus::connect(settings.bus.clone(), consumers).await?;
-        let shown = Started { role: settings.role, ingest: self.addresses.0, admin: self.addresses.1 };
-        shown.log(&settings);
+        let bus = Bus::connect(settings.bus.clone(), consumers(&settings)).await?;
+        let fleet = Fleet::new(bus.clone(), Arc::clone(&metrics));
+        let pushes = Pushes::new(&metrics);
+        let ingest = settings
+            .role
+            .ingests()
+            .then(|| Ingest::new(bus.clone(), &settings.ingest, metrics.ingest.clone()));
+        let wrong = Arc::new(Mutex::new(None));
 
         let last = CancellationToken::new();
-        let admin = Admin { bus: bus.clone(), metrics: Arc::clone(&metrics), stop: stop.clone() };
         let mut background = JoinSet::new();
-        background.spawn(server::serve("admin", self.admin, admin::router(admin), last.clone()));
-        let (keeper, kept) = (bus.clone(), stop.clone());
-        background.spawn(async move { keeper.keep(kept).await });
+        let admin = Admin {
+            bus: bus.clone(),
+            metrics: Arc::clone(&metrics),
+            fleet: fleet.clone(),
+            sources: ingest.as_ref().map(Ingest::sources),
+            wrong: Arc::clone(&wrong),
+            stop: stop.clone(),
+        };
+        let admin_listener = Listener::Tcp(admin_listener, None);
+        background.spawn(server::serve(
+            "admin",
+            admin_listener,
+            admin::router(admin),
+            MAX_CONNECTIONS,
+            last.clone(),
+        ));
+        let (purger, stopped) = (bus.clone(), stop.clone());
+        background.spawn(async move { purger.purge(stopped).await });
 
-        let mut parts = JoinSet::new();
-        if let Some(listener) = self.ingest {
-            let token = TokenCheck::new(settings.token.as_ref());
-            let router = Ingest::new(bus.clone(), token, metrics.ingest.clone()).router();
-            parts.spawn(server::serve("ingest", listener, router, stop.clone()));
+        let mut parts: JoinSet<Result<(), Error>> = JoinSet::new();
+        let (keeper, kept) = (bus.clone(), stop.clone());
+        parts.spawn(async move { Ok(keeper.keep(kept).await?) });
+        if let (Some(ingest), Some(listener)) = (&ingest, ingest_listener) {
+            let tls = settings.ingest.tls.as_ref().map(listen::tls).transpose()?;
+            let most = settings.ingest.max_connections;
+            let (router, stopped) = (ingest.clone().router(), stop.clone());
+            parts.spawn(async move {
+                server::serve("ingest", Listener::Tcp(listener, tls), router, most, stopped).await;
+                Ok(())
+            });
+            if let Some(path) = &settings.ingest.socket {
+                let (listener, router, stopped) =
+                    (listen::unix(path)?, ingest.clone().open_router(), stop.clone());
+                parts.spawn(async move {
+                    server::serve("ingest socket", listener, router, most, stopped).await;
+                    Ok(())
+                });
+            }
         }
         if settings.role.ships() {
-            let counting = Counting::new(bus.clone(), &metrics, settings.push)?;
-            parts.spawn(counting.run(stop.clone()));
+            let (counting, stopped) = (Counting::new(bus.clone(), &metrics), stop.clone());
+            parts.spawn(async move {
+                counting.run(stopped).await;
+                Ok(())
+            });
         }
-        let mut shipped = Vec::new();
-        for destination in settings.destinations {
-            let counters = metrics.ship(destination.name);
-            shipped.push(counters.clone());
-            let ship = Ship::new(destination, settings.batch, bus.clone(), counters)?;
-            parts.spawn(ship.run(stop.clone()));
-        }
+        fleet.run(settings.destinations.clone()).await?;
+        pushes.run(settings.pushes.clone()).await.map_err(ShipError::from)?;
+        let (watched, stopped) = (fleet.clone(), stop.clone());
+        parts.spawn(async move { watch(watched, stopped).await });
+        let reload = Reload {
+            source,
+            current: settings,
+            bus: bus.clone(),
+            fleet: fleet.clone(),
+            pushes: pushes.clone(),
+            ingest,
+            metrics: Arc::clone(&metrics),
+            wrong,
+        };
+        let reload = tokio::spawn(reload.run(stop.clone()));
 
-        let mut failed = false;
+        let mut result = Ok(());
         while let Some(ended) = parts.join_next().await {
-            if ended.is_err() || !stop.is_cancelled() {
-                error!("a part of the exporter ended on its own, stopping the rest");
-                failed = true;
+            let ended = ended.unwrap_or(Err(Error::Ended));
+            let ended = if stop.is_cancelled() { ended } else { ended.and(Err(Error::Ended)) };
+            if let Err(error) = ended {
+                error!(%error, "a part of the exporter ended, stopping the rest");
+                result = result.and(Err(error));
                 stop.cancel();
             }
         }
+        // A reload under way ends before what it started is stopped.
+        let _ = reload.await;
+        // Nothing is counted any more, so the last push says it all.
+        let ((delivered, handed_back), ()) = tokio::join!(fleet.stop(), pushes.stop());
         bus.close().await;
         last.cancel();
         while background.join_next().await.is_some() {}
-        told(&metrics, &shipped);
-        if failed { Err(Error::Ended) } else { Ok(()) }
+        info!(stored = metrics.ingest.stored.get(), delivered, handed_back, "stopped");
+        result
     }
-}
 
-struct Started {
-    role: Role,
-    ingest: Option<SocketAddr>,
-    admin: SocketAddr,
-}
-
-impl Started {
-    fn log(&self, settings: &Settings) {
-        let ingest = self.ingest.map(|address| address.to_string());
+    fn log(&self) {
+        let settings = &self.settings;
         info!(
             version = VERSION,
-            role = ?self.role,
-            ingest,
-            admin = %self.admin,
+            role = ?settings.role,
+            ingest = self.addresses.0.map(|address| address.to_string()),
+            admin = %self.addresses.1,
             nats = %settings.bus.servers,
-            token = settings.token.is_some(),
+            token = settings.ingest.token.is_some(),
             "started"
         );
     }
 }
 
-async fn listen(flag: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
-    let listener =
-        TcpListener::bind(address).await.map_err(|source| Error::Listen { flag, address, source })?;
-    let bound = listener.local_addr().map_err(|source| Error::Listen { flag, address, source })?;
-    Ok((listener, bound))
+/// The consumers that these settings take: one a destination and, where this process ships, the metrics' own.
+pub(crate) fn consumers(settings: &Settings) -> Vec<ConsumerSettings> {
+    let of_metrics = settings.role.ships().then(genai::consumer);
+    settings.destinations.iter().map(ship::consumer).chain(of_metrics).collect()
 }
 
-/// One line about what the process did.
-fn told(metrics: &Metrics, shipped: &[ShipMetrics]) {
-    let delivered: u64 = shipped.iter().map(|counters| counters.delivered.get()).sum();
-    let handed_back: u64 = shipped.iter().map(|counters| counters.handed_back.get()).sum();
-    info!(stored = metrics.ingest.stored.get(), delivered, handed_back, "stopped");
+/// Waits until a destination's task ends on its own, which is an error, or until `stop`.
+async fn watch(fleet: Fleet, stop: CancellationToken) -> Result<(), Error> {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(WATCH) => {}
+        }
+        if fleet.has_ended() && !stop.is_cancelled() {
+            return Err(Error::Ended);
+        }
+    }
 }

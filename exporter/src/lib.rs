@@ -8,24 +8,40 @@
 pub mod admin;
 pub mod bus;
 pub mod cli;
+pub mod commands;
+pub mod config;
 pub mod console;
 pub mod destination;
+pub mod encode;
 pub mod env;
 mod exporter;
+pub mod fleet;
 pub mod genai;
 pub mod ingest;
+pub mod ledger;
+pub mod listen;
 pub mod logging;
 pub mod metrics;
 pub mod otlp;
 pub mod prices;
+pub mod reload;
+pub mod resource;
 pub mod secret;
 pub mod server;
 pub mod settings;
 pub mod ship;
 pub mod shutdown;
+pub mod sink;
 pub mod spans;
 
 pub use exporter::{Error, Exporter};
 
 /// The exporter's version, told in every batch answer, in the user agent and in the spans' scope.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Makes ring the process's provider of cryptography; one that is there already is as good.
+pub fn install_provider() {
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        tracing::debug!("a cryptography provider is installed already");
+    }
+}

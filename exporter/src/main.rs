@@ -10,7 +10,15 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use weir_exporter::{Exporter, cli::Cli, logging, settings::Settings, shutdown};
+use weir_exporter::{
+    Exporter,
+    cli::{Cli, Command},
+    commands, config,
+    env::Env,
+    logging,
+    reload::Source,
+    shutdown,
+};
 
 fn main() -> ExitCode {
     match start() {
@@ -25,18 +33,30 @@ fn main() -> ExitCode {
 
 fn start() -> anyhow::Result<()> {
     let cli = Cli::parse();
-    logging::start(cli.log_format);
-    let settings = Settings::new(&cli, &|name| std::env::var_os(name))?;
+    if cli.command == Some(Command::Schema) {
+        io::stdout().write_all(config::schema().as_bytes())?;
+        return Ok(());
+    }
+    let source = Source { role: cli.role(), flags: cli.flags, env: Env::of_process() };
+    let settings = source.load()?;
+    logging::start(settings.log_format);
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?
-        .block_on(run(settings))
-}
-
-async fn run(settings: Settings) -> anyhow::Result<()> {
-    let stop = shutdown::on_signals().context("cannot listen for signals")?;
-    let exporter = Exporter::bind(settings).await?;
-    exporter.run(stop).await?;
-    Ok(())
+        .block_on(async {
+            match cli.command.unwrap_or(Command::Run) {
+                Command::Run | Command::Ingest | Command::Ship => {
+                    let stop = shutdown::on_signals().context("cannot listen for signals")?;
+                    let exporter = Exporter::bind(source, settings).await?;
+                    exporter.run(stop).await?;
+                }
+                Command::Check => {
+                    weir_exporter::install_provider();
+                    commands::check(&settings)?;
+                }
+                Command::Schema => {}
+            }
+            Ok(())
+        })
 }

@@ -17,6 +17,9 @@ const STREAM_MAX_BYTES: u64 = 256 << 20;
 /// Short, so that a trace is there when one looks.
 const BATCH_DELAY_MS: u64 = 50;
 
+/// The configuration's name in the exporter's directory.
+const CONFIG: &str = "exporter.yaml";
+
 /// A running exporter.
 #[derive(Debug)]
 pub struct Exporter {
@@ -26,6 +29,21 @@ pub struct Exporter {
     pub port: u16,
     /// The port of its health and metrics.
     pub admin_port: u16,
+}
+
+/// What an exporter is started with beside where NATS is.
+#[derive(Clone, Debug, Default)]
+pub struct Options<'a> {
+    /// Its environment: with nothing in it and no configuration, traces are printed.
+    pub env: &'a [(String, OsString)],
+    /// What is printed goes to our own output.
+    pub shows_output: bool,
+    /// Its exporter.yaml; with one, the stream's size and the batches' delay are its affair.
+    pub config: Option<&'a str>,
+    /// The part of it that is started, such as `ship`; both where there is none.
+    pub role: Option<&'a str>,
+    /// It is ready as soon as it lives: what it needs may not be there.
+    pub unready: bool,
 }
 
 impl Exporter {
@@ -39,42 +57,69 @@ impl Exporter {
         env: &[(String, OsString)],
         shows_output: bool,
     ) -> Result<Self, StartError> {
-        process::on_free_ports(|| start(nats_url, env, shows_output)).await
+        Self::with(nats_url, &Options { env, shows_output, ..Options::default() }).await
+    }
+
+    /// Starts one with these options on free ports and waits until it is ready.
+    ///
+    /// # Errors
+    /// [`StartError`] when it does not come up.
+    pub async fn with(nats_url: &str, options: &Options<'_>) -> Result<Self, StartError> {
+        process::on_free_ports(|| start(nats_url, options)).await
     }
 
     /// The URL of its ingest.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
+
+    /// A URL of its admin listener.
+    pub fn admin(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.admin_port)
+    }
+
+    /// Writes another exporter.yaml, which it takes up by itself.
+    ///
+    /// # Errors
+    /// What the file system gives.
+    pub fn configure(&self, yaml: &str) -> std::io::Result<()> {
+        let new = self.process.dir().join("exporter.yaml.new");
+        std::fs::write(&new, yaml)?;
+        std::fs::rename(new, self.process.dir().join(CONFIG))
+    }
 }
 
-async fn start(
-    nats_url: &str,
-    env: &[(String, OsString)],
-    shows_output: bool,
-) -> Result<Exporter, StartError> {
+async fn start(nats_url: &str, options: &Options<'_>) -> Result<Exporter, StartError> {
     let (port, admin_port) = (ports::free()?, ports::free()?);
     let dir = TempDir::with_prefix("weir-exporter-")?;
-    let args = [
-        "run".into(),
+    let mut args: Vec<OsString> = vec![
+        options.role.unwrap_or("run").into(),
         "--nats-url".into(),
         nats_url.into(),
         "--listen".into(),
         format!("127.0.0.1:{port}").into(),
         "--admin-listen".into(),
         format!("127.0.0.1:{admin_port}").into(),
-        "--stream-max-bytes".into(),
-        STREAM_MAX_BYTES.to_string().into(),
-        "--batch-delay-ms".into(),
-        BATCH_DELAY_MS.to_string().into(),
     ];
+    match options.config {
+        Some(yaml) => {
+            std::fs::write(dir.path().join(CONFIG), yaml)?;
+            args.extend(["--config".into(), CONFIG.into()]);
+        }
+        None => args.extend([
+            "--stream-max-bytes".into(),
+            STREAM_MAX_BYTES.to_string().into(),
+            "--batch-delay-ms".into(),
+            BATCH_DELAY_MS.to_string().into(),
+        ]),
+    }
     let spec = Spec {
         name: "weir-exporter",
         program: tools::binary("weir-exporter")?,
-        args: args.into(),
-        env: env.to_vec(),
-        shows_output,
-        ready: Ready::Http(admin_port, "/readyz"),
+        args,
+        env: options.env.to_vec(),
+        shows_output: options.shows_output,
+        ready: Ready::Http(admin_port, if options.unready { "/healthz" } else { "/readyz" }),
     };
     Ok(Exporter { process: Process::start(spec, dir).await?, port, admin_port })
 }

@@ -6,6 +6,7 @@
 //! say what is wrong by panicking; those that `weir-run` uses too ([`tools`], [`ports`],
 //! [`process`], [`nats`], [`exporter`], [`envoy`], [`demo`], [`run`]) return errors.
 
+pub mod backend;
 pub mod canary;
 pub mod client;
 pub mod component;
@@ -23,6 +24,7 @@ pub mod provider;
 pub mod python;
 pub mod run;
 pub mod server;
+pub mod source;
 pub mod spans;
 pub mod stack;
 pub mod tools;

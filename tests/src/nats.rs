@@ -2,7 +2,7 @@
 //!
 //! The store outlives a stop or a kill, not the owner.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, path::Path};
 
 use tempfile::TempDir;
 
@@ -12,6 +12,9 @@ use crate::{
     process::{self, Process, Ready, Spec},
     tools,
 };
+
+/// The nodes of a cluster.
+const CLUSTER: usize = 3;
 
 /// A running nats-server.
 #[derive(Debug)]
@@ -27,22 +30,87 @@ impl Nats {
     /// # Errors
     /// [`StartError`] when it does not come up.
     pub async fn start() -> Result<Self, StartError> {
-        process::on_free_ports(start).await
+        process::on_free_ports(|| start(None, Vec::new(), "")).await
+    }
+
+    /// Starts one with these lines of configuration, and files by their names beside it.
+    ///
+    /// # Errors
+    /// [`StartError`] when it does not come up.
+    pub async fn configured(config: &str, files: &[(&str, &str)]) -> Result<Self, StartError> {
+        process::on_free_ports(|| async {
+            let dir = TempDir::with_prefix("weir-nats-")?;
+            for (name, text) in files {
+                std::fs::write(dir.path().join(name), text)?;
+            }
+            start(Some(dir), Vec::new(), config).await
+        })
+        .await
+    }
+
+    /// Starts one whose store is in this directory.
+    ///
+    /// # Errors
+    /// [`StartError`] when it does not come up.
+    pub async fn storing_in(store: &Path) -> Result<Self, StartError> {
+        let args = || vec!["--store_dir".into(), store.into()];
+        process::on_free_ports(|| start(None, args(), "")).await
+    }
+
+    /// Starts three that are one cluster.
+    ///
+    /// # Errors
+    /// [`StartError`] when one does not come up.
+    pub async fn cluster() -> Result<Vec<Self>, StartError> {
+        let mut ports = Vec::new();
+        for _ in 0..CLUSTER {
+            ports.push(ports::free()?);
+        }
+        let routes: Vec<String> = ports.iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
+        let mut nodes = Vec::new();
+        for (number, port) in ports.iter().enumerate() {
+            let args = [
+                "--server_name",
+                &format!("n{number}"),
+                "--cluster_name",
+                "weir",
+                "--cluster",
+                &format!("nats://127.0.0.1:{port}"),
+                "--routes",
+                &routes.join(","),
+            ];
+            nodes.push(start(None, args.map(Into::into).into(), "").await?);
+        }
+        Ok(nodes)
     }
 
     /// Its URL for clients.
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
 }
 
-async fn start() -> Result<Nats, StartError> {
-    let (port, dir) = (ports::free()?, TempDir::with_prefix("weir-nats-")?);
+async fn start(dir: Option<TempDir>, more: Vec<OsString>, config: &str) -> Result<Nats, StartError> {
+    let port = ports::free()?;
+    let dir = match dir {
+        Some(dir) => dir,
+        None => TempDir::with_prefix("weir-nats-")?,
+    };
     let mut args: Vec<OsString> =
-        ["--addr", "127.0.0.1", "--port", &port.to_string(), "--jetstream", "--store_dir"]
-            .map(Into::into)
-            .into();
-    args.push(dir.path().join("store").into());
+        ["--addr", "127.0.0.1", "--port", &port.to_string(), "--jetstream"].map(Into::into).into();
+    if !more.iter().any(|argument| argument == "--store_dir") {
+        args.extend(["--store_dir".into(), dir.path().join("store").into()]);
+    }
+    args.extend(more);
+    if !config.is_empty() {
+        std::fs::write(dir.path().join("nats.conf"), config)?;
+        args.extend(["--config".into(), "nats.conf".into()]);
+    }
     let spec = Spec {
         name: "nats-server",
         program: tools::nats_server()?,

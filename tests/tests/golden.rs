@@ -128,7 +128,7 @@ fn event(name: &str, expected: &Value) -> v1::TraceEvent {
 
 /// The operation's span, as a reader wants it: JSON within attributes as JSON.
 fn told(event: &v1::TraceEvent) -> Value {
-    let all = spans::flatten(&request(&[], of(ID, event, &View::default())));
+    let all = spans::flatten(&request::<&str>(&[], of(ID, event, &View::default())));
     let span =
         spans::only(&all, "the operation", |span| span.attributes.contains_key("gen_ai.operation.name"));
     let attributes: BTreeMap<&String, Value> = span

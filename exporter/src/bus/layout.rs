@@ -1,22 +1,26 @@
-//! What the exporter keeps in JetStream: one stream, one durable pull consumer a destination, and one for
-//! the metrics.
+//! What the exporter keeps in JetStream: the stream of events with one durable pull consumer a destination and
+//! one for the metrics, the stream of dead letters, and the bucket of ledgers.
 //!
 //! The stream keeps events on file and by limits: no destination can hold back another or the gateway,
 //! and nothing depends on a consumer being there first. What is there already is kept and brought up to
-//! date; a stream of another kind is left alone and refused.
+//! date; a stream of another kind, or one that would lose events by it, is left alone and refused.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_nats::jetstream::{
     Context,
     consumer::{AckPolicy, DeliverPolicy, pull},
-    context::GetStreamErrorKind,
-    stream::{Config, DiscardPolicy, RetentionPolicy, StorageType},
+    context::{CreateStreamError, GetStreamErrorKind},
+    kv,
+    stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType},
 };
 use tracing::info;
 
 use super::BusError;
-use crate::settings::BusSettings;
+use crate::{
+    config::wire::WhenFull,
+    settings::{BusSettings, StreamSettings},
+};
 
 /// The stream's name.
 pub const STREAM: &str = "WEIR_EVENTS";
@@ -27,17 +31,29 @@ const SUBJECTS: &str = "weir.events.>";
 /// Where events of version 1 of the contract are published.
 pub const SUBJECT: &str = "weir.events.v1";
 
-/// How long the stream keeps an event at most.
-const MAX_AGE: Duration = Duration::from_secs(72 * 60 * 60);
+/// The stream of dead letters.
+pub const DEAD_LETTERS: &str = "WEIR_DEAD_LETTERS";
 
-/// Within this time a repeated event is recognised by its id.
-const DUPLICATE_WINDOW: Duration = Duration::from_secs(10 * 60);
+/// What it takes: a destination's name below this.
+pub const DEAD_SUBJECT: &str = "weir.dead";
+
+/// How long a dead letter is kept.
+const DEAD_MAX_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Bytes of dead letters, as a part of the stream's.
+const DEAD_SHARE: i64 = 10;
+
+/// The bucket of ledgers.
+pub const LEDGER: &str = "WEIR_LEDGER";
+
+/// The names of destinations' consumers begin with this, and only theirs.
+pub const CONSUMER_PREFIX: &str = "ship-";
 
 /// After this time without a word from its holder an event is delivered again.
 pub const ACK_WAIT: Duration = Duration::from_secs(30);
 
 /// A durable consumer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ConsumerSettings {
     /// Its name: `ship-<destination>`, or `metrics`.
     pub name: String,
@@ -49,33 +65,54 @@ pub struct ConsumerSettings {
     pub needed: bool,
 }
 
+/// The destination that a consumer belongs to; `None` for one that belongs to none.
+pub fn destination_of(consumer: &str) -> Option<&str> {
+    consumer.strip_prefix(CONSUMER_PREFIX)
+}
+
 /// Puts the stream in place, or brings it up to date.
-pub(super) async fn stream(context: &Context, settings: &BusSettings) -> Result<(), BusError> {
+pub(super) async fn stream(context: &Context, settings: &StreamSettings) -> Result<(), BusError> {
     let found = match context.get_stream(STREAM).await {
-        Ok(stream) => stream.cached_info().config.clone(),
+        Ok(stream) => stream.cached_info().clone(),
         Err(error) if is_missing(&error.kind()) => {
-            context.create_stream(&wanted(Config::default(), settings)).await.map_err(|error| {
-                let hint = storage_hint(&error, settings);
-                BusError::JetStream { what: format!("create stream {STREAM}"), why: format!("{error}{hint}") }
-            })?;
-            info!(stream = STREAM, max_bytes = settings.max_bytes, "created");
-            return Ok(());
+            return create(context, wanted(Config::default(), settings)).await;
         }
-        Err(error) => {
-            let what = format!("look at stream {STREAM} (is JetStream enabled?)");
-            return Err(BusError::JetStream { what, why: error.to_string() });
-        }
+        Err(error) => return Err(look_failed(STREAM, &error)),
     };
-    fits(&found)?;
-    let wanted = wanted(found.clone(), settings);
-    if wanted != found {
-        context.update_stream(&wanted).await.map_err(|error| {
-            let hint = storage_hint(&error, settings);
-            BusError::JetStream { what: format!("update stream {STREAM}"), why: format!("{error}{hint}") }
-        })?;
-        info!(stream = STREAM, "updated");
+    fits(&found, settings)?;
+    update(context, &found.config, wanted(found.config.clone(), settings)).await
+}
+
+/// Puts the stream of dead letters in place, or brings it up to date.
+pub(super) async fn dead_letters(context: &Context, settings: &StreamSettings) -> Result<(), BusError> {
+    match context.get_stream(DEAD_LETTERS).await {
+        Ok(stream) => {
+            let found = stream.cached_info().config.clone();
+            let wanted = dead(found.clone(), settings);
+            update(context, &found, wanted).await
+        }
+        Err(error) if is_missing(&error.kind()) => create(context, dead(Config::default(), settings)).await,
+        Err(error) => Err(look_failed(DEAD_LETTERS, &error)),
     }
-    Ok(())
+}
+
+/// Puts the bucket of ledgers in place.
+pub(super) async fn ledger(context: &Context, settings: &StreamSettings) -> Result<(), BusError> {
+    if context.get_key_value(LEDGER).await.is_ok() {
+        return Ok(());
+    }
+    let config = kv::Config {
+        bucket: LEDGER.to_owned(),
+        description: "What became of every event, for each destination of weir-exporter".to_owned(),
+        history: 1,
+        storage: StorageType::File,
+        num_replicas: settings.replicas,
+        ..kv::Config::default()
+    };
+    context.create_key_value(config).await.map(drop).map_err(|error| BusError::JetStream {
+        what: format!("create bucket {LEDGER}"),
+        why: error.to_string(),
+    })
 }
 
 /// Puts a consumer in place, or brings it up to date.
@@ -95,63 +132,159 @@ pub(super) async fn consumer(context: &Context, settings: &ConsumerSettings) -> 
     })
 }
 
+async fn create(context: &Context, wanted: Config) -> Result<(), BusError> {
+    context.create_stream(&wanted).await.map_err(|error| BusError::JetStream {
+        what: format!("create stream {}", wanted.name),
+        why: format!("{error}{}", storage_hint(&error, &wanted)),
+    })?;
+    info!(stream = wanted.name, max_bytes = wanted.max_bytes, replicas = wanted.num_replicas, "created");
+    Ok(())
+}
+
+async fn update(context: &Context, found: &Config, wanted: Config) -> Result<(), BusError> {
+    if wanted == *found {
+        return Ok(());
+    }
+    context.update_stream(&wanted).await.map_err(|error| BusError::JetStream {
+        what: format!("update stream {}", wanted.name),
+        why: format!("{error}{}", storage_hint(&error, &wanted)),
+    })?;
+    info!(stream = wanted.name, "updated");
+    Ok(())
+}
+
+fn look_failed(stream: &str, error: &impl std::fmt::Display) -> BusError {
+    let what = format!("look at stream {stream} (is JetStream enabled?)");
+    BusError::JetStream { what, why: error.to_string() }
+}
+
 fn is_missing(kind: &GetStreamErrorKind) -> bool {
     matches!(kind, GetStreamErrorKind::JetStream(error) if error.code() == 404)
 }
 
-fn storage_hint(error: &async_nats::jetstream::context::CreateStreamError, settings: &BusSettings) -> String {
+fn storage_hint(error: &CreateStreamError, wanted: &Config) -> String {
     if error.to_string().contains("storage resources") {
-        format!(" (it is to hold {} bytes: lower --stream-max-bytes)", settings.max_bytes)
+        format!(" (it is to hold {} bytes: lower stream.max_bytes or --stream-max-bytes)", wanted.max_bytes)
     } else {
         String::new()
     }
 }
 
 /// What Weir needs, on top of what an operator may have set besides.
-fn wanted(base: Config, settings: &BusSettings) -> Config {
+fn wanted(base: Config, settings: &StreamSettings) -> Config {
     Config {
         name: STREAM.to_owned(),
         subjects: vec![SUBJECTS.to_owned()],
         storage: StorageType::File,
         retention: RetentionPolicy::Limits,
-        discard: DiscardPolicy::Old,
+        discard: match settings.when_full {
+            WhenFull::DropOldest => DiscardPolicy::Old,
+            WhenFull::Refuse => DiscardPolicy::New,
+        },
         max_bytes: settings.max_bytes,
-        max_age: MAX_AGE,
-        duplicate_window: DUPLICATE_WINDOW,
+        max_age: settings.max_age,
+        duplicate_window: settings.duplicate_window,
+        num_replicas: settings.replicas,
+        allow_direct: true,
+        ..base
+    }
+}
+
+fn dead(base: Config, settings: &StreamSettings) -> Config {
+    Config {
+        name: DEAD_LETTERS.to_owned(),
+        subjects: vec![format!("{DEAD_SUBJECT}.>")],
+        storage: StorageType::File,
+        retention: RetentionPolicy::Limits,
+        discard: DiscardPolicy::Old,
+        max_bytes: (settings.max_bytes / DEAD_SHARE).max(1 << 20),
+        max_age: DEAD_MAX_AGE,
         num_replicas: settings.replicas,
         ..base
     }
 }
 
-fn fits(found: &Config) -> Result<(), BusError> {
-    if found.storage != StorageType::File {
-        let found = format!("{:?}", found.storage);
-        return Err(BusError::Incompatible { field: "storage", found, needed: "File" });
+/// Refuses a stream that Weir did not make, and one that would lose events by being brought up to date.
+fn fits(found: &Info, settings: &StreamSettings) -> Result<(), BusError> {
+    let config = &found.config;
+    let refused = |field: &'static str, found: String, needed: String| {
+        Err(BusError::Incompatible { field, found, needed })
+    };
+    if config.storage != StorageType::File {
+        return refused("storage", format!("{:?}", config.storage), "File".to_owned());
     }
-    if found.retention != RetentionPolicy::Limits {
-        let found = format!("{:?}", found.retention);
-        return Err(BusError::Incompatible { field: "retention", found, needed: "Limits" });
+    if config.retention != RetentionPolicy::Limits {
+        return refused("retention", format!("{:?}", config.retention), "Limits".to_owned());
+    }
+    if let Some(foreign) = config.subjects.iter().find(|subject| !subject.starts_with("weir.events.")) {
+        return refused("subject", foreign.clone(), SUBJECTS.to_owned());
+    }
+    if config.sealed || config.mirror.is_some() || config.sources.as_ref().is_some_and(|all| !all.is_empty())
+    {
+        return refused("a mirror, sources or a seal", String::new(), "none".to_owned());
+    }
+    let held = found.state.bytes;
+    if settings.when_full == WhenFull::DropOldest
+        && u64::try_from(settings.max_bytes).is_ok_and(|max| max < held)
+    {
+        return Err(BusError::Damage {
+            setting: "stream.max_bytes",
+            why: format!("{held} bytes are stored, so the oldest events would be dropped"),
+        });
+    }
+    let oldest: SystemTime = found.state.first_timestamp.into();
+    let age = oldest.elapsed().unwrap_or_default();
+    if found.state.messages > 0 && settings.max_age < config.max_age && age > settings.max_age {
+        return Err(BusError::Damage {
+            setting: "stream.max_age",
+            why: format!("the oldest event is {} s old and would be dropped", age.as_secs()),
+        });
     }
     Ok(())
+}
+
+/// What of a change of settings only a restart can bring.
+pub(super) fn same_connection(old: &BusSettings, new: &BusSettings) -> bool {
+    old.servers == new.servers && old.auth == new.auth && old.tls == new.tls
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::NatsServers;
 
-    fn settings() -> BusSettings {
-        BusSettings { servers: NatsServers(Vec::new()), max_bytes: 1 << 20, replicas: 3 }
+    fn settings() -> StreamSettings {
+        StreamSettings {
+            max_bytes: 1 << 20,
+            max_age: Duration::from_secs(259_200),
+            keep: Duration::from_secs(900),
+            duplicate_window: Duration::from_secs(600),
+            replicas: 3,
+            when_full: WhenFull::DropOldest,
+        }
+    }
+
+    fn info(config: &Config, bytes: u64) -> Info {
+        let info = serde_json::json!({
+            "config": config,
+            "created": "2026-01-01T00:00:00Z",
+            "state": {
+                "messages": 1, "bytes": bytes, "first_seq": 1, "last_seq": 1, "consumer_count": 0,
+                "first_ts": "2026-01-01T00:00:00Z", "last_ts": "2026-01-01T00:00:00Z"
+            }
+        });
+        serde_json::from_value(info).unwrap()
     }
 
     #[test]
     fn the_stream_keeps_events_on_file_and_by_limits() {
         let config = wanted(Config::default(), &settings());
-        assert!(fits(&config).is_ok());
+        assert!(fits(&info(&config, 0), &settings()).is_ok());
         assert_eq!(config.discard, DiscardPolicy::Old);
         assert_eq!((config.max_bytes, config.num_replicas), (1 << 20, 3));
         assert_eq!(config.duplicate_window, Duration::from_secs(600));
         assert_eq!(config.max_age, Duration::from_secs(259_200));
+        let refusing = StreamSettings { when_full: WhenFull::Refuse, ..settings() };
+        assert_eq!(wanted(config, &refusing).discard, DiscardPolicy::New);
     }
 
     #[test]
@@ -163,10 +296,27 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_in_memory_or_by_interest_is_refused() {
-        let memory = Config { storage: StorageType::Memory, ..Config::default() };
-        assert!(fits(&memory).unwrap_err().to_string().contains("storage Memory"));
-        let interest = Config { retention: RetentionPolicy::Interest, ..Config::default() };
-        assert!(fits(&interest).unwrap_err().to_string().contains("retention Interest"));
+    fn a_stream_that_somebody_else_made_is_refused() {
+        let ours = wanted(Config::default(), &settings());
+        for (theirs, says) in [
+            (Config { storage: StorageType::Memory, ..ours.clone() }, "storage Memory"),
+            (Config { retention: RetentionPolicy::Interest, ..ours.clone() }, "retention Interest"),
+            (Config { subjects: vec!["orders.>".to_owned()], ..ours.clone() }, "subject orders.>"),
+        ] {
+            let refused = fits(&info(&theirs, 0), &settings()).unwrap_err().to_string();
+            assert!(refused.contains(says), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_setting_by_which_events_would_be_lost_is_refused() {
+        let ours = wanted(Config::default(), &settings());
+        let refused = fits(&info(&ours, 2 << 20), &settings()).unwrap_err().to_string();
+        assert!(refused.contains("stream.max_bytes"), "{refused}");
+        let refusing = StreamSettings { when_full: WhenFull::Refuse, ..settings() };
+        assert!(fits(&info(&ours, 2 << 20), &refusing).is_ok());
+        let shorter = StreamSettings { max_age: Duration::from_secs(3600), ..settings() };
+        let refused = fits(&info(&ours, 0), &shorter).unwrap_err().to_string();
+        assert!(refused.contains("stream.max_age"), "{refused}");
     }
 }

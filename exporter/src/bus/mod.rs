@@ -1,18 +1,27 @@
-//! NATS JetStream: the one stream that events are kept in and the durable consumers they are read by.
+//! NATS JetStream: the stream that events are kept in, the durable consumers they are read by, the dead letters
+//! and the ledgers.
 //!
 //! The exporter starts whether NATS is there or not and says through [`Bus::state`] what is missing.
 //! While NATS is not connected nothing is published, so nothing queues up in the client.
 
+mod dead_letters;
 mod layout;
+pub mod payload;
 mod publish;
+mod pull;
+mod retention;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_nats::{
     Client, ConnectOptions, Event,
     connection::State,
-    jetstream::{self, consumer::PullConsumer},
+    jetstream::{self, consumer::PullConsumer, kv},
 };
+use futures_util::TryStreamExt as _;
 use tokio::{
     sync::{Notify, watch},
     time::timeout,
@@ -20,12 +29,21 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-pub use layout::{ACK_WAIT, ConsumerSettings, STREAM, SUBJECT};
+pub use dead_letters::DeadLetter;
+pub use layout::{
+    ACK_WAIT, CONSUMER_PREFIX, ConsumerSettings, DEAD_LETTERS, LEDGER, STREAM, SUBJECT, destination_of,
+};
+pub use pull::{Ask, Ended, Pull};
 
 use crate::{
-    ingest::{MAX_EVENTS, MAX_IN_HANDLING},
-    settings::BusSettings,
+    config::wire,
+    ledger::Seen,
+    settings::{BusSettings, NatsAuth, StreamSettings},
 };
+use retention::Retention;
+
+/// Publishes that may wait for their acknowledgement at once.
+const MAX_PUBLISHES: usize = 1 << 16;
 
 /// How long a connection may take to be made.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -45,6 +63,9 @@ const RECHECK_SOON: Duration = Duration::from_secs(1);
 /// How often it is looked at while all is well.
 const RECHECK: Duration = Duration::from_secs(60);
 
+/// How often what every destination has is purged, at most.
+const PURGE: Duration = Duration::from_secs(5);
+
 /// How long the client may take to write out what it holds at the end.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -54,6 +75,9 @@ pub enum BusError {
     /// The client could not be set up.
     #[error("cannot set up the NATS client")]
     Connect(#[from] async_nats::ConnectError),
+    /// The credentials file is none.
+    #[error("nats.credentials: the file is not one that `nsc generate creds` writes")]
+    Credentials,
     /// JetStream did not do what it was asked.
     #[error("cannot {what}: {why}")]
     JetStream {
@@ -72,8 +96,23 @@ pub enum BusError {
         /// Its value.
         found: String,
         /// What would be right.
-        needed: &'static str,
+        needed: String,
     },
+    /// Events would be lost by bringing the stream up to date.
+    #[error("stream {STREAM} would lose events by {setting}: {why}")]
+    Damage {
+        /// The setting.
+        setting: &'static str,
+        /// What would happen.
+        why: String,
+    },
+}
+
+impl BusError {
+    /// Whether waiting does not help: someone must change something.
+    pub fn is_for_good(&self) -> bool {
+        matches!(self, Self::Incompatible { .. } | Self::Damage { .. })
+    }
 }
 
 /// The connection to NATS, shared by everything that uses it.
@@ -86,9 +125,17 @@ pub struct Bus {
 
 struct Shared {
     settings: BusSettings,
-    consumers: Vec<ConsumerSettings>,
+    wanted: Mutex<Wanted>,
     state: watch::Sender<Result<(), String>>,
     look: Arc<Notify>,
+    ledger: tokio::sync::OnceCell<kv::Store>,
+}
+
+/// What is to be there; a reload changes it.
+#[derive(Clone)]
+struct Wanted {
+    stream: StreamSettings,
+    consumers: Vec<ConsumerSettings>,
 }
 
 impl Bus {
@@ -100,7 +147,7 @@ impl Bus {
     pub async fn connect(settings: BusSettings, consumers: Vec<ConsumerSettings>) -> Result<Self, BusError> {
         let look = Arc::new(Notify::new());
         let changed = Arc::clone(&look);
-        let client = ConnectOptions::new()
+        let options = ConnectOptions::new()
             .name("weir-exporter")
             .retry_on_initial_connect()
             .connection_timeout(CONNECT_DEADLINE)
@@ -111,16 +158,31 @@ impl Bus {
                 told(&event);
                 changed.notify_one();
                 std::future::ready(())
-            })
-            .connect(settings.servers.0.clone())
-            .await?;
+            });
+        let options = secured(identified(options, &settings.auth)?, settings.tls.as_ref());
+        let client = options.connect(settings.servers.0.clone()).await?;
         let context = jetstream::context::ContextBuilder::new()
             .timeout(API_DEADLINE)
             .ack_timeout(API_DEADLINE)
-            .max_ack_inflight(MAX_EVENTS * MAX_IN_HANDLING)
+            .max_ack_inflight(MAX_PUBLISHES)
             .build(client.clone());
         let state = watch::Sender::new(Err(format!("not connected to NATS at {}", settings.servers)));
-        Ok(Self { client, context, shared: Arc::new(Shared { settings, consumers, state, look }) })
+        let wanted = Mutex::new(Wanted { stream: settings.stream.clone(), consumers });
+        let shared = Shared { settings, wanted, state, look, ledger: tokio::sync::OnceCell::new() };
+        Ok(Self { client, context, shared: Arc::new(shared) })
+    }
+
+    /// Changes what is to be there; takes effect with the next look, which is soon. False where the connection
+    /// itself would have to change, which only a restart can bring.
+    pub fn want(&self, settings: &BusSettings, consumers: Vec<ConsumerSettings>) -> bool {
+        *self.shared.wanted.lock().unwrap_or_else(PoisonError::into_inner) =
+            Wanted { stream: settings.stream.clone(), consumers };
+        self.look_again();
+        layout::same_connection(&self.shared.settings, settings)
+    }
+
+    fn wanted(&self) -> Wanted {
+        self.shared.wanted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether NATS is connected at this moment.
@@ -147,10 +209,23 @@ impl Bus {
     }
 
     /// Keeps the stream and the consumers in place until `stop`.
-    pub async fn keep(&self, stop: CancellationToken) {
+    ///
+    /// # Errors
+    ///
+    /// [`BusError`] where at the first look there is a stream that would be damaged.
+    pub async fn keep(&self, stop: CancellationToken) -> Result<(), BusError> {
+        let mut was_well = false;
         loop {
             let pause = if self.is_connected() {
                 let found = self.lay_out().await;
+                if let Err(error) = &found
+                    && error.is_for_good()
+                    && !was_well
+                {
+                    return found;
+                }
+                was_well |= found.is_ok();
+                let found = found.map_err(|error| error.to_string());
                 self.tell(&found);
                 if found.is_ok() { RECHECK } else { RECHECK_SOON }
             } else {
@@ -158,23 +233,138 @@ impl Bus {
                 RECHECK_SOON
             };
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(pause) => {}
                 () = self.shared.look.notified() => {}
             }
         }
     }
 
-    async fn lay_out(&self) -> Result<(), String> {
-        layout::stream(&self.context, &self.shared.settings).await.map_err(|error| error.to_string())?;
-        for consumer in &self.shared.consumers {
-            match layout::consumer(&self.context, consumer).await {
-                Err(error) if consumer.needed => return Err(error.to_string()),
-                Err(error) => warn!(%error, "going on without"),
-                Ok(()) => {}
+    /// Puts everything in place once.
+    ///
+    /// # Errors
+    ///
+    /// [`BusError`].
+    pub async fn lay_out(&self) -> Result<(), BusError> {
+        let wanted = self.wanted();
+        layout::stream(&self.context, &wanted.stream).await?;
+        layout::dead_letters(&self.context, &wanted.stream).await?;
+        layout::ledger(&self.context, &wanted.stream).await?;
+        for consumer in &wanted.consumers {
+            match self.lay_out_consumer(consumer).await {
+                Err(error) if !consumer.needed => warn!(%error, "going on without"),
+                laid_out => laid_out?,
             }
         }
         Ok(())
+    }
+
+    /// A consumer and, where it is a destination's, the ledger, which begins with it: what is stored from then on
+    /// concerns the destination.
+    async fn lay_out_consumer(&self, consumer: &ConsumerSettings) -> Result<(), BusError> {
+        let Some(destination) = destination_of(&consumer.name) else {
+            return layout::consumer(&self.context, consumer).await;
+        };
+        let stream = self.look(STREAM).await?;
+        let info = stream.cached_info();
+        let before = Seen {
+            stream: info.created.unix_timestamp_nanos().to_string(),
+            first: info.state.first_sequence,
+            last: info.state.last_sequence,
+            ..Seen::default()
+        };
+        let is_new = stream.consumer_info(&consumer.name).await.is_err();
+        layout::consumer(&self.context, consumer).await?;
+        let begins = if is_new { before } else { self.seen(&consumer.name).await? };
+        crate::ledger::begin(&self.ledger().await?, destination, &begins).await
+    }
+
+    /// Purges what every destination has and is older than `keep`, until `stop`.
+    pub async fn purge(&self, stop: CancellationToken) {
+        let mut retention = Retention::default();
+        loop {
+            let settings = self.wanted().stream;
+            let pause = PURGE.min(settings.keep.max(Duration::from_secs(1)));
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            if self.state().is_ok()
+                && let Err(error) = self.purge_settled(&mut retention, &settings).await
+            {
+                debug!(%error, "nothing was purged");
+            }
+        }
+    }
+
+    /// What JetStream says of the stream and a consumer.
+    ///
+    /// # Errors
+    ///
+    /// [`BusError`] where one of them is not there.
+    pub async fn seen(&self, consumer: &str) -> Result<Seen, BusError> {
+        let stream = self.look(STREAM).await?;
+        let info = stream.cached_info();
+        let found = stream.consumer_info(consumer).await.map_err(|error| BusError::JetStream {
+            what: format!("look at consumer {consumer}"),
+            why: error.to_string(),
+        })?;
+        Ok(Seen {
+            stream: info.created.unix_timestamp_nanos().to_string(),
+            first: info.state.first_sequence,
+            last: info.state.last_sequence.max(found.delivered.stream_sequence),
+            ack_floor: found.ack_floor.stream_sequence,
+            backlog: found.num_pending + u64::try_from(found.num_ack_pending).unwrap_or_default(),
+        })
+    }
+
+    /// The bucket of ledgers.
+    ///
+    /// # Errors
+    ///
+    /// [`BusError`] where it is not there.
+    pub async fn ledger(&self) -> Result<kv::Store, BusError> {
+        let store = self.shared.ledger.get_or_try_init(|| async {
+            self.context.get_key_value(LEDGER).await.map_err(|error| BusError::JetStream {
+                what: format!("open bucket {LEDGER}"),
+                why: error.to_string(),
+            })
+        });
+        store.await.cloned()
+    }
+
+    /// The names of the consumers that destinations have, also those that no configuration names any more.
+    ///
+    /// # Errors
+    ///
+    /// [`BusError`].
+    pub async fn consumers(&self) -> Result<Vec<String>, BusError> {
+        let stream = self.look(STREAM).await?;
+        let names: Result<Vec<String>, _> = stream.consumer_names().try_collect().await;
+        let mut names = names.map_err(|error| BusError::JetStream {
+            what: "list consumers".to_owned(),
+            why: error.to_string(),
+        })?;
+        names.retain(|name| destination_of(name).is_some());
+        Ok(names)
+    }
+
+    /// Deletes a consumer.
+    ///
+    /// # Errors
+    ///
+    /// [`BusError`].
+    pub async fn delete_consumer(&self, name: &str) -> Result<(), BusError> {
+        let deleted = self.context.delete_consumer_from_stream(name, STREAM).await;
+        deleted.map(drop).map_err(|error| BusError::JetStream {
+            what: format!("delete consumer {name}"),
+            why: error.to_string(),
+        })
+    }
+
+    /// The largest message that the server takes.
+    pub fn max_payload(&self) -> usize {
+        self.client.max_payload()
     }
 
     fn tell(&self, found: &Result<(), String>) {
@@ -215,6 +405,33 @@ impl Bus {
         if let Err(error) = self.client.drain().await {
             debug!(%error, "cannot drain the NATS client");
         }
+    }
+}
+
+fn identified(options: ConnectOptions, auth: &NatsAuth) -> Result<ConnectOptions, BusError> {
+    Ok(match auth {
+        NatsAuth::None => options,
+        // The reason could show a line of the file.
+        NatsAuth::Credentials(file) => {
+            options.credentials(file.expose()).map_err(|_| BusError::Credentials)?
+        }
+        NatsAuth::Nkey(seed) => options.nkey(seed.expose().to_owned()),
+        NatsAuth::Token(token) => options.token(token.expose().to_owned()),
+        NatsAuth::User(user, password) => {
+            options.user_and_password(user.clone(), password.expose().to_owned())
+        }
+    })
+}
+
+fn secured(mut options: ConnectOptions, tls: Option<&wire::ClientTls>) -> ConnectOptions {
+    let Some(tls) = tls else { return options };
+    options = options.require_tls(true);
+    if let Some(ca) = &tls.ca {
+        options = options.add_root_certificates(ca.clone());
+    }
+    match (&tls.certificate, &tls.key) {
+        (Some(certificate), Some(key)) => options.add_client_certificate(certificate.clone(), key.clone()),
+        _ => options,
     }
 }
 

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use tokio::{io::AsyncWriteExt as _, time::timeout};
 
-use crate::{otlp::Outcome, spans::names};
+use crate::otlp::Outcome;
 
 /// How long standard output may take over one batch.
 const PRINT_DEADLINE: Duration = Duration::from_secs(10);
@@ -29,10 +29,8 @@ impl Console {
     }
 
     /// The text of these spans, one tree a request.
-    pub fn render(&self, resource: &[(&'static str, String)], spans: &[Span]) -> Bytes {
-        let service = resource.iter().find(|(name, _)| *name == names::SERVICE_NAME);
-        let service = service.map_or("", |(_, value)| value.as_str());
-        tree::render(service, spans, self.colours).into()
+    pub fn render(&self, service: &str, spans: &[Span]) -> String {
+        tree::render(service, spans, self.colours)
     }
 
     /// Writes a text out.

@@ -1,71 +1,94 @@
 //! Middleware: a tenant and a key are enough.
 //!
-//! The key goes raw into `Authorization`, no scheme before it. The header `X-Trace-Source` and the
-//! attributes that go with it are not set here yet.
+//! The key goes raw into `Authorization`, no scheme before it; `X-Trace-Source` says by whose names the spans
+//! are to be read. What the configuration leaves out comes from MW_TENANT, MW_API_KEY and MW_TARGET.
 
 use reqwest::{
     Url,
-    header::{AUTHORIZATION, HeaderMap},
+    header::{AUTHORIZATION, HeaderName},
 };
 
 use super::{
-    DestinationError, DestinationSettings, Kind, OtlpSettings, TRACES_PATH, endpoint, sensitive, with_path,
+    Context, OtlpSettings, TRACES_PATH, endpoint, headers,
+    otlp::{shared, tls},
+    with_path,
 };
 use crate::{
-    env::{Env, variable},
+    config::{
+        ConfigError,
+        wire::{self, Protocol},
+    },
+    env::Env,
     secret::Secret,
-    spans::{Overlays, View, names},
 };
 
 const KEY: &str = "MW_API_KEY";
 const TENANT: &str = "MW_TENANT";
 const TARGET: &str = "MW_TARGET";
 
+/// Says by whose names the spans are to be read.
+const TRACE_SOURCE: HeaderName = HeaderName::from_static("x-trace-source");
+
+/// What it says where the configuration does not.
+const DEFAULT_SOURCE: &str = "openinference";
+
 /// A DNS label's length (RFC 1035, section 2.3.4).
 const MAX_LABEL: usize = 63;
 
-pub(super) fn from_env(
-    service_name: &str,
-    env: Env<'_>,
-) -> Result<Option<DestinationSettings>, DestinationError> {
-    let (key, tenant, target) = (variable(env, KEY)?, variable(env, TENANT)?, variable(env, TARGET)?);
-    let Some(key) = key.map(Secret::new) else {
-        let Some(present) = tenant.map(|_| TENANT).or(target.map(|_| TARGET)) else { return Ok(None) };
-        return Err(DestinationError::Missing { present, missing: KEY, why: "it authorizes what is sent" });
-    };
-    let base = match (target, tenant) {
-        (Some(target), _) => endpoint(TARGET, &target)?,
-        (None, Some(tenant)) => tenants_url(&tenant)?,
-        (None, None) => {
-            let why = "it says where to send (or set MW_TARGET)";
-            return Err(DestinationError::Missing { present: KEY, missing: TENANT, why });
-        }
-    };
-    let mut headers = HeaderMap::new();
-    headers.insert(AUTHORIZATION, sensitive(KEY, &key)?);
-    Ok(Some(DestinationSettings {
-        name: "middleware",
-        kind: Kind::Otlp(OtlpSettings { url: with_path(base, TRACES_PATH), headers }),
-        resource: vec![
-            (names::SERVICE_NAME, service_name.to_owned()),
-            (names::PROJECT_NAME, service_name.to_owned()),
-            (names::MW_APP_LANG, "rust".to_owned()),
-        ],
-        view: View {
-            overlays: Overlays { openinference: true, ..Overlays::default() },
-            middleware_service: Some(service_name.to_owned()),
-            ..View::default()
-        },
-    }))
+/// Whether the environment names a Middleware destination, or a part of one.
+pub(super) fn is_in(env: &Env) -> Result<bool, ConfigError> {
+    Ok(env.first(&[KEY, TENANT, TARGET])?.is_some())
 }
 
-fn tenants_url(tenant: &str) -> Result<Url, DestinationError> {
-    let fits = tenant.len() <= MAX_LABEL
+/// The settings, and whether its spans are to carry OpenInference's names.
+pub(super) fn settings(
+    path: &str,
+    one: &wire::Destination,
+    context: &Context<'_>,
+) -> Result<(OtlpSettings, bool), ConfigError> {
+    let env = context.env;
+    let missing = |variable: &str, field: &str, why: &str| {
+        ConfigError::at(format!("{path}.{field}"), format!("must be set, or {variable}: {why}"))
+    };
+    let (key, key_path) = match &one.key {
+        Some(place) => (Secret::find(&format!("{path}.key"), place, env)?, format!("{path}.key")),
+        None => {
+            let found = env.get(KEY)?.map(Secret::new);
+            (found.ok_or_else(|| missing(KEY, "key", "it authorizes what is sent"))?, KEY.to_owned())
+        }
+    };
+    let base = match (&one.endpoint, &one.tenant) {
+        (Some(base), _) => endpoint(&format!("{path}.endpoint"), base)?,
+        (None, Some(tenant)) => tenants_url(&format!("{path}.tenant"), tenant)?,
+        (None, None) => match (env.get(TARGET)?, env.get(TENANT)?) {
+            (Some(target), _) => endpoint(TARGET, &target)?,
+            (None, Some(tenant)) => tenants_url(TENANT, &tenant)?,
+            (None, None) => {
+                return Err(missing(TENANT, "tenant", "it says where to send (or set MW_TARGET)"));
+            }
+        },
+    };
+    let mut all = headers::configured(&format!("{path}.headers"), &one.headers, env)?;
+    let source = one.trace_source.as_deref().unwrap_or(DEFAULT_SOURCE);
+    let source_path = format!("{path}.trace_source");
+    all.insert(TRACE_SOURCE, headers::sensitive(&source_path, &Secret::new(source))?);
+    all.insert(AUTHORIZATION, headers::sensitive(&key_path, &key)?);
+    let settings = OtlpSettings {
+        headers: all,
+        tls: tls(path, one)?,
+        ..shared(with_path(base, TRACES_PATH), Protocol::HttpProtobuf, one, context)
+    };
+    Ok((settings, source == DEFAULT_SOURCE))
+}
+
+fn tenants_url(path: &str, tenant: &str) -> Result<Url, ConfigError> {
+    let fits = (1..=MAX_LABEL).contains(&tenant.len())
         && tenant.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         && !tenant.starts_with('-')
         && !tenant.ends_with('-');
     if !fits {
-        return Err(DestinationError::Tenant);
+        let message = "must be the first part of your Middleware address: letters, digits and dashes";
+        return Err(ConfigError::at(path, message));
     }
-    endpoint(TENANT, &format!("https://{tenant}.middleware.io:443"))
+    endpoint(path, &format!("https://{tenant}.middleware.io:443"))
 }

@@ -1,135 +1,409 @@
-//! Where spans go: Middleware, any OTLP/HTTP endpoint, the console; several at once.
+//! Where spans go: Middleware, any OTLP endpoint, the console, files; any number, each by its name.
 //!
 //! Each destination has its own durable consumer and so its own backlog: one that is away holds back
-//! neither the others nor the gateway. Settings come from the environment and are checked before the start.
+//! neither the others nor the gateway. A [`DestinationSettings`] that exists can be used as it is.
 
-pub(crate) mod headers;
+mod headers;
 mod middleware;
-pub(crate) mod otlp;
+mod otlp;
+mod tls;
+mod when;
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use reqwest::{
-    Url,
-    header::{HeaderMap, HeaderValue},
-};
+use reqwest::{Url, header::HeaderMap};
+
+pub use tls::ClientTls;
+pub use when::When;
 
 use crate::{
-    env::{Env, NotUtf8},
-    secret::Secret,
-    spans::View,
+    config::{
+        ConfigError,
+        wire::{self, Compression, Overlay, Protocol},
+    },
+    env::Env,
+    prices::Prices,
+    resource::Attributes,
+    spans::{Overlays, View, names},
 };
 
-/// Path of OTLP/HTTP for traces (OpenTelemetry Protocol specification, "OTLP/HTTP Request").
-const TRACES_PATH: &str = "v1/traces";
+/// The longest name of a destination: part of its consumer's.
+const MAX_NAME: usize = 64;
 
-/// Why a destination was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum DestinationError {
-    /// One variable is of no use without another.
-    #[error("{present} is set but {missing} is not: {why}")]
-    Missing {
-        /// The variable that is set.
-        present: &'static str,
-        /// The variable that is missing.
-        missing: &'static str,
-        /// What the missing one is for.
-        why: &'static str,
-    },
-    /// The tenant is not a host name's label.
-    #[error("MW_TENANT must be the first part of your Middleware address: letters, digits and dashes")]
-    Tenant,
-    /// An endpoint is not a URL that can be posted to.
-    #[error("{variable} must be an http:// or https:// URL without user, password or fragment")]
-    Url {
-        /// The variable.
-        variable: &'static str,
-    },
-    /// A value cannot be sent as a header.
-    #[error("{variable} holds a character that a header may not carry (a line end, perhaps)")]
-    HeaderValue {
-        /// The variable.
-        variable: &'static str,
-    },
-    /// An entry of a header list is not `key=value`.
-    #[error("{variable}: entry {position} must be key=value, percent-encoded, separated by commas")]
-    HeaderEntry {
-        /// The variable.
-        variable: &'static str,
-        /// Which entry, from 1.
-        position: usize,
-    },
-    /// A header that the exporter sets itself.
-    #[error("{variable} may not set the header {name}: the exporter sets it")]
-    HeaderReserved {
-        /// The variable.
-        variable: &'static str,
-        /// The header.
-        name: String,
-    },
-    /// A variable could not be read.
-    #[error(transparent)]
-    Variable(#[from] NotUtf8),
-}
+/// The most destinations.
+pub const MAX_DESTINATIONS: usize = 32;
 
-/// An OTLP/HTTP endpoint and what goes with every POST to it.
-#[derive(Clone)]
+/// POSTs of a destination under way at once, where it does not say.
+const CONCURRENCY: u32 = 4;
+
+/// The most that it can say.
+const MAX_CONCURRENCY: u32 = 32;
+
+/// Where rotation starts, where a file does not say.
+const FILE_BYTES: u64 = 100 << 20;
+
+/// How many files are kept, where it does not say.
+const FILES: u32 = 5;
+
+/// How long one POST may take, answer included, where a destination does not say.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An OTLP endpoint and what goes with every POST to it.
+#[derive(Clone, PartialEq)]
 pub struct OtlpSettings {
-    /// Where spans are posted, whole.
+    /// Where they are posted, whole; of gRPC, scheme, host and port.
     pub url: Url,
+    /// How.
+    pub protocol: Protocol,
     /// Sent with every POST; marked sensitive.
     pub headers: HeaderMap,
+    /// How bodies are compressed.
+    pub compression: Compression,
+    /// How long one POST may take.
+    pub timeout: Duration,
+    /// Whom to trust, and who we are.
+    pub tls: ClientTls,
+    /// Whether the environment's proxy is used.
+    pub proxy: bool,
+    /// Whether a passing error of the server's own is retried where the specification says that it is final.
+    pub retry_server_errors: bool,
 }
 
 impl fmt::Debug for OtlpSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Header values are marked sensitive, but a query may carry a key too.
         let names: Vec<_> = self.headers.keys().collect();
-        f.debug_struct("OtlpSettings").field("url", &shown(&self.url)).field("headers", &names).finish()
+        f.debug_struct("OtlpSettings")
+            .field("url", &shown(&self.url))
+            .field("protocol", &self.protocol)
+            .field("headers", &names)
+            .finish_non_exhaustive()
     }
+}
+
+/// A file and how it is rotated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileSettings {
+    /// The current file; older ones have `.1`, `.2` … after it.
+    pub path: PathBuf,
+    /// How large it may grow.
+    pub max_bytes: u64,
+    /// How many are kept.
+    pub max_files: u32,
 }
 
 /// What a destination does with spans.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
     /// Posts them.
-    Otlp(OtlpSettings),
+    Otlp(Box<OtlpSettings>),
     /// Prints them.
     Console,
+    /// Writes them to a file.
+    File(FileSettings),
 }
 
-/// A destination as configured.
-#[derive(Clone, Debug)]
+/// How events are put together for one POST.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchSettings {
+    /// At most this many events.
+    pub events: usize,
+    /// At most this many bytes before compression, one event excepted.
+    pub bytes: usize,
+    /// How long a batch waits for more events.
+    pub delay: Duration,
+}
+
+/// How long failures wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetrySettings {
+    /// The first pause after a passing failure, at most.
+    pub first: Duration,
+    /// The longest.
+    pub longest: Duration,
+    /// The pause while a refusal stands.
+    pub slow: Duration,
+}
+
+/// A destination as it is used.
+#[derive(Clone, Debug, PartialEq)]
 pub struct DestinationSettings {
     /// Its name: part of its consumer's name and the metrics' label.
-    pub name: &'static str,
+    pub name: Arc<str>,
     /// What it does.
     pub kind: Kind,
-    /// Attributes of the resource that its spans belong to.
-    pub resource: Vec<(&'static str, String)>,
     /// What its spans hold.
     pub view: View,
+    /// Where its metrics are pushed.
+    pub metrics: Option<Box<OtlpSettings>>,
+    /// Which events it gets.
+    pub when: Option<When>,
+    /// Attributes of the resource that its spans and metrics belong to.
+    pub resource: Attributes,
+    /// How events are put together.
+    pub batch: BatchSettings,
+    /// How long failures wait.
+    pub retry: RetrySettings,
+    /// POSTs under way at once.
+    pub concurrency: usize,
 }
 
-/// The destinations that the environment names; the console where there is none, or where it is asked for.
+impl DestinationSettings {
+    /// Where it leads, for people: no key, no query.
+    pub fn target(&self) -> String {
+        match &self.kind {
+            Kind::Otlp(otlp) => shown(&otlp.url),
+            Kind::Console => "standard output".to_owned(),
+            Kind::File(file) => file.path.display().to_string(),
+        }
+    }
+}
+
+/// What a destination's settings are checked with.
+pub(crate) struct Context<'a> {
+    pub(crate) env: &'a Env,
+    pub(crate) resource: &'a Attributes,
+    pub(crate) batch: &'a wire::Batch,
+    pub(crate) retry: &'a wire::Retry,
+    pub(crate) prices: &'a Arc<Prices>,
+    /// The longest value of an attribute, where a destination does not say.
+    pub(crate) value_limit: Option<u32>,
+}
+
+/// The destinations of a configuration, else those that the environment names, else the console.
 ///
 /// # Errors
 ///
-/// [`DestinationError`], naming the variable that does not fit.
-pub fn from_env(
+/// [`ConfigError`], naming the field or variable that does not fit.
+pub(crate) fn all(
+    written: Option<&BTreeMap<String, wire::Destination>>,
     console: bool,
-    service_name: &str,
-    env: Env<'_>,
-) -> Result<Vec<DestinationSettings>, DestinationError> {
-    let mut destinations = Vec::new();
-    destinations.extend(middleware::from_env(service_name, env)?);
-    destinations.extend(otlp::from_env(service_name, env)?);
-    if console || destinations.is_empty() {
-        let resource = vec![(crate::spans::names::SERVICE_NAME, service_name.to_owned())];
-        let view = View::default();
-        destinations.push(DestinationSettings { name: "console", kind: Kind::Console, resource, view });
+    context: &Context<'_>,
+) -> Result<Vec<DestinationSettings>, ConfigError> {
+    let mut all = match written {
+        Some(written) => written.clone(),
+        None => BTreeMap::from_iter(
+            [
+                middleware::is_in(context.env)?
+                    .then(|| ("middleware".to_owned(), bare(wire::Kind::Middleware))),
+                otlp::is_in(context.env)?.then(|| (otlp::NAME.to_owned(), bare(wire::Kind::Otlp))),
+            ]
+            .into_iter()
+            .flatten(),
+        ),
+    };
+    let has_console = all.values().any(|one| one.kind == wire::Kind::Console);
+    if (console && !has_console) || (written.is_none() && all.is_empty()) {
+        all.insert("console".to_owned(), bare(wire::Kind::Console));
     }
-    Ok(destinations)
+    if all.len() > MAX_DESTINATIONS {
+        return Err(ConfigError::at("destinations", format!("may be {MAX_DESTINATIONS} at most")));
+    }
+    all.iter().map(|(name, one)| checked(name, one, context)).collect()
+}
+
+/// The endpoint that the environment names for metrics where it names none for spans.
+///
+/// # Errors
+///
+/// [`ConfigError`], naming the variable that does not fit.
+pub(crate) fn metrics_alone(
+    written: Option<&BTreeMap<String, wire::Destination>>,
+    context: &Context<'_>,
+) -> Result<Option<OtlpSettings>, ConfigError> {
+    if written.is_some() || otlp::is_in(context.env)? {
+        return Ok(None);
+    }
+    otlp::named(&otlp::METRICS, &format!("destinations.{}", otlp::NAME), &bare(wire::Kind::Otlp), context)
+}
+
+fn bare(kind: wire::Kind) -> wire::Destination {
+    wire::Destination {
+        kind,
+        tenant: None,
+        key: None,
+        trace_source: None,
+        endpoint: None,
+        protocol: None,
+        headers: BTreeMap::new(),
+        compression: None,
+        timeout: None,
+        tls: None,
+        proxy_from_environment: None,
+        metrics: None,
+        path: None,
+        max_bytes: None,
+        max_files: None,
+        exclude_request_data: false,
+        overlays: None,
+        value_limit: None,
+        when: None,
+        resource: BTreeMap::new(),
+        batch: wire::Batch::default(),
+        retry: wire::Retry::default(),
+        concurrency: None,
+    }
+}
+
+fn checked(
+    name: &str,
+    one: &wire::Destination,
+    context: &Context<'_>,
+) -> Result<DestinationSettings, ConfigError> {
+    let path = format!("destinations.{name}");
+    // A consumer's name has no dot, star or space in it.
+    let fits = (1..=MAX_NAME).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    if !fits {
+        return Err(ConfigError::at(path, "a name has letters, digits, '-' and '_', 64 at most"));
+    }
+    belongs(&path, one)?;
+    let mut view = view(one, context);
+    let mut resource = context.resource.clone();
+    let kind = match one.kind {
+        wire::Kind::Middleware => {
+            let (settings, openinference) = middleware::settings(&path, one, context)?;
+            view.overlays.openinference |= openinference && one.overlays.is_none();
+            let service = resource.get(names::SERVICE_NAME).cloned().unwrap_or_default();
+            resource.insert(names::PROJECT_NAME.to_owned(), service);
+            resource.insert(names::MW_APP_LANG.to_owned(), "rust".to_owned());
+            Kind::Otlp(Box::new(settings))
+        }
+        wire::Kind::Otlp => Kind::Otlp(Box::new(otlp::settings(&path, one, context)?)),
+        wire::Kind::Console => Kind::Console,
+        wire::Kind::File => Kind::File(file(&path, one)?),
+    };
+    resource.extend(one.resource.clone());
+    if one.kind == wire::Kind::Middleware {
+        view.middleware_service = resource.get(names::SERVICE_NAME).cloned();
+    }
+    let metrics = match &kind {
+        Kind::Otlp(traces) => otlp::metrics(&path, one, context, traces)?.map(Box::new),
+        Kind::Console | Kind::File(_) => None,
+    };
+    let concurrency =
+        ranged(&format!("{path}.concurrency"), one.concurrency, CONCURRENCY, 1, MAX_CONCURRENCY)?;
+    let concurrency = if matches!(kind, Kind::Otlp(_)) { concurrency } else { 1 };
+    Ok(DestinationSettings {
+        name: name.into(),
+        kind,
+        view,
+        metrics,
+        when: one.when.as_ref().map(|when| When::new(&format!("{path}.when"), when)).transpose()?,
+        resource,
+        batch: batch(&format!("{path}.batch"), &one.batch, context.batch)?,
+        retry: retry(&one.retry, context.retry),
+        concurrency: usize::try_from(concurrency).unwrap_or(1),
+    })
+}
+
+/// Refuses what a destination of this kind has no use for: it was meant for something.
+fn belongs(path: &str, one: &wire::Destination) -> Result<(), ConfigError> {
+    use wire::Kind::{File, Middleware, Otlp};
+    let fields: [(&str, bool, &[wire::Kind]); 15] = [
+        ("tenant", one.tenant.is_some(), &[Middleware]),
+        ("key", one.key.is_some(), &[Middleware]),
+        ("trace_source", one.trace_source.is_some(), &[Middleware]),
+        ("endpoint", one.endpoint.is_some(), &[Middleware, Otlp]),
+        ("protocol", one.protocol.is_some(), &[Otlp]),
+        ("headers", !one.headers.is_empty(), &[Middleware, Otlp]),
+        ("compression", one.compression.is_some(), &[Middleware, Otlp]),
+        ("timeout", one.timeout.is_some(), &[Middleware, Otlp]),
+        ("tls", one.tls.is_some(), &[Middleware, Otlp]),
+        ("proxy_from_environment", one.proxy_from_environment.is_some(), &[Middleware, Otlp]),
+        ("metrics", one.metrics.is_some(), &[Middleware, Otlp]),
+        ("concurrency", one.concurrency.is_some(), &[Middleware, Otlp]),
+        ("path", one.path.is_some(), &[File]),
+        ("max_bytes", one.max_bytes.is_some(), &[File]),
+        ("max_files", one.max_files.is_some(), &[File]),
+    ];
+    let stray = fields.iter().find(|(_, given, kinds)| *given && !kinds.contains(&one.kind));
+    match stray {
+        Some((field, ..)) => {
+            let message = format!("means nothing to a destination of type {}", type_name(one.kind));
+            Err(ConfigError::at(format!("{path}.{field}"), message))
+        }
+        None => Ok(()),
+    }
+}
+
+fn type_name(kind: wire::Kind) -> &'static str {
+    match kind {
+        wire::Kind::Middleware => "middleware",
+        wire::Kind::Otlp => "otlp",
+        wire::Kind::Console => "console",
+        wire::Kind::File => "file",
+    }
+}
+
+fn view(one: &wire::Destination, context: &Context<'_>) -> View {
+    let overlays = one.overlays.as_deref().unwrap_or_default();
+    let value_limit = one.value_limit.or(context.value_limit);
+    View {
+        exclude_content: one.exclude_request_data,
+        overlays: Overlays {
+            openinference: overlays.contains(&Overlay::Openinference),
+            tfy: overlays.contains(&Overlay::Tfy),
+        },
+        middleware_service: None,
+        value_limit: value_limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
+        prices: Arc::clone(context.prices),
+    }
+}
+
+fn file(path: &str, one: &wire::Destination) -> Result<FileSettings, ConfigError> {
+    let file = one.path.clone().filter(|file| !file.as_os_str().is_empty());
+    let file =
+        file.ok_or_else(|| ConfigError::at(format!("{path}.path"), "must be set: where the lines go"))?;
+    let max_bytes = one.max_bytes.map_or(FILE_BYTES, |size| size.0);
+    if max_bytes < 1 << 12 {
+        return Err(ConfigError::at(format!("{path}.max_bytes"), "must be 4KiB at least"));
+    }
+    let max_files = ranged(&format!("{path}.max_files"), one.max_files, FILES, 1, 1000)?;
+    Ok(FileSettings { path: file, max_bytes, max_files })
+}
+
+fn batch(path: &str, own: &wire::Batch, general: &wire::Batch) -> Result<BatchSettings, ConfigError> {
+    let events = ranged(&format!("{path}.events"), own.events.or(general.events), 512, 1, 4096)?;
+    let bytes = own.bytes.or(general.bytes).map_or(4 << 20, |size| size.0);
+    if !(1 << 10..=64 << 20).contains(&bytes) {
+        return Err(ConfigError::at(format!("{path}.bytes"), "must be from 1KiB to 64MiB"));
+    }
+    let delay = own.delay.or(general.delay).map_or(Duration::from_millis(200), |time| time.0);
+    if !(Duration::from_millis(1)..=Duration::from_secs(60)).contains(&delay) {
+        return Err(ConfigError::at(format!("{path}.delay"), "must be from 1ms to 60s"));
+    }
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    Ok(BatchSettings { events: usize::try_from(events).unwrap_or(usize::MAX), bytes, delay })
+}
+
+fn retry(own: &wire::Retry, general: &wire::Retry) -> RetrySettings {
+    let pick =
+        |own: Option<crate::config::units::Time>, general: Option<crate::config::units::Time>, ms: u64| {
+            own.or(general).map_or(Duration::from_millis(ms), |time| time.0).max(Duration::from_millis(1))
+        };
+    let first = pick(own.first, general.first, 200);
+    RetrySettings {
+        first,
+        longest: pick(own.longest, general.longest, 30_000).max(first),
+        slow: pick(own.slow, general.slow, 30_000),
+    }
+}
+
+/// A number within its range, or the default.
+pub(crate) fn ranged(
+    path: &str,
+    given: Option<u32>,
+    default: u32,
+    least: u32,
+    most: u32,
+) -> Result<u32, ConfigError> {
+    let number = given.unwrap_or(default);
+    if (least..=most).contains(&number) {
+        Ok(number)
+    } else {
+        Err(ConfigError::at(path, format!("must be from {least} to {most}")))
+    }
 }
 
 /// A URL for logs: scheme, host, port and path.
@@ -139,29 +413,26 @@ pub fn shown(url: &Url) -> String {
     url.to_string()
 }
 
-pub(crate) fn endpoint(variable: &'static str, value: &str) -> Result<Url, DestinationError> {
-    let refused = DestinationError::Url { variable };
-    let Ok(url) = Url::parse(value.trim()) else { return Err(refused) };
+fn endpoint(path: &str, value: &str) -> Result<Url, ConfigError> {
+    let refused =
+        || ConfigError::at(path, "must be an http:// or https:// URL without user, password or fragment");
+    let url = Url::parse(value.trim()).map_err(|_| refused())?;
     let plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
     let http = matches!(url.scheme(), "http" | "https") && url.has_host();
-    if plain && http { Ok(url) } else { Err(refused) }
+    if plain && http { Ok(url) } else { Err(refused()) }
 }
 
+/// Path of OTLP/HTTP for traces (OpenTelemetry Protocol specification, "OTLP/HTTP Request").
+const TRACES_PATH: &str = "v1/traces";
+
+/// The same for metrics.
+const METRICS_PATH: &str = "v1/metrics";
+
 /// Appends a signal's path to a base URL's.
-pub(crate) fn with_path(mut url: Url, path: &str) -> Url {
+fn with_path(mut url: Url, path: &str) -> Url {
     let path = format!("{}/{path}", url.path().trim_end_matches('/'));
     url.set_path(&path);
     url
-}
-
-fn sensitive(variable: &'static str, value: &Secret) -> Result<HeaderValue, DestinationError> {
-    let printable = value.expose().bytes().all(|byte| byte >= 0x20 && byte != 0x7f);
-    let mut header = HeaderValue::from_str(value.expose())
-        .ok()
-        .filter(|_| printable)
-        .ok_or(DestinationError::HeaderValue { variable })?;
-    header.set_sensitive(true);
-    Ok(header)
 }
 
 /// Whether what is sent to this URL can be read on the way.
@@ -176,128 +447,4 @@ pub fn travels_in_the_clear(url: &Url) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::ffi::OsString;
-
-    use super::*;
-
-    fn destinations(variables: &[(&str, &str)]) -> Result<Vec<DestinationSettings>, DestinationError> {
-        from_env(false, "svc", &|name| {
-            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
-        })
-    }
-
-    fn otlp(destination: &DestinationSettings) -> &OtlpSettings {
-        match &destination.kind {
-            Kind::Otlp(settings) => settings,
-            Kind::Console => panic!("{} posts nothing", destination.name),
-        }
-    }
-
-    #[test]
-    fn without_any_destination_the_console_prints() {
-        let found = destinations(&[]).unwrap();
-        assert_eq!(found.len(), 1);
-        assert_eq!(found[0].name, "console");
-        let empty = destinations(&[("MW_API_KEY", ""), ("OTEL_EXPORTER_OTLP_ENDPOINT", "")]).unwrap();
-        assert_eq!(empty[0].name, "console");
-    }
-
-    #[test]
-    fn middleware_needs_only_tenant_and_key() {
-        let found = destinations(&[("MW_API_KEY", "k3y"), ("MW_TENANT", "acme")]).unwrap();
-        let settings = otlp(&found[0]);
-        assert_eq!(found[0].name, "middleware");
-        assert_eq!(settings.url.as_str(), "https://acme.middleware.io/v1/traces");
-        assert_eq!(settings.headers["authorization"], "k3y");
-        assert!(settings.headers["authorization"].is_sensitive());
-        assert!(found[0].resource.contains(&("project.name", "svc".to_owned())));
-    }
-
-    #[test]
-    fn a_target_replaces_the_tenants_url() {
-        let found = destinations(&[("MW_API_KEY", "k"), ("MW_TARGET", "http://127.0.0.1:1234/")]).unwrap();
-        assert_eq!(otlp(&found[0]).url.as_str(), "http://127.0.0.1:1234/v1/traces");
-    }
-
-    #[test]
-    fn half_of_middlewares_settings_is_refused_by_the_missing_name() {
-        for (present, missing) in
-            [("MW_API_KEY", "MW_TENANT"), ("MW_TENANT", "MW_API_KEY"), ("MW_TARGET", "MW_API_KEY")]
-        {
-            let refused = destinations(&[(present, "http://s3cret")]).unwrap_err().to_string();
-            assert!(refused.contains(&format!("{missing} is not")), "{refused}");
-            assert!(!refused.contains("s3cret"), "{refused}");
-        }
-    }
-
-    #[test]
-    fn a_tenant_cannot_lead_elsewhere() {
-        for tenant in ["evil.com/", "a#", "a@b", "-a", "a b", "é"] {
-            assert!(
-                matches!(
-                    destinations(&[("MW_API_KEY", "k"), ("MW_TENANT", tenant)]),
-                    Err(DestinationError::Tenant)
-                ),
-                "{tenant}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_key_with_a_line_end_is_refused_without_being_shown() {
-        for key in ["k3y\n", "k3y\r\nX-Evil: 1", "\tk3y", "k3y\u{7f}"] {
-            let refused =
-                destinations(&[("MW_API_KEY", key), ("MW_TENANT", "acme")]).unwrap_err().to_string();
-            assert!(refused.contains("MW_API_KEY") && !refused.contains("k3y"), "{refused}");
-        }
-    }
-
-    #[test]
-    fn an_otlp_endpoint_gets_the_path_and_a_traces_endpoint_is_used_as_it_is() {
-        let base = destinations(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318/otel/")]).unwrap();
-        assert_eq!(base[0].name, "otlp");
-        assert_eq!(otlp(&base[0]).url.as_str(), "http://127.0.0.1:4318/otel/v1/traces");
-        let whole = destinations(&[
-            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://h/custom"),
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://ignored"),
-        ])
-        .unwrap();
-        assert_eq!(otlp(&whole[0]).url.as_str(), "https://h/custom");
-    }
-
-    #[test]
-    fn an_endpoint_that_is_no_http_url_is_refused_without_being_shown() {
-        for url in ["127.0.0.1:4318", "grpc://h:4317", "http://user:s3cret@h", "http://"] {
-            let refused = destinations(&[("OTEL_EXPORTER_OTLP_ENDPOINT", url)]).unwrap_err().to_string();
-            assert!(
-                refused.contains("OTEL_EXPORTER_OTLP_ENDPOINT") && !refused.contains("s3cret"),
-                "{refused}"
-            );
-        }
-    }
-
-    #[test]
-    fn several_destinations_stand_side_by_side() {
-        let found = from_env(true, "svc", &|name| {
-            let value = match name {
-                "MW_API_KEY" => "k",
-                "MW_TENANT" => "acme",
-                "OTEL_EXPORTER_OTLP_ENDPOINT" => "http://127.0.0.1:4318",
-                _ => return None,
-            };
-            Some(OsString::from(value))
-        })
-        .unwrap();
-        assert_eq!(found.iter().map(|d| d.name).collect::<Vec<_>>(), ["middleware", "otlp", "console"]);
-    }
-
-    #[test]
-    fn only_plain_http_beyond_loopback_travels_in_the_clear() {
-        let clear = |url: &str| travels_in_the_clear(&Url::parse(url).unwrap());
-        assert!(clear("http://collector:4318"));
-        for url in ["https://collector", "http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1"] {
-            assert!(!clear(url), "{url}");
-        }
-    }
-}
+mod tests;

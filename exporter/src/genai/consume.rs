@@ -1,24 +1,22 @@
 //! The consumer that feeds the metrics: pulls events, counts each and acknowledges it then.
 //!
-//! Nothing waits for it: it has its own consumer, and without it the exporter is ready all the same.
+//! Nothing waits for it: it has its own consumer, without it the exporter is ready all the same, and the stream
+//! keeps nothing for it.
 
 use std::{sync::Arc, time::Duration};
 
 use async_nats::jetstream::{
-    Message as Pull,
-    consumer::{DeliverPolicy, PullConsumer, pull::Batch},
+    Message,
+    consumer::{DeliverPolicy, PullConsumer},
 };
-use futures_util::StreamExt as _;
-use prost::Message as _;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
-use weir_event::v1::TraceEvent;
 
 use super::{Counted, GenAi};
 use crate::{
-    bus::{Bus, ConsumerSettings},
-    metrics::CountingMetrics,
+    bus::{Ask, Bus, ConsumerSettings, Ended, payload},
+    metrics::{CountingMetrics, Metrics},
 };
 
 /// The consumer's name.
@@ -27,17 +25,12 @@ const NAME: &str = "metrics";
 /// Events that one pull asks for.
 const PULL_EVENTS: usize = 512;
 
-/// Bytes of events that one pull asks for.
-const PULL_BYTES: usize = 4 << 20;
+/// What one pull asks for. It stays open for a second: how soon an event is counted matters less than how many
+/// pulls that takes. This is also the longest that a stop waits for it.
+const PULL: Ask = Ask { events: PULL_EVENTS, bytes: 4 << 20, wait: Duration::from_secs(1), at_once: false };
 
 /// Events delivered to all exporters and not yet acknowledged, at most.
 const MAX_ACK_PENDING: usize = 16 * PULL_EVENTS;
-
-/// How long a pull stays open for events; also the longest that a stop waits for it.
-const PULL_WAIT: Duration = Duration::from_secs(1);
-
-/// How much longer than it should a pull may take before it is given up.
-const PULL_GRACE: Duration = Duration::from_secs(1);
 
 /// How long an acknowledgement may take to be handed to the client.
 const ACK_DEADLINE: Duration = Duration::from_secs(5);
@@ -56,31 +49,21 @@ pub fn consumer() -> ConsumerSettings {
     }
 }
 
-/// How a pull ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ended {
-    /// With everything that was asked, or that was there.
-    Well,
-    /// Before the first event, which is larger than what was asked.
-    TooLarge,
-    /// Otherwise.
-    Failed,
-}
-
 /// The task that counts.
-pub(super) struct Consume {
+pub struct Counting {
     bus: Bus,
     counts: Arc<GenAi>,
     metrics: CountingMetrics,
 }
 
-impl Consume {
-    pub(super) fn new(bus: Bus, counts: Arc<GenAi>, metrics: CountingMetrics) -> Self {
-        Self { bus, counts, metrics }
+impl Counting {
+    /// Counts what `bus` brings into `metrics`.
+    pub fn new(bus: Bus, metrics: &Metrics) -> Self {
+        Self { bus, counts: Arc::clone(&metrics.gen_ai), metrics: metrics.counting.clone() }
     }
 
     /// Counts until `stop`; what was pulled by then is counted too.
-    pub(super) async fn run(self, stop: CancellationToken) {
+    pub async fn run(self, stop: CancellationToken) {
         let mut consumer = None;
         while !stop.is_cancelled() {
             let went_on = match &consumer {
@@ -103,47 +86,24 @@ impl Consume {
 
     /// Counts what one pull brings; false where it failed.
     async fn pull(&self, consumer: &PullConsumer) -> bool {
-        let pull = consumer.batch().max_messages(PULL_EVENTS).max_bytes(PULL_BYTES).expires(PULL_WAIT);
-        let Ok(messages) = pull.messages().await else { return false };
-        let ended = self.read(messages).await;
-        if ended != Ended::TooLarge {
-            return ended == Ended::Well;
-        }
-        // An event larger than a whole pull comes alone.
-        let Ok(messages) = consumer.batch().max_messages(1).expires(PULL_WAIT).messages().await else {
-            return false;
-        };
-        self.read(messages).await == Ended::Well
-    }
-
-    /// Reads a pull to its end.
-    async fn read(&self, mut messages: Batch) -> Ended {
-        let mut took_one = false;
-        loop {
-            match timeout(PULL_WAIT + PULL_GRACE, messages.next()).await {
-                Ok(None) => return Ended::Well,
-                Ok(Some(Ok(message))) => {
+        match self.bus.pull(consumer, PULL).await {
+            Ok(pull) => {
+                for message in pull.messages {
                     self.take(message).await;
-                    took_one = true;
                 }
-                Ok(Some(Err(error))) => {
-                    debug!(%error, "pull for metrics");
-                    return match error.to_string().contains("MaxBytes") {
-                        true if took_one => Ended::Well,
-                        true => Ended::TooLarge,
-                        false => Ended::Failed,
-                    };
-                }
-                Err(_) => return Ended::Failed,
+                pull.ended != Ended::Failed
+            }
+            Err(error) => {
+                debug!(%error, "cannot pull for metrics");
+                false
             }
         }
     }
 
     /// Counts an event and acknowledges it. What cannot be acknowledged comes again and is then known.
-    async fn take(&self, message: Pull) {
+    async fn take(&self, message: Message) {
         let (message, acker) = message.split();
-        let counted = TraceEvent::decode(message.payload).map_or(Counted::NoEvent, |e| self.counts.count(&e));
-        self.metrics.took(counted);
+        self.metrics.took(count(&self.counts, &message));
         match timeout(ACK_DEADLINE, acker.ack()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => debug!(%error, "cannot acknowledge an event that was counted"),
@@ -152,9 +112,53 @@ impl Consume {
     }
 }
 
+/// Counts the event in a message; a replay was counted when it came first.
+fn count(counts: &GenAi, message: &async_nats::Message) -> Counted {
+    if payload::replay_target(&message.subject).is_some() {
+        return Counted::LeftOut;
+    }
+    payload::event(message).map_or(Counted::NoEvent, |event| counts.count(&event))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
+    use async_nats::HeaderMap;
+    use bytes::Bytes;
+    use prost::Message as _;
+
     use super::*;
+    use crate::spans::fixture::streamed;
+
+    fn message(subject: &str, payload: Bytes, encoding: Option<&str>) -> async_nats::Message {
+        let mut headers = HeaderMap::new();
+        if let Some(encoding) = encoding {
+            headers.insert(payload::ENCODING, encoding);
+        }
+        async_nats::Message {
+            subject: subject.into(),
+            reply: None,
+            length: payload.len(),
+            payload,
+            headers: Some(headers),
+            status: None,
+            description: None,
+        }
+    }
+
+    #[test]
+    fn an_event_is_counted_as_it_was_sent_or_compressed_and_a_replay_is_not() {
+        let counts = GenAi::new(SystemTime::UNIX_EPOCH);
+        let event = Bytes::from(streamed().encode_to_vec());
+        let (packed, encoding) = payload::pack(&event).unwrap();
+        let replay = message("weir.events.replay.mw", event.clone(), None);
+        assert_eq!(count(&counts, &replay), Counted::LeftOut);
+        let compressed = message("weir.events.v1", packed.clone(), Some(encoding));
+        assert_eq!(count(&counts, &compressed), Counted::Yes);
+        assert_eq!(count(&counts, &message("weir.events.v1", event, None)), Counted::Repeated);
+        assert_eq!(count(&counts, &message("weir.events.v1", packed, None)), Counted::NoEvent);
+    }
 
     #[test]
     fn a_backlog_is_not_counted_as_of_now_and_nothing_needs_the_consumer() {

@@ -17,7 +17,9 @@
 //! exporters that ship: each event is counted by one of them, so sums over all are right. It starts at the
 //! events that are new when it is made. Delivery is at least once: an event that comes again to the exporter
 //! that counted it is known and left out as long as it is among the last [`RECENT`]; one that an exporter
-//! counted but could not acknowledge before its end is counted once more by another.
+//! counted but could not acknowledge before its end is counted once more by another. The stream keeps nothing
+//! for it: an event that every destination has, and that is older than `stream.keep`, is gone, counted or not. A
+//! dead letter that is replayed was counted when it came first.
 //!
 //! The same counts go to `/metrics` and by OTLP to the destinations ([`push`]).
 
@@ -33,27 +35,19 @@ mod recent;
 pub mod settings;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
 
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use weir_event::{EventId, v1::TraceEvent};
 
 pub use aggregate::MAX_LABEL_SETS;
-pub use consume::consumer;
+pub use consume::{Counting, consumer};
+pub use push::Pushes;
 pub use recent::RECENT;
-pub use settings::{PushSettings, PushSettingsError};
+pub use settings::PushSettings;
 
-use crate::{
-    bus::Bus,
-    metrics::{CountingMetrics, Metrics},
-    otlp::OtlpError,
-};
 use aggregate::Aggregate;
-use consume::Consume;
-use push::MetricsPush;
 use recent::Recent;
 
 /// What became of an event.
@@ -117,37 +111,6 @@ impl GenAi {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Counts events and pushes what was counted until `stop`, then pushes once more.
-pub struct Counting {
-    consume: Consume,
-    pushes: Vec<MetricsPush>,
-}
-
-impl Counting {
-    /// Counts what `bus` brings into `metrics`.
-    ///
-    /// # Errors
-    ///
-    /// [`OtlpError`] where a destination's HTTP client cannot be set up.
-    pub fn new(bus: Bus, metrics: &Metrics, settings: PushSettings) -> Result<Self, OtlpError> {
-        let (counts, counters): (&Arc<GenAi>, &CountingMetrics) = (&metrics.gen_ai, &metrics.counting);
-        let pushes = MetricsPush::all(settings, counts, counters)?;
-        Ok(Self { consume: Consume::new(bus, Arc::clone(counts), counters.clone()), pushes })
-    }
-
-    /// Runs until `stop`; the last push comes after the last event.
-    pub async fn run(self, stop: CancellationToken) {
-        let counted = CancellationToken::new();
-        let mut pushes = JoinSet::new();
-        for push in self.pushes {
-            pushes.spawn(push.run(counted.clone()));
-        }
-        self.consume.run(stop).await;
-        counted.cancel();
-        while pushes.join_next().await.is_some() {}
     }
 }
 

@@ -12,12 +12,14 @@ use opentelemetry_proto::tonic::{
     resource::v1::Resource,
 };
 
+use prost::Message as _;
+
 use super::{
     aggregate::{Aggregate, Histogram, Series},
     instrument::Instrument,
     labels::Labels,
 };
-use crate::VERSION;
+use crate::{VERSION, config::wire::Protocol, encode::EncodeError, resource::Attributes};
 
 /// The scope that all metrics are in.
 const SCOPE: &str = "weir";
@@ -34,13 +36,9 @@ pub struct Period {
 }
 
 /// A request that carries these counts under one resource and one scope.
-pub fn request(
-    resource: &[(&'static str, String)],
-    counts: &Aggregate,
-    period: Period,
-) -> ExportMetricsServiceRequest {
+pub fn request(resource: &Attributes, counts: &Aggregate, period: Period) -> ExportMetricsServiceRequest {
     let attributes = resource.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| KeyValue {
-        key: (*name).to_owned(),
+        key: name.clone(),
         value: Some(AnyValue { value: Some(Value::StringValue(value.clone())) }),
         ..KeyValue::default()
     });
@@ -55,6 +53,18 @@ pub fn request(
     let scope_metrics = vec![ScopeMetrics { scope, metrics, ..ScopeMetrics::default() }];
     let resource_metrics = vec![ResourceMetrics { resource, scope_metrics, ..ResourceMetrics::default() }];
     ExportMetricsServiceRequest { resource_metrics }
+}
+
+/// The request as it is sent, before it is compressed.
+///
+/// # Errors
+///
+/// [`EncodeError`], which does not happen: there is nothing in it that is not JSON.
+pub fn body(request: &ExportMetricsServiceRequest, protocol: Protocol) -> Result<Vec<u8>, EncodeError> {
+    match protocol {
+        Protocol::HttpJson => Ok(serde_json::to_vec(request)?),
+        Protocol::HttpProtobuf | Protocol::Grpc => Ok(request.encode_to_vec()),
+    }
 }
 
 fn metric(instrument: Instrument, series: &Series, period: Period) -> Metric {
@@ -95,9 +105,7 @@ fn nanoseconds(time: SystemTime) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Read as _, time::Duration};
-
-    use prost::Message as _;
+    use std::time::Duration;
 
     use super::*;
     use crate::{genai::GenAi, spans::fixture::streamed};
@@ -112,11 +120,20 @@ mod tests {
         counts.count(&streamed());
         let period =
             Period { start: counts.started(), end: at(160), temporality: AggregationTemporality::Cumulative };
-        let resource = [("service.name", "svc".to_owned()), ("empty", String::new())];
-        let sent = crate::otlp::encode(&request(&resource, &counts.snapshot(), period)).unwrap();
-        let mut plain = Vec::new();
-        flate2::read::GzDecoder::new(sent.as_ref()).read_to_end(&mut plain).unwrap();
-        let request = ExportMetricsServiceRequest::decode(plain.as_slice()).unwrap();
+        let resource = Attributes::from(
+            [("service.name", "svc"), ("empty", "")].map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        let request = request(&resource, &counts.snapshot(), period);
+        let json = body(&request, Protocol::HttpJson).unwrap();
+        assert_eq!(serde_json::from_slice::<ExportMetricsServiceRequest>(&json).unwrap(), request);
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        let first = &json["resourceMetrics"][0]["scopeMetrics"][0]["metrics"][0]["histogram"];
+        assert_eq!(first["dataPoints"][0]["timeUnixNano"], "160000000000", "{json:#}");
+        assert!(
+            first["aggregationTemporality"].is_number() && first["dataPoints"][0]["bucketCounts"].is_array()
+        );
+        let sent = body(&request, Protocol::HttpProtobuf).unwrap();
+        let request = ExportMetricsServiceRequest::decode(sent.as_slice()).unwrap();
 
         let [of_resource] = &request.resource_metrics[..] else { panic!() };
         let attributes = &of_resource.resource.as_ref().unwrap().attributes;

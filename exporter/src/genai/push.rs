@@ -4,47 +4,134 @@
 //! since the last one that was taken. So nothing is kept for an endpoint that is away.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use opentelemetry_proto::tonic::metrics::v1::AggregationTemporality;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{GenAi, PushSettings, aggregate::Aggregate, otlp};
 use crate::{
-    destination::OtlpSettings,
-    metrics::CountingMetrics,
-    otlp::{OtlpError, OtlpSender, Outcome},
+    destination::shown,
+    encode::{EncodeError, compress},
+    metrics::{CountingMetrics, Metrics},
+    otlp::{OtlpError, OtlpSender, Outcome, Signal},
+    resource::Attributes,
 };
 
 /// How long the last push may take.
 const LAST_DEADLINE: Duration = Duration::from_secs(5);
 
+/// What helps where a destination takes spans only.
+const OFF: &str = "the destination's `metrics: false`, or OTEL_METRICS_EXPORTER=none, turns pushing off";
+
 /// Tells the processes of a service apart, so that their counts are added up and not taken for one another's.
 const INSTANCE_ID: &str = "service.instance.id";
 
-/// Where metrics are pushed.
-#[derive(Clone, Debug)]
-pub struct Endpoint {
-    /// The destination's name, for logs and as a label.
-    pub name: &'static str,
-    /// Where they are posted, and with which headers.
-    pub otlp: OtlpSettings,
-    /// Attributes of the resource that they belong to.
-    pub resource: Vec<(&'static str, String)>,
+/// With delta temporality, what the last push that was taken held, and when it was put together.
+type Taken = Option<(Aggregate, SystemTime)>;
+
+/// The endpoints that metrics are pushed to: started, changed and stopped, at the start and by every reload.
+///
+/// All name this process by the same `service.instance.id`, drawn at random, unless a destination's resource has
+/// one.
+#[derive(Clone)]
+pub struct Pushes {
+    instance: Arc<str>,
+    counts: Arc<GenAi>,
+    metrics: CountingMetrics,
+    running: Arc<Mutex<Vec<Running>>>,
+}
+
+/// An endpoint that is pushed to.
+struct Running {
+    settings: PushSettings,
+    stop: CancellationToken,
+    task: JoinHandle<Taken>,
+}
+
+impl Pushes {
+    /// None yet.
+    pub fn new(metrics: &Metrics) -> Self {
+        Self {
+            instance: instance_id().into(),
+            counts: Arc::clone(&metrics.gen_ai),
+            metrics: metrics.counting.clone(),
+            running: Arc::default(),
+        }
+    }
+
+    /// Makes these the endpoints that are pushed to. One whose settings stay the same goes on undisturbed; one
+    /// that goes or changes is pushed to once more.
+    ///
+    /// # Errors
+    ///
+    /// [`OtlpError`] where a client cannot be set up; nothing has changed then.
+    pub async fn run(&self, wanted: Vec<PushSettings>) -> Result<(), OtlpError> {
+        let (mut new, mut ending) = (Vec::new(), Vec::new());
+        {
+            let mut running = self.lock();
+            for settings in &wanted {
+                if !running.iter().any(|one| one.settings == *settings) {
+                    new.push(MetricsPush::new(settings.clone(), self)?);
+                }
+            }
+            let (stay, go): (Vec<_>, Vec<_>) =
+                running.drain(..).partition(|one| wanted.contains(&one.settings));
+            *running = stay;
+            ending.extend(go);
+        }
+        for (settings, taken) in ended(ending).await {
+            // What was taken is not said again.
+            let same = new.iter_mut().find(|push| push.settings.name == settings.name);
+            if let (Some(push), Some(taken)) = (same.filter(|push| push.settings.delta), taken) {
+                push.taken = Some(taken);
+            }
+        }
+        for push in new {
+            let (settings, stop) = (push.settings.clone(), CancellationToken::new());
+            let task = tokio::spawn(push.run(stop.clone()));
+            self.lock().push(Running { settings, stop, task });
+        }
+        Ok(())
+    }
+
+    /// Pushes once more everywhere and ends.
+    pub async fn stop(&self) {
+        let running = std::mem::take(&mut *self.lock());
+        ended(running).await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Stops these side by side; gives what each had pushed.
+async fn ended(ending: Vec<Running>) -> Vec<(PushSettings, Taken)> {
+    ending.iter().for_each(|one| one.stop.cancel());
+    let mut all = Vec::new();
+    for Running { settings, task, .. } in ending {
+        match task.await {
+            Ok(taken) => all.push((settings, taken)),
+            Err(_) => error!(destination = &*settings.name, "pushing metrics ended on its own"),
+        }
+    }
+    all
 }
 
 /// One endpoint's task.
-pub struct MetricsPush {
-    name: &'static str,
+struct MetricsPush {
+    settings: PushSettings,
     sender: OtlpSender,
-    resource: Vec<(&'static str, String)>,
-    interval: Duration,
-    /// With delta temporality, what the last push that was taken held, and when it was put together.
-    taken: Option<(Aggregate, SystemTime)>,
+    resource: Attributes,
+    taken: Taken,
     counts: Arc<GenAi>,
     metrics: CountingMetrics,
     /// The last failure that was told, so that each is told once.
@@ -52,41 +139,25 @@ pub struct MetricsPush {
 }
 
 impl MetricsPush {
-    /// A task for each endpoint. All name this process by the same `service.instance.id`, drawn at random,
-    /// unless the destination's resource has one.
-    ///
-    /// # Errors
-    ///
-    /// [`OtlpError`] where an HTTP client cannot be set up.
-    pub fn all(
-        settings: PushSettings,
-        counts: &Arc<GenAi>,
-        metrics: &CountingMetrics,
-    ) -> Result<Vec<Self>, OtlpError> {
-        let (PushSettings { endpoints, interval, delta }, instance) = (settings, instance_id());
-        let push = |Endpoint { name, otlp, mut resource }| {
-            if !resource.iter().any(|(key, _)| *key == INSTANCE_ID) {
-                resource.push((INSTANCE_ID, instance.clone()));
-            }
-            let sender = OtlpSender::new(otlp)?;
-            info!(destination = name, to = sender.target(), every = ?interval, "pushing metrics");
-            Ok(Self {
-                name,
-                sender,
-                resource,
-                interval,
-                taken: delta.then(|| (Aggregate::default(), counts.started())),
-                counts: Arc::clone(counts),
-                metrics: metrics.clone(),
-                told: None,
-            })
-        };
-        endpoints.into_iter().map(push).collect()
+    fn new(settings: PushSettings, pushes: &Pushes) -> Result<Self, OtlpError> {
+        let sender = OtlpSender::new(settings.otlp.clone(), Signal::Metrics)?;
+        info!(
+            destination = &*settings.name,
+            to = shown(&settings.otlp.url),
+            every = ?settings.interval,
+            "pushing metrics"
+        );
+        let counts = Arc::clone(&pushes.counts);
+        let taken = settings.delta.then(|| (Aggregate::default(), counts.started()));
+        let mut resource = settings.resource.clone();
+        resource.entry(INSTANCE_ID.to_owned()).or_insert_with(|| pushes.instance.to_string());
+        Ok(Self { settings, sender, resource, taken, counts, metrics: pushes.metrics.clone(), told: None })
     }
 
-    /// Pushes until `stop`, then once more.
-    pub async fn run(mut self, stop: CancellationToken) {
-        let mut pause = self.interval;
+    /// Pushes until `stop`, then once more; gives what was taken.
+    async fn run(mut self, stop: CancellationToken) -> Taken {
+        let interval = self.settings.interval;
+        let mut pause = interval;
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -96,11 +167,12 @@ impl MetricsPush {
                 () = stop.cancelled() => break,
                 asked = self.push() => asked,
             };
-            pause = self.interval.max(asked.unwrap_or_default());
+            pause = interval.max(asked.unwrap_or_default());
         }
         if timeout(LAST_DEADLINE, self.push()).await.is_err() {
-            warn!(destination = self.name, "the last metrics were not taken in time");
+            warn!(destination = &*self.settings.name, "the last metrics were not taken in time");
         }
+        self.taken
     }
 
     /// Posts the counts once; gives how long the endpoint asked to be left alone.
@@ -114,12 +186,17 @@ impl MetricsPush {
             return None;
         }
         let period = otlp::Period { start, end: now.max(start), temporality };
-        let resource = self.resource.clone();
-        let encode = move || crate::otlp::encode(&otlp::request(&resource, &counts, period));
-        let body = match tokio::task::spawn_blocking(encode).await.map_err(std::io::Error::other).flatten() {
+        let (resource, protocol) = (self.resource.clone(), self.settings.otlp.protocol);
+        let compression = self.sender.compression();
+        let encode = move || {
+            let body = otlp::body(&otlp::request(&resource, &counts, period), protocol)?;
+            compress(body, compression)
+        };
+        let encoded = tokio::task::spawn_blocking(encode).await.map_err(std::io::Error::other);
+        let body = match encoded.map_err(EncodeError::Gzip).flatten() {
             Ok(body) => body,
             Err(error) => {
-                error!(destination = self.name, %error, "cannot encode metrics");
+                error!(destination = &*self.settings.name, %error, "cannot encode metrics");
                 return None;
             }
         };
@@ -135,14 +212,18 @@ impl MetricsPush {
             }
             Outcome::Misconfigured { reason } => {
                 // Some backends take spans only.
-                self.failed("misconfigured", reason, "OTEL_METRICS_EXPORTER=none turns pushing off");
+                self.failed("misconfigured", reason, OFF);
+                None
+            }
+            Outcome::Refused { reason } => {
+                self.failed("refused", reason, OFF);
                 None
             }
         }
     }
 
     fn delivered(&mut self, rejected: u64) {
-        let destination = self.name;
+        let destination = &*self.settings.name;
         self.metrics.pushed(destination, "delivered");
         let reason = "the destination refused some of the metrics for good";
         if rejected > 0 && self.told.as_deref() != Some(reason) {
@@ -155,7 +236,7 @@ impl MetricsPush {
 
     /// Says why a push was not taken, once for each reason.
     fn failed(&mut self, outcome: &'static str, reason: String, hint: &str) {
-        let destination = self.name;
+        let destination = &*self.settings.name;
         self.metrics.pushed(destination, outcome);
         if self.told.as_deref() != Some(&reason) {
             warn!(destination, reason, "metrics were not taken: {hint}");

@@ -43,14 +43,14 @@ impl BodyError {
     }
 }
 
+/// How many bytes a body is said to have.
+pub(super) fn announced(request: &Request) -> Option<usize> {
+    request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 /// Reads a body of at most `limit` bytes.
 pub(super) async fn read(request: Request, limit: usize) -> Result<Bytes, BodyError> {
-    let announced = request
-        .headers()
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.parse::<usize>().ok())
-        .unwrap_or_default();
+    let announced = announced(&request).unwrap_or_default();
     if announced > limit {
         return Err(BodyError::TooLarge { limit });
     }

@@ -3,12 +3,18 @@
 //! 200 means that every event of the batch is stored or can never be stored. Anything else leaves the
 //! batch with its sender; a 503 names what is stored all the same, so that only the rest comes again.
 //! Every status of ingest's own that a sender acts on (200, 503) carries a `BatchAnswer`; what a sender
-//! did wrong is told in plain text.
+//! did wrong is told in plain text. What is over the limits is answered 503 before it is read.
 
 mod body;
+mod limits;
+mod sources;
 mod token;
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Instant,
+};
 
 use axum::{
     Router,
@@ -22,28 +28,21 @@ use axum::{
 };
 use bytes::Bytes;
 use prost::Message as _;
-use tokio::sync::Semaphore;
 use weir_event::{
     EventId, INGEST_PATH, SOURCE_LEN,
     v1::{BatchAnswer, EventBatch, Refusal, TraceEvent},
 };
 
 pub use body::BodyError;
+pub use sources::{Figures, Shown, Sources};
 pub use token::TokenCheck;
 
 use crate::{
     VERSION,
-    metrics::{IngestMetrics, OutcomeLabel},
+    metrics::{IngestMetrics, OutcomeLabel, amount},
+    settings::IngestSettings,
 };
-
-/// Bytes of a batch's body.
-pub const MAX_BODY: usize = 8 << 20;
-
-/// Events of a batch.
-pub const MAX_EVENTS: usize = 4096;
-
-/// Batches in handling at once.
-pub const MAX_IN_HANDLING: usize = 64;
+use limits::{Rate, Room};
 
 /// Seconds after which a sender is asked to come again.
 const RETRY_AFTER_SECONDS: &str = "1";
@@ -55,11 +54,24 @@ pub enum Stored {
     Yes {
         /// It had it before.
         duplicate: bool,
+        /// How it is stored.
+        form: Form,
     },
     /// It can never be stored, and why.
     Never(String),
     /// Not this time.
     NotNow,
+}
+
+/// How an event is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As it was sent.
+    Whole,
+    /// Compressed: it was larger than NATS takes.
+    Compressed,
+    /// Compressed and without its content, for the same reason.
+    Stripped,
 }
 
 /// Where events are kept.
@@ -75,15 +87,60 @@ pub trait Store: Clone + Send + Sync + 'static {
 #[derive(Clone)]
 pub struct Ingest<S> {
     store: S,
-    token: TokenCheck,
     metrics: IngestMetrics,
-    places: Arc<Semaphore>,
+    policy: Arc<RwLock<Arc<Policy>>>,
+    sources: Arc<Mutex<Sources>>,
+}
+
+/// Who may send, and how much; a reload changes it.
+struct Policy {
+    token: TokenCheck,
+    max_body: usize,
+    max_events: usize,
+    room: Room,
+    rate: Rate,
+}
+
+impl Policy {
+    fn new(settings: &IngestSettings) -> Arc<Self> {
+        Arc::new(Self {
+            token: TokenCheck::new(settings.token.as_ref()),
+            max_body: settings.max_body,
+            max_events: settings.max_events,
+            room: Room::new(settings.max_in_flight),
+            rate: Rate::new(settings.max_batches_per_second, Instant::now()),
+        })
+    }
 }
 
 impl<S: Store> Ingest<S> {
     /// An endpoint that stores into `store` what callers with the right token send.
-    pub fn new(store: S, token: TokenCheck, metrics: IngestMetrics) -> Self {
-        Self { store, token, metrics, places: Arc::new(Semaphore::new(MAX_IN_HANDLING)) }
+    pub fn new(store: S, settings: &IngestSettings, metrics: IngestMetrics) -> Self {
+        Self {
+            store,
+            metrics,
+            policy: Arc::new(RwLock::new(Policy::new(settings))),
+            sources: Arc::new(Mutex::new(Sources::new(settings.max_sources))),
+        }
+    }
+
+    /// Takes on other limits and another token.
+    pub fn change(&self, settings: &IngestSettings) {
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Policy::new(settings);
+    }
+
+    /// The ledgers of sources.
+    pub fn sources(&self) -> Arc<Mutex<Sources>> {
+        Arc::clone(&self.sources)
+    }
+
+    fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The routes of a listener that lets everybody in who can reach it: a Unix socket.
+    pub fn open_router(self) -> Router {
+        Router::new().route(INGEST_PATH, post(open_events::<S>)).with_state(self)
     }
 
     /// The listener's routes.
@@ -100,7 +157,21 @@ enum Answer {
 }
 
 async fn events<S: Store>(State(ingest): State<Ingest<S>>, request: Request) -> Response {
-    let (outcome, answer) = handle(&ingest, request).await;
+    let policy = ingest.policy();
+    if policy.token.allows(request.headers()) {
+        let handled = handle(&ingest, &policy, request).await;
+        return respond(&ingest, handled);
+    }
+    let message = "a valid token is required: Authorization: Bearer <token>";
+    respond(&ingest, ("unauthorized", Answer::Wrong(StatusCode::UNAUTHORIZED, message.to_owned())))
+}
+
+async fn open_events<S: Store>(State(ingest): State<Ingest<S>>, request: Request) -> Response {
+    let handled = handle(&ingest, &ingest.policy(), request).await;
+    respond(&ingest, handled)
+}
+
+fn respond<S: Store>(ingest: &Ingest<S>, (outcome, answer): (&'static str, Answer)) -> Response {
     ingest.metrics.batches.get_or_create(&OutcomeLabel { outcome }).inc();
     match answer {
         Answer::Done(answer) => (typed(), answer.encode_to_vec()).into_response(),
@@ -112,36 +183,42 @@ async fn events<S: Store>(State(ingest): State<Ingest<S>>, request: Request) -> 
     }
 }
 
-async fn handle<S: Store>(ingest: &Ingest<S>, request: Request) -> (&'static str, Answer) {
-    if !ingest.token.allows(request.headers()) {
-        let message = "a valid token is required: Authorization: Bearer <token>";
-        return ("unauthorized", Answer::Wrong(StatusCode::UNAUTHORIZED, message.to_owned()));
-    }
+async fn handle<S: Store>(ingest: &Ingest<S>, policy: &Policy, request: Request) -> (&'static str, Answer) {
+    let start = Instant::now();
     if !is_protobuf(request.headers()) {
         let message = format!("content-type must be {}", weir_event::CONTENT_TYPE);
         return ("wrong_type", Answer::Wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
-    let Ok(_place) = ingest.places.try_acquire() else {
+    if !policy.rate.allows(start) {
+        return ("limited", Answer::Again(answer()));
+    }
+    // A body whose length is not announced may become as large as any.
+    let announced = body::announced(&request).unwrap_or(policy.max_body).min(policy.max_body);
+    let Some(_room) = policy.room.take(announced) else {
         return ("busy", Answer::Again(answer()));
     };
     if ingest.store.ready().is_err() {
         return ("away", Answer::Again(answer()));
     }
-    let body = match body::read(request, MAX_BODY).await {
+    let body = match body::read(request, policy.max_body).await {
         Ok(body) => body,
         Err(error) => return ("unread", Answer::Wrong(error.status(), error.to_string())),
     };
-    let batch = match batch(body) {
+    ingest.metrics.bytes.inc_by(u64::try_from(body.len()).unwrap_or(u64::MAX));
+    let batch = match batch(body, policy.max_events) {
         Ok(batch) => batch,
         Err(message) => return ("malformed", Answer::Wrong(StatusCode::BAD_REQUEST, message)),
     };
-    take(ingest, batch).await
+    ingest.metrics.batch_events.observe(amount(batch.events.len()));
+    let taken = take(ingest, batch).await;
+    ingest.metrics.latency.observe(start.elapsed().as_secs_f64());
+    taken
 }
 
-fn batch(body: Bytes) -> Result<EventBatch, String> {
+fn batch(body: Bytes, max_events: usize) -> Result<EventBatch, String> {
     let batch = EventBatch::decode(body).map_err(|_| "the body is not an EventBatch".to_owned())?;
-    if batch.events.len() > MAX_EVENTS {
-        return Err(format!("a batch may hold {MAX_EVENTS} events, this one holds {}", batch.events.len()));
+    if batch.events.len() > max_events {
+        return Err(format!("a batch may hold {max_events} events, this one holds {}", batch.events.len()));
     }
     if batch.source.len() != SOURCE_LEN {
         return Err(format!("source must be {SOURCE_LEN} bytes, it is {}", batch.source.len()));
@@ -164,15 +241,22 @@ async fn take<S: Store>(ingest: &Ingest<S>, batch: EventBatch) -> (&'static str,
     let mut missing = false;
     for ((position, sequence), stored) in places.into_iter().zip(ingest.store.store(events).await) {
         match stored {
-            Stored::Yes { duplicate } => {
+            Stored::Yes { duplicate, form } => {
                 answer.stored.push(sequence);
                 ingest.metrics.duplicate.inc_by(u64::from(duplicate));
+                ingest.metrics.compressed.inc_by(u64::from(form == Form::Compressed));
+                ingest.metrics.stripped.inc_by(u64::from(form == Form::Stripped));
             }
             Stored::Never(reason) => answer.refused.push(Refusal { position, reason }),
             Stored::NotNow => missing = true,
         }
     }
     answer.refused.sort_by_key(|refusal| refusal.position);
+    if let Ok(source) = <[u8; SOURCE_LEN]>::try_from(batch.source.as_ref()) {
+        let refused = u64::try_from(answer.refused.len()).unwrap_or(u64::MAX);
+        let mut sources = ingest.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.enter(source, &answer.stored, refused, batch.totals.as_ref());
+    }
     ingest.metrics.stored.inc_by(answer.stored.len().try_into().unwrap_or(u64::MAX));
     ingest.metrics.refused.inc_by(answer.refused.len().try_into().unwrap_or(u64::MAX));
     if missing { ("partly", Answer::Again(answer)) } else { ("stored", Answer::Done(answer)) }

@@ -11,6 +11,23 @@ use crate::secret::Secret;
 
 const SOURCE: [u8; 16] = [7; 16];
 
+const MAX_BODY: usize = 8 << 20;
+
+fn settings(token: Option<&str>) -> IngestSettings {
+    IngestSettings {
+        listen: ([127, 0, 0, 1], 0).into(),
+        socket: None,
+        token: token.map(Secret::new),
+        tls: None,
+        max_body: MAX_BODY,
+        max_events: 4096,
+        max_in_flight: 2 * MAX_BODY,
+        max_batches_per_second: None,
+        max_connections: 8,
+        max_sources: 8,
+    }
+}
+
 /// Keeps what it is given; sequence 13 cannot be stored now, sequence 66 never.
 #[derive(Clone, Default)]
 struct Kept {
@@ -31,7 +48,7 @@ impl Store for Kept {
             told.push(match id.sequence {
                 13 => Stored::NotNow,
                 66 => Stored::Never("too large".to_owned()),
-                _ => Stored::Yes { duplicate: known },
+                _ => Stored::Yes { duplicate: known, form: Form::Whole },
             });
             kept.push((id, event));
         }
@@ -54,8 +71,11 @@ fn post(body: impl Into<Body>) -> Request {
 }
 
 async fn ask(store: &Kept, token: Option<&str>, request: Request) -> (StatusCode, HeaderMap, Bytes) {
-    let token = TokenCheck::new(token.map(Secret::new).as_ref());
-    let router = Ingest::new(store.clone(), token, IngestMetrics::default()).router();
+    let router = Ingest::new(store.clone(), &settings(token), IngestMetrics::default()).router();
+    answered(router, request).await
+}
+
+async fn answered(router: Router, request: Request) -> (StatusCode, HeaderMap, Bytes) {
     let response = router.oneshot(request).await.unwrap();
     let (head, body) = response.into_parts();
     (head.status, head.headers, to_bytes(body, MAX_BODY).await.unwrap())
@@ -161,4 +181,39 @@ async fn another_path_is_404_and_another_method_405() {
     assert_eq!(ask(&Kept::default(), None, path).await.0, StatusCode::NOT_FOUND);
     let method = Request::get(INGEST_PATH).body(Body::empty()).unwrap();
     assert_eq!(ask(&Kept::default(), None, method).await.0, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn over_the_rate_or_without_room_the_answer_is_503_before_anything_is_read() {
+    let store = Kept::default();
+    let rate = IngestSettings { max_batches_per_second: Some(1), ..settings(None) };
+    let ingest = Ingest::new(store.clone(), &rate, IngestMetrics::default());
+    let statuses = [
+        answered(ingest.clone().router(), post(body(vec![event(1)]))).await.0,
+        answered(ingest.clone().router(), post(body(vec![event(2)]))).await.0,
+    ];
+    assert_eq!(statuses, [StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE]);
+    let narrow = IngestSettings { max_in_flight: 1 << 10, ..settings(None) };
+    ingest.change(&narrow);
+    let mut announced = post(body(vec![event(3)]));
+    announced.headers_mut().insert(axum::http::header::CONTENT_LENGTH, (1 << 20).into());
+    let (status, headers, answer) = answered(ingest.clone().router(), announced).await;
+    assert_eq!((status, &headers[RETRY_AFTER]), (StatusCode::SERVICE_UNAVAILABLE, &"1".parse().unwrap()));
+    assert!(told(answer).stored.is_empty());
+    assert_eq!(ingest.sources().lock().unwrap().sums().stored, 1);
+}
+
+#[tokio::test]
+async fn a_new_token_is_asked_for_as_soon_as_it_is_set_and_a_socket_asks_for_none() {
+    let ingest = Ingest::new(Kept::default(), &settings(Some("old")), IngestMetrics::default());
+    let bearing = |token: &str| {
+        let mut request = post(body(vec![event(1)]));
+        request.headers_mut().insert(AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
+        request
+    };
+    assert_eq!(answered(ingest.clone().router(), bearing("old")).await.0, StatusCode::OK);
+    ingest.change(&settings(Some("new")));
+    assert_eq!(answered(ingest.clone().router(), bearing("old")).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(answered(ingest.clone().router(), bearing("new")).await.0, StatusCode::OK);
+    assert_eq!(answered(ingest.open_router(), post(body(vec![event(1)]))).await.0, StatusCode::OK);
 }

@@ -1,7 +1,8 @@
-//! What an answer means: final, to be tried again, or a setting that someone must change.
+//! What an answer means: final, to be tried again, a setting that someone must change, or a body that will never
+//! be taken.
 //!
 //! Pure. The OTLP specification retries 429, 502, 503 and 504 only; here every 5xx and 408 are retried too,
-//! because a backend's passing 500 must not cost data.
+//! because a backend's passing 500 must not cost data. A setting turns that off.
 
 use std::{
     error::Error,
@@ -26,15 +27,18 @@ pub enum Verdict {
     },
     /// It will be refused until someone changes something.
     Misconfigured,
+    /// This body will never be taken.
+    Refused,
 }
 
-/// What a status and a `Retry-After` mean.
-pub fn classify(status: u16, retry_after: Option<Duration>) -> Verdict {
+/// What a status and a `Retry-After` mean; `server_errors` says whether a 500 is taken for a passing failure.
+pub fn classify(status: u16, retry_after: Option<Duration>, server_errors: bool) -> Verdict {
+    let retry = Verdict::Retry { after: retry_after.map(|after| after.min(MAX_RETRY_AFTER)) };
     match status {
         200..=299 => Verdict::Final,
-        408 | 429 | 500..=599 => {
-            Verdict::Retry { after: retry_after.map(|after| after.min(MAX_RETRY_AFTER)) }
-        }
+        408 | 429 | 502..=504 => retry,
+        500..=599 if server_errors => retry,
+        400 | 413 | 422 | 500..=599 => Verdict::Refused,
         _ => Verdict::Misconfigured,
     }
 }
@@ -72,7 +76,7 @@ fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn
     })
 }
 
-fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
+pub(super) fn tls_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
     causes(error).find_map(|cause| cause.downcast_ref())
 }
 
@@ -88,23 +92,41 @@ mod tests {
     #[test]
     fn every_success_is_final() {
         for status in [200, 202, 204, 299] {
-            assert_eq!(classify(status, None), Verdict::Final);
+            assert_eq!(classify(status, None, true), Verdict::Final);
         }
     }
 
     #[test]
     fn passing_failures_are_tried_again_no_sooner_than_asked() {
         for status in [408, 429, 500, 502, 503, 504, 599] {
-            assert_eq!(classify(status, None), Verdict::Retry { after: None });
+            assert_eq!(classify(status, None, true), Verdict::Retry { after: None });
             let after = Some(Duration::from_secs(7));
-            assert_eq!(classify(status, after), Verdict::Retry { after });
+            assert_eq!(classify(status, after, true), Verdict::Retry { after });
         }
     }
 
     #[test]
     fn refusals_that_stand_are_misconfiguration() {
-        for status in [100, 301, 302, 307, 308, 400, 401, 403, 404, 405, 413, 415, 422, 600] {
-            assert_eq!(classify(status, Some(Duration::from_secs(7))), Verdict::Misconfigured, "{status}");
+        for status in [100, 301, 302, 307, 308, 401, 402, 403, 404, 405, 415, 600] {
+            assert_eq!(
+                classify(status, Some(Duration::from_secs(7)), true),
+                Verdict::Misconfigured,
+                "{status}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_body_that_will_never_be_taken_is_refused() {
+        for status in [400, 413, 422] {
+            assert_eq!(classify(status, None, true), Verdict::Refused, "{status}");
+        }
+        for (status, verdict) in [(500, Verdict::Refused), (503, Verdict::Retry { after: None })] {
+            assert_eq!(
+                classify(status, None, false),
+                verdict,
+                "by the letter of the specification: {status}"
+            );
         }
     }
 
@@ -119,7 +141,7 @@ mod tests {
         for nonsense in ["", "-1", "soon", "1.5"] {
             assert_eq!(retry_after(nonsense, now), None, "{nonsense}");
         }
-        let asked = classify(503, Some(Duration::from_secs(86_400)));
+        let asked = classify(503, Some(Duration::from_secs(86_400)), true);
         assert_eq!(asked, Verdict::Retry { after: Some(MAX_RETRY_AFTER) });
     }
 }

@@ -1,33 +1,24 @@
-//! OTLP/HTTP: posts spans and metrics as gzipped protobuf and reads the answer (OpenTelemetry Protocol specification
-//! 1.x, "OTLP/HTTP").
+//! OTLP: posts bodies over HTTP or gRPC and reads the answer (OpenTelemetry Protocol specification 1.x).
 //!
-//! What a refusal does: nothing is dropped. A passing failure is tried again soon, a refusal that will stand
-//! until someone changes a setting is tried again slowly, and in both cases the events stay in the stream.
-//! Finding the one event that an endpoint refuses, and setting it aside, comes later.
-//!
-//! Bodies of answers are read up to a cap and never logged: they may repeat what was sent.
+//! What an answer means is one of four: taken, a passing failure, a setting that someone must change, or a body
+//! that will never be taken. Bodies of answers are read up to a cap and never logged: they may repeat what was
+//! sent. A redirect is never followed.
 
 mod classify;
+mod grpc;
+mod http;
 
-use std::{io::Write as _, time::Duration};
+use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use flate2::{Compression, write::GzEncoder};
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
-use prost::Message as _;
-use reqwest::{
-    Client, Response,
-    header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER},
-    redirect::Policy,
-};
+use bytes::Bytes;
 use tracing::warn;
 
 pub use classify::{MAX_RETRY_AFTER, Verdict, classify, retry_after};
 
-use crate::destination::{OtlpSettings, shown, travels_in_the_clear};
-
-/// How long one POST may take, answer included.
-pub const POST_DEADLINE: Duration = Duration::from_secs(10);
+use crate::{
+    config::wire::{Compression, Protocol},
+    destination::{OtlpSettings, shown, travels_in_the_clear},
+};
 
 /// How long a connection may take to be made.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -35,18 +26,37 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// How much of an answer is read.
 const MAX_ANSWER: usize = 64 << 10;
 
-/// Media type of a request and its answer.
-const PROTOBUF: &str = "application/x-protobuf";
+/// Who posts.
+const USER_AGENT: &str = concat!("weir-exporter/", env!("CARGO_PKG_VERSION"));
 
 /// Why a sender could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum OtlpError {
     /// The HTTP client could not be set up, its trust anchors for instance.
-    #[error("cannot set up the HTTP client")]
-    Client(#[from] reqwest::Error),
+    #[error("cannot set up the HTTP client for {url}")]
+    Client {
+        /// Where it was to post.
+        url: String,
+        /// Why.
+        source: reqwest::Error,
+    },
+    /// The gRPC client could not be set up.
+    #[error("cannot set up the gRPC client for {url}")]
+    Grpc {
+        /// Where it was to post.
+        url: String,
+        /// Why.
+        source: tonic::transport::Error,
+    },
+    /// A header cannot be sent over gRPC.
+    #[error("the header {name} cannot be sent over gRPC")]
+    Header {
+        /// The header.
+        name: String,
+    },
 }
 
-/// How an attempt to deliver ended.
+/// How an attempt to deliver ended. A reason is for the log: no content, no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The destination took it.
@@ -58,108 +68,85 @@ pub enum Outcome {
     Retry {
         /// How long the destination asked to be left alone.
         after: Option<Duration>,
-        /// Why, for the log: no content, no secret.
+        /// Why.
         reason: String,
     },
     /// A refusal that stands until someone changes something.
     Misconfigured {
-        /// Why, for the log: no content, no secret.
+        /// Why.
+        reason: String,
+    },
+    /// This body, whole, will never be taken; a part of it may.
+    Refused {
+        /// Why.
         reason: String,
     },
 }
 
-/// Encodes and compresses a request.
-///
-/// # Errors
-///
-/// The compressor's, which does not happen when writing to memory.
-pub fn encode(request: &impl prost::Message) -> std::io::Result<Bytes> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(&request.encode_to_vec())?;
-    encoder.finish().map(Bytes::from)
+/// Which of OTLP's services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Traces.
+    Traces,
+    /// Metrics.
+    Metrics,
+}
+
+impl Signal {
+    /// The method's path over gRPC.
+    fn method(self) -> &'static str {
+        match self {
+            Self::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+            Self::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+        }
+    }
 }
 
 /// Posts to one endpoint.
 #[derive(Clone, Debug)]
 pub struct OtlpSender {
-    client: Client,
     settings: OtlpSettings,
+    wire: Wire,
+}
+
+#[derive(Clone, Debug)]
+enum Wire {
+    Http(http::Http),
+    Grpc(Box<grpc::Grpc>),
 }
 
 impl OtlpSender {
-    /// A sender for this endpoint.
+    /// A sender for this endpoint. Over HTTP the settings' URL says which signal, whole.
     ///
     /// # Errors
     ///
-    /// [`OtlpError::Client`].
-    pub fn new(settings: OtlpSettings) -> Result<Self, OtlpError> {
+    /// [`OtlpError`].
+    pub fn new(settings: OtlpSettings, signal: Signal) -> Result<Self, OtlpError> {
         if travels_in_the_clear(&settings.url) && !settings.headers.is_empty() {
             warn!(url = shown(&settings.url), "the key goes over plain http to another machine: use https");
         }
-        let client = Client::builder()
-            .user_agent(concat!("weir-exporter/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::none())
-            .timeout(POST_DEADLINE)
-            .connect_timeout(CONNECT_DEADLINE)
-            .build()?;
-        Ok(Self { client, settings })
+        let wire = match settings.protocol {
+            Protocol::Grpc => Wire::Grpc(Box::new(grpc::Grpc::new(&settings, signal)?)),
+            Protocol::HttpProtobuf | Protocol::HttpJson => Wire::Http(http::Http::new(&settings)?),
+        };
+        Ok(Self { settings, wire })
     }
 
-    /// Where it posts, for logs.
-    pub fn target(&self) -> String {
-        shown(&self.settings.url)
+    /// How a body is to be compressed before it is given to [`Self::post`]; gRPC compresses by itself.
+    pub fn compression(&self) -> Compression {
+        match self.wire {
+            Wire::Http(_) => self.settings.compression,
+            Wire::Grpc(_) => Compression::None,
+        }
     }
 
-    /// Posts an encoded request once.
+    /// Posts an encoded request once, within the timeout.
     pub async fn post(&self, body: Bytes) -> Outcome {
-        let sent = self
-            .client
-            .post(self.settings.url.clone())
-            .headers(self.settings.headers.clone())
-            .header(CONTENT_TYPE, PROTOBUF)
-            .header(CONTENT_ENCODING, "gzip")
-            .body(body)
-            .send()
-            .await;
-        match sent {
-            Ok(response) => answered(response).await,
-            Err(error) => classify::failed(&error.without_url()),
+        match &self.wire {
+            Wire::Http(http) => http.post(&self.settings, body).await,
+            Wire::Grpc(grpc) => grpc.post(&self.settings, body).await,
         }
     }
-}
-
-async fn answered(response: Response) -> Outcome {
-    let status = response.status();
-    let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let asked = asked.and_then(|value| retry_after(value, std::time::SystemTime::now()));
-    let reason = format!("HTTP {}", status.as_u16());
-    match classify(status.as_u16(), asked) {
-        Verdict::Retry { after } => Outcome::Retry { after, reason },
-        Verdict::Misconfigured => Outcome::Misconfigured { reason },
-        // A success whose answer cannot be read is still a success: the events were taken.
-        Verdict::Final => Outcome::Delivered { rejected: rejected(&read(response).await) },
-    }
-}
-
-async fn read(mut response: Response) -> Bytes {
-    let mut body = BytesMut::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        if body.len() + chunk.len() > MAX_ANSWER {
-            return Bytes::new();
-        }
-        body.extend_from_slice(&chunk);
-    }
-    body.freeze()
-}
-
-/// How many spans an answer of success refuses all the same ("Partial Success"). The answer to metrics has
-/// its `rejected_data_points` in the same place.
-fn rejected(body: &Bytes) -> u64 {
-    ExportTraceServiceResponse::decode(body.clone())
-        .ok()
-        .and_then(|response| response.partial_success)
-        .and_then(|partial| u64::try_from(partial.rejected_spans).ok())
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

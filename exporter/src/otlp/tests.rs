@@ -1,5 +1,3 @@
-use std::io::Read as _;
-
 use axum::{
     Router,
     extract::Request,
@@ -8,24 +6,21 @@ use axum::{
     routing::post,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTracePartialSuccess, ExportTraceServiceRequest,
+    ExportTracePartialSuccess, ExportTraceServiceResponse,
 };
+use prost::Message as _;
 use reqwest::{Url, header::HeaderValue};
 use tokio::net::TcpListener;
 
 use super::*;
-
-fn install_provider() {
-    // Fails only where another test has installed one already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-}
+use crate::destination::ClientTls;
 
 /// A sender to an endpoint that answers every POST like this.
 async fn sender<F>(answer: F) -> OtlpSender
 where
     F: Fn(HeaderMap, String) -> Answer + Clone + Send + Sync + 'static,
 {
-    install_provider();
+    crate::install_provider();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let handler = post(move |request: Request| {
@@ -38,11 +33,20 @@ where
 }
 
 fn to(url: &str) -> OtlpSender {
-    install_provider();
+    crate::install_provider();
     let mut key = HeaderValue::from_static("raw-key");
     key.set_sensitive(true);
-    let headers = HeaderMap::from_iter([(reqwest::header::AUTHORIZATION, key)]);
-    OtlpSender::new(OtlpSettings { url: Url::parse(url).unwrap(), headers }).unwrap()
+    let settings = OtlpSettings {
+        url: Url::parse(url).unwrap(),
+        protocol: Protocol::HttpProtobuf,
+        headers: HeaderMap::from_iter([(reqwest::header::AUTHORIZATION, key)]),
+        compression: Compression::Gzip,
+        timeout: Duration::from_secs(5),
+        tls: ClientTls::default(),
+        proxy: false,
+        retry_server_errors: true,
+    };
+    OtlpSender::new(settings, Signal::Traces).unwrap()
 }
 
 async fn outcome(status: u16, headers: &'static [(&'static str, &'static str)], body: Vec<u8>) -> Outcome {
@@ -56,33 +60,14 @@ async fn outcome(status: u16, headers: &'static [(&'static str, &'static str)], 
     sender.await.post(Bytes::from_static(b"body")).await
 }
 
-#[test]
-fn a_request_is_gzipped_protobuf() {
-    let request = crate::spans::request(&[("service.name", "svc".to_owned())], Vec::new());
-    let mut plain = Vec::new();
-    flate2::read::GzDecoder::new(encode(&request).unwrap().as_ref()).read_to_end(&mut plain).unwrap();
-    assert_eq!(ExportTraceServiceRequest::decode(plain.as_slice()).unwrap(), request);
-}
-
-#[test]
-fn rejected_spans_are_read_from_a_success_and_nothing_else() {
-    let partial = ExportTracePartialSuccess { rejected_spans: 3, error_message: "no".to_owned() };
-    let response = ExportTraceServiceResponse { partial_success: Some(partial) };
-    assert_eq!(rejected(&response.encode_to_vec().into()), 3);
-    for body in [&b""[..], b"{}", b"ok", b"\xff\xff"] {
-        assert_eq!(rejected(&Bytes::from_static(body)), 0);
-    }
-}
-
 #[tokio::test]
 async fn a_post_carries_what_the_specification_and_the_destination_ask_for() {
     let sender = sender(|headers, path| {
-        let agent = concat!("weir-exporter/", env!("CARGO_PKG_VERSION"));
         let right = path == "/v1/traces"
             && headers["authorization"] == "raw-key"
-            && headers["content-type"] == PROTOBUF
+            && headers["content-type"] == "application/x-protobuf"
             && headers["content-encoding"] == "gzip"
-            && headers["user-agent"] == agent;
+            && headers["user-agent"] == USER_AGENT;
         if right { StatusCode::OK } else { StatusCode::BAD_REQUEST }.into_response()
     });
     assert_eq!(sender.await.post(Bytes::new()).await, Outcome::Delivered { rejected: 0 });
@@ -104,6 +89,12 @@ async fn a_success_with_an_answer_over_the_cap_is_a_success() {
 async fn a_busy_endpoint_is_left_alone_for_as_long_as_it_asks() {
     let busy = outcome(503, &[("retry-after", "7")], Vec::new()).await;
     assert_eq!(busy, Outcome::Retry { after: Some(Duration::from_secs(7)), reason: "HTTP 503".to_owned() });
+}
+
+#[tokio::test]
+async fn a_body_that_is_refused_is_told_from_a_setting_that_is_wrong() {
+    assert_eq!(outcome(400, &[], Vec::new()).await, Outcome::Refused { reason: "HTTP 400".to_owned() });
+    assert_eq!(outcome(401, &[], Vec::new()).await, Outcome::Misconfigured { reason: "HTTP 401".to_owned() });
 }
 
 #[tokio::test]

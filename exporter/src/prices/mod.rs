@@ -45,7 +45,7 @@ static DEFAULT: LazyLock<Arc<Prices>> = LazyLock::new(|| {
 });
 
 /// Prices by model.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Prices {
     models: HashMap<String, Price>,
 }

@@ -92,20 +92,20 @@ struct WireLong {
 }
 
 /// A model's prices, in 10⁻⁹ dollars per million tokens.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Price {
     pub rates: Rates,
     pub long: Option<Long>,
 }
 
 /// Prices for requests whose input is over so many tokens.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Long {
     pub over: u64,
     pub rates: Rates,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rates {
     pub input: u64,
     pub cached_input: Option<u64>,

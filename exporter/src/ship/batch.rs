@@ -1,140 +1,172 @@
-//! What a destination's task has in hand: events pulled and not yet acknowledged, oldest first.
+//! A batch in hand: events pulled and not yet settled, and the bytes they are sent as.
 //!
-//! Whatever enters a [`Hand`] leaves it acknowledged, handed back or terminated; the gauge follows.
+//! Whatever enters a [`Batch`] leaves it settled, which is acknowledged, or handed back; the gauge follows.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, time::SystemTime};
 
 use async_nats::jetstream::{AckKind, Message as Pull, message::Acker};
-use bytes::Bytes;
 use opentelemetry_proto::tonic::trace::v1::Span;
-use prost::Message as _;
 use tokio::time::timeout;
-use tracing::{debug, warn};
-use weir_event::{EventId, v1::TraceEvent};
+use tracing::debug;
+use weir_event::EventId;
 
 use super::ACK_DEADLINE;
 use crate::{
+    bus::payload,
+    destination::When,
+    encode::{EncodeError, Encoder, Fragments},
     metrics::ShipMetrics,
     spans::{self, View},
 };
 
-/// Bytes of encoded spans in one POST, before compression; one event may be more.
-pub const MAX_ENCODED: usize = 4 << 20;
-
-/// A body ready to be sent, as often as it takes.
-pub(super) struct Payload {
-    /// What is sent.
-    pub body: Bytes,
-    /// How many spans it holds.
-    pub spans: u64,
+/// An event as it was pulled.
+pub(super) struct Pulled {
+    pub(super) message: async_nats::Message,
+    pub(super) acker: Acker,
+    /// Its sequence in the stream.
+    pub(super) sequence: u64,
+    /// When it was stored.
+    pub(super) stored: SystemTime,
+    /// It was delivered before and not acknowledged.
+    pub(super) redelivered: bool,
 }
 
-struct Held {
-    acker: Acker,
-    spans: Vec<Span>,
-    encoded: usize,
+impl Pulled {
+    /// `None` where the message did not come from a consumer, which does not happen.
+    pub(super) fn new(message: Pull) -> Option<Self> {
+        let info = message.info().ok()?;
+        let (sequence, redelivered, stored) =
+            (info.stream_sequence, info.delivered > 1, info.published.into());
+        let (message, acker) = message.split();
+        Some(Self { message, acker, sequence, stored, redelivered })
+    }
 }
 
-/// Events in hand.
-pub(super) struct Hand {
-    held: VecDeque<Held>,
-    bytes: usize,
-    view: Arc<View>,
+/// Why an event is not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unsent {
+    /// The destination does not want it, or it is another's replay.
+    Filtered,
+    /// It is no event.
+    Undecodable,
+}
+
+/// How a destination turns events into bytes.
+pub(super) struct Mapper {
+    pub(super) destination: String,
+    pub(super) view: View,
+    pub(super) when: Option<When>,
+    pub(super) encoder: Encoder,
+}
+
+impl Mapper {
+    /// Maps and encodes events; those that are not sent come out beside.
+    pub(super) fn map(&self, pulled: Vec<Pulled>, metrics: &ShipMetrics) -> Result<Mapped, EncodeError> {
+        let mut mapped = Mapped { batch: Batch::new(metrics.clone()), unsent: Vec::new() };
+        for one in pulled {
+            let held = Held { acker: one.acker, sequence: one.sequence, stored: one.stored };
+            match self.spans(&one.message) {
+                Ok(spans) => {
+                    self.encoder.add(&mut mapped.batch.fragments, &spans)?;
+                    mapped.batch.add(held);
+                }
+                Err(why) => mapped.unsent.push((held, why)),
+            }
+        }
+        Ok(mapped)
+    }
+
+    fn spans(&self, message: &async_nats::Message) -> Result<Vec<Span>, Unsent> {
+        if payload::replay_target(&message.subject).is_some_and(|target| target != self.destination) {
+            return Err(Unsent::Filtered);
+        }
+        let event = payload::event(message).ok_or(Unsent::Undecodable)?;
+        if self.when.as_ref().is_some_and(|when| !when.holds(&event)) {
+            return Err(Unsent::Filtered);
+        }
+        let id = EventId::of(&event).ok_or(Unsent::Undecodable)?;
+        Ok(spans::of(id, &event, &self.view))
+    }
+}
+
+/// What mapping gives.
+pub(super) struct Mapped {
+    pub(super) batch: Batch,
+    pub(super) unsent: Vec<(Held, Unsent)>,
+}
+
+/// An event in hand.
+pub(super) struct Held {
+    pub(super) acker: Acker,
+    pub(super) sequence: u64,
+    pub(super) stored: SystemTime,
+}
+
+/// Events in hand, by their place in the fragments.
+pub(super) struct Batch {
+    held: BTreeMap<usize, Held>,
+    pub(super) fragments: Fragments,
     metrics: ShipMetrics,
 }
 
-impl Hand {
-    pub(super) fn new(view: Arc<View>, metrics: ShipMetrics) -> Self {
-        Self { held: VecDeque::new(), bytes: 0, view, metrics }
+impl Batch {
+    fn new(metrics: ShipMetrics) -> Self {
+        Self { held: BTreeMap::new(), fragments: Fragments::default(), metrics }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.held.is_empty()
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.held.len()
-    }
-
-    /// Bytes of events taken so far.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Takes a message in, or terminates it where it is no event: it would be none the next time either.
-    pub(super) async fn take(&mut self, message: Pull) {
-        let sequence = message.info().map(|info| info.stream_sequence).unwrap_or_default();
-        let (message, acker) = message.split();
-        self.bytes = self.bytes.saturating_add(message.length);
-        let Some(spans) = map(message.payload, &self.view) else {
-            self.metrics.undecodable.inc();
-            let destination = self.metrics.destination;
-            warn!(destination, sequence, "a message that is no event was set aside");
-            tell(std::iter::once(&acker), AckKind::Term).await;
-            return;
-        };
-        let encoded = spans.iter().map(Span::encoded_len).sum();
-        self.held.push_back(Held { acker, spans, encoded });
+    fn add(&mut self, held: Held) {
+        self.held.insert(self.held.len(), held);
         self.metrics.in_hand.inc();
     }
 
-    /// The spans of as many events from the front as fit `limit` bytes, at least one, and how many events.
-    pub(super) fn front(&mut self, limit: usize) -> (usize, Vec<Span>) {
-        let count = fitting(self.held.iter().map(|held| held.encoded), limit);
-        let spans =
-            self.held.iter_mut().take(count).flat_map(|held| std::mem::take(&mut held.spans)).collect();
-        (count, spans)
+    /// Ranges that fit `limit` bytes each.
+    pub(super) fn cut(&self, limit: usize) -> Vec<Range<usize>> {
+        let (mut ranges, mut start, end) = (Vec::new(), 0, self.fragments.len());
+        while start < end {
+            let next = start + self.fragments.fitting(&(start..end), limit);
+            ranges.push(start..next);
+            start = next;
+        }
+        ranges
     }
 
-    /// Acknowledges so many events from the front.
-    pub(super) async fn acknowledge(&mut self, count: usize) {
-        let done: Vec<_> = self.held.drain(..count.min(self.held.len())).map(|held| held.acker).collect();
-        let events = u64::try_from(done.len()).unwrap_or(u64::MAX);
-        tell(done.iter(), AckKind::Ack).await;
-        self.metrics.delivered.inc_by(events);
-        self.metrics.in_hand.dec_by(i64::try_from(events).unwrap_or(i64::MAX));
+    /// The sequences of a range.
+    pub(super) fn sequences(&self, events: &Range<usize>) -> Vec<u64> {
+        self.held.range(events.clone()).map(|(_, held)| held.sequence).collect()
     }
 
-    /// Tells JetStream something about everything in hand.
-    pub(super) async fn tell_all(&self, kind: AckKind) {
-        tell(self.held.iter().map(|held| &held.acker), kind).await;
+    /// When the oldest of a range was stored.
+    pub(super) fn oldest(&self, events: &Range<usize>) -> Option<SystemTime> {
+        self.held.range(events.clone()).map(|(_, held)| held.stored).min()
     }
 
-    /// Gives everything back: JetStream delivers it again at once.
+    /// Acknowledges a range, which is settled.
+    pub(super) async fn acknowledge(&mut self, events: &Range<usize>) {
+        let done: Vec<Held> = events.clone().filter_map(|place| self.held.remove(&place)).collect();
+        tell(done.iter().map(|held| &held.acker), AckKind::Ack).await;
+        self.metrics.in_hand.dec_by(i64::try_from(done.len()).unwrap_or(i64::MAX));
+    }
+
+    /// Tells JetStream that all of it is being worked on.
+    pub(super) async fn progress(&self) {
+        tell(self.held.values().map(|held| &held.acker), AckKind::Progress).await;
+    }
+
+    /// Gives back what is left: JetStream delivers it again at once.
     pub(super) async fn hand_back(self) {
-        self.tell_all(AckKind::Nak(None)).await;
+        tell(self.held.values().map(|held| &held.acker), AckKind::Nak(None)).await;
         self.metrics.handed_back.inc_by(u64::try_from(self.held.len()).unwrap_or(u64::MAX));
     }
 }
 
-impl Drop for Hand {
+impl Drop for Batch {
     fn drop(&mut self) {
         self.metrics.in_hand.dec_by(i64::try_from(self.held.len()).unwrap_or(i64::MAX));
     }
 }
 
-fn map(payload: Bytes, view: &View) -> Option<Vec<Span>> {
-    let event = TraceEvent::decode(payload).ok()?;
-    let id = EventId::of(&event)?;
-    Some(spans::of(id, &event, view))
-}
-
-/// How many sizes from the front add up to at most `limit`, at least one where there is any.
-fn fitting(sizes: impl Iterator<Item = usize>, limit: usize) -> usize {
-    let mut total = 0_usize;
-    let mut count = 0;
-    for size in sizes {
-        total = total.saturating_add(size);
-        if total > limit && count > 0 {
-            break;
-        }
-        count += 1;
-    }
-    count
-}
-
 /// Tells JetStream something; what cannot be told comes again, which is safe.
-async fn tell(ackers: impl Iterator<Item = &Acker>, kind: AckKind) {
+pub(super) async fn tell(ackers: impl Iterator<Item = &Acker>, kind: AckKind) {
     let all = async {
         for acker in ackers {
             acker.ack_with(kind).await?;
@@ -145,26 +177,5 @@ async fn tell(ackers: impl Iterator<Item = &Acker>, kind: AckKind) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => debug!(%error, ?kind, "cannot tell JetStream"),
         Err(_) => debug!(?kind, "cannot tell JetStream in time"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_post_holds_what_fits_and_at_least_one_event() {
-        let fits = |sizes: &[usize]| fitting(sizes.iter().copied(), 10);
-        assert_eq!(fits(&[]), 0);
-        assert_eq!(fits(&[4, 6, 1]), 2);
-        assert_eq!(fits(&[4, 7]), 1);
-        assert_eq!(fits(&[99, 1]), 1);
-        assert_eq!(fits(&[usize::MAX, usize::MAX]), 1);
-    }
-
-    #[test]
-    fn what_is_no_event_has_no_spans() {
-        assert!(map(Bytes::from_static(b"\xff"), &View::default()).is_none());
-        assert!(map(Bytes::new(), &View::default()).is_none());
     }
 }

@@ -1,39 +1,40 @@
 //! `ship`: reads events from the stream, one task a destination, and delivers them as spans.
 //!
-//! An event is acknowledged only after its destination has taken it. While a batch waits, JetStream is told
-//! that it is still being worked on; at shutdown what was not sent is handed back, so it is delivered again
-//! at once. One batch is in hand at a time.
+//! An event is entered into the ledger once its destination has taken it, and acknowledged after that. While a
+//! batch waits, JetStream is told that it is still being worked on; at shutdown what was not sent is handed
+//! back, so it is delivered again at once. As many batches are in hand as the destination's concurrency says,
+//! so memory is bounded whatever the backlog.
 
 mod backoff;
 mod batch;
+mod deliver;
+mod health;
 mod pull;
 
 use std::{sync::Arc, time::Duration};
 
-use async_nats::jetstream::{AckKind, consumer::DeliverPolicy};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+use async_nats::jetstream::consumer::DeliverPolicy;
+use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, info};
 
 pub use backoff::Backoff;
-pub use batch::MAX_ENCODED;
+pub use health::{Condition, Health};
 
 use crate::{
     bus::{ACK_WAIT, Bus, BusError, ConsumerSettings},
-    console::Console,
-    destination::{DestinationSettings, Kind},
+    destination::DestinationSettings,
+    encode::{EncodeError, Encoder},
+    ledger::Ledger,
     metrics::ShipMetrics,
-    otlp::{OtlpError, OtlpSender, Outcome},
-    settings::BatchSettings,
-    spans::View,
+    otlp::OtlpError,
+    sink::Sink,
 };
-use batch::{Hand, Payload};
+use batch::{Mapper, Pulled};
+use deliver::stopped_within;
 
 /// Pause after NATS did not give what was asked.
-const PULL_PAUSE: Duration = Duration::from_secs(1);
-
-/// Pause between attempts while a refusal stands.
-const SLOW_RETRY: Duration = Duration::from_secs(30);
+const PULL_PAUSE: Duration = Duration::from_millis(500);
 
 /// How often JetStream is told that a batch is still being worked on.
 const PROGRESS: Duration = Duration::from_secs(ACK_WAIT.as_secs() / 3);
@@ -41,37 +42,57 @@ const PROGRESS: Duration = Duration::from_secs(ACK_WAIT.as_secs() / 3);
 /// How long a round of acknowledgements may take to be handed to the client.
 const ACK_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Batches of a destination that may be unacknowledged at once, so that several exporters can share one.
-const BATCHES_PENDING: usize = 4;
+/// How many exporters may share a destination with all of their lanes full.
+const SHARED_BY: usize = 4;
 
-/// Where encoded spans go.
-enum Sink {
-    Otlp(OtlpSender),
-    Console(Console),
+/// Why a destination's task could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ShipError {
+    /// Its client could not be set up.
+    #[error(transparent)]
+    Otlp(#[from] OtlpError),
+    /// Its resource could not be encoded.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
 }
 
 /// The consumer that a destination reads by.
-pub fn consumer(destination: &DestinationSettings, batch: &BatchSettings) -> ConsumerSettings {
+pub fn consumer(destination: &DestinationSettings) -> ConsumerSettings {
+    let lanes = destination.concurrency.saturating_add(1);
     ConsumerSettings {
-        name: format!("ship-{}", destination.name),
-        max_ack_pending: batch.events.saturating_mul(BATCHES_PENDING),
+        name: consumer_name(&destination.name),
+        max_ack_pending: destination.batch.events.saturating_mul(lanes).saturating_mul(SHARED_BY),
         deliver: DeliverPolicy::All,
         needed: true,
     }
 }
 
+/// The name of a destination's consumer.
+pub fn consumer_name(destination: &str) -> String {
+    format!("{}{destination}", crate::bus::CONSUMER_PREFIX)
+}
+
 /// One destination's task.
 pub struct Ship {
-    bus: Bus,
     consumer: String,
-    batch: BatchSettings,
-    sink: Arc<Sink>,
-    resource: Arc<[(&'static str, String)]>,
-    view: Arc<View>,
+    lane: Arc<Lane>,
+}
+
+/// What every batch of a destination is delivered with.
+struct Lane {
+    settings: DestinationSettings,
+    bus: Bus,
+    sink: Sink,
+    mapper: Mapper,
+    ledger: Ledger,
+    health: Arc<Health>,
     metrics: ShipMetrics,
-    rng: fastrand::Rng,
-    /// The last failure that was told, so that each is told once.
-    told: Option<String>,
+}
+
+impl Lane {
+    fn name(&self) -> &str {
+        &self.settings.name
+    }
 }
 
 impl Ship {
@@ -79,44 +100,46 @@ impl Ship {
     ///
     /// # Errors
     ///
-    /// [`OtlpError`] where its HTTP client cannot be set up.
+    /// [`ShipError`] where its client cannot be set up.
     pub fn new(
         settings: DestinationSettings,
-        batch: BatchSettings,
         bus: Bus,
+        ledger: Ledger,
+        health: Arc<Health>,
         metrics: ShipMetrics,
-    ) -> Result<Self, OtlpError> {
-        let consumer = consumer(&settings, &batch).name;
-        let sink = match settings.kind {
-            Kind::Otlp(otlp) => Sink::Otlp(OtlpSender::new(otlp)?),
-            Kind::Console => Sink::Console(Console::stdout()),
+    ) -> Result<Self, ShipError> {
+        let sink = Sink::new(&settings)?;
+        let mapper = Mapper {
+            destination: settings.name.to_string(),
+            view: settings.view.clone(),
+            when: settings.when.clone(),
+            encoder: Encoder::new(sink.format(), &settings.resource)?,
         };
-        let to = match &sink {
-            Sink::Otlp(sender) => sender.target(),
-            Sink::Console(_) => "standard output".to_owned(),
-        };
-        info!(destination = settings.name, to, "shipping");
-        Ok(Self {
-            bus,
-            consumer,
-            batch,
-            sink: Arc::new(sink),
-            resource: settings.resource.into(),
-            view: Arc::new(settings.view),
-            metrics,
-            rng: fastrand::Rng::new(),
-            told: None,
-        })
+        info!(destination = &*settings.name, to = settings.target(), "shipping");
+        let consumer = consumer_name(&settings.name);
+        Ok(Self { consumer, lane: Arc::new(Lane { settings, bus, sink, mapper, ledger, health, metrics }) })
     }
 
     /// Pulls and delivers until `stop`; what is in hand then is delivered or handed back.
-    pub async fn run(mut self, stop: CancellationToken) {
-        let mut consumer = None;
+    pub async fn run(self, stop: CancellationToken) {
+        let lane = &self.lane;
+        tokio::select! {
+            () = stop.cancelled() => return,
+            there = lane.ledger.ready() => if !there { return },
+        }
+        let places = Arc::new(Semaphore::new(lane.settings.concurrency));
+        let (mut lanes, mut consumer) = (JoinSet::new(), None);
         while !stop.is_cancelled() {
+            while lanes.try_join_next().is_some() {}
+            let place = tokio::select! {
+                () = stop.cancelled() => break,
+                place = Arc::clone(&places).acquire_owned() => place,
+            };
+            let Ok(place) = place else { break };
             let pulled = match &consumer {
-                Some(consumer) => self.pull(consumer, &stop).await,
-                None if self.bus.state().is_err() => Err(None),
-                None => match self.bus.consumer(&self.consumer).await {
+                Some(consumer) => lane.pull(consumer, &stop).await.map_err(Some),
+                None if lane.bus.state().is_err() => Err(None),
+                None => match lane.bus.consumer(&self.consumer).await {
                     Ok(found) => {
                         consumer = Some(found);
                         continue;
@@ -125,148 +148,44 @@ impl Ship {
                 },
             };
             match pulled {
-                Ok(hand) => self.deliver(hand, &stop).await,
+                Ok(pulled) if pulled.is_empty() => {}
+                Ok(pulled) => {
+                    let (lane, stop) = (Arc::clone(lane), stop.clone());
+                    lanes.spawn(async move {
+                        lane.work(pulled, &stop).await;
+                        drop(place);
+                    });
+                }
                 Err(error) => {
                     consumer = None;
-                    self.lost(error);
+                    lane.lost(error);
                     stopped_within(&stop, PULL_PAUSE).await;
                 }
             }
+        }
+        while lanes.join_next().await.is_some() {}
+    }
+}
+
+impl Lane {
+    /// Maps what was pulled and delivers it.
+    async fn work(self: Arc<Self>, pulled: Vec<Pulled>, stop: &CancellationToken) {
+        let lane = Arc::clone(&self);
+        let mapped = tokio::task::spawn_blocking(move || lane.mapper.map(pulled, &lane.metrics)).await;
+        match mapped {
+            Ok(Ok(mapped)) => self.deliver(mapped, stop).await,
+            // It comes again once the ack wait is over.
+            Ok(Err(error)) => error!(destination = self.name(), %error, "cannot encode a batch"),
+            Err(error) => error!(destination = self.name(), %error, "mapping a batch ended early"),
         }
     }
 
     /// The consumer did not give what was asked: the bus looks whether it is still there.
     fn lost(&self, error: Option<BusError>) {
         let Some(error) = error else { return };
-        debug!(destination = self.metrics.destination, %error, "cannot pull");
+        debug!(destination = self.name(), %error, "cannot pull");
         if self.bus.state().is_ok() {
             self.bus.look_again();
         }
-    }
-
-    /// Delivers a batch however long it takes; hands the rest back once `stop` comes.
-    async fn deliver(&mut self, mut hand: Hand, stop: &CancellationToken) {
-        while !hand.is_empty() {
-            let (events, payload) = match self.prepare(&mut hand).await {
-                Ok(prepared) => prepared,
-                Err(error) => {
-                    // What was not acknowledged is handed back below and comes again.
-                    error!(destination = self.metrics.destination, %error, "cannot encode a batch");
-                    break;
-                }
-            };
-            if !self.send(&hand, &payload, stop).await {
-                break;
-            }
-            hand.acknowledge(events).await;
-        }
-        if !hand.is_empty() {
-            hand.hand_back().await;
-        }
-    }
-
-    /// Encodes as many events from the front as fit one POST.
-    async fn prepare(&self, hand: &mut Hand) -> std::io::Result<(usize, Payload)> {
-        let (events, spans) = hand.front(MAX_ENCODED);
-        let (sink, resource) = (Arc::clone(&self.sink), Arc::clone(&self.resource));
-        let encoded = tokio::task::spawn_blocking(move || {
-            let count = u64::try_from(spans.len()).unwrap_or(u64::MAX);
-            let body = match &*sink {
-                Sink::Otlp(_) => crate::otlp::encode(&crate::spans::request(&resource, spans))?,
-                Sink::Console(console) => console.render(&resource, &spans),
-            };
-            std::io::Result::Ok(Payload { body, spans: count })
-        });
-        Ok((events, encoded.await.map_err(std::io::Error::other)??))
-    }
-
-    /// Sends until it is taken (true) or `stop` comes (false).
-    async fn send(&mut self, hand: &Hand, payload: &Payload, stop: &CancellationToken) -> bool {
-        let mut backoff = Backoff::default();
-        while !stop.is_cancelled() {
-            let pause = match with_progress(hand, self.attempt(payload)).await {
-                Outcome::Delivered { rejected } => {
-                    self.delivered(payload, rejected);
-                    return true;
-                }
-                Outcome::Retry { after, reason } => {
-                    self.metrics.posted("retry");
-                    self.tell(&reason, false);
-                    backoff.next(&mut self.rng).max(after.unwrap_or_default())
-                }
-                Outcome::Misconfigured { reason } => {
-                    self.metrics.posted("misconfigured");
-                    self.tell(&reason, true);
-                    SLOW_RETRY
-                }
-            };
-            with_progress(hand, stopped_within(stop, pause)).await;
-            self.metrics.retries.inc_by(u64::from(!stop.is_cancelled()));
-        }
-        false
-    }
-
-    async fn attempt(&self, payload: &Payload) -> Outcome {
-        let body = payload.body.clone();
-        self.metrics.bytes.inc_by(u64::try_from(body.len()).unwrap_or(u64::MAX));
-        match &*self.sink {
-            Sink::Otlp(sender) => sender.post(body).await,
-            Sink::Console(console) => console.print(&body).await,
-        }
-    }
-
-    fn delivered(&mut self, payload: &Payload, rejected: u64) {
-        let destination = self.metrics.destination;
-        self.metrics.posted("delivered");
-        self.metrics.spans.inc_by(payload.spans.saturating_sub(rejected));
-        if rejected > 0 {
-            self.metrics.rejected.inc_by(rejected);
-            warn!(
-                destination,
-                rejected, "the destination took the batch and refused some of its spans for good"
-            );
-        }
-        if self.told.take().is_some() {
-            info!(destination, "delivering again");
-        }
-    }
-
-    /// Says why a batch waits, once for each reason.
-    fn tell(&mut self, reason: &str, misconfigured: bool) {
-        if self.told.as_deref() == Some(reason) {
-            return;
-        }
-        let destination = self.metrics.destination;
-        if misconfigured {
-            let every = SLOW_RETRY.as_secs();
-            error!(
-                destination,
-                reason,
-                "REFUSED: check the destination's settings; events are kept, retrying every {every} s"
-            );
-        } else {
-            warn!(destination, reason, "not delivered: events are kept, retrying");
-        }
-        self.told = Some(reason.to_owned());
-    }
-}
-
-/// Waits for `future` and tells JetStream all the while that what is in hand is being worked on.
-async fn with_progress<F: Future>(hand: &Hand, future: F) -> F::Output {
-    tokio::pin!(future);
-    let mut ticks = interval_at(Instant::now() + PROGRESS, PROGRESS);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            output = &mut future => return output,
-            _ = ticks.tick() => hand.tell_all(AckKind::Progress).await,
-        }
-    }
-}
-
-async fn stopped_within(stop: &CancellationToken, pause: Duration) {
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = sleep(pause) => {}
     }
 }

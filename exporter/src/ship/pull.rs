@@ -1,96 +1,68 @@
-//! Pulling events from the stream.
+//! Pulling the events of one batch.
 //!
-//! Every pull is a request that ends on its own within about a second, and each is read to its end, so no
-//! event is ever left in a subscription that nobody reads: it would come again only after the ack wait.
+//! What the ledger knows to be settled is acknowledged at once: its acknowledgement was lost, not its delivery.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use async_nats::jetstream::consumer::{
-    PullConsumer,
-    pull::{Batch, BatchError},
-};
-use futures_util::StreamExt as _;
-use tokio::time::timeout;
+use async_nats::jetstream::{self, AckKind, consumer::PullConsumer};
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
 
-use super::{Ship, batch::Hand};
-use crate::bus::BusError;
+use super::{
+    Lane,
+    batch::{Pulled, tell},
+};
+use crate::bus::{Ask, BusError, Ended};
 
 /// How long a pull waits at the server for the first event; also the longest that a stop waits for it.
 const PULL_WAIT: Duration = Duration::from_secs(1);
 
-/// How much longer than it should a pull may take before it is given up.
-const PULL_GRACE: Duration = Duration::from_secs(1);
-
-/// Bytes of events that one pull asks for.
+/// Bytes of events that one pull asks for at most.
 const MAX_PULL_BYTES: usize = 4 << 20;
 
-/// How a pull ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pulled {
-    /// With everything that was asked, or that was there.
-    All,
-    /// Before an event that is larger than what was asked.
-    TooLarge,
-    /// Otherwise.
-    Failed,
-}
-
-impl Ship {
+impl Lane {
     /// Events for one batch: what is there, then what comes within the delay. Empty after a quiet second.
     pub(super) async fn pull(
         &self,
         consumer: &PullConsumer,
         stop: &CancellationToken,
-    ) -> Result<Hand, Option<BusError>> {
-        let mut hand = Hand::new(Arc::clone(&self.view), self.metrics.clone());
-        let first =
-            consumer.fetch().max_messages(self.batch.events).max_bytes(MAX_PULL_BYTES).expires(PULL_WAIT);
-        let end = self
-            .read(first.messages().await.map_err(|error| pull_failed(&error))?, PULL_WAIT, &mut hand)
-            .await;
-        if end == Pulled::TooLarge && hand.is_empty() {
-            // An event larger than a whole pull comes alone.
-            let alone = consumer.fetch().max_messages(1).expires(PULL_WAIT);
-            self.read(alone.messages().await.map_err(|error| pull_failed(&error))?, PULL_WAIT, &mut hand)
-                .await;
-            return Ok(hand);
-        }
-        if end == Pulled::Failed && hand.is_empty() {
-            return Err(Some(BusError::JetStream {
-                what: "pull".to_owned(),
-                why: "the pull ended early".to_owned(),
-            }));
-        }
-        let room = self.batch.events.saturating_sub(hand.len());
-        let bytes = MAX_PULL_BYTES.saturating_sub(hand.bytes());
-        if end == Pulled::All && !hand.is_empty() && room > 0 && bytes > 0 && !stop.is_cancelled() {
-            let more = consumer.batch().max_messages(room).max_bytes(bytes).expires(self.batch.delay);
-            if let Ok(more) = more.messages().await {
-                self.read(more, self.batch.delay, &mut hand).await;
+    ) -> Result<Vec<Pulled>, BusError> {
+        let batch = self.settings.batch;
+        let max_bytes = batch.bytes.min(MAX_PULL_BYTES);
+        let mut hand = Hand::default();
+        let first = Ask { events: batch.events, bytes: max_bytes, wait: PULL_WAIT, at_once: true };
+        let pull = self.bus.pull(consumer, first).await?;
+        self.take(pull.messages, &mut hand).await;
+        let events = batch.events.saturating_sub(hand.events.len());
+        let bytes = max_bytes.saturating_sub(hand.bytes);
+        // Full enough is full: waiting would only cost time.
+        let wanting = events > batch.events / 2 && bytes > max_bytes / 2;
+        if pull.ended == Ended::All && !hand.events.is_empty() && wanting && !stop.is_cancelled() {
+            let more = Ask { events, bytes, wait: batch.delay, at_once: false };
+            // What is in hand goes on without more.
+            if let Ok(pull) = self.bus.ask(consumer, more).await {
+                self.take(pull.messages, &mut hand).await;
             }
         }
-        Ok(hand)
+        Ok(hand.events)
     }
 
-    /// Reads a pull to its end.
-    async fn read(&self, mut messages: Batch, expires: Duration, hand: &mut Hand) -> Pulled {
-        loop {
-            match timeout(expires + PULL_GRACE, messages.next()).await {
-                Ok(None) => return Pulled::All,
-                Ok(Some(Ok(message))) => hand.take(message).await,
-                Ok(Some(Err(error))) => {
-                    debug!(destination = self.metrics.destination, %error, "pull");
-                    let text = error.to_string();
-                    return if text.contains("MaxBytes") { Pulled::TooLarge } else { Pulled::Failed };
-                }
-                Err(_) => return Pulled::Failed,
+    async fn take(&self, messages: Vec<jetstream::Message>, hand: &mut Hand) {
+        for message in messages {
+            let length = message.length;
+            let Some(pulled) = Pulled::new(message) else { continue };
+            if pulled.redelivered && self.ledger.is_settled(pulled.sequence) {
+                tell(std::iter::once(&pulled.acker), AckKind::Ack).await;
+                continue;
             }
+            hand.bytes = hand.bytes.saturating_add(length);
+            hand.events.push(pulled);
         }
     }
 }
 
-fn pull_failed(error: &BatchError) -> Option<BusError> {
-    Some(BusError::JetStream { what: "pull".to_owned(), why: error.to_string() })
+/// What was pulled for one batch.
+#[derive(Default)]
+struct Hand {
+    events: Vec<Pulled>,
+    bytes: usize,
 }

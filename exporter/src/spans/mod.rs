@@ -75,10 +75,11 @@ pub fn of(id: EventId, event: &TraceEvent, view: &View) -> Vec<Span> {
 }
 
 /// A request that carries these spans under one resource and one scope.
-pub fn request(resource: &[(&'static str, String)], spans: Vec<Span>) -> ExportTraceServiceRequest {
+pub fn request<N: AsRef<str>>(resource: &[(N, String)], spans: Vec<Span>) -> ExportTraceServiceRequest {
     let attributes = resource.iter().filter(|(_, value)| !value.is_empty());
-    let attributes =
-        attributes.map(|(name, value)| attributes::pair(name, Value::StringValue(value.clone()))).collect();
+    let attributes = attributes
+        .map(|(name, value)| attributes::pair(name.as_ref(), Value::StringValue(value.clone())))
+        .collect();
     let scope =
         InstrumentationScope { name: SCOPE.to_owned(), version: VERSION.to_owned(), ..Default::default() };
     let scope_spans = vec![ScopeSpans { scope: Some(scope), spans, ..ScopeSpans::default() }];

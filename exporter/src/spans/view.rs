@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::prices::Prices;
 
 /// What a destination's spans hold. The default is everything by the OpenTelemetry names alone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
     /// Leaves out every carrier of what was said: messages, instructions, tools, a provider's error text.
     pub exclude_content: bool,

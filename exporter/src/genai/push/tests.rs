@@ -11,15 +11,18 @@ use reqwest::{Url, header::HeaderMap};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::spans::fixture::streamed;
+use crate::{
+    config::wire::{Compression, Protocol},
+    destination::{ClientTls, OtlpSettings},
+    spans::fixture::streamed,
+};
 
-type Taken = Arc<Mutex<Vec<ExportMetricsServiceRequest>>>;
+type Requests = Arc<Mutex<Vec<ExportMetricsServiceRequest>>>;
 
 /// An endpoint that answers with these statuses, then with 200, and the pushes that it took.
-async fn endpoint(statuses: &[u16]) -> (Endpoint, Taken) {
-    // Fails only where a provider is installed already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let taken = Taken::default();
+async fn endpoint(statuses: &[u16]) -> (PushSettings, Requests) {
+    crate::install_provider();
+    let taken = Requests::default();
     let (record, script) = (Arc::clone(&taken), Mutex::new(statuses.to_vec()));
     let script = Arc::new(script);
     let handler = post(move |body: Bytes| {
@@ -40,14 +43,36 @@ async fn endpoint(statuses: &[u16]) -> (Endpoint, Taken) {
     let url = Url::parse(&format!("http://{}/v1/metrics", listener.local_addr().unwrap())).unwrap();
     let router = Router::new().route("/v1/metrics", handler);
     tokio::spawn(async move { axum::serve(listener, router).await });
-    let otlp = OtlpSettings { url, headers: HeaderMap::new() };
-    (Endpoint { name: "otlp", otlp, resource: vec![("service.name", "svc".to_owned())] }, taken)
+    let settings = PushSettings {
+        name: "otlp".into(),
+        otlp: to(url),
+        resource: Attributes::from([("service.name".to_owned(), "svc".to_owned())]),
+        interval: Duration::from_secs(3600),
+        delta: false,
+    };
+    (settings, taken)
 }
 
-fn push(endpoint: Endpoint, counts: &Arc<GenAi>, delta: bool) -> MetricsPush {
-    let interval = Duration::from_secs(3600);
-    let settings = PushSettings { endpoints: vec![endpoint], interval, delta };
-    MetricsPush::all(settings, counts, &CountingMetrics::default()).unwrap().remove(0)
+fn to(url: Url) -> OtlpSettings {
+    OtlpSettings {
+        url,
+        protocol: Protocol::HttpProtobuf,
+        headers: HeaderMap::new(),
+        compression: Compression::Gzip,
+        timeout: Duration::from_secs(5),
+        tls: ClientTls::default(),
+        proxy: false,
+        retry_server_errors: true,
+    }
+}
+
+/// The endpoints of a process that has counted this.
+fn pushes(counts: &Arc<GenAi>) -> Pushes {
+    Pushes { counts: Arc::clone(counts), ..Pushes::new(&Metrics::default()) }
+}
+
+fn push(endpoint: PushSettings, counts: &Arc<GenAi>, delta: bool) -> MetricsPush {
+    MetricsPush::new(PushSettings { delta, ..endpoint }, &pushes(counts)).unwrap()
 }
 
 fn counts() -> Arc<GenAi> {
@@ -61,7 +86,7 @@ fn count(counts: &GenAi, sequence: u64) {
 }
 
 /// The one point of the durations in each push.
-fn durations(taken: &Taken) -> Vec<HistogramDataPoint> {
+fn durations(taken: &Requests) -> Vec<HistogramDataPoint> {
     let of = |request: &ExportMetricsServiceRequest| {
         let metrics = &request.resource_metrics[0].scope_metrics[0].metrics;
         let metric = metrics.iter().find(|metric| metric.name == "gen_ai.client.operation.duration").unwrap();
@@ -72,7 +97,7 @@ fn durations(taken: &Taken) -> Vec<HistogramDataPoint> {
     taken.lock().unwrap().iter().map(of).collect()
 }
 
-fn instance(taken: &Taken, push: usize) -> String {
+fn instance(taken: &Requests, push: usize) -> String {
     let resource = taken.lock().unwrap()[push].resource_metrics[0].resource.clone().unwrap();
     let found = resource.attributes.iter().find(|pair| pair.key == INSTANCE_ID).unwrap();
     format!("{:?}", found.value)
@@ -109,11 +134,8 @@ async fn a_delta_holds_what_came_since_the_last_push_that_was_taken() {
     push.push().await;
     assert_eq!(durations(&taken).len(), 1, "what says nothing new is not sent");
     let away = push.sender.clone();
-    push.sender = OtlpSender::new(OtlpSettings {
-        url: Url::parse("http://127.0.0.1:1/v1/metrics").unwrap(),
-        headers: HeaderMap::new(),
-    })
-    .unwrap();
+    let nowhere = to(Url::parse("http://127.0.0.1:1/v1/metrics").unwrap());
+    push.sender = OtlpSender::new(nowhere, Signal::Metrics).unwrap();
     count(&counts, 2);
     push.push().await;
     push.sender = away;
@@ -136,6 +158,27 @@ async fn the_end_brings_a_last_push_and_nothing_where_nothing_was_counted() {
     push(endpoint, &counts, false).run(stop).await;
     assert_eq!(durations(&taken).len(), 2);
     assert_ne!(instance(&taken, 0), instance(&taken, 1), "each process has its own");
+}
+
+#[tokio::test]
+async fn a_reload_says_nothing_twice_and_leaves_alone_what_stays() {
+    let ((old, taken), (other, elsewhere)) = (endpoint(&[]).await, endpoint(&[]).await);
+    let (old, other) = (PushSettings { delta: true, ..old }, PushSettings { name: "other".into(), ..other });
+    let counts = counts();
+    let pushes = pushes(&counts);
+    pushes.run(vec![old.clone(), other.clone()]).await.unwrap();
+    count(&counts, 1);
+    // Once more to what changes, and then by its new settings.
+    let changed = PushSettings { interval: Duration::from_secs(1800), ..old };
+    pushes.run(vec![changed, other]).await.unwrap();
+    assert_eq!((durations(&taken).len(), durations(&elsewhere).len()), (1, 0));
+    count(&counts, 2);
+    pushes.stop().await;
+    let counted = |taken| durations(taken).iter().map(|point| point.count).collect::<Vec<_>>();
+    assert_eq!((counted(&taken), counted(&elsewhere)), (vec![1, 1], vec![2]));
+    assert_eq!(instance(&taken, 1), instance(&elsewhere, 0));
+    pushes.run(Vec::new()).await.unwrap();
+    assert_eq!(durations(&taken).len(), 2, "what was stopped is not pushed to again");
 }
 
 #[test]

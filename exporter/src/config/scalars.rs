@@ -1,0 +1,162 @@
+//! Fields that may be written in two ways, read so that an error names the place within.
+//!
+//! (Serde's untagged enums would say only that no variant matched.)
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, MapAccess, SeqAccess, value::MapAccessDeserializer},
+};
+
+use super::wire::{Header, Metrics, OneOrMany, SecretFields, SecretRef};
+
+/// The most entries of a list.
+const MAX_ENTRIES: usize = 256;
+
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // Somebody may write a secret here against advice.
+            Self::Text(_) => f.write_str("Text(withheld)"),
+            Self::Secret(secret) => fmt::Debug::fmt(secret, f),
+        }
+    }
+}
+
+/// What would be right where a secret's place belongs.
+const PLACE: &str = "give { env: VARIABLE } or { file: /path }, never the secret itself";
+
+impl<'de> Deserialize<'de> for SecretRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = SecretRef;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("{ env: VARIABLE } or { file: /path }")
+            }
+
+            // What stands here instead may be the secret: it is not shown.
+            fn visit_str<E: de::Error>(self, _: &str) -> Result<SecretRef, E> {
+                Err(E::custom(PLACE))
+            }
+
+            fn visit_u64<E: de::Error>(self, _: u64) -> Result<SecretRef, E> {
+                Err(E::custom(PLACE))
+            }
+
+            fn visit_i64<E: de::Error>(self, _: i64) -> Result<SecretRef, E> {
+                Err(E::custom(PLACE))
+            }
+
+            fn visit_f64<E: de::Error>(self, _: f64) -> Result<SecretRef, E> {
+                Err(E::custom(PLACE))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SecretRef, A::Error> {
+                let fields = SecretFields::deserialize(MapAccessDeserializer::new(map))?;
+                SecretRef::try_from(fields).map_err(de::Error::custom)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Header;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text, { env: VARIABLE } or { file: /path }")
+            }
+
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<Header, E> {
+                Ok(Header::Text(value.to_owned()))
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Header, E> {
+                Ok(Header::Text(value.to_string()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Header, A::Error> {
+                SecretRef::deserialize(MapAccessDeserializer::new(map)).map(Header::Secret)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Metrics {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Metrics;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a URL, or false")
+            }
+
+            fn visit_bool<E: de::Error>(self, value: bool) -> Result<Metrics, E> {
+                // True would say nothing where the endpoint does not tell where metrics go.
+                if value { Err(E::custom("give a URL, or false")) } else { Ok(Metrics::Off(false)) }
+            }
+
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<Metrics, E> {
+                Ok(Metrics::Url(value.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// A text, or a number taken as one: a status reads as a number.
+struct Text(String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match OneOrMany::deserialize(deserializer)? {
+            OneOrMany::One(text) => Ok(Self(text)),
+            OneOrMany::Many(_) => Err(de::Error::custom("must be a text, not a list")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for OneOrMany {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = OneOrMany;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text or a list of texts")
+            }
+
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<OneOrMany, E> {
+                Ok(OneOrMany::One(value.to_owned()))
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<OneOrMany, E> {
+                Ok(OneOrMany::One(value.to_string()))
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<OneOrMany, E> {
+                Ok(OneOrMany::One(value.to_string()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<OneOrMany, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(Text(text)) = list.next_element()? {
+                    if texts.len() >= MAX_ENTRIES {
+                        return Err(de::Error::custom(format!("a list may have {MAX_ENTRIES} entries")));
+                    }
+                    texts.push(text);
+                }
+                Ok(OneOrMany::Many(texts))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}

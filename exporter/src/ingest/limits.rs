@@ -1,0 +1,81 @@
+//! How much is taken at once: bytes in handling and batches a second. What is over is answered 503 before
+//! anything of it is read, so memory does not grow.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Bytes are counted in units of this many, rounded up.
+const UNIT: usize = 1024;
+
+/// Bytes that may be in handling at once.
+#[derive(Clone, Debug)]
+pub(super) struct Room {
+    units: Arc<Semaphore>,
+}
+
+impl Room {
+    pub(super) fn new(bytes: usize) -> Self {
+        Self { units: Arc::new(Semaphore::new((bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS))) }
+    }
+
+    /// Room for so many bytes, held until it is dropped.
+    pub(super) fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let units = u32::try_from(bytes.div_ceil(UNIT).max(1)).ok()?;
+        Arc::clone(&self.units).try_acquire_many_owned(units).ok()
+    }
+}
+
+/// Batches a second, with a second's worth at once.
+#[derive(Debug)]
+pub(super) struct Rate {
+    per_second: Option<f64>,
+    state: Mutex<(Instant, f64)>,
+}
+
+impl Rate {
+    pub(super) fn new(per_second: Option<u32>, now: Instant) -> Self {
+        let per_second = per_second.map(f64::from);
+        Self { per_second, state: Mutex::new((now, per_second.unwrap_or_default())) }
+    }
+
+    /// Whether one more may come.
+    pub(super) fn allows(&self, now: Instant) -> bool {
+        let Some(rate) = self.per_second else { return true };
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, left) = *state;
+        let left = (left + now.duration_since(since).as_secs_f64() * rate).min(rate.max(1.0));
+        let allowed = left >= 1.0;
+        *state = (now, if allowed { left - 1.0 } else { left });
+        allowed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn room_is_given_while_there_is_some() {
+        let room = Room::new(10 * UNIT);
+        let first = room.take(9 * UNIT + 1).unwrap();
+        assert!(room.take(0).is_none());
+        drop(first);
+        assert!(room.take(10 * UNIT).is_some());
+        assert!(room.take(11 * UNIT).is_none());
+    }
+
+    #[test]
+    fn so_many_a_second_are_let_in() {
+        let start = Instant::now();
+        let rate = Rate::new(Some(10), start);
+        let at = |ms| (0..100).filter(|_| rate.allows(start + Duration::from_millis(ms))).count();
+        assert_eq!([at(0), at(500), at(10_000)], [10, 5, 10]);
+        assert!((0..1000).all(|_| Rate::new(None, start).allows(start)));
+    }
+}

@@ -1,0 +1,273 @@
+//! One destination's ledger, in events: what became of every sequence of the stream.
+//!
+//! `stored = delivered + rejected + dead_lettered + filtered + evicted + purged + backlog`, where the backlog is
+//! JetStream's own count. Pure. A sequence is settled once; what comes a second time is counted as a
+//! duplicate. Everything up to the floor is accounted for, so what is kept stays small.
+
+use serde::{Deserialize, Serialize};
+
+use super::Ranges;
+
+/// How many ranges of what is gone are remembered, in case one of their events was in somebody's hands.
+const MAX_GONE: usize = 256;
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Fate {
+    /// The destination has it.
+    Delivered,
+    /// The destination took its batch and refused it (`partial_success`).
+    Rejected,
+    /// It is among the dead letters.
+    DeadLettered,
+    /// The destination does not want it.
+    Filtered,
+}
+
+/// A ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Account {
+    /// Which stream the sequences are of: when it was made.
+    pub stream: String,
+    /// Events stored in streams before this one.
+    pub carried: u64,
+    /// The last sequence before the first that concerns this destination.
+    pub base: u64,
+    /// The stream's last sequence when it was last looked at.
+    pub last: u64,
+    /// Up to here every sequence is accounted for.
+    pub floor: u64,
+    /// Settled above the floor.
+    pub settled: Ranges,
+    /// Gone below the floor, most recently.
+    pub gone: Ranges,
+    /// Events that the destination has.
+    pub delivered: u64,
+    /// Events that it refused in an answer of success, as far as can be told from its count of spans.
+    pub rejected: u64,
+    /// Spans that it refused in an answer of success, exactly.
+    pub rejected_spans: u64,
+    /// Events that were put among the dead letters.
+    pub dead_lettered: u64,
+    /// Events that it does not want.
+    pub filtered: u64,
+    /// Events that the stream dropped before the destination had them: it was full, or they too old.
+    pub evicted: u64,
+    /// Events given up on purpose, when the destination was removed.
+    pub purged: u64,
+    /// Deliveries of what had been settled already.
+    pub duplicates: u64,
+}
+
+/// What JetStream says of the stream and a consumer, read before the ledger is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// When the stream was made.
+    pub stream: String,
+    /// Its first sequence.
+    pub first: u64,
+    /// Its last sequence.
+    pub last: u64,
+    /// Up to here the consumer's events are acknowledged or gone.
+    pub ack_floor: u64,
+    /// Events that wait for the consumer, or are delivered and not acknowledged.
+    pub backlog: u64,
+}
+
+impl Account {
+    /// Settles an event; false where it was settled before.
+    pub fn settle(&mut self, sequence: u64, fate: Fate) -> bool {
+        if self.gone.remove(sequence) {
+            // It was in somebody's hands when the stream dropped it.
+            self.evicted = self.evicted.saturating_sub(1);
+        } else if sequence <= self.floor || !self.settled.insert(sequence) {
+            self.duplicates += 1;
+            return false;
+        }
+        match fate {
+            Fate::Delivered => self.delivered += 1,
+            Fate::Rejected => self.rejected += 1,
+            Fate::DeadLettered => self.dead_lettered += 1,
+            Fate::Filtered => self.filtered += 1,
+        }
+        self.last = self.last.max(sequence);
+        self.fold();
+        true
+    }
+
+    /// Whether an event is settled.
+    pub fn is_settled(&self, sequence: u64) -> bool {
+        (sequence <= self.floor && !self.gone.contains(sequence)) || self.settled.contains(sequence)
+    }
+
+    /// Takes in what JetStream says: what it has no more and nobody settled is gone.
+    pub fn look(&mut self, seen: &Seen) {
+        if self.stream != seen.stream {
+            self.start_anew(seen);
+        }
+        self.last = self.last.max(seen.last);
+        // An event is acknowledged only after it is settled here, so below both marks nothing is under way.
+        let boundary = seen.first.saturating_sub(1).max(seen.ack_floor).min(self.last);
+        while self.floor < boundary {
+            let until = self.settled.first().map_or(boundary, |(first, _)| (first - 1).min(boundary));
+            if until > self.floor {
+                self.evicted += until - self.floor;
+                self.gone.push(self.floor + 1, until);
+                self.floor = until;
+            }
+            self.fold();
+        }
+        while self.gone.parts() > MAX_GONE {
+            self.gone.pop_first();
+        }
+    }
+
+    /// The stream is another one: what the last one still had for us is gone with it.
+    fn start_anew(&mut self, seen: &Seen) {
+        if !self.stream.is_empty() {
+            self.evicted += self.open();
+            self.carried = self.stored();
+        }
+        self.stream.clone_from(&seen.stream);
+        self.base = seen.first.saturating_sub(1).max(seen.ack_floor);
+        (self.floor, self.last) = (self.base, seen.last.max(self.base));
+        (self.settled, self.gone) = (Ranges::default(), Ranges::default());
+    }
+
+    /// Gives up what is open, on purpose.
+    pub fn purge(&mut self) -> u64 {
+        let open = self.open();
+        self.purged += open;
+        self.floor = self.last;
+        self.settled = Ranges::default();
+        open
+    }
+
+    /// Events that were stored for this destination.
+    pub fn stored(&self) -> u64 {
+        self.carried + self.last.saturating_sub(self.base)
+    }
+
+    /// Events that nothing has become of yet. Once JetStream was looked at, this is its backlog.
+    pub fn open(&self) -> u64 {
+        self.last.saturating_sub(self.floor).saturating_sub(self.settled.count())
+    }
+
+    fn fold(&mut self) {
+        while let Some((first, last)) = self.settled.first() {
+            if first > self.floor + 1 {
+                return;
+            }
+            self.settled.pop_first();
+            self.floor = self.floor.max(last);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(first: u64, last: u64, ack_floor: u64) -> Seen {
+        Seen { stream: "s".to_owned(), first, last, ack_floor, backlog: 0 }
+    }
+
+    fn balanced(account: &Account) {
+        let Account { delivered, rejected, dead_lettered, filtered, evicted, purged, .. } = account;
+        let sum = delivered + rejected + dead_lettered + filtered + evicted + purged + account.open();
+        assert_eq!(account.stored(), sum, "{account:?}");
+    }
+
+    #[test]
+    fn what_is_settled_out_of_order_adds_up() {
+        let mut account = Account::default();
+        account.look(&seen(1, 10, 0));
+        for (sequence, fate) in
+            [(3, Fate::Delivered), (1, Fate::Filtered), (2, Fate::Rejected), (5, Fate::DeadLettered)]
+        {
+            assert!(account.settle(sequence, fate));
+            balanced(&account);
+        }
+        assert_eq!((account.floor, account.open()), (3, 6));
+        assert!(!account.settle(3, Fate::Delivered) && !account.settle(5, Fate::Delivered));
+        assert_eq!((account.duplicates, account.delivered), (2, 1));
+        assert!(account.is_settled(5) && !account.is_settled(4));
+        balanced(&account);
+    }
+
+    #[test]
+    fn what_the_stream_dropped_is_counted_from_the_gap() {
+        let mut account = Account::default();
+        account.look(&seen(1, 10, 0));
+        account.settle(2, Fate::Delivered);
+        account.settle(5, Fate::Delivered);
+        account.look(&seen(7, 20, 0));
+        assert_eq!((account.evicted, account.floor), (4, 6));
+        account.look(&seen(7, 20, 0));
+        assert_eq!(account.evicted, 4);
+        balanced(&account);
+    }
+
+    #[test]
+    fn an_event_that_was_in_hand_when_it_was_dropped_is_not_lost() {
+        let mut account = Account::default();
+        account.look(&seen(1, 10, 0));
+        account.look(&seen(6, 10, 5));
+        assert_eq!(account.evicted, 5);
+        assert!(!account.is_settled(3));
+        assert!(account.settle(3, Fate::Delivered));
+        assert_eq!((account.evicted, account.delivered), (4, 1));
+        assert!(account.is_settled(3) && !account.settle(3, Fate::Delivered));
+        balanced(&account);
+    }
+
+    #[test]
+    fn a_destination_begins_where_its_consumer_does() {
+        let mut account = Account::default();
+        account.look(&seen(101, 150, 120));
+        assert_eq!((account.stored(), account.open()), (30, 30));
+        balanced(&account);
+    }
+
+    #[test]
+    fn a_stream_that_is_made_anew_takes_with_it_what_was_open() {
+        let mut account = Account::default();
+        account.look(&seen(1, 10, 0));
+        account.settle(1, Fate::Delivered);
+        account.look(&Seen { stream: "t".to_owned(), first: 1, last: 3, ack_floor: 0, backlog: 3 });
+        assert_eq!((account.evicted, account.stored(), account.open()), (9, 13, 3));
+        account.settle(1, Fate::Delivered);
+        balanced(&account);
+    }
+
+    #[test]
+    fn what_is_given_up_is_counted_as_purged() {
+        let mut account = Account::default();
+        account.look(&seen(1, 10, 0));
+        account.settle(4, Fate::Delivered);
+        assert_eq!(account.purge(), 9);
+        assert_eq!((account.purged, account.open()), (9, 0));
+        balanced(&account);
+    }
+
+    #[test]
+    fn any_order_of_settling_and_dropping_adds_up() {
+        let mut rng = fastrand::Rng::with_seed(11);
+        let mut account = Account::default();
+        let (mut first, mut last) = (1, 0);
+        for _ in 0..5000 {
+            match rng.u8(0..4) {
+                0 => last += rng.u64(0..5),
+                1 => first = (first + rng.u64(0..3)).min(last + 1),
+                _ if last > 0 => {
+                    account.settle(rng.u64(last.saturating_sub(20).max(1)..=last), Fate::Delivered);
+                }
+                _ => {}
+            }
+            account.look(&seen(first, last, 0));
+            balanced(&account);
+        }
+        assert!(account.delivered > 0 && account.evicted > 0 && account.duplicates > 0);
+    }
+}

@@ -1,0 +1,282 @@
+//! Keeps a destination's ledger in JetStream's key-value store.
+//!
+//! One task a destination writes; what many batches settle at once is one write. A write that meets another
+//! exporter's is made again on top of it; one whose fate is unknown is looked up, not repeated.
+
+use std::time::Duration;
+
+use async_nats::jetstream::kv::{CreateErrorKind, Operation, Store, UpdateErrorKind};
+use bytes::Bytes;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::{Account, Fate, Seen};
+use crate::bus::{Bus, BusError};
+
+/// How often JetStream is asked what it has no more.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// How many orders wait at most; each is a batch's.
+const QUEUE: usize = 256;
+
+/// Pause after a write that failed.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// How long a write at the end may take.
+const LAST_WRITE: Duration = Duration::from_secs(5);
+
+/// The key of a destination's ledger.
+pub fn key(destination: &str) -> String {
+    format!("ship.{destination}")
+}
+
+/// Begins a destination's ledger, unless it has one.
+///
+/// # Errors
+///
+/// [`BusError`] where the store does not answer.
+pub async fn begin(store: &Store, destination: &str, seen: &Seen) -> Result<(), BusError> {
+    let key = key(destination);
+    let found = store.entry(&key).await.map_err(|error| failed(&key, &error))?;
+    if found.is_some_and(|entry| entry.operation == Operation::Put) {
+        return Ok(());
+    }
+    let mut account = Account::default();
+    account.look(seen);
+    let bytes = serde_json::to_vec(&account).map_err(|error| failed(&key, &error))?;
+    match store.create(&key, bytes.into()).await {
+        Ok(_) => Ok(()),
+        // Another exporter was quicker.
+        Err(error) if error.kind() == CreateErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(failed(&key, &error)),
+    }
+}
+
+fn failed(key: &str, error: &dyn std::fmt::Display) -> BusError {
+    BusError::JetStream { what: format!("write the ledger {key}"), why: error.to_string() }
+}
+
+/// What is entered together.
+#[derive(Debug, Default)]
+pub struct Entry {
+    /// What became of which sequences.
+    pub fates: Vec<(u64, Fate)>,
+    /// Spans that were refused in an answer of success.
+    pub rejected_spans: u64,
+}
+
+struct Order {
+    entry: Entry,
+    done: oneshot::Sender<u64>,
+}
+
+/// A destination's ledger, to enter into and to look at.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    orders: mpsc::Sender<Order>,
+    seen: watch::Receiver<(Account, u64)>,
+}
+
+impl Ledger {
+    /// A ledger and the task that keeps it.
+    pub fn new(destination: &str, consumer: &str, bus: Bus) -> (Self, LedgerKeeper) {
+        let (orders, inbox) = mpsc::channel(QUEUE);
+        let (shown, seen) = watch::channel((Account::default(), 0));
+        let keeper = LedgerKeeper {
+            key: key(destination),
+            consumer: consumer.to_owned(),
+            bus,
+            inbox,
+            shown,
+            current: None,
+            attempted: None,
+        };
+        (Self { orders, seen }, keeper)
+    }
+
+    /// Enters what became of events, and waits until it is written. `None` where the exporter is stopping and
+    /// it could not be: those events are to come again. Else how many had been settled before.
+    pub async fn enter(&self, entry: Entry) -> Option<u64> {
+        let (done, written) = oneshot::channel();
+        self.orders.send(Order { entry, done }).await.ok()?;
+        written.await.ok()
+    }
+
+    /// Waits until the ledger is there: before that nothing may be settled.
+    pub async fn ready(&self) -> bool {
+        self.seen.clone().wait_for(|(account, _)| !account.stream.is_empty()).await.is_ok()
+    }
+
+    /// Whether an event was settled, as far as is known here.
+    pub fn is_settled(&self, sequence: u64) -> bool {
+        self.seen.borrow().0.is_settled(sequence)
+    }
+
+    /// The ledger, and JetStream's count of the backlog, as they were last seen.
+    pub fn seen(&self) -> (Account, u64) {
+        self.seen.borrow().clone()
+    }
+}
+
+/// Writes one destination's ledger.
+pub struct LedgerKeeper {
+    key: String,
+    consumer: String,
+    bus: Bus,
+    inbox: mpsc::Receiver<Order>,
+    shown: watch::Sender<(Account, u64)>,
+    /// What is in the store, with its revision, as far as is known.
+    current: Option<(Account, u64)>,
+    /// What was written last without an answer.
+    attempted: Option<Bytes>,
+}
+
+impl LedgerKeeper {
+    /// Writes until `stop` and until whoever enters is gone.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut ticks = interval(LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while self.shown.borrow().0.stream.is_empty() {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = async { self.look().await; sleep(PAUSE).await } => {}
+            }
+        }
+        loop {
+            tokio::select! {
+                order = self.inbox.recv() => match order {
+                    Some(order) => self.enter(order, &stop).await,
+                    None => return,
+                },
+                _ = ticks.tick() => self.look().await,
+            }
+        }
+    }
+
+    /// Enters an order and all that wait behind it.
+    async fn enter(&mut self, first: Order, stop: &CancellationToken) {
+        let mut orders = vec![first];
+        while orders.len() < QUEUE {
+            let Ok(order) = self.inbox.try_recv() else { break };
+            orders.push(order);
+        }
+        let mut deadline = None;
+        loop {
+            let mut repeated = Vec::new();
+            let written = self.write(|account| {
+                repeated.clear();
+                for Order { entry, .. } in &orders {
+                    account.rejected_spans += entry.rejected_spans;
+                    let again = entry
+                        .fates
+                        .iter()
+                        .filter(|(sequence, fate)| !account.settle(*sequence, *fate))
+                        .count();
+                    repeated.push(u64::try_from(again).unwrap_or(u64::MAX));
+                }
+            });
+            match written.await {
+                Ok(()) => {
+                    for (order, again) in orders.into_iter().zip(repeated) {
+                        // Whoever asked may be gone.
+                        let _ = order.done.send(again);
+                    }
+                    return;
+                }
+                Err(error) => debug!(key = self.key, %error, "the ledger was not written"),
+            }
+            if stop.is_cancelled() {
+                let end = *deadline.get_or_insert_with(|| Instant::now() + LAST_WRITE);
+                if Instant::now() >= end {
+                    warn!(
+                        key = self.key,
+                        "the ledger could not be written at the end: those events come again"
+                    );
+                    return;
+                }
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Asks JetStream, then enters what is gone.
+    async fn look(&mut self) {
+        let seen = match self.bus.seen(&self.consumer).await {
+            Ok(seen) => seen,
+            Err(error) => {
+                debug!(key = self.key, %error, "cannot look at the stream");
+                return;
+            }
+        };
+        // Another exporter may have written since.
+        self.current = None;
+        match self.write(|account| account.look(&seen)).await {
+            Ok(()) => self.shown.send_modify(|shown| shown.1 = seen.backlog),
+            Err(error) => debug!(key = self.key, %error, "the ledger was not written"),
+        }
+    }
+
+    async fn write(&mut self, mut change: impl FnMut(&mut Account)) -> Result<(), BusError> {
+        let store = self.bus.ledger().await?;
+        // Each round loses against another exporter's write, and there are only so many of those.
+        for _ in 0..64 {
+            let (account, revision) = match self.current.take() {
+                Some(current) => current,
+                None => self.read(&store).await?,
+            };
+            let mut next = account.clone();
+            if !self.was_written(&account) {
+                change(&mut next);
+            }
+            if next == account {
+                self.show(next, revision);
+                return Ok(());
+            }
+            let bytes = Bytes::from(serde_json::to_vec(&next).map_err(|error| self.failed(&error))?);
+            match store.update(&self.key, bytes.clone(), revision).await {
+                Ok(revision) => {
+                    self.show(next, revision);
+                    return Ok(());
+                }
+                Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => {}
+                Err(error) => {
+                    self.attempted = Some(bytes);
+                    return Err(self.failed(&error));
+                }
+            }
+        }
+        Err(self.failed(&"too many others write at once"))
+    }
+
+    /// Whether the store has what was written last without an answer.
+    fn was_written(&mut self, account: &Account) -> bool {
+        let attempted = self.attempted.take();
+        attempted
+            .is_some_and(|bytes| serde_json::from_slice::<Account>(&bytes).is_ok_and(|sent| sent == *account))
+    }
+
+    async fn read(&self, store: &Store) -> Result<(Account, u64), BusError> {
+        let entry = timeout(LAST_WRITE, store.entry(&self.key)).await.map_err(|error| self.failed(&error))?;
+        match entry.map_err(|error| self.failed(&error))? {
+            None => Ok((Account::default(), 0)),
+            Some(entry) if entry.operation != Operation::Put => Ok((Account::default(), entry.revision)),
+            Some(entry) => {
+                let account = serde_json::from_slice(&entry.value).map_err(|error| self.failed(&error))?;
+                Ok((account, entry.revision))
+            }
+        }
+    }
+
+    fn show(&mut self, account: Account, revision: u64) {
+        self.shown.send_modify(|shown| shown.0.clone_from(&account));
+        self.current = Some((account, revision));
+    }
+
+    fn failed(&self, error: &dyn std::fmt::Display) -> BusError {
+        failed(&self.key, error)
+    }
+}

@@ -1,0 +1,145 @@
+//! OTLP/HTTP, protobuf or JSON.
+
+use std::time::SystemTime;
+
+use bytes::{Bytes, BytesMut};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message as _;
+use reqwest::{
+    Certificate, Client, Identity, Response,
+    header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER},
+    redirect::Policy,
+};
+use serde_json::Value;
+
+use super::{CONNECT_DEADLINE, MAX_ANSWER, OtlpError, Outcome, USER_AGENT, Verdict, classify, retry_after};
+use crate::{
+    config::wire::{Compression, Protocol},
+    destination::{OtlpSettings, shown},
+};
+
+/// A client with its connections.
+#[derive(Clone, Debug)]
+pub(super) struct Http {
+    client: Client,
+}
+
+impl Http {
+    pub(super) fn new(settings: &OtlpSettings) -> Result<Self, OtlpError> {
+        let failed = |source| OtlpError::Client { url: shown(&settings.url), source };
+        let mut builder = Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(Policy::none())
+            .timeout(settings.timeout)
+            .connect_timeout(CONNECT_DEADLINE);
+        if !settings.proxy {
+            builder = builder.no_proxy();
+        }
+        if let Some(ca) = &settings.tls.ca {
+            builder = builder.tls_certs_only(Certificate::from_pem_bundle(ca).map_err(failed)?);
+        }
+        if let Some((certificate, key)) = &settings.tls.identity {
+            let pem = [certificate.as_slice(), b"\n", key.expose().as_bytes()].concat();
+            builder = builder.identity(Identity::from_pem(&pem).map_err(failed)?);
+        }
+        Ok(Self { client: builder.build().map_err(failed)? })
+    }
+
+    pub(super) async fn post(&self, settings: &OtlpSettings, body: Bytes) -> Outcome {
+        let mut request = self
+            .client
+            .post(settings.url.clone())
+            .headers(settings.headers.clone())
+            .header(CONTENT_TYPE, media_type(settings.protocol));
+        if settings.compression == Compression::Gzip {
+            request = request.header(CONTENT_ENCODING, "gzip");
+        }
+        match request.body(body).send().await {
+            Ok(response) => answered(response, settings).await,
+            Err(error) => classify::failed(&error.without_url()),
+        }
+    }
+}
+
+fn media_type(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::HttpJson => "application/json",
+        Protocol::HttpProtobuf | Protocol::Grpc => "application/x-protobuf",
+    }
+}
+
+async fn answered(response: Response, settings: &OtlpSettings) -> Outcome {
+    let status = response.status().as_u16();
+    let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let asked = asked.and_then(|value| retry_after(value, SystemTime::now()));
+    let reason = format!("HTTP {status}");
+    match classify(status, asked, settings.retry_server_errors) {
+        Verdict::Retry { after } => Outcome::Retry { after, reason },
+        Verdict::Misconfigured => Outcome::Misconfigured { reason },
+        Verdict::Refused => Outcome::Refused { reason },
+        // A success whose answer cannot be read is still a success: the events were taken.
+        Verdict::Final => {
+            let body = read(response).await;
+            let rejected = match settings.protocol {
+                Protocol::HttpJson => rejected_json(&body),
+                Protocol::HttpProtobuf | Protocol::Grpc => rejected(&body),
+            };
+            Outcome::Delivered { rejected }
+        }
+    }
+}
+
+async fn read(mut response: Response) -> Bytes {
+    let mut body = BytesMut::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            return Bytes::new();
+        }
+        body.extend_from_slice(&chunk);
+    }
+    body.freeze()
+}
+
+/// How many spans an answer of success refuses all the same ("Partial Success"). The answer to metrics has its
+/// `rejected_data_points` in the same place.
+pub(super) fn rejected(body: &Bytes) -> u64 {
+    ExportTraceServiceResponse::decode(body.clone())
+        .ok()
+        .and_then(|response| response.partial_success)
+        .and_then(|partial| u64::try_from(partial.rejected_spans).ok())
+        .unwrap_or_default()
+}
+
+/// The same of an answer in JSON, where a whole number may stand as text.
+fn rejected_json(body: &Bytes) -> u64 {
+    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+    let partial = answer.get("partialSuccess");
+    let count = ["rejectedSpans", "rejectedDataPoints"].iter().find_map(|name| partial?.get(name));
+    count.and_then(|count| count.as_u64().or_else(|| count.as_str()?.parse().ok())).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTracePartialSuccess;
+
+    use super::*;
+
+    #[test]
+    fn rejected_spans_are_read_from_a_success_and_nothing_else() {
+        let partial = ExportTracePartialSuccess { rejected_spans: 3, error_message: "no".to_owned() };
+        let response = ExportTraceServiceResponse { partial_success: Some(partial) };
+        assert_eq!(rejected(&response.encode_to_vec().into()), 3);
+        for body in [&b""[..], b"{}", b"ok", b"\xff\xff"] {
+            assert_eq!(rejected(&Bytes::from_static(body)), 0);
+        }
+        for (body, expected) in [
+            (r#"{"partialSuccess":{"rejectedSpans":"3"}}"#, 3),
+            (r#"{"partialSuccess":{"rejectedSpans":4}}"#, 4),
+            (r#"{"partialSuccess":{}}"#, 0),
+            (r#"{"partialSuccess":{"rejectedSpans":-1}}"#, 0),
+            ("garbage", 0),
+        ] {
+            assert_eq!(rejected_json(&Bytes::from_static(body.as_bytes())), expected, "{body}");
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! Delivering a batch: however long it takes, and whatever of it is refused.
+//!
+//! A body that will never be taken is cut in halves until the event that spoils it is alone, and that one goes to
+//! the dead letters. Where every event is refused, they are kept, and one is tried now and then.
+
+use std::{collections::VecDeque, ops::Range, time::Instant};
+
+use async_nats::jetstream::AckKind;
+use bytes::Bytes;
+use tokio::time::{MissedTickBehavior, interval_at, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::{
+    Backoff, Lane, PROGRESS,
+    batch::{Batch, Held, Mapped, Unsent, tell},
+    health::Condition,
+};
+use crate::{
+    encode::compress,
+    ledger::{Entry, Fate},
+    metrics::amount,
+    otlp::Outcome,
+};
+
+/// How sending a range ended.
+enum Sent {
+    /// Taken, but for so many spans.
+    Taken { rejected: u64 },
+    /// It will never be taken.
+    Refused { reason: String },
+    /// The exporter is stopping.
+    Stopped,
+}
+
+/// What became of an event that was to be a dead letter.
+enum Grave {
+    /// It is one.
+    Dug,
+    /// The stream has dropped it meanwhile, so nothing can be kept: the ledger finds it evicted.
+    Gone,
+    /// The exporter is stopping.
+    Stopped,
+}
+
+impl Lane {
+    /// Delivers a batch; what is left when `stop` comes is handed back.
+    pub(super) async fn deliver(&self, mapped: Mapped, stop: &CancellationToken) {
+        let Mapped { mut batch, unsent } = mapped;
+        self.settle_unsent(unsent, stop).await;
+        let mut work: VecDeque<_> = batch.cut(self.settings.batch.bytes).into();
+        let mut aside: VecDeque<Range<usize>> = VecDeque::new();
+        loop {
+            let Some(range) = work.pop_front() else {
+                if aside.is_empty() {
+                    return;
+                }
+                if !self.next_try(&batch, &mut work, &mut aside, stop).await {
+                    break;
+                }
+                continue;
+            };
+            match self.send(&batch, &range, stop).await {
+                Sent::Taken { rejected } => {
+                    self.health.took();
+                    if !self.settle(&mut batch, &range, rejected).await {
+                        break;
+                    }
+                }
+                Sent::Refused { .. } if range.len() > 1 && !self.health.is_refusing() => {
+                    let middle = range.start + range.len() / 2;
+                    work.push_front(middle..range.end);
+                    work.push_front(range.start..middle);
+                }
+                Sent::Refused { reason } if range.len() == 1 && self.health.refused_one(&reason) => {
+                    if !self.bury(&mut batch, &range, &reason, stop).await {
+                        break;
+                    }
+                }
+                Sent::Refused { .. } => aside.push_back(range),
+                Sent::Stopped => break,
+            }
+        }
+        batch.hand_back().await;
+    }
+
+    /// What comes next of what was set aside: all of it once the destination takes events again, else one try
+    /// after a pause, where the least is known: half of the longest range. False where `stop` came.
+    async fn next_try(
+        &self,
+        batch: &Batch,
+        work: &mut VecDeque<Range<usize>>,
+        aside: &mut VecDeque<Range<usize>>,
+        stop: &CancellationToken,
+    ) -> bool {
+        if !self.health.is_refusing() {
+            work.extend(joined(aside.drain(..).collect()));
+            return true;
+        }
+        if with_progress(batch, stopped_within(stop, self.settings.retry.slow)).await {
+            return false;
+        }
+        let longest = aside.iter().enumerate().rev().max_by_key(|(_, range)| range.len());
+        let place = longest.map(|(place, _)| place).unwrap_or_default();
+        if let Some(range) = aside.remove(place) {
+            let middle = range.start + range.len().div_ceil(2);
+            if middle < range.end {
+                aside.push_back(middle..range.end);
+            }
+            work.push_back(range.start..middle);
+        }
+        true
+    }
+
+    /// Sends a range until it is taken, refused for good, or `stop` comes.
+    async fn send(&self, batch: &Batch, range: &Range<usize>, stop: &CancellationToken) -> Sent {
+        let body = self.mapper.encoder.body(&batch.fragments, range);
+        let compression = self.sink.compression();
+        let compressed = tokio::task::spawn_blocking(move || compress(body, compression)).await;
+        let Ok(Ok(body)) = compressed else {
+            error!(destination = self.name(), "cannot compress a batch");
+            return Sent::Stopped;
+        };
+        let mut backoff = Backoff::new(self.settings.retry);
+        let mut first = true;
+        loop {
+            let waited = async {
+                tokio::select! {
+                    () = stop.cancelled() => false,
+                    () = self.health.may_be_tried() => true,
+                }
+            };
+            if stop.is_cancelled() || !with_progress(batch, waited).await {
+                return Sent::Stopped;
+            }
+            self.metrics.retries.inc_by(u64::from(!first));
+            first = false;
+            match with_progress(batch, self.attempt(body.clone())).await {
+                Outcome::Delivered { rejected } => {
+                    self.metrics.posted("delivered");
+                    self.metrics.batch_events.observe(amount(range.len()));
+                    if let Some(age) = batch.oldest(range).and_then(|stored| stored.elapsed().ok()) {
+                        self.metrics.age.observe(age.as_secs_f64());
+                    }
+                    return Sent::Taken { rejected };
+                }
+                Outcome::Retry { after, reason } => {
+                    self.metrics.posted("retry");
+                    let pause = backoff.next(&mut fastrand::Rng::new()).max(after.unwrap_or_default());
+                    self.health.failed(Condition::Retrying(reason), pause);
+                }
+                Outcome::Misconfigured { reason } => {
+                    self.metrics.posted("misconfigured");
+                    self.health.failed(Condition::Misconfigured(reason), self.settings.retry.slow);
+                }
+                Outcome::Refused { reason } => {
+                    self.metrics.posted("refused");
+                    return Sent::Refused { reason };
+                }
+            }
+        }
+    }
+
+    async fn attempt(&self, body: Bytes) -> Outcome {
+        self.metrics.bytes.inc_by(u64::try_from(body.len()).unwrap_or(u64::MAX));
+        let start = Instant::now();
+        let outcome = self.sink.send(body).await;
+        self.metrics.latency.observe(start.elapsed().as_secs_f64());
+        outcome
+    }
+
+    /// Enters a range that was taken, then acknowledges it. False where it could not be entered.
+    async fn settle(&self, batch: &mut Batch, range: &Range<usize>, rejected_spans: u64) -> bool {
+        let sequences = batch.sequences(range);
+        let spans = batch.fragments.spans(range);
+        let rejected = share(sequences.len(), rejected_spans, spans);
+        if rejected_spans > 0 {
+            let destination = self.name();
+            warn!(
+                destination,
+                rejected_spans, "the destination took a batch and refused some of its spans for good"
+            );
+        }
+        let taken = sequences.len().saturating_sub(rejected);
+        let fates = sequences.into_iter().enumerate().map(|(place, sequence)| {
+            (sequence, if place < taken { Fate::Delivered } else { Fate::Rejected })
+        });
+        let entry = Entry { fates: fates.collect(), rejected_spans };
+        let Some(again) = with_progress(batch, self.ledger.enter(entry)).await else { return false };
+        batch.acknowledge(range).await;
+        self.metrics.delivered.inc_by(u64::try_from(taken).unwrap_or(u64::MAX));
+        self.metrics.duplicates.inc_by(again);
+        self.metrics.spans.inc_by(spans.saturating_sub(rejected_spans));
+        self.metrics.rejected.inc_by(rejected_spans);
+        true
+    }
+
+    /// Puts an event among the dead letters, then enters and acknowledges it. False where it could not be.
+    async fn bury(
+        &self,
+        batch: &mut Batch,
+        range: &Range<usize>,
+        reason: &str,
+        stop: &CancellationToken,
+    ) -> bool {
+        for sequence in batch.sequences(range) {
+            match with_progress(batch, self.buried(sequence, reason, stop)).await {
+                Grave::Dug if self.enter_one(batch, sequence).await => {}
+                Grave::Gone => {}
+                Grave::Dug | Grave::Stopped => return false,
+            }
+        }
+        batch.acknowledge(range).await;
+        true
+    }
+
+    async fn enter_one(&self, batch: &Batch, sequence: u64) -> bool {
+        let entry = Entry { fates: vec![(sequence, Fate::DeadLettered)], ..Entry::default() };
+        with_progress(batch, self.ledger.enter(entry)).await.is_some()
+    }
+
+    /// Tries to put an event among the dead letters until it is there.
+    async fn buried(&self, sequence: u64, reason: &str, stop: &CancellationToken) -> Grave {
+        loop {
+            match self.bus.bury(self.name(), sequence, reason).await {
+                Ok(true) => {
+                    self.metrics.dead_lettered.inc();
+                    warn!(
+                        destination = self.name(),
+                        sequence, reason, "an event was refused and is a dead letter now"
+                    );
+                    return Grave::Dug;
+                }
+                Ok(false) => return Grave::Gone,
+                Err(why) => warn!(destination = self.name(), sequence, %why, "a dead letter was not stored"),
+            }
+            if stopped_within(stop, self.settings.retry.first).await {
+                return Grave::Stopped;
+            }
+        }
+    }
+
+    /// Settles what is not sent: unwanted events, and messages that are none.
+    async fn settle_unsent(&self, unsent: Vec<(Held, Unsent)>, stop: &CancellationToken) {
+        let (mut fates, mut ackers) = (Vec::new(), Vec::new());
+        for (held, why) in unsent {
+            match why {
+                Unsent::Filtered => {
+                    self.metrics.filtered.inc();
+                    fates.push((held.sequence, Fate::Filtered));
+                }
+                Unsent::Undecodable => {
+                    self.metrics.undecodable.inc();
+                    match self.buried(held.sequence, "it is no event", stop).await {
+                        Grave::Dug => fates.push((held.sequence, Fate::DeadLettered)),
+                        Grave::Gone => {}
+                        Grave::Stopped => continue,
+                    }
+                }
+            }
+            ackers.push(held.acker);
+        }
+        if !ackers.is_empty() && self.ledger.enter(Entry { fates, ..Entry::default() }).await.is_some() {
+            tell(ackers.iter(), AckKind::Ack).await;
+        }
+    }
+}
+
+/// How many of so many events were refused, where so many of their spans were: as many as the spans' share,
+/// rounded up. An answer does not say which.
+fn share(events: usize, rejected: u64, spans: u64) -> usize {
+    if rejected == 0 || spans == 0 {
+        return 0;
+    }
+    let events_wide = u64::try_from(events).unwrap_or(u64::MAX);
+    let share = events_wide.saturating_mul(rejected.min(spans)).div_ceil(spans);
+    usize::try_from(share).unwrap_or(events).min(events)
+}
+
+/// Ranges in order, those that touch made one.
+fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    ranges.sort_by_key(|range| range.start);
+    let mut joined: Vec<Range<usize>> = Vec::new();
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => joined.push(range),
+        }
+    }
+    joined
+}
+
+/// Waits for `future` and tells JetStream all the while that what is in hand is being worked on.
+async fn with_progress<F: Future>(batch: &Batch, future: F) -> F::Output {
+    tokio::pin!(future);
+    let mut ticks = interval_at(tokio::time::Instant::now() + PROGRESS, PROGRESS);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            output = &mut future => return output,
+            _ = ticks.tick() => batch.progress().await,
+        }
+    }
+}
+
+/// Waits for so long; true where `stop` came.
+pub(super) async fn stopped_within(stop: &CancellationToken, pause: std::time::Duration) -> bool {
+    tokio::select! {
+        () = stop.cancelled() => true,
+        () = sleep(pause) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_events_that_were_refused_are_the_spans_share_rounded_up() {
+        for (events, rejected, spans, expected) in
+            [(10, 0, 50, 0), (10, 5, 50, 1), (10, 6, 50, 2), (10, 50, 50, 10), (10, 99, 50, 10), (3, 1, 0, 0)]
+        {
+            assert_eq!(share(events, rejected, spans), expected, "{rejected} of {spans}");
+        }
+    }
+
+    #[test]
+    fn what_was_cut_is_joined_again() {
+        assert_eq!(joined(vec![4..5, 0..2, 2..4, 7..8]), [0..5, 7..8]);
+    }
+}

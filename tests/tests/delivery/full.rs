@@ -1,0 +1,151 @@
+//! A stream that is full, a destination that is dead beside one that is not, and what becomes of events that
+//! everybody has.
+
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::consumer::pull;
+use weir_tests::{
+    backend::{Backend, Reply},
+    source::Source,
+    wait,
+};
+
+use super::rig::{self, Rig, balanced, condition, destination, load, settled};
+
+/// A stream that a few hundred events fill.
+const SMALL: &str = "batch: { events: 64, delay: 20ms }
+retry: { first: 20ms, longest: 200ms, slow: 300ms }
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_destination_loses_to_a_full_stream_is_counted_exactly() {
+    let rig = Rig::configured(&format!("{SMALL}stream: {{ max_bytes: 1MiB }}\n"), "").await;
+    rig.backend.answer(Reply::status(503));
+    let ids = Source::new().of_bytes(4000).store(&rig.exporter.url(), load(1000, 5000)).await;
+    let full =
+        balanced(&rig.exporter, "d", |ledger| ledger.stored == ids.len() as u64 && ledger.evicted > 0).await;
+    assert!(full.evicted > ids.len() as u64 / 2, "{full:?}");
+    rig.backend.answer(Reply::Take);
+    let ledger = rig.settled(ids.len()).await;
+    assert_eq!(ledger.delivered, rig.backend.events() as u64, "{ledger:?}");
+    assert_eq!(ledger.evicted, ids.len() as u64 - ledger.delivered, "{ledger:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_stream_that_refuses_answers_503_and_loses_nothing() {
+    let stream = "stream: { max_bytes: 1MiB, when_full: refuse, keep: 1h }\n";
+    let rig = Rig::configured(&format!("{SMALL}{stream}"), "").await;
+    rig.backend.answer(Reply::status(503));
+    let (mut source, mut ids, url) = (Source::new().of_bytes(4000), Vec::new(), rig.exporter.url());
+    let refused = loop {
+        let batch = source.batch(50);
+        let (status, answer) = batch.post(&url).await.expect("an answer");
+        ids.extend(batch.ids.clone());
+        if status == 503 {
+            assert!(answer.stored.len() < 50);
+            break batch;
+        }
+        assert!(ids.len() < 5000, "a stream of 1 MiB took {} events", ids.len());
+    };
+    // Once the destination takes them there is room again, though they are not old yet.
+    rig.backend.answer(Reply::Take);
+    refused.store(&url).await;
+    rig.backend.wait_for(&ids).await;
+    let ledger = rig.settled(ids.len()).await;
+    assert_eq!((ledger.delivered, ledger.evicted), (ids.len() as u64, 0), "{ledger:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_every_destination_has_is_purged_and_what_one_lacks_is_kept() {
+    let (nats, well, dead) = (rig::nats().await, Backend::start().await, Backend::start().await);
+    let config = format!(
+        "{SMALL}stream: {{ max_bytes: 256MiB, keep: 1s }}
+destinations:
+  well: {{ type: otlp, endpoint: \"{}\" }}
+  dead: {{ type: otlp, endpoint: \"{}\" }}
+",
+        well.url(),
+        dead.url()
+    );
+    let exporter = rig::exporter(&nats.url(), &config).await;
+    dead.answer(Reply::status(503));
+    let ids = Source::new().store(&exporter.url(), 200).await;
+    well.wait_for(&ids).await;
+    settled(&exporter, "well", 200).await;
+    let kept = balanced(&exporter, "dead", |ledger| ledger.backlog == 200).await;
+    assert_eq!(kept.evicted, 0);
+    dead.answer(Reply::Take);
+    dead.wait_for(&ids).await;
+    settled(&exporter, "dead", 200).await;
+    // A consumer that comes now finds nothing: it has all been purged.
+    let late = Backend::start().await;
+    let purged = wait::poll(wait::DEADLINE, || async {
+        let with = config.replace(
+            "destinations:",
+            &format!("destinations:\n  late: {{ type: otlp, endpoint: \"{}\" }}", late.url()),
+        );
+        exporter.configure(&with).expect("a file");
+        condition(&exporter, "late", "well").await;
+        Some(())
+    });
+    purged.await.expect("the late one runs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_else_reads_the_stream_holds_back_no_purge() {
+    let (nats, backend) = (rig::nats().await, Backend::start().await);
+    let stream = "stream: { max_bytes: 256MiB, keep: 1s }\n";
+    let exporter = rig::exporter(&nats.url(), &format!("{SMALL}{stream}{}", destination(&backend, ""))).await;
+    let client = async_nats::connect(nats.url()).await.expect("a connection");
+    let jetstream = async_nats::jetstream::new(client);
+    let idle = pull::Config { durable_name: Some("other".to_owned()), ..pull::Config::default() };
+    jetstream.create_consumer_on_stream(idle, "WEIR_EVENTS").await.expect("a consumer");
+    let ids = Source::new().store(&exporter.url(), 100).await;
+    backend.wait_for(&ids).await;
+    let empty = wait::poll(wait::DEADLINE, || async {
+        let stream = jetstream.get_stream("WEIR_EVENTS").await.ok()?;
+        (stream.cached_info().state.messages == 0).then_some(())
+    });
+    empty.await.expect("everything is purged");
+    settled(&exporter, "d", 100).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_destination_does_not_slow_the_one_beside_it() {
+    let (nats, well, dead) = (rig::nats().await, Backend::start().await, Backend::start().await);
+    let config = |dead: &str| {
+        format!(
+            "{SMALL}stream: {{ max_bytes: 256MiB }}
+destinations:
+  well: {{ type: otlp, endpoint: \"{}\" }}
+{dead}",
+            well.url()
+        )
+    };
+    // How long events take to the healthy one, alone and beside the dead one: the median of many.
+    let mut medians = Vec::new();
+    for beside in
+        [String::new(), format!("  dead: {{ type: otlp, endpoint: \"{}\", timeout: 1s }}\n", dead.url())]
+    {
+        dead.answer(Reply::Nothing);
+        let exporter = rig::exporter(&nats.url(), &config(&beside)).await;
+        let mut source = Source::new();
+        let mut times = Vec::new();
+        for _ in 0..load(20, 200) {
+            let ids = source.store(&exporter.url(), 5).await;
+            let start = Instant::now();
+            well.wait_for(&ids).await;
+            times.push(start.elapsed());
+        }
+        times.sort();
+        medians.push(times[times.len() / 2]);
+    }
+    let slack = Duration::from_millis(500);
+    assert!(
+        medians[1] < medians[0] * 3 + slack,
+        "alone {:?}, beside a dead one {:?}",
+        medians[0],
+        medians[1]
+    );
+    assert_eq!(dead.events(), 0);
+}
