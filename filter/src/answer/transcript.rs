@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use weir_event::v1;
 
-use crate::content::abridge::{Limits, abridge};
+use crate::content::abridge::{Limits, abridge, without_half_a_word};
 use crate::content::blob;
 use crate::content::budget::Room;
 use crate::json::{Kind, Value};
@@ -226,6 +226,9 @@ fn append(to: &mut String, piece: &Value<'_>, keep: &mut Keep) -> bool {
     let Some(text) = piece.as_str() else { return false };
     let part = text.floor_char_boundary(keep.part_of(text.len()));
     to.push_str(text.get(..part).unwrap_or_default());
+    if part < text.len() && keep.left == 0 {
+        to.truncate(to.floor_char_boundary(without_half_a_word(to.as_bytes())));
+    }
     part == text.len()
 }
 

@@ -14,6 +14,8 @@ const SLACK: usize = 3 << 10;
 const SMALL: usize = 128;
 /// Longest number that is kept, in bytes.
 const NUMBER_MAX: usize = 400;
+/// Longest word that is left out at the end of a string that was cut, in bytes.
+const WORD_MAX: usize = 256;
 /// What stands at the end of a string that was cut.
 const ELLIPSIS: &str = "…";
 
@@ -371,6 +373,7 @@ impl Abridger {
         }
         let raw = self.out.get(start..).unwrap_or_default();
         let kept = whole_characters(raw, max.saturating_sub(ELLIPSIS.len()));
+        let kept = without_half_a_word(raw.get(..kept).unwrap_or_default());
         self.out.truncate(start + kept);
         self.out.extend_from_slice(ELLIPSIS.as_bytes());
         self.shortened = true;
@@ -393,6 +396,15 @@ fn end_of_string(bytes: &[u8], escaped: &mut bool) -> Option<usize> {
         }
     }
     None
+}
+
+/// How long a text that was cut is without its last word, which may be half of one: what would be found
+/// in the whole is not found in the half. A word that is very long stays, since it is most of the text.
+pub(crate) fn without_half_a_word(text: &[u8]) -> usize {
+    let window = WORD_MAX.min(text.len() / 4);
+    let tail = text.get(text.len() - window..).unwrap_or_default();
+    let space = tail.iter().rposition(u8::is_ascii_whitespace);
+    space.map_or(text.len(), |space| text.len() - window + space)
 }
 
 /// How many bytes, at most `max`, of a string as written are whole characters: no escape, no pair

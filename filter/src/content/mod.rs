@@ -23,6 +23,8 @@ use crate::stream::pieces::{LONG, Pieces};
 /// Most bytes of a response in one piece that are held as they are; of a longer one what is small is
 /// read all the same.
 const WHOLE_MAX: usize = 64 << 10;
+/// How much of a body is searched at most: no worker is to stand still for long.
+const SEARCHED: Limits = Limits { string: 256 << 10, total: 1 << 20 };
 /// How many strings of the longest length fit into the limit of a body.
 const LONG_STRINGS: usize = 4;
 
@@ -89,9 +91,6 @@ impl Content {
 
     /// All is over: what goes into the event, with what was `read` of the response, and what was found in
     /// it and in what the caller said; nothing where nothing was asked that was let go.
-    ///
-    /// Binary data goes first, so that it is not searched; then all is redacted, so that nothing which
-    /// would be found is cut in two; then it is made short.
     pub fn finish(self, read: Read, caller: &mut v1::Caller) -> (Option<v1::Content>, Vec<v1::Redaction>) {
         let mut content = v1::Content { capture: self.capture.into(), ..Default::default() };
         let Some(export) = &self.export else {
@@ -99,21 +98,19 @@ impl Content {
             return (is_told.then_some(content), Vec::new());
         };
         let mut counts = Counts::default();
-        let request = without_data(&self.request).and_then(|body| export.request(body, &mut counts));
+        let limits = limits(self.limit);
         if let Some(Abridged { json, shortened }) =
-            request.and_then(|body| abridge(&body, limits(self.limit)))
+            told(&self.request, limits, |body| export.request(body, &mut counts))
         {
             content.request = json.into();
             content.request_shortened = shortened;
         }
-        if let Some((body, was_shortened)) = read.body {
-            let body = without_data(&body).and_then(|body| export.response(body, &mut counts));
-            if let Some(Abridged { json, shortened }) =
-                body.and_then(|body| abridge(&body, limits(self.limit)))
-            {
-                content.response = json.into();
-                content.response_shortened = was_shortened || shortened;
-            }
+        if let Some((body, was_shortened)) = read.body
+            && let Some(Abridged { json, shortened }) =
+                told(&body, limits, |body| export.response(body, &mut counts))
+        {
+            content.response = json.into();
+            content.response_shortened = was_shortened || shortened;
         }
         let (mut outputs, mut error_message, shortened) = read.transcript.finish();
         for output in &mut outputs {
@@ -150,9 +147,13 @@ fn limits(total: usize) -> Limits {
     Limits { string: total / LONG_STRINGS, total }
 }
 
-/// JSON with its binary data replaced; `None` where it is no JSON.
-fn without_data(json: &[u8]) -> Option<Vec<u8>> {
-    const EVERYTHING: Limits = Limits { string: usize::MAX, total: usize::MAX / 2 };
-    let Abridged { json, .. } = abridge(json, EVERYTHING)?;
-    Some(blob::without_data_urls(&json).unwrap_or(json))
+/// A body as it may be told; `None` where it is no JSON.
+///
+/// Binary data goes first, so that it is not searched; then what is left is redacted, far beyond the
+/// limits, so that nothing which would be found is cut in two within them; then it is made short.
+fn told(body: &[u8], limits: Limits, redact: impl FnOnce(Vec<u8>) -> Option<Vec<u8>>) -> Option<Abridged> {
+    let Abridged { json, shortened: before } = abridge(body, SEARCHED)?;
+    let json = redact(blob::without_data_urls(&json).unwrap_or(json))?;
+    let Abridged { json, shortened } = abridge(&json, limits)?;
+    Some(Abridged { json, shortened: before || shortened })
 }

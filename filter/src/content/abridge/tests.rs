@@ -31,6 +31,8 @@ fn a_long_string_is_cut_at_a_whole_character() {
         assert_eq!(short(text, 10, 1000), (json!(kept), true), "{text}");
     }
     assert_eq!(short(r#""0123456789""#, 10, 1000), (json!("0123456789"), false));
+    let words = json!("word ".repeat(20) + "ann@example.com and more").to_string();
+    assert_eq!(short(&words, 112, 1000).0, json!("word ".repeat(20).trim_end().to_owned() + "…"));
 }
 
 #[test]
