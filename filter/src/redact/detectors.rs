@@ -189,6 +189,9 @@ impl Detectors {
         // What is open may yet join the match that it begins in.
         let reached = found.iter().find(|found| found.start < open && found.end > open);
         let open = reached.map_or(open, |found| found.start);
+        // A replacement is only known by its whole.
+        let reached = sink.replaced.iter().find(|range| range.start < open && range.end > open);
+        let open = reached.map_or(open, |range| range.start);
         let mut back = Back::new(text, reading);
         let is_same = matches!(folded.text, Cow::Borrowed(_));
         let hits = found.into_iter().map(|found| {
@@ -239,7 +242,7 @@ impl Detectors {
 
     /// Leaves out what is allowed, and what stands within a replacement.
     fn drop_allowed(&self, folded: &str, sink: &mut Sink) {
-        let replaced = std::mem::take(&mut sink.replaced);
+        let replaced = &sink.replaced;
         if replaced.is_empty() && self.allowed.is_empty() && self.allowed_patterns.is_empty() {
             return;
         }

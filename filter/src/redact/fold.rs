@@ -105,12 +105,25 @@ fn piece(text: &str, at: usize, reading: Reading) -> Option<Piece> {
 
 /// How many bytes are read as they are, from the first on.
 fn same(bytes: &[u8], reading: Reading) -> usize {
-    let next = match reading {
-        Reading::Plain => bytes.iter().position(|byte| may_fold(*byte)),
-        Reading::Escaped => bytes.iter().position(|byte| *byte == b'\\' || may_fold(*byte)),
-        Reading::EscapesOnly => memchr::memchr(b'\\', bytes),
+    let escape = match reading {
+        Reading::Plain => None,
+        Reading::Escaped | Reading::EscapesOnly => memchr::memchr(b'\\', bytes),
     };
-    next.unwrap_or(bytes.len())
+    let end = escape.unwrap_or(bytes.len());
+    if reading == Reading::EscapesOnly {
+        return end;
+    }
+    let mut at = 0;
+    // Most of most texts is ASCII, of which many bytes are told at once.
+    for part in bytes.get(..end).unwrap_or_default().chunks(32) {
+        if !part.is_ascii()
+            && let Some(next) = part.iter().position(|byte| may_fold(*byte))
+        {
+            return at + next;
+        }
+        at += part.len();
+    }
+    end
 }
 
 /// What a text is read as that begins with a backslash.

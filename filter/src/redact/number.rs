@@ -5,6 +5,8 @@
 
 use super::view::{ALNUM, ALPHA, BLANK, DIGIT, View, is};
 
+/// Fewest digits of a card's number.
+pub(super) const CARD_MIN: usize = 13;
 /// Most digits of any number that is recognized, and one more.
 const DIGITS_MAX: usize = 20;
 /// Most groups that a number is written in, and one more.

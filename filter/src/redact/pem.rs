@@ -34,17 +34,19 @@ pub(super) fn end(view: &View<'_>, at: usize) -> Option<usize> {
         if tentative.is_some() {
             return good;
         }
+        if good.is_none()
+            && let Some(end) = header(view, next)
+        {
+            headers += 1;
+            if headers > HEADERS_MAX {
+                return None;
+            }
+            next = end;
+            continue;
+        }
         let end = view.run(next, BASE64, usize::MAX);
         if end == next {
             return good;
-        }
-        if view.at(end) == Some(b':') || (view.at(end) == Some(b'-') && good.is_none()) {
-            headers += 1;
-            if good.is_some() || headers > HEADERS_MAX {
-                return good;
-            }
-            next = header(view, next)?;
-            continue;
         }
         let is_checksum = view.slice(next..next + 1) == b"=";
         if end - next >= LINE_MIN || (is_checksum && good.is_some()) {
@@ -85,9 +87,16 @@ fn gap(view: &View<'_>, from: usize) -> usize {
     at
 }
 
-/// Where a header's line ends: at a line's end, in letters or as such.
+/// Where the line of a header ends (`Proc-Type: …`), at a line's end, in letters or as such.
 fn header(view: &View<'_>, from: usize) -> Option<usize> {
-    (from..from + HEADER_MAX).find(|at| match view.at(*at) {
+    let mut name = from;
+    while name - from < NAME_MAX && (view.is(name, ALPHA) || view.at(name) == Some(b'-')) {
+        name += 1;
+    }
+    if name == from || view.at(name) != Some(b':') {
+        return None;
+    }
+    (name..from + HEADER_MAX).find(|at| match view.at(*at) {
         Some(b'\n') => true,
         Some(b'\\') => matches!(view.at(at + 1), Some(b'n' | b'r')),
         _ => false,

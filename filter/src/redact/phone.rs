@@ -34,8 +34,9 @@ struct Group {
 }
 
 impl Written {
-    /// Reads from the first digit or opening parenthesis on.
-    fn read(view: &View<'_>, from: usize) -> Self {
+    /// Reads from the first digit or opening parenthesis on. A number without a form of its own
+    /// (`alone` is not set) ends before another number.
+    fn read(view: &View<'_>, from: usize, alone: bool) -> Self {
         let mut read = Self::default();
         let (mut at, mut count, mut separator) = (from, 0, 0);
         while at - from < BYTES_MAX && read.len < GROUPS_MAX {
@@ -46,7 +47,8 @@ impl Written {
             }
             let end = view.run(at, DIGIT, DIGITS_MAX + 1 - count);
             // Another number behind this one is not the rest of it.
-            if end == at || (separator == b' ' && card(view, at).or_else(|| ssn(view, at)).is_some()) {
+            let other = || card(view, at).or_else(|| ssn(view, at)).is_some();
+            if end == at || (!alone && separator == b' ' && other()) {
                 break;
             }
             for (slot, byte) in read.digits.iter_mut().skip(count).zip(view.slice(at..end)) {
@@ -119,7 +121,7 @@ pub(super) fn phone(view: &View<'_>, at: usize) -> Option<usize> {
 /// The same beside a word for it, where digits alone are enough.
 pub(super) fn labelled_phone(view: &View<'_>, at: usize) -> Option<usize> {
     let from = if view.at(at)? == b'+' { at + 1 } else { at };
-    let read = Written::read(view, from);
+    let read = Written::read(view, from, false);
     let fits = |group: &&Group| (LABELLED_MIN..=DIGITS_MAX).contains(&group.digits) && ends(view, group.end);
     let end = read.groups().iter().rfind(fits)?.end;
     let is_date = matches!(read.groups(), [a, b, c, ..] if b.separator == c.separator && c.separator != b' '
@@ -138,7 +140,7 @@ fn ends(view: &View<'_>, end: usize) -> bool {
 }
 
 fn international(view: &View<'_>, at: usize) -> Option<usize> {
-    let read = Written::read(view, at);
+    let read = Written::read(view, at, false);
     if read.digit(0) == 0 {
         return None;
     }
@@ -151,7 +153,7 @@ fn international(view: &View<'_>, at: usize) -> Option<usize> {
 }
 
 fn national(view: &View<'_>, at: usize) -> Option<usize> {
-    let read = Written::read(view, at);
+    let read = Written::read(view, at, true);
     let groups = read.groups();
     let opened = groups.first()?.separator == b'(';
     if read.digit(0) == 0 {

@@ -243,11 +243,17 @@ impl Pass<'_, '_> {
             b'0'..=b'9' => self.digit(at),
             b'@' => self.email(at),
             b'+' | b'(' => {
-                if self.set.has(Builtin::Phone) && at >= self.number_end {
+                let next = self.view.bytes().get(at + 1);
+                let begins = next.is_none_or(|byte| is(*byte, DIGIT) || *byte == b'+');
+                if begins && self.set.has(Builtin::Phone) && at >= self.number_end {
                     self.number(at, Builtin::Phone, phone::phone);
                 }
             }
-            b'[' => self.replaced(at),
+            b'[' => {
+                if self.view.bytes().get(at + 1).is_none_or(u8::is_ascii_uppercase) {
+                    self.replaced(at);
+                }
+            }
             _ => self.hardware(at),
         }
     }
@@ -264,15 +270,18 @@ impl Pass<'_, '_> {
         }
         self.view.begin();
         let found = validate(self.view, at);
-        let sign = self.view.signed
-            && at > self.view.from
-            && self.view.before(at) == Some(b'-')
-            && !self.view.was(at - 1, ALNUM);
-        let is_match = self.sink.take(self.view, at - usize::from(sign), detector.id(), found);
+        let is_match = self.sink.take(self.view, self.with_sign(at), detector.id(), found);
         if is_match {
             self.number_end = found.unwrap_or(at);
         }
         is_match
+    }
+
+    /// Where a number begins with the minus that belongs to it.
+    fn with_sign(&self, at: usize) -> usize {
+        let view = self.view;
+        let signed = view.signed && at > view.from && view.before(at) == Some(b'-');
+        if signed && !view.was(at - 1, ALNUM) { at - 1 } else { at }
     }
 
     fn digit(&mut self, at: usize) {
@@ -281,16 +290,32 @@ impl Pass<'_, '_> {
             return;
         }
         if !view.was(at, ALNUM) {
-            let _ = self.number(at, Builtin::CreditCard, number::card)
-                || self.number(at, Builtin::Ssn, number::ssn)
-                || self.number(at, Builtin::Ip, number::ipv4)
-                || self.number(at, Builtin::Phone, phone::phone);
+            self.group(at);
         } else if view.was(at, ALPHA)
             && self.set.has(Builtin::Iban)
             && let Some(start) = iban::start(view, at)
         {
             self.number(start, Builtin::Iban, iban::end);
         }
+    }
+
+    /// What begins with a group of digits. Most numbers in a text are short, and stand alone.
+    fn group(&mut self, at: usize) {
+        let view = self.view;
+        view.begin();
+        let end = view.run(at, DIGIT, number::CARD_MIN);
+        let separator = view.at(end).filter(|byte| {
+            b" -./".contains(byte) && (view.is(end + 1, DIGIT) || view.at(end + 1) == Some(b'('))
+        });
+        if view.is_open() {
+            self.sink.open = self.sink.open.min(self.with_sign(at));
+        }
+        let spaced = matches!(separator, Some(b' ' | b'-'));
+        let _ = (spaced || end - at == number::CARD_MIN)
+            && self.number(at, Builtin::CreditCard, number::card)
+            || spaced && end - at == 3 && self.number(at, Builtin::Ssn, number::ssn)
+            || separator == Some(b'.') && self.number(at, Builtin::Ip, number::ipv4)
+            || separator.is_some() && self.number(at, Builtin::Phone, phone::phone);
     }
 
     fn email(&mut self, at: usize) {
@@ -311,7 +336,11 @@ impl Pass<'_, '_> {
         let view = self.view;
         let (ip, mac) = (self.set.has(Builtin::Ip), self.set.has(Builtin::Mac));
         let byte = view.bytes().get(at).copied();
-        if !(mac || ip && byte == Some(b':')) || (!view.was(at, HEX) && byte != Some(b':')) {
+        // A group of digits before it and one behind, or a second colon.
+        let before = view.before(at).is_some_and(|byte| is(byte, HEX));
+        let behind = view.bytes().get(at + 1).is_none_or(|behind| is(*behind, HEX) || *behind == b':');
+        let colon = byte == Some(b':');
+        if !behind || !(mac || ip && colon) || (!before && !colon) {
             return;
         }
         view.begin();
@@ -322,7 +351,7 @@ impl Pass<'_, '_> {
                 return;
             }
         }
-        if ip && byte == Some(b':') {
+        if ip && colon {
             view.begin();
             let found = hardware::ipv6(view, start);
             self.sink.take(view, start, Builtin::Ip.id(), found);
