@@ -126,7 +126,7 @@ fn provider_cluster(
     let endpoint = provider.endpoint(&path)?;
     let mut filters = Vec::new();
     if gateway.upstream_filter {
-        filters.push(wasm_filter(&PluginConfig::attempt(), options));
+        filters.push(wasm_filter(&PluginConfig::attempt(), gateway, options));
     }
     if let Some(key) = &provider.key {
         // After our filter, which leaves no other credential behind, and out of wasm's sight.
@@ -146,7 +146,7 @@ fn provider_cluster(
 
 fn listener(gateway: &Gateway, plugin: &PluginConfig, options: &Options) -> Value {
     let mut filters: Vec<Value> = gateway.jwt.iter().map(Jwt::filter).collect();
-    filters.push(wasm_filter(plugin, options));
+    filters.push(wasm_filter(plugin, gateway, options));
     filters.push(json!({
         "name": "envoy.filters.http.router",
         "typed_config": {
@@ -183,7 +183,8 @@ fn listener(gateway: &Gateway, plugin: &PluginConfig, options: &Options) -> Valu
 
 /// The filter in one of its roles. Both roles have the same VM, so that they can share what they
 /// know of a request.
-fn wasm_filter(plugin: &PluginConfig, options: &Options) -> Value {
+fn wasm_filter(plugin: &PluginConfig, gateway: &Gateway, options: &Options) -> Value {
+    let variables: Vec<&str> = gateway.hash_key().into_iter().collect();
     let (name, configuration) = match plugin.role {
         Role::Gateway => ("weir.gateway", serde_json::to_value(plugin).unwrap_or_default()),
         Role::Attempt => ("weir.attempt", json!({"role": "attempt"})),
@@ -204,6 +205,8 @@ fn wasm_filter(plugin: &PluginConfig, options: &Options) -> Value {
                     "vm_id": "weir",
                     "runtime": "envoy.wasm.runtime.v8",
                     "code": {"local": {"filename": options.wasm}},
+                    // The same for both roles, or they would not share a VM.
+                    "environment_variables": {"host_env_keys": variables},
                 },
                 "configuration": {
                     "@type": "type.googleapis.com/google.protobuf.StringValue",

@@ -185,7 +185,18 @@ impl Gateway {
                 });
             }
         }
-        Ok(())
+        match self.hash_key() {
+            Some(variable) if std::env::var_os(variable).is_none_or(|value| value.is_empty()) => {
+                let field = "redaction.hash_key.env".to_owned();
+                Err(Error::MissingVariable { field, variable: variable.to_owned() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The environment variable that holds the key of redaction's hashes, which the filter reads.
+    pub fn hash_key(&self) -> Option<&str> {
+        self.redaction.as_ref()?.hash_key.as_ref().map(|source| source.env.as_str())
     }
 
     /// Whether everybody may call: there are no keys and no tokens are asked for.
@@ -202,6 +213,9 @@ impl Gateway {
             provider.check(&format!("providers.{name}"))?;
         }
         self.access_log.check()?;
+        if let Some(variable) = self.hash_key() {
+            Secret::Env(variable.to_owned()).check("redaction.hash_key")?;
+        }
         match self.exporter.as_ref().and_then(|exporter| exporter.token.as_ref()) {
             Some(token) => token.check(TOKEN_FIELD),
             None => Ok(()),

@@ -15,11 +15,15 @@ use crate::api::Family;
 use crate::config::{ConfigError, PluginConfig};
 use crate::headers::Headers;
 use crate::redact::{
-    Action, Content, Counts, Detectors, ExportedPolicy, Fields, ForwardedPolicy, Policies, Replacement,
-    Stricter, Style, Unreadable, redact_json,
+    self, Action, Content, Counts, Detectors, ExportedPolicy, Fields, ForwardedPolicy, HashKey, Policies,
+    Replacement, Stricter, Style, Unreadable, redact_json,
 };
 use crate::refusal::Refusal;
 
+/// How many digits of a hash are shown: enough to tell people apart, 48 bits.
+const HASH_DIGITS: usize = 12;
+/// Shortest key of hashes, in bytes.
+const HASH_KEY_MIN: usize = 16;
 /// A request's own word that nothing of its content is told: `exclude`.
 const WEIR_CONTENT: &str = "x-weir-content";
 /// The same by TrueFoundry's name: `{"enabled": false}`.
@@ -30,6 +34,7 @@ const TFY_LOGGING: &str = "x-tfy-logging-config";
 pub struct Redaction {
     detectors: Arc<Detectors>,
     policies: Policies,
+    hash_key: Option<HashKey>,
     /// The policies of keys that have stricter ones, by the key's name.
     by_key: HashMap<String, Policies>,
     /// The same of models, by every name that they are asked for by.
@@ -55,7 +60,11 @@ pub struct Export {
 
 impl Redaction {
     /// Compiles what a configuration says; `None` where it says nothing, and so nothing is told.
-    pub fn new(plugin: &PluginConfig) -> Result<Option<Self>, ConfigError> {
+    /// `variable` looks an environment variable up.
+    pub fn new(
+        plugin: &PluginConfig,
+        variable: &dyn Fn(&str) -> Option<Vec<u8>>,
+    ) -> Result<Option<Self>, ConfigError> {
         let stricter_keys = plugin.keys.iter().enumerate();
         let stricter_keys = stricter_keys.filter_map(|(index, key)| {
             let wire = key.redaction.as_ref()?;
@@ -86,11 +95,19 @@ impl Redaction {
             let message = "values cannot be restored in responses yet; leave it out";
             return Err(ConfigError::at("redaction.forwarded.restore", message));
         }
+        let hash_key = hash_key(wire, variable)?;
+        let with_key = |style: Style, path: &str| match (style, &hash_key) {
+            (Style::Hash, None) => {
+                let message = "`hash` needs a key: give `redaction.hash_key: { env: VARIABLE }`";
+                Err(ConfigError::at(path, message))
+            }
+            _ => Ok(()),
+        };
         for (style, field) in [
             (wire.exported.replacement, "redaction.exported.replacement"),
             (wire.forwarded.replacement, "redaction.forwarded.replacement"),
         ] {
-            without_hash(style, field)?;
+            with_key(style, field)?;
         }
         let detectors = Arc::new(Detectors::new(&wire.custom, &wire.allow, "redaction")?);
         let policies = Policies::new(wire, &detectors, "redaction")?;
@@ -102,7 +119,7 @@ impl Redaction {
                 wire.exported.as_ref().map(|wire| wire.replacement),
                 wire.forwarded.as_ref().map(|wire| wire.replacement),
             ];
-            styles.into_iter().flatten().try_for_each(|style| without_hash(style, path))?;
+            styles.into_iter().flatten().try_for_each(|style| with_key(style, path))?;
             policies.with(wire, &detectors, path)
         };
         let by_key = stricter_keys.map(|(name, wire, path)| Ok((name, stricter(wire, &path)?)));
@@ -112,6 +129,7 @@ impl Redaction {
             by_model: by_model.collect::<Result<_, ConfigError>>()?,
             detectors,
             policies,
+            hash_key,
         }))
     }
 
@@ -137,7 +155,7 @@ impl Redaction {
         family: Family,
         body: &[u8],
     ) -> Result<Searched, Refusal> {
-        let mut replacement = Replacement::new(policy.actions.replacement, None);
+        let mut replacement = Replacement::new(policy.actions.replacement, self.hash_key.as_ref());
         let (set, fields) = (policy.actions.all(), Fields::request(family));
         let Ok(redacted) = redact_json(body, &self.detectors, set, fields, &mut replacement) else {
             return self.unreadable(policy).map(|()| Searched { body: None, found: Vec::new() });
@@ -203,7 +221,7 @@ impl Export {
         if !self.redacts() {
             return Some(body);
         }
-        let mut replacement = Replacement::new(self.policy.replacement, None);
+        let mut replacement = self.replacement();
         let detectors = &self.redaction.detectors;
         let redacted = redact_json(&body, detectors, self.policy.detectors, fields, &mut replacement).ok()?;
         counts.merge(&redacted.counts);
@@ -218,12 +236,16 @@ impl Export {
         if !self.redacts() {
             return;
         }
-        let mut replacement = Replacement::new(self.policy.replacement, None);
+        let mut replacement = self.replacement();
         let detectors = &self.redaction.detectors;
         let redacted = detectors.redact(self.policy.detectors, text, &mut replacement, counts);
         if let std::borrow::Cow::Owned(other) = redacted {
             *text = other;
         }
+    }
+
+    fn replacement(&self) -> Replacement {
+        Replacement::new(self.policy.replacement, self.redaction.hash_key.as_ref())
     }
 
     /// What was found, as events tell it.
@@ -242,12 +264,19 @@ fn asks_for_exclusion(headers: &Headers) -> bool {
     excludes || disabled() == Some(false)
 }
 
-fn without_hash(style: Style, path: &str) -> Result<(), ConfigError> {
-    match style {
-        Style::Hash => {
-            let message = "`hash` needs a key, which cannot be given yet; use `label` or `mask`";
-            Err(ConfigError::at(path, message))
-        }
-        Style::Label | Style::Mask => Ok(()),
+/// The key of hashes, where one is named.
+fn hash_key(
+    wire: &redact::Redaction,
+    variable: &dyn Fn(&str) -> Option<Vec<u8>>,
+) -> Result<Option<HashKey>, ConfigError> {
+    let Some(source) = &wire.hash_key else { return Ok(None) };
+    let at = |message: String| ConfigError::at("redaction.hash_key.env", message);
+    let Some(key) = variable(&source.env) else {
+        return Err(at(format!("the environment variable {} is not set in Envoy's process", source.env)));
+    };
+    if key.len() < HASH_KEY_MIN {
+        let message = format!("the key in {} is shorter than {HASH_KEY_MIN} bytes", source.env);
+        return Err(at(message));
     }
+    Ok(Some(HashKey::new(&key, HASH_DIGITS)))
 }

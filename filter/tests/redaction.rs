@@ -181,6 +181,37 @@ fn a_key_a_model_or_a_request_can_be_stricter_and_never_laxer() {
 }
 
 #[test]
+fn a_hash_is_the_same_for_the_same_value_and_its_key_comes_from_the_environment() {
+    let config = with(r#"{"exported": {"replacement": "hash"}, "hash_key": {"env": "KEY"}}"#);
+    let plugin = PluginConfig::from_json(config.as_bytes()).unwrap();
+    let load = |key: Option<&[u8]>| {
+        let variable = |name: &str| key.filter(|_| name == "KEY").map(<[u8]>::to_vec);
+        Config::with_variables(&plugin, &mut TargetIds::default(), &variable)
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    };
+    assert!(load(Some(&[7; 16])).is_ok());
+    assert_eq!(
+        load(None).unwrap_err(),
+        "redaction.hash_key.env: the environment variable KEY is not set in Envoy's process"
+    );
+    assert_eq!(
+        load(Some(b"short")).unwrap_err(),
+        "redaction.hash_key.env: the key in KEY is shorter than 16 bytes"
+    );
+    let hashed = |text: &str| {
+        let (mut stream, _) = ask(&config, &[], &chat(text, false));
+        let mut attempt = stream.attempt();
+        stream.respond(&mut attempt, "200", "application/json", &["{}"]);
+        String::from_utf8(stream.event().unwrap().content.unwrap().request.to_vec()).unwrap()
+    };
+    let (one, other) = (hashed(&format!("a {EMAIL} b {EMAIL}")), hashed("x bob@example.com"));
+    let hash = one.split_once("[EMAIL:").unwrap().1.get(..12).unwrap();
+    assert_eq!(one.matches(hash).count(), 2, "{one}");
+    assert!(!other.contains(hash) && other.contains("[EMAIL:"), "{other}");
+}
+
+#[test]
 fn what_cannot_be_done_yet_or_cannot_be_meant_is_refused_at_load_by_field() {
     let error = |redaction: &str| {
         let plugin = PluginConfig::from_json(with(redaction).as_bytes()).unwrap();
@@ -199,7 +230,10 @@ fn what_cannot_be_done_yet_or_cannot_be_meant_is_refused_at_load_by_field() {
             r#"{"forwarded": {"action": "mask", "restore": true}}"#,
             "redaction.forwarded.restore: values cannot be restored",
         ),
-        (r#"{"exported": {"replacement": "hash"}}"#, "redaction.exported.replacement: `hash` needs a key"),
+        (
+            r#"{"exported": {"replacement": "hash"}}"#,
+            "redaction.exported.replacement: `hash` needs a key: give `redaction.hash_key",
+        ),
         (r#"{"custom": [{"name": "x", "pattern": "("}]}"#, "redaction.custom[0]"),
     ] {
         let error = error(redaction);

@@ -54,7 +54,8 @@ fn asked(api: Api) -> Value {
 /// Content as it is.
 fn keeping(api: Api) -> Export {
     let plugin = PluginConfig::from_json(br#"{"redaction": {"exported": {"content": "keep"}}}"#);
-    let redaction = Redaction::new(&plugin.expect("a configuration")).expect("a redaction").map(Rc::new);
+    let redaction =
+        Redaction::new(&plugin.expect("a configuration"), &|_| None).expect("a redaction").map(Rc::new);
     let redaction = redaction.expect("a redaction");
     let policies = redaction.policies("", "", &Headers::default());
     Export::new(&redaction, policies.exported, api.family()).expect("content that is kept")

@@ -270,3 +270,23 @@ async fn what_is_masked_reaches_no_provider_and_what_is_blocked_is_not_sent() {
     let all = stack.otlp.wait_for(&trace).await;
     assert_eq!(named(&all, "redact").attribute("error.type"), "content_blocked");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hash_follows_a_person_from_request_to_request_without_telling_who_it_is() {
+    // The first provider's key serves as one of hashes too: it is in Envoy's environment.
+    let stack = stack("{ exported: { replacement: hash }, hash_key: { env: WEIR_TEST_KEY_0 } }").await;
+    let mut told = Vec::new();
+    for who in ["ann", "ann", "bob"] {
+        let trace = Trace::new();
+        let content = format!("I am {who}@planted.example.com");
+        let body = json!({ "model": "openai", "messages": [{ "role": "user", "content": content }] });
+        Answered::to(trace.clone(), stack.post("/v1/chat/completions", &trace, body.to_string())).await;
+        let all = stack.otlp.wait_for(&trace).await;
+        let messages = named(&all, "chat openai").attribute("gen_ai.input.messages").to_string();
+        assert!(messages.contains("[EMAIL:") && !messages.contains("planted"), "{messages}");
+        told.push(messages);
+    }
+    assert_eq!(told[0], told[1]);
+    assert_ne!(told[0], told[2]);
+    stack.assert_vm_is_well().await;
+}

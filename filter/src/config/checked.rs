@@ -212,9 +212,20 @@ pub struct Config {
 }
 
 impl Config {
-    /// Checks a configuration and puts it into the form that requests are served from. `ids` are
-    /// those of the VM, so that what it knows of a target outlives a reload.
+    /// Checks a configuration where it is not served from: a key that an environment variable holds in
+    /// Envoy's process is taken to be there.
     pub fn new(plugin: &PluginConfig, ids: &mut TargetIds) -> Result<Self, ConfigError> {
+        Self::with_variables(plugin, ids, &|_| Some(vec![0; 64]))
+    }
+
+    /// Checks a configuration and puts it into the form that requests are served from. `ids` are
+    /// those of the VM, so that what it knows of a target outlives a reload; `variable` looks an
+    /// environment variable up.
+    pub fn with_variables(
+        plugin: &PluginConfig,
+        ids: &mut TargetIds,
+        variable: &dyn Fn(&str) -> Option<Vec<u8>>,
+    ) -> Result<Self, ConfigError> {
         let mut upstreams = HashMap::new();
         for (name, provider) in &plugin.providers {
             upstreams.insert(name.clone(), Rc::new(Upstream::new(name, provider)?));
@@ -274,7 +285,7 @@ impl Config {
             upstream_filter: plugin.upstream_filter,
             sampling: sampling(&plugin.trace)?,
             capture: capture(&plugin.trace)?,
-            redaction: Redaction::new(plugin)?.map(Rc::new),
+            redaction: Redaction::new(plugin, variable)?.map(Rc::new),
             exporter: plugin.exporter.clone(),
         })
     }

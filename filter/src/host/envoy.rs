@@ -41,6 +41,28 @@ fn vm() -> Rc<Vm> {
 unsafe extern "C" {
     /// WASI preview 1, `random_get`. Envoy provides it to any module that imports it.
     fn random_get(buffer: *mut u8, len: usize) -> u32;
+    /// The same, `environ_sizes_get`: how many variables there are, and how many bytes they take.
+    fn environ_sizes_get(count: *mut usize, bytes: *mut usize) -> u32;
+    /// The same, `environ_get`: where each variable begins, and all of them, each with a zero behind it.
+    fn environ_get(places: *mut *mut u8, bytes: *mut u8) -> u32;
+}
+
+/// An environment variable that `host_env_keys` of the plugin's VM lets in.
+#[allow(unsafe_code)]
+fn variable(name: &str) -> Option<Vec<u8>> {
+    const MAX: usize = 1 << 20;
+    let (mut count, mut size) = (0, 0);
+    // SAFETY: both pointers are those of variables that outlive the call.
+    if unsafe { environ_sizes_get(&raw mut count, &raw mut size) } != 0 || count > MAX || size > MAX {
+        return None;
+    }
+    let (mut places, mut bytes) = (vec![std::ptr::null_mut(); count], vec![0; size]);
+    // SAFETY: both buffers are as long as the host has just said that it needs, and outlive the call.
+    if unsafe { environ_get(places.as_mut_ptr(), bytes.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    let mut pairs = bytes.split(|byte| *byte == 0);
+    pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec))
 }
 
 #[allow(unsafe_code)]
@@ -88,8 +110,8 @@ impl Root {
             self.plugin = Plugin::Attempt;
             return Ok(());
         }
-        let config =
-            Config::new(&plugin, &mut self.vm.target_ids.borrow_mut()).map_err(|error| error.to_string())?;
+        let config = Config::with_variables(&plugin, &mut self.vm.target_ids.borrow_mut(), &variable)
+            .map_err(|error| error.to_string())?;
         self.vm.budget.set(config.capture.budget);
         if config.exporter.is_some() {
             hostcalls::set_tick_period(outbox::FLUSH_INTERVAL).map_err(|_| "no timer from the host")?;

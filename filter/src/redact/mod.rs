@@ -45,7 +45,7 @@ pub use policy::{Actions, ExportedPolicy, ForwardedPolicy, Policies};
 pub use replace::{HASH_DIGITS_MAX, HASH_DIGITS_MIN, HashKey, MASK, PartialHash, Replace, Replacement};
 pub use restore::{Restorer, StreamRestorer, escape};
 pub use settings::{
-    Action, Allow, Checksum, Content, Custom, Exported, Forwarded, Redaction, Returned, Stricter, Style,
-    Unreadable,
+    Action, Allow, Checksum, Content, Custom, Exported, Forwarded, HashKeySource, Redaction, Returned,
+    Stricter, Style, Unreadable,
 };
 pub use stream::{Channel, HELD_MAX, StreamRedactor};

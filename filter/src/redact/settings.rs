@@ -21,6 +21,18 @@ pub struct Redaction {
     pub custom: Vec<Custom>,
     /// What is never redacted, whatever a detector says.
     pub allow: Allow,
+    /// The key of hashes, for `replacement: hash`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash_key: Option<HashKeySource>,
+}
+
+/// Where the key of hashes is, as written. Never the key itself.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct HashKeySource {
+    /// An environment variable of Envoy's process, of at least 16 bytes.
+    pub env: String,
 }
 
 /// Which part of [`Redaction`] a key or a model makes stricter, as written. It has the detectors of

@@ -36,6 +36,9 @@ async fn validate(gateway: &Gateway, options: &envoy::Options, dir: &Path) -> St
             command.env(variable, "a key");
         }
     }
+    if let Some(variable) = gateway.hash_key() {
+        command.env(variable, "a key of sixteen bytes");
+    }
     let output = timeout(wait::DEADLINE, command.output()).await.expect("an end").expect("a start");
     let log = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{log}");
