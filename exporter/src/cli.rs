@@ -88,8 +88,71 @@ pub enum Command {
     Ship,
     /// Check the configuration and say what it comes to.
     Check,
+    /// Send one labelled trace to a destination and say what came back.
+    TestDestination {
+        /// Its name in the configuration.
+        name: String,
+    },
+    /// Say how a running exporter is: ready, backlogs, rates, ledgers.
+    Status {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look at events that a destination refused, send them again, or delete them.
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
+    /// Delete the consumer of a destination that is no more, and give up its backlog.
+    RemoveDestination {
+        /// Its name.
+        name: String,
+        /// Really.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Print the JSON schema of exporter.yaml, for editors.
     Schema,
+}
+
+/// What to do with dead letters.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum DeadLetters {
+    /// List them, the oldest first.
+    List {
+        /// Only those of this destination.
+        #[arg(long)]
+        destination: Option<String>,
+        /// At most so many.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Show one.
+    Show {
+        /// Its number.
+        number: u64,
+        /// With what was said, which is left out otherwise.
+        #[arg(long)]
+        content: bool,
+    },
+    /// Send them to their destination again, under a new id.
+    Replay {
+        /// Those of this destination.
+        #[arg(long, required_unless_present = "number", conflicts_with = "number")]
+        destination: Option<String>,
+        /// This one.
+        number: Option<u64>,
+    },
+    /// Delete them for good.
+    Purge {
+        /// Those of this destination.
+        #[arg(long, required_unless_present = "number", conflicts_with = "number")]
+        destination: Option<String>,
+        /// This one.
+        number: Option<u64>,
+        /// Really.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// Flags of every command.

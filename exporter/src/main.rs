@@ -40,6 +40,7 @@ fn start() -> anyhow::Result<()> {
     let source = Source { role: cli.role(), flags: cli.flags, env: Env::of_process() };
     let settings = source.load()?;
     logging::start(settings.log_format);
+    weir_exporter::install_provider();
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -51,10 +52,11 @@ fn start() -> anyhow::Result<()> {
                     let exporter = Exporter::bind(source, settings).await?;
                     exporter.run(stop).await?;
                 }
-                Command::Check => {
-                    weir_exporter::install_provider();
-                    commands::check(&settings)?;
-                }
+                Command::Check => commands::check(&settings)?,
+                Command::TestDestination { name } => commands::test_destination(&settings, &name).await?,
+                Command::Status { json } => commands::status(&settings, json).await?,
+                Command::DeadLetters(command) => commands::dead_letters(&settings, &command).await?,
+                Command::RemoveDestination { name, yes } => commands::remove(&settings, &name, yes).await?,
                 Command::Schema => {}
             }
             Ok(())

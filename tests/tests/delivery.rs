@@ -9,6 +9,8 @@
 mod answers;
 #[path = "delivery/bus.rs"]
 mod bus;
+#[path = "delivery/commands.rs"]
+mod commands;
 #[path = "delivery/destinations.rs"]
 mod destinations;
 #[path = "delivery/full.rs"]

@@ -121,6 +121,15 @@ impl Bus {
         Ok(letters)
     }
 
+    /// The highest number of a dead letter so far.
+    ///
+    /// # Errors
+    ///
+    /// [`BusError`].
+    pub async fn last_dead_letter(&self) -> Result<u64, BusError> {
+        Ok(self.look(DEAD_LETTERS).await?.cached_info().state.last_sequence)
+    }
+
     /// One dead letter by its number.
     ///
     /// # Errors

@@ -56,6 +56,25 @@ pub async fn begin(store: &Store, destination: &str, seen: &Seen) -> Result<(), 
     }
 }
 
+/// Closes the ledger of a destination whose consumer is gone: what was open is purged. Gives it as it was at the
+/// end.
+///
+/// # Errors
+///
+/// [`BusError`] where the store does not answer.
+pub async fn close(store: &Store, destination: &str, seen: &Seen) -> Result<Account, BusError> {
+    let key = key(destination);
+    let found = store.get(&key).await.map_err(|error| failed(&key, &error))?;
+    let mut account: Account = match found {
+        Some(bytes) => serde_json::from_slice(&bytes).map_err(|error| failed(&key, &error))?,
+        None => Account::default(),
+    };
+    account.look(seen);
+    account.purge();
+    store.delete(&key).await.map_err(|error| failed(&key, &error))?;
+    Ok(account)
+}
+
 fn failed(key: &str, error: &dyn std::fmt::Display) -> BusError {
     BusError::JetStream { what: format!("write the ledger {key}"), why: error.to_string() }
 }

@@ -1,0 +1,117 @@
+//! `dead-letters list|show|replay|purge`: events that a destination refused.
+
+use prost::Message as _;
+use weir_event::{EventId, v1::TraceEvent};
+
+use super::{CommandError, bus, say};
+use crate::{
+    bus::{Bus, DeadLetter},
+    cli::DeadLetters,
+    settings::Settings,
+};
+
+/// How many letters one round of replay or purge reads.
+const ROUND: usize = 1000;
+
+/// Does what the command says.
+///
+/// # Errors
+///
+/// [`CommandError`].
+pub async fn dead_letters(settings: &Settings, command: &DeadLetters) -> Result<(), CommandError> {
+    let bus = bus(settings).await?;
+    match command {
+        DeadLetters::List { destination, limit } => {
+            let letters = bus.dead_letters(destination.as_deref(), *limit).await?;
+            if letters.is_empty() {
+                say("No dead letters.");
+            }
+            for letter in &letters {
+                say(&line(letter));
+            }
+        }
+        DeadLetters::Show { number, content } => {
+            let letter = bus.dead_letter(*number).await?.ok_or(CommandError::NoLetter(*number))?;
+            say(&shown(&letter, *content));
+        }
+        DeadLetters::Replay { destination, number } => {
+            let count = each(&bus, destination.as_deref(), *number, true).await?;
+            say(&format!("{count} events go to their destination again."));
+        }
+        DeadLetters::Purge { destination, number, yes } => {
+            if !yes {
+                let letters = chosen(&bus, destination.as_deref(), *number).await?;
+                let more = if letters.len() == ROUND { " at least" } else { "" };
+                say(&format!("{}{more} dead letters would be deleted for good.", letters.len()));
+                return Err(CommandError::Unconfirmed);
+            }
+            let count = each(&bus, destination.as_deref(), *number, false).await?;
+            say(&format!("{count} dead letters were deleted."));
+        }
+    }
+    bus.close().await;
+    Ok(())
+}
+
+async fn chosen(
+    bus: &Bus,
+    destination: Option<&str>,
+    number: Option<u64>,
+) -> Result<Vec<DeadLetter>, CommandError> {
+    match number {
+        Some(number) => {
+            let letter = bus.dead_letter(number).await?.ok_or(CommandError::NoLetter(number))?;
+            Ok(vec![letter])
+        }
+        None => Ok(bus.dead_letters(destination, ROUND).await?),
+    }
+}
+
+/// Replays or deletes what is chosen; what comes meanwhile is left for the next time.
+async fn each(
+    bus: &Bus,
+    destination: Option<&str>,
+    number: Option<u64>,
+    replay: bool,
+) -> Result<usize, CommandError> {
+    // What is refused again becomes a letter with a higher number: not of this run.
+    let last = bus.last_dead_letter().await?;
+    let mut count = 0;
+    loop {
+        let letters = chosen(bus, destination, number).await?;
+        let whole = letters.len() == ROUND;
+        let round: Vec<_> = letters.into_iter().filter(|letter| letter.number <= last).collect();
+        for letter in &round {
+            if replay {
+                bus.replay(letter).await?;
+            } else {
+                bus.forget(letter.number).await?;
+            }
+            count += 1;
+        }
+        if number.is_some() || !whole || round.is_empty() {
+            return Ok(count);
+        }
+    }
+}
+
+fn line(letter: &DeadLetter) -> String {
+    let DeadLetter { number, destination, reason, sequence, at_ms, bytes, .. } = letter;
+    let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(*at_ms);
+    let at = httpdate::fmt_http_date(at);
+    format!("{number:>8}  {destination}  {at}  {reason}  ({bytes} bytes, sequence {sequence})")
+}
+
+fn shown(letter: &DeadLetter, content: bool) -> String {
+    let event = letter.event().and_then(|bytes| TraceEvent::decode(bytes).ok());
+    let Some(mut event) = event else {
+        return format!("{}\nIt is no event that can be read.", line(letter));
+    };
+    let id = EventId::of(&event).map(|id| id.to_string()).unwrap_or_default();
+    let had = event.content.is_some();
+    if !content {
+        event.content = None;
+    }
+    let note = if had && !content { "\n(Its content is left out; say --content to see it.)" } else { "" };
+    format!("{}\nevent {id}\n{event:#?}{note}", line(letter))
+}

@@ -1,0 +1,139 @@
+//! `status`: what a running exporter says of itself, as a table.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{CommandError, say};
+use crate::settings::Settings;
+
+/// How long the answer may take.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// The largest answer that is read.
+const MAX_ANSWER: usize = 8 << 20;
+
+/// How long rates are measured.
+const RATE: Duration = Duration::from_secs(1);
+
+/// The columns of a destination's ledger.
+const COLUMNS: [&str; 9] = [
+    "stored",
+    "delivered",
+    "rejected",
+    "dead_lettered",
+    "filtered",
+    "evicted",
+    "purged",
+    "backlog",
+    "duplicates",
+];
+
+/// Asks the exporter that these settings describe.
+///
+/// # Errors
+///
+/// [`CommandError::NoExporter`] where none answers.
+pub async fn status(settings: &Settings, json: bool) -> Result<(), CommandError> {
+    let url = format!("http://{}/status", settings.admin_listen);
+    let first = ask(&url).await?;
+    if json {
+        say(&format!("{first:#}"));
+        return Ok(());
+    }
+    tokio::time::sleep(RATE).await;
+    let second = ask(&url).await?;
+    say(&text(&first, &second));
+    Ok(())
+}
+
+async fn ask(url: &str) -> Result<Value, CommandError> {
+    let failed = |why: String| CommandError::NoExporter { url: url.to_owned(), why };
+    let client = reqwest::Client::builder().timeout(DEADLINE).no_proxy().build();
+    let client = client.map_err(|error| failed(error.to_string()))?;
+    let mut response =
+        client.get(url).send().await.map_err(|error| failed(error.without_url().to_string()))?;
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| failed(error.without_url().to_string()))? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            return Err(failed("its answer is too long".to_owned()));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    serde_json::from_slice(&body).map_err(|_| failed("its answer is no status".to_owned()))
+}
+
+fn text(first: &Value, second: &Value) -> String {
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let figure = |value: &Value, name: &str| value.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let none = Vec::new();
+    let destinations = |status: &'_ Value| status.get("destinations").and_then(Value::as_array).cloned();
+    let (before, after) = (destinations(first).unwrap_or_default(), destinations(second).unwrap_or(none));
+    let mut lines = Vec::new();
+    let version = second.get("version").map(word).unwrap_or_default();
+    lines.push(match second.get("why_not").and_then(Value::as_str) {
+        Some(why) => format!("weir-exporter {version}: NOT READY: {why}"),
+        None => format!("weir-exporter {version}: ready"),
+    });
+    if let Some(why) = second.get("configuration").and_then(Value::as_str) {
+        lines.push(format!("The configuration on disk is refused, the one before goes on: {why}"));
+    }
+    if let Some(ingest) = second.get("ingest").filter(|ingest| ingest.is_object()) {
+        let rate = figure(ingest, "stored")
+            .saturating_sub(first.get("ingest").map_or(0, |before| figure(before, "stored")));
+        let sums = ingest.get("sums").cloned().unwrap_or_default();
+        lines.push(format!(
+            "ingest: {} stored since the start, {rate}/s; {} sources, {} events missing of theirs, {} dropped by them; \
+             {} refused, {} compressed, {} without content",
+            figure(ingest, "stored"),
+            figure(ingest, "sources"),
+            figure(&sums, "missing"),
+            figure(&sums, "dropped"),
+            figure(ingest, "refused"),
+            figure(ingest, "compressed"),
+            figure(ingest, "stripped"),
+        ));
+    }
+    for one in &after {
+        let name = one.get("name").map(word).unwrap_or_default();
+        let earlier = before.iter().find(|other| other.get("name") == one.get("name"));
+        let rate = figure(one, "delivered")
+            .saturating_sub(earlier.map_or(0, |earlier| figure(earlier, "delivered")));
+        let condition = one.get("condition").map(word).unwrap_or_default();
+        let reason = one.get("reason").and_then(Value::as_str).map(|reason| format!(" ({reason})"));
+        lines.push(format!("{name}: {condition}{}, {rate}/s", reason.unwrap_or_default()));
+        let ledger: Vec<_> = COLUMNS.iter().map(|name| format!("{name} {}", figure(one, name))).collect();
+        lines.push(format!("  {}", ledger.join(", ")));
+        match one.get("unaccounted").and_then(Value::as_i64) {
+            None | Some(0) => {}
+            Some(open) => {
+                lines.push(format!("  unaccounted {open}: events under way, else ask again in a moment"));
+            }
+        }
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_status_is_told_in_words_with_rates() {
+        let status = |delivered: u64| {
+            json!({
+                "version": "1", "ready": true, "why_not": null, "configuration": "stream: no",
+                "destinations": [{
+                    "name": "mw", "condition": "retrying", "reason": "HTTP 503", "stored": 20,
+                    "delivered": delivered, "backlog": 20 - delivered, "unaccounted": 0
+                }]
+            })
+        };
+        let text = text(&status(3), &status(10));
+        for part in ["mw: retrying (HTTP 503), 7/s", "stored 20, delivered 10", "stream: no", "ready"] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+}
