@@ -43,6 +43,9 @@ e2e: setup wasm bins ## Run the end-to-end tests on a real Envoy and a real nats
 	@echo "== end-to-end tests"
 	@cargo test -p weir-tests --locked --tests -- --test-threads=2
 
+redaction-report: ## Print how well each detector of personal data and secrets does on its corpus
+	@cargo test -q -p weir-filter --locked --test redaction -- --nocapture
+
 deny: ## Check licences, advisories and sources of every dependency
 	@command -v cargo-deny >/dev/null || { echo "missing: cargo-deny. Install with: cargo install --locked cargo-deny@0.20.2" >&2; exit 1; }
 	@cargo deny --locked check
@@ -68,7 +71,7 @@ clean: ## Remove what was built
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z0-9-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+		/^[a-z0-9-]+:.*## / { printf "  make %-16s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # Steps of the targets above, not for the list.
 setup-run:
@@ -82,4 +85,4 @@ bins:
 	@echo "== exporter, renderer and harness"
 	@cargo build --locked -p weir-exporter -p weir-config -p weir-tests --bins
 
-.PHONY: run test lint unit wasm-test e2e deny setup wasm fmt generate clean help setup-run fmt-check bins
+.PHONY: run test lint unit wasm-test e2e redaction-report deny setup wasm fmt generate clean help setup-run fmt-check bins
