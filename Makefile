@@ -47,6 +47,9 @@ test-faults: setup-run bins ## Run the fault tests of delivery in their long for
 	@echo "== fault tests, long"
 	@WEIR_FAULTS=long cargo test -p weir-tests --locked --test delivery -- --test-threads=2
 
+redaction-report: ## Print how well each detector of personal data and secrets does on its corpus
+	@cargo test -q -p weir-filter --locked --test detectors -- --nocapture
+
 test-phoenix: wasm bins ## Ship to a real Arize Phoenix and read back what it shows
 	@tests/scripts/phoenix.sh
 
@@ -77,7 +80,7 @@ clean: ## Remove what was built
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z0-9-]+:.*## / { printf "  make %-14s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+		/^[a-z0-9-]+:.*## / { printf "  make %-16s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # Steps of the targets above, not for the list.
 setup-run:
@@ -91,4 +94,4 @@ bins:
 	@echo "== exporter, renderer and harness"
 	@cargo build --locked -p weir-exporter -p weir-config -p weir-tests --bins
 
-.PHONY: run test lint unit wasm-test e2e test-faults test-phoenix deny setup wasm fmt generate clean help setup-run fmt-check bins
+.PHONY: run test lint unit wasm-test e2e redaction-report test-faults test-phoenix deny setup wasm fmt generate clean help setup-run fmt-check bins

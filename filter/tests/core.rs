@@ -7,6 +7,8 @@
 // clippy knows #[test] functions, and not these.
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+
 use wasm_bindgen_test::wasm_bindgen_test;
 use weir_event::v1;
 use weir_filter::answer::{Answer as Reader, Transcript};
@@ -15,6 +17,9 @@ use weir_filter::config::{Config, PluginConfig};
 use weir_filter::json::{JsonError, MAX_DEPTH, Object};
 use weir_filter::outbox::{Answer, Outbox};
 use weir_filter::random::Random;
+use weir_filter::redact::{
+    Allow, Channel, Custom, Detectors, Fields, Replacement, StreamRedactor, redact_json,
+};
 use weir_filter::request::Body;
 use weir_filter::strategy::TargetIds;
 use weir_filter::stream::sse::Parser;
@@ -73,4 +78,26 @@ fn an_event_goes_out_and_comes_back_when_the_call_fails() {
     outbox.answered(7, Answer::Failed, 0, &mut random);
     assert!(outbox.next_batch(0).is_none());
     assert!(outbox.next_batch(1_000_000_000).is_some());
+}
+
+#[wasm_bindgen_test]
+fn content_is_redacted_whole_and_in_pieces() {
+    let ticket = Custom {
+        name: "ticket".to_owned(),
+        version: 1,
+        pattern: r"TCK-\d{4,}".to_owned(),
+        ..Custom::default()
+    };
+    let detectors = Arc::new(Detectors::new(&[ticket], &Allow::default(), "redaction").unwrap());
+    let set = detectors.all();
+    let body = r#"{"a":"jo\u0040example.com, TCK-12345, ４１１１ １１１１ １１１１ １１１１","b":[4111111111111111,1.5]}"#;
+    let expected = r#"{"a":"[EMAIL], [TICKET], [CREDIT_CARD]","b":["[CREDIT_CARD]",1.5]}"#;
+    let redacted =
+        redact_json(body.as_bytes(), &detectors, set, Fields::NONE, &mut Replacement::Label).unwrap();
+    assert_eq!(redacted.body.as_ref(), expected.as_bytes());
+    let mut stream = StreamRedactor::new(Arc::clone(&detectors), set, Replacement::Label, Channel::Text);
+    let pieces = ["Mail jo@exa", "mple.com or ring +49 3", "0 1234567", " now"];
+    let mut out: String = pieces.iter().map(|piece| stream.feed(piece)).collect();
+    out += &stream.finish();
+    assert_eq!(out, "Mail [EMAIL] or ring [PHONE] now");
 }

@@ -2,8 +2,9 @@
 //! that must stand before a match.
 //!
 //! Expressions run on automata whose time is linear and whose size is limited, over the folded
-//! text. A match is at most [`MATCH_MAX`] bytes long; one that would go on takes in what follows up
-//! to the next white space, so that no part of it is left.
+//! text. A match that could go on behind [`MATCH_MAX`] bytes takes in what follows up to the next
+//! white space, so that no part of it is left. A stream waits for a match's end for twice as long
+//! at most: one that has none until then is only found in a text that comes in one piece.
 
 use regex_automata::meta::{BuildError, Config, Regex};
 use regex_automata::{Anchored, Input, Span};

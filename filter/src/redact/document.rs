@@ -1,7 +1,7 @@
 //! Numbers of passports and driving licences. Every country has its own form, so what counts is
 //! the word before them (ICAO 9303 for the length of a passport's number).
 
-use super::view::{ALNUM, ALPHA, DIGIT, View, is};
+use super::view::{ALNUM, DIGIT, View, is};
 
 /// Most groups that a number is written in.
 const GROUPS_MAX: usize = 6;
@@ -25,7 +25,8 @@ fn read(view: &View<'_>, at: usize, separators: &[u8], max: usize) -> Written {
         let digits = group.iter().filter(|byte| is(**byte, DIGIT)).count();
         let is_first = read.groups == 0;
         let initial = is_first && group.len() <= 3 && group.iter().all(u8::is_ascii_uppercase);
-        let follows = !is_first && read.digits > 0 && group.len() == 1 && view.was(next, DIGIT | ALPHA);
+        let follows =
+            view.before(next) == Some(b'-') && group.len() == 1 && group.iter().all(u8::is_ascii_uppercase);
         if group.is_empty() || (digits == 0 && !initial && !follows) {
             break;
         }
@@ -49,7 +50,7 @@ fn read(view: &View<'_>, at: usize, separators: &[u8], max: usize) -> Written {
 pub(super) fn passport(view: &View<'_>, at: usize) -> Option<usize> {
     let read = read(view, at, b" -", 10);
     let length = read.digits + read.letters;
-    let shaped = (6..=10).contains(&length) && read.digits >= 4 && read.letters <= 5;
+    let shaped = (6..=10).contains(&length) && read.digits >= 4 && read.letters <= 6;
     let ends = !view.is(read.end, ALNUM) && !is_date(view, at);
     (shaped && ends && read.groups <= 4).then_some(read.end)
 }

@@ -34,8 +34,12 @@ pub(super) fn end(view: &View<'_>, at: usize) -> Option<usize> {
         // A hyphen may stand within a label, not at its ends.
         let mut last = end;
         while view.at(last) == Some(b'-') && last > label && last - label <= LABEL_MAX {
-            let more = view.run_of_letters(last + 1, ALNUM, LABEL_MAX + 1);
-            if more == last + 1 {
+            let mut next = last;
+            while next - label <= LABEL_MAX && view.at(next) == Some(b'-') {
+                next += 1;
+            }
+            let more = view.run_of_letters(next, ALNUM, LABEL_MAX + 1);
+            if more == next {
                 break;
             }
             last = more;

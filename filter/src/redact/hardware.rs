@@ -15,7 +15,12 @@ pub(super) fn start(view: &View<'_>, at: usize) -> Option<usize> {
     }
     let separator = view.at(at)?;
     let is_first = !view.was(start, ALNUM) && !matches!(view.before(start), Some(b'_' | b'.' | b'%'));
-    let goes_on = view.before(start) == Some(separator) && separator != b'.';
+    let goes_on = separator != b'.' && view.before(start) == Some(separator) && {
+        // Behind `mac:` an address begins, behind another group it does not.
+        let group = view.run_back(start - 1, HEX, 0, 4);
+        let word = group == start - 1 || view.was(group, ALNUM);
+        !word || view.before(start - 1) == Some(b':')
+    };
     (at - start <= 4 && is_first && !goes_on).then_some(start)
 }
 

@@ -4,7 +4,7 @@
 //! is asked for and everything that follows belongs to the key.
 
 use super::names::Builtin;
-use super::view::{ALNUM, ALPHA, BASE64, DIGIT, TOKEN, View, is};
+use super::view::{ALNUM, ALPHA, BASE64, DIGIT, PADDING, TOKEN, View, is};
 
 /// A run of a token's characters that is a web token even where its dots are not to be seen, as in
 /// the middle of a long one; in bytes.
@@ -19,7 +19,9 @@ enum Rest {
     Exactly(u16, usize),
     /// At least so many of a class, a digit and a letter among them.
     Mixed(u16, usize),
-    /// At least so many of a token, and more behind single dots.
+    /// The same, a digit alone being enough.
+    Numbered(usize),
+    /// At least so many of a token, in parts with single dots between them.
     Dotted(usize),
     /// As OpenAI's older keys, which share their beginning with other things.
     OpenAi,
@@ -70,17 +72,17 @@ pub(super) const KEYS: &[Key] = &[
     key("gloas-", Builtin::GitLab, Rest::Dotted(20)),
     key("glffct-", Builtin::GitLab, Rest::Dotted(20)),
     key("GR1348941", Builtin::GitLab, Rest::Mixed(TOKEN, 20)),
-    key("xoxb-", Builtin::Slack, Rest::Mixed(TOKEN, 20)),
-    key("xoxp-", Builtin::Slack, Rest::Mixed(TOKEN, 20)),
-    key("xoxa-", Builtin::Slack, Rest::Mixed(TOKEN, 20)),
-    key("xoxr-", Builtin::Slack, Rest::Mixed(TOKEN, 20)),
-    key("xoxs-", Builtin::Slack, Rest::Mixed(TOKEN, 20)),
-    key("xoxo-", Builtin::Slack, Rest::Mixed(TOKEN, 20)),
-    key("xoxc-", Builtin::Slack, Rest::Mixed(TOKEN, 20)),
-    key("xoxd-", Builtin::Slack, Rest::Mixed(TOKEN, 20)),
-    key("xoxe-", Builtin::Slack, Rest::Mixed(TOKEN, 20)),
-    key("xoxe.xox", Builtin::Slack, Rest::Mixed(TOKEN, 20)),
-    key("xapp-", Builtin::Slack, Rest::Mixed(TOKEN, 20)),
+    key("xoxb-", Builtin::Slack, Rest::Numbered(20)),
+    key("xoxp-", Builtin::Slack, Rest::Numbered(20)),
+    key("xoxa-", Builtin::Slack, Rest::Numbered(20)),
+    key("xoxr-", Builtin::Slack, Rest::Numbered(20)),
+    key("xoxs-", Builtin::Slack, Rest::Numbered(20)),
+    key("xoxo-", Builtin::Slack, Rest::Numbered(20)),
+    key("xoxc-", Builtin::Slack, Rest::Numbered(20)),
+    key("xoxd-", Builtin::Slack, Rest::Numbered(20)),
+    key("xoxe-", Builtin::Slack, Rest::Numbered(20)),
+    key("xoxe.xox", Builtin::Slack, Rest::Numbered(20)),
+    key("xapp-", Builtin::Slack, Rest::Numbered(20)),
     key("sk_live_", Builtin::Stripe, Rest::Mixed(ALNUM, 16)),
     key("sk_test_", Builtin::Stripe, Rest::Mixed(ALNUM, 16)),
     key("rk_live_", Builtin::Stripe, Rest::Mixed(ALNUM, 16)),
@@ -108,7 +110,7 @@ pub(super) fn end(view: &View<'_>, key: &Key, start: usize, at: usize) -> Option
     let class = match key.rest {
         Rest::Capitals(_) => ALNUM,
         Rest::Exactly(class, _) | Rest::Mixed(class, _) => class,
-        Rest::Dotted(_) | Rest::OpenAi => TOKEN,
+        Rest::Numbered(_) | Rest::Dotted(_) | Rest::OpenAi => TOKEN,
     };
     if !begins(view, start) || view.was(start, class) || !view.stands(start, key.prefix.as_bytes()) {
         return None;
@@ -125,12 +127,17 @@ pub(super) fn end(view: &View<'_>, key: &Key, start: usize, at: usize) -> Option
             mixed(view.slice(at..end)).then_some(end)
         }
         Rest::Mixed(class, min) => {
-            let end = view.run(at, class, min);
-            (end - at == min && mixed(view.slice(at..end))).then(|| view.run(end, class, usize::MAX))
+            let end = at_least(view, at, class, min)?;
+            mixed(view.slice(at..at + min))
+                .then(|| if class == BASE64 { view.run(end, PADDING, 2) } else { end })
+        }
+        Rest::Numbered(min) => {
+            let end = at_least(view, at, TOKEN, min)?;
+            view.slice(at..at + min).iter().any(|byte| is(*byte, DIGIT)).then_some(end)
         }
         Rest::Dotted(min) => {
-            let end = at_least(view, at, TOKEN, min)?;
-            mixed(view.slice(at..at + min)).then(|| dotted(view, end).0)
+            let end = dotted(view, at).0;
+            (end - at >= min && mixed(view.slice(at..at + min))).then_some(end)
         }
         Rest::OpenAi => openai(view, at),
     }
@@ -172,7 +179,8 @@ fn dotted(view: &View<'_>, at: usize) -> (usize, usize) {
     let (mut end, mut dots) = (view.run(at, TOKEN, usize::MAX), 0);
     while dots < 4 && view.at(end) == Some(b'.') {
         let next = view.run(end + 1, TOKEN, usize::MAX);
-        if next == end + 1 {
+        // A part may be empty, as the key of a token that is encrypted directly.
+        if next == end + 1 && !(view.at(next) == Some(b'.') && view.is(next + 1, TOKEN)) {
             break;
         }
         dots += 1;
@@ -229,7 +237,7 @@ pub(super) fn azure_secret(view: &View<'_>, at: usize) -> Option<(usize, Option<
 /// Where the signature of a shared access ends whose `sig=` ends at `at` (Azure Storage, "Create a
 /// service SAS"): base64, percent-encoded.
 pub(super) fn azure_signature(view: &View<'_>, start: usize, at: usize) -> Option<usize> {
-    let is_part = |byte: u8| is(byte, BASE64 | TOKEN) || byte == b'%';
+    let is_part = |byte: u8| is(byte, BASE64 | TOKEN | PADDING) || byte == b'%';
     if !matches!(view.before(start), Some(b'?' | b'&' | b';')) || !view.reads(start, b"sig=") {
         return None;
     }

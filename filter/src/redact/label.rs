@@ -10,6 +10,8 @@ use super::view::{ALNUM, ALPHA, BLANK, View, is};
 pub(super) const REACH: usize = 160;
 /// Longest gap between a word and its value.
 const GAP_MAX: usize = 48;
+/// Longest remark in the gap.
+const REMARK_MAX: usize = 20;
 
 /// What kind of value a word announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +65,7 @@ pub(super) const WORDS: &[(Word, &[&str])] = &[
             "driver's license", "driver's licence", "drivers license", "drivers licence", "driver license",
             "driver licence", "driving license", "driving licence", "driver_license", "drivers_license",
             "driver_licence", "driving_licence", "driving_license", "driverslicense", "driverlicense",
-            "licence number", "license number", "dl no", "dl number", "dl#", "dl:", "dln", "führerschein",
+            "licence number", "license number", "licence no", "license no", "dl no", "dl number", "dl#", "dl #", "dl:", "dln", "führerschein",
             "fuehrerschein", "führerscheinnummer", "permis de conduire", "permis_de_conduire",
             "licencia de conducir", "licencia_conducir", "permiso de conducir", "carnet de conducir",
             "licencia de manejo", "patente di guida", "numero patente", "patente n", "carteira de motorista",
@@ -81,7 +83,7 @@ pub(super) const WORDS: &[(Word, &[&str])] = &[
     (
         Word::Phone,
         &[
-            "phone", "telephone", "mobile", "cell", "cellphone", "tel", "tel.", "telefon", "telefonnummer",
+            "phone", "telephone", "call", "dial", "my number", "mobile", "cell", "cellphone", "tel", "tel.", "telefon", "telefonnummer",
             "handy", "handynummer", "mobil", "mobilnummer", "rufnummer", "téléphone", "tél", "portable",
             "teléfono", "telefono", "celular", "móvil", "telefone", "telemóvel", "cellulare", "telefoon",
             "whatsapp", "fax", "sms", "msisdn", "phone_number", "phonenumber", "telefonu", "puhelin",
@@ -157,7 +159,9 @@ pub(super) fn value(view: &View<'_>, end: usize) -> Option<usize> {
         if view.stands(at, super::replace::MASK.as_bytes()) {
             return None;
         }
-        if byte == b'\n' || byte == b'\r' {
+        if let Some(after) = remark(view, at) {
+            at = after;
+        } else if byte == b'\n' || byte == b'\r' {
             lines += 1;
             if lines > 2 {
                 return None;
@@ -181,6 +185,20 @@ pub(super) fn value(view: &View<'_>, end: usize) -> Option<usize> {
         }
     }
     None
+}
+
+/// Where a remark in parentheses without a digit ends: `(dd/mm/yyyy)`, `(USA)`.
+pub(super) fn remark(view: &View<'_>, at: usize) -> Option<usize> {
+    if view.at(at) != Some(b'(') {
+        return None;
+    }
+    let mut end = at + 1;
+    while end - at < REMARK_MAX
+        && view.at(end).is_some_and(|byte| is(byte, ALPHA | BLANK) || b"/.-_".contains(&byte))
+    {
+        end += 1;
+    }
+    (view.at(end) == Some(b')')).then_some(end + 1)
 }
 
 /// What may be joined to a word without making another of it: `Reisepassnummer`.

@@ -81,7 +81,7 @@ pub(super) fn card(view: &View<'_>, at: usize) -> Option<usize> {
     if in_decimal(view, at) {
         return None;
     }
-    let read = Groups::read(view, at, b" -");
+    let read = Groups::read(view, at, b" -.");
     let mut groups = read.groups();
     let mut count = read.count();
     while let Some((last, others)) = groups.split_last() {
@@ -129,10 +129,11 @@ fn is_brand(digits: &[u8]) -> bool {
         13 => value(1) == 4 || matches!(two, 50 | 56..=58 | 67),
         14 => matches!(two, 36 | 38 | 39) || (300..=305).contains(&three),
         15 => matches!(two, 34 | 37),
+        16 if matches!(two, 51..=55) || (2221..=2720).contains(&four) => true,
+        16 | 19 if value(1) == 4 => true,
         16..=19 => {
-            matches!(two, 40..=49 | 50..=58 | 60 | 62 | 64 | 65 | 67 | 81 | 82 | 36 | 38 | 39)
+            matches!(two, 50 | 56..=58 | 60 | 62 | 64 | 65 | 67 | 81 | 82 | 36 | 38 | 39)
                 || (2200..=2204).contains(&four)
-                || (2221..=2720).contains(&four)
                 || (3528..=3589).contains(&four)
         }
         _ => false,

@@ -3,7 +3,7 @@
 //! The lines may be joined by blanks, by `\n` in letters, or stand in quotes, as keys do in variables
 //! and in code. A key whose end is missing goes as far as its lines do.
 
-use super::view::{ALPHA, BASE64, View, is};
+use super::view::{ALPHA, BASE64, PADDING, View, is};
 
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
@@ -28,8 +28,8 @@ pub(super) fn end(view: &View<'_>, at: usize) -> Option<usize> {
     loop {
         next = gap(view, next);
         if view.stands(next, END) {
-            // A block that is cut to its two lines, as in prose, holds nothing.
-            return tentative.or(good).and_then(|_| marker(view, next + END.len())).or(good);
+            // Two lines with nothing between them that could be a key are only mentioned.
+            return good.map(|good| marker(view, next + END.len()).unwrap_or(good));
         }
         if tentative.is_some() {
             return good;
@@ -44,7 +44,7 @@ pub(super) fn end(view: &View<'_>, at: usize) -> Option<usize> {
             next = end;
             continue;
         }
-        let end = view.run(next, BASE64, usize::MAX);
+        let end = view.run(next, BASE64 | PADDING, usize::MAX);
         if end == next {
             return good;
         }
@@ -80,7 +80,7 @@ fn gap(view: &View<'_>, from: usize) -> usize {
         match view.at(at) {
             Some(b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\'' | b',' | b'>' | b'|') => at += 1,
             Some(b'\\') => at += if matches!(view.at(at + 1), Some(b'n' | b'r')) { 2 } else { 1 },
-            Some(b'+') if view.at(at + 1) == Some(b' ') => at += 1,
+            Some(b'+') if matches!(view.at(at + 1), Some(b' ' | b'\r' | b'\n')) => at += 1,
             _ => break,
         }
     }

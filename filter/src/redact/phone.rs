@@ -2,7 +2,7 @@
 //! countries that dial a zero first, with separators. Bare digits only count beside a word for it.
 
 use super::number::{card, ssn};
-use super::view::{ALNUM, DIGIT, View};
+use super::view::{ALNUM, DIGIT, HEX, View};
 
 /// Most digits of a number (E.164, section 6).
 const DIGITS_MAX: usize = 15;
@@ -149,7 +149,15 @@ fn international(view: &View<'_>, at: usize) -> Option<usize> {
         1 | 7 => group.digits == 11 && (read.digit(0) == 7 || read.digit(1) > 1),
         _ => (INTERNATIONAL_MIN..=DIGITS_MAX).contains(&group.digits),
     };
-    Some(read.groups().iter().rfind(|group| fits(group) && ends(view, group.end))?.end)
+    let place = read.groups().iter().rposition(|group| fits(&group) && ends(view, group.end))?;
+    let groups = read.groups().get(..=place)?;
+    // `+255959.999` is a decimal, `+262142-12-31` a day of a far year.
+    let other = match groups {
+        [_, fraction] => fraction.separator == b'.',
+        [_, month, day] => month.separator == b'-' && (month.length, day.length) == (2, 2),
+        _ => false,
+    };
+    groups.last().filter(|_| !other).map(|last| last.end)
 }
 
 fn national(view: &View<'_>, at: usize) -> Option<usize> {
@@ -165,12 +173,25 @@ fn national(view: &View<'_>, at: usize) -> Option<usize> {
         return (2..=groups.len()).rev().find_map(|count| {
             let groups = groups.get(..count)?;
             let last = groups.last().filter(long)?;
-            let shaped = read.digit(1) == 0 || is_zero_first(groups);
+            let shaped = read.digit(1) == 0 && groups.len() > 2 || is_zero_first(groups);
+            // Pairs are written five at a time; more of them are bytes in a dump.
+            let pairs = groups.iter().all(|group| group.length == 2);
+            let shaped = shaped && !(pairs && (read.len != 5 || in_pairs(view, at, last.end)));
             (shaped && ends(view, last.end)).then_some(last.end)
         });
     }
     let end = north_american(&read, opened).or_else(|| mobile(&read, opened))?;
     ends(view, end).then_some(end)
+}
+
+/// Whether pairs of hexadecimal digits go before or on behind.
+fn in_pairs(view: &View<'_>, start: usize, end: usize) -> bool {
+    let before = start >= 3
+        && view.before(start) == Some(b' ')
+        && view.was(start - 1, HEX)
+        && view.was(start - 2, HEX);
+    let behind = view.at(end) == Some(b' ') && view.is(end + 1, HEX) && view.is(end + 2, HEX);
+    before && !(start > 3 && view.was(start - 3, ALNUM)) || behind && !view.is(end + 3, ALNUM)
 }
 
 /// A zero, the area and the rest: `030 1234567`, `(020) 7946 0958`, `01 23 45 67 89`.
@@ -181,7 +202,12 @@ fn is_zero_first(groups: &[Group]) -> bool {
         rest.iter().skip(2).all(|group| rest.get(1).is_some_and(|one| one.separator == group.separator));
     let date = matches!(groups, [a, b, c, ..] if (a.length, b.length, c.length) == (2, 2, 4)
         && b.separator == c.separator && separator != b' ');
-    (2..=5).contains(&first.length) && groups.iter().all(|group| group.length >= 2) && even && !date
+    // Seconds with their fraction, and codes for places in the USA.
+    let other = match rest {
+        [one] => one.separator == b'.' || (one.separator == b'-' && (first.length, one.length) == (5, 4)),
+        _ => false,
+    };
+    !other && (2..=5).contains(&first.length) && groups.iter().all(|group| group.length >= 2) && even && !date
 }
 
 /// `(212) 555-0123`, `212-555-0123`, `1-212-555-0123` (NANPA: neither area nor exchange begins with

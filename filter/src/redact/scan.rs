@@ -311,7 +311,7 @@ impl Pass<'_, '_> {
             self.sink.open = self.sink.open.min(self.with_sign(at));
         }
         let spaced = matches!(separator, Some(b' ' | b'-'));
-        let _ = (spaced || end - at == number::CARD_MIN)
+        let _ = (spaced || separator == Some(b'.') || end - at == number::CARD_MIN)
             && self.number(at, Builtin::CreditCard, number::card)
             || spaced && end - at == 3 && self.number(at, Builtin::Ssn, number::ssn)
             || separator == Some(b'.') && self.number(at, Builtin::Ip, number::ipv4)

@@ -4,12 +4,14 @@
 //! What is judged is the beginning of a value, so that a judgement does not change as it grows.
 
 use super::label::Word;
-use super::view::{ALNUM, ALPHA, BASE64, BLANK, DIGIT, TOKEN, VALUE, View, is};
+use super::view::{ALNUM, ALPHA, BASE64, BLANK, DIGIT, PADDING, TOKEN, VALUE, View, is};
 
 /// How much of a value is judged.
 const JUDGED: usize = 256;
 /// Longest value in quotes that has blanks in it.
 const QUOTED_MAX: usize = 128;
+/// Longest clause between a word and its verb.
+const CLAUSE_MAX: usize = 40;
 /// Longest user and password in a URL.
 const USERINFO_MAX: usize = 512;
 /// Shortest key or token, and shortest password.
@@ -22,7 +24,7 @@ const NO_SECRETS: &[&str] = &[
     "passwd", "secret", "token", "redacted", "hidden", "example", "placeholder", "value", "text", "input",
     "reset", "protected", "unknown", "empty", "changed", "invalid", "expired", "missing", "default", "number",
     "integer", "boolean", "object", "array", "bearer", "basic", "digest", "hash", "field", "disabled",
-    "enabled", "auto", "type",
+    "enabled", "auto", "type", "!secret", "!vault", "!env",
 ];
 
 /// How values begin that stand for others.
@@ -67,12 +69,14 @@ pub(super) fn place(view: &View<'_>, word: Word, start: usize, end: usize) -> Op
             quoted = skip(view, quoted, b"]", 1);
         }
         at = skip(view, quoted, b" \t", 4);
+        at = super::label::remark(view, at).unwrap_or(at);
         sign = at == quoted && view.at(at) == Some(b'=');
         at = match view.at(at)? {
             b'=' | b':' => at + 1 + usize::from(matches!(view.at(at + 1), Some(b'=' | b'>'))),
             b'>' => at + 1,
             _ if at > quoted && view.ended(start, b"--") => at,
-            _ => verb(view, at)?,
+            b'"' | b'\'' if at > quoted && word == Word::Password => at,
+            _ => verb(view, clause(view, at))?,
         };
     }
     if view.stands(at, b"** ") {
@@ -89,6 +93,18 @@ pub(super) fn place(view: &View<'_>, word: Word, start: usize, end: usize) -> Op
     let quote = view.at(at).filter(|byte| b"\"'`".contains(byte));
     at += usize::from(quote.is_some());
     Some(Place { at, quote, assigned: sign || quote.is_some() })
+}
+
+/// Where a clause ends that says what a password is for: `for the server `.
+fn clause(view: &View<'_>, at: usize) -> usize {
+    if !view.reads(at, b"for ") {
+        return at;
+    }
+    let mut end = at;
+    while end - at < CLAUSE_MAX && view.is(end, ALPHA | BLANK) && !view.reads(end, b" is ") {
+        end += 1;
+    }
+    end + usize::from(view.is(end, BLANK))
 }
 
 /// Where a verb ends that stands at an offset, with a colon that follows it.
@@ -112,14 +128,14 @@ fn skip(view: &View<'_>, from: usize, bytes: &[u8], max: usize) -> usize {
 pub(super) fn value(view: &View<'_>, word: Word, place: &Place) -> Option<usize> {
     match word {
         Word::AwsSecret => exactly(view, place.at, 40),
-        Word::AwsSession => run_of(view, place.at, BASE64, 80),
-        Word::Azure => run_of(view, place.at, BASE64 | TOKEN, 32),
+        Word::AwsSession => run_of(view, place.at, BASE64 | PADDING, 80),
+        Word::Azure => run_of(view, place.at, BASE64 | TOKEN | PADDING, 32),
         _ => free(view, word, place),
     }
 }
 
 fn exactly(view: &View<'_>, at: usize, length: usize) -> Option<usize> {
-    let end = view.run(at, BASE64, length + 1);
+    let end = view.run(at, BASE64 | PADDING, length + 1);
     let mixed = has(view.slice(at..end), DIGIT) || has(view.slice(at..end), ALPHA);
     (end - at == length && mixed).then_some(end)
 }
@@ -142,14 +158,18 @@ fn free(view: &View<'_>, word: Word, place: &Place) -> Option<usize> {
         && view.slice(place.at..end).iter().any(|byte| is(*byte, BLANK))
     {
         let words = view.slice(place.at..end);
-        return (words.len() > 8 && !has_template(words)).then_some(end);
+        if words.len() > 8 && !has_template(words) {
+            return Some(end);
+        }
     }
     let judged = view.run_of_letters(place.at, VALUE, JUDGED);
     let value = trimmed(view.slice(place.at..judged));
     let after = view.at(judged);
     // A call or an index in code; what was redacted before looks like one.
     let code = matches!(after, Some(b'(' | b'[')) && !view.is(judged + 1, DIGIT);
-    if !is_secret(value, word, place.assigned) || code {
+    // Of what stands in quotes, a word alone is not the whole.
+    let whole = place.quote.is_none_or(|quote| after == Some(quote));
+    if !is_secret(value, word, place.assigned && whole) || code {
         return None;
     }
     let end = view.run_of_letters(judged, VALUE, usize::MAX);
@@ -165,7 +185,7 @@ fn closing_quote(view: &View<'_>, from: usize, quote: u8) -> Option<usize> {
 
 /// Without the punctuation of the sentence that it stands in.
 fn trimmed(value: &[u8]) -> &[u8] {
-    let end = value.iter().rposition(|byte| !b".:!?".contains(byte)).map_or(0, |last| last + 1);
+    let end = value.iter().rposition(|byte| !b".:?".contains(byte)).map_or(0, |last| last + 1);
     value.get(..end).unwrap_or_default()
 }
 
@@ -185,6 +205,7 @@ fn is_secret(value: &[u8], word: Word, assigned: bool) -> bool {
     if same
         || b"$%<{".contains(&first)
         || NO_SECRETS.iter().any(is_word)
+        || is_code(value, digits, assigned)
         || INVITATIONS.iter().any(|start| lower.starts_with(start.as_bytes()))
     {
         return false;
@@ -199,6 +220,18 @@ fn is_secret(value: &[u8], word: Word, assigned: bool) -> bool {
     let path = value.contains(&b'/') && word != Word::Scheme && first == b'/';
     let min = if word == Word::Scheme { 16 } else { KEY_MIN };
     value.len() >= min && letters > 0 && digits > 0 && !path && !is_date_or_version(value)
+}
+
+/// Names and paths of code, `node.dot2_token` and `__u32`, and constants such as `0x80041064`.
+fn is_code(value: &[u8], digits: usize, assigned: bool) -> bool {
+    let is_name = |byte: u8| is(byte, ALNUM) || byte == b'_';
+    let parts = || value.split(|byte| matches!(byte, b'.' | b':')).filter(|part| !part.is_empty());
+    let named = parts().all(|part| part.iter().all(|byte| is_name(*byte)));
+    let few = |part: &[u8]| part.iter().filter(|byte| is(**byte, DIGIT)).count() <= 2;
+    let path =
+        parts().count() > 1 && parts().all(|part| few(part) && !part.first().is_some_and(u8::is_ascii_digit));
+    let name = !assigned && digits <= 3 && value.contains(&b'_');
+    value.starts_with(b"0x") || named && (path || name)
 }
 
 /// `2024-01-02T10:00:00Z`, `1.2.3-beta`: digits with a few letters.
@@ -224,7 +257,10 @@ pub(super) fn userinfo(view: &View<'_>, at: usize) -> Option<usize> {
     let (colon, end) = (colon?, last?);
     let password = view.slice(colon + 1..end);
     let same = password.iter().all(|byte| Some(byte) == password.first());
-    let host = view.at(end + 1).is_some_and(|byte| is(byte, ALNUM) || byte == b'[' || byte >= 0x80);
+    // `image:tag@sha256:…` names a container.
+    let digest = view.reads(end + 1, b"sha256:");
+    let host =
+        !digest && view.at(end + 1).is_some_and(|byte| is(byte, ALNUM) || byte == b'[' || byte >= 0x80);
     let template = view.slice(at..end).iter().any(|byte| b"$%*[".contains(byte) && *byte != b'%')
         || password.first() == Some(&b'%') && password.get(1) == Some(&b'(');
     let template = template && !password.iter().any(|byte| is(*byte, DIGIT));

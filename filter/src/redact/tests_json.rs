@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::tests::{APART, DETECTORS, hash, pieces};
+use super::tests::{APART, DETECTORS, cases, hash, pieces};
 use super::*;
 use crate::api::Family;
 use crate::json::JsonError;
@@ -219,7 +219,7 @@ fn escape_some(document: &Value, every: usize) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
+    #![proptest_config(cases(1000))]
 
     #[test]
     fn a_redacted_document_parses_and_differs_only_in_strings(document in documents(), every in 1..12usize) {

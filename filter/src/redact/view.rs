@@ -17,7 +17,7 @@ pub(super) const ALPHA: u16 = 1 << 1;
 pub(super) const HEX: u16 = 1 << 2;
 /// What the part of an address before its `@` is made of (RFC 5322, dot-atom), as far as in use.
 pub(super) const LOCAL: u16 = 1 << 3;
-/// Base64 with its padding (RFC 4648, section 4).
+/// Base64 without its padding (RFC 4648, section 4).
 pub(super) const BASE64: u16 = 1 << 4;
 /// Base64 for URLs (RFC 4648, section 5): what tokens are made of.
 pub(super) const TOKEN: u16 = 1 << 5;
@@ -29,6 +29,8 @@ pub(super) const VALUE: u16 = 1 << 7;
 pub(super) const TAIL: u16 = 1 << 8;
 /// Space and horizontal tab.
 pub(super) const BLANK: u16 = 1 << 9;
+/// What fills up the end of base64.
+pub(super) const PADDING: u16 = 1 << 10;
 /// Letters and digits.
 pub(super) const ALNUM: u16 = DIGIT | ALPHA;
 
@@ -66,8 +68,11 @@ const fn classes() -> [u16; 256] {
         if contains(b"._%+-'", byte) {
             class |= LOCAL;
         }
-        if contains(b"+/=", byte) {
+        if contains(b"+/", byte) {
             class |= BASE64;
+        }
+        if byte == b'=' {
+            class |= PADDING;
         }
         if contains(b"_-", byte) {
             class |= TOKEN;
