@@ -5,6 +5,7 @@
 //! the order in which things were found.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::fmt;
 use std::ops::Range;
 
@@ -272,8 +273,7 @@ fn merge(mut found: Vec<Found>) -> Vec<Found> {
         match merged.last_mut() {
             Some((last, longest)) if next.start < last.end => {
                 let length = next.end - next.start;
-                let by_rank = next.detector.rank().cmp(&last.detector.rank());
-                if by_rank.then(longest.cmp(&&mut length.clone())).is_lt() {
+                if (next.detector.rank(), Reverse(length)) < (last.detector.rank(), Reverse(*longest)) {
                     last.detector = next.detector;
                     *longest = length;
                 }
