@@ -438,7 +438,10 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+    use crate::spans::fixture;
 
     #[test]
     fn every_metric_carries_the_exporters_prefix() {
@@ -475,5 +478,41 @@ mod tests {
         }
         metrics.forget("mw");
         assert!(!metrics.render().unwrap().contains("mw"));
+    }
+
+    /// The words of a text that could be metrics of ours.
+    fn named(text: &str) -> impl Iterator<Item = &str> {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        words.filter(|word| word.starts_with("weir_exporter_") || word.starts_with("gen_ai_client_"))
+    }
+
+    #[test]
+    fn dashboard_and_alerts_ask_for_metrics_that_there_are() {
+        let metrics = Metrics::default();
+        metrics.ship("mw").posted("delivered");
+        metrics.ingest.batches.get_or_create(&OutcomeLabel { outcome: "stored" }).inc();
+        metrics.show_ledger("mw", &Account::default(), 0, &Condition::Well);
+        metrics.show_sources(1, &Figures::default());
+        metrics.gen_ai.count(&fixture::streamed());
+        let text = metrics.render().unwrap();
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        let there: HashSet<&str> = samples
+            .filter_map(|line| line.split(['{', ' ']).next())
+            .filter(|name| !name.is_empty())
+            .collect();
+        for file in [include_str!("../monitoring/dashboard.json"), include_str!("../monitoring/alerts.yaml")]
+        {
+            assert!(named(file).count() > 10);
+            for name in named(file) {
+                assert!(there.contains(name), "{name} is not among {there:?}");
+            }
+            // States are words too, and a rule that waits for one that is never shown would never fire.
+            for rest in file.replace('\\', "").split("state=").skip(1) {
+                let values = rest.trim_start_matches('~').split('"').nth(1).unwrap();
+                for value in values.split('|') {
+                    assert!(text.contains(&format!("state=\"{value}\"")), "no state {value}");
+                }
+            }
+        }
     }
 }
