@@ -15,8 +15,8 @@ use crate::api::Family;
 use crate::config::{ConfigError, PluginConfig};
 use crate::headers::Headers;
 use crate::redact::{
-    self, Action, Content, Counts, Detectors, ExportedPolicy, Fields, ForwardedPolicy, HashKey, Policies,
-    Replacement, Stricter, Style, Unreadable, redact_json,
+    self, Action, Channel, Content, Counts, Detectors, ExportedPolicy, Fields, ForwardedPolicy, HashKey,
+    Policies, Replacement, StreamRedactor, Stricter, Style, Unreadable, redact_json,
 };
 use crate::refusal::Refusal;
 
@@ -210,10 +210,10 @@ impl Export {
     }
 
     /// The arguments of a tool call as they may be told: JSON of any shape, or a text that is none.
-    pub fn arguments(&self, arguments: &mut String, counts: &mut Counts) {
+    pub fn arguments(&self, arguments: &mut String, is_cut: bool, counts: &mut Counts) {
         match self.json(arguments.as_bytes().to_vec(), Fields::NONE, counts) {
             Some(json) => *arguments = String::from_utf8(json).unwrap_or_default(),
-            None => self.text(arguments, counts),
+            None => self.text(arguments, is_cut, counts),
         }
     }
 
@@ -231,13 +231,21 @@ impl Export {
         }
     }
 
-    /// A text as it may be told.
-    pub fn text(&self, text: &mut String, counts: &mut Counts) {
+    /// A text as it may be told. Of one that was cut, the end is left out where it may be the beginning
+    /// of what would have been found.
+    pub fn text(&self, text: &mut String, is_cut: bool, counts: &mut Counts) {
         if !self.redacts() {
             return;
         }
         let mut replacement = self.replacement();
         let detectors = &self.redaction.detectors;
+        if is_cut {
+            let (set, detectors) = (self.policy.detectors, Arc::clone(detectors));
+            let mut pieces = StreamRedactor::new(detectors, set, replacement, Channel::Text);
+            *text = pieces.feed(text);
+            counts.merge(pieces.counts());
+            return;
+        }
         let redacted = detectors.redact(self.policy.detectors, text, &mut replacement, counts);
         if let std::borrow::Cow::Owned(other) = redacted {
             *text = other;

@@ -75,6 +75,25 @@ fn what_is_told_is_redacted_wherever_it_stands_and_the_caller_and_the_provider_h
 }
 
 #[test]
+fn a_secret_that_is_cut_at_the_limit_is_not_told_by_halves() {
+    let config = with(r#"{"exported": {"content": "redact"}}, "trace": {"capture_limit": 1024}"#);
+    // Longer than any word that is left out at a cut, and several words.
+    let jwt = format!("eyJhbGciOiJIUzI1NiJ9.eyJ{}.c2ln", "Q2FuYXJ5".repeat(200));
+    for (secret, half) in [(jwt.as_str(), "Q2FuYXJ5"), (CARD, "4111")] {
+        for padding in [300, 850, 860, 870, 880] {
+            let text = format!("{} the value is {secret} and more", "x ".repeat(padding / 2));
+            let (mut stream, _) = ask(&config, &[], &chat("hello", true));
+            let mut attempt = stream.attempt();
+            let chunk = json!({"choices": [{"index": 0, "delta": {"content": text}}]});
+            stream.respond(&mut attempt, "200", "text/event-stream", &[&format!("data: {chunk}\n\n")]);
+            let content = stream.event().unwrap().content.unwrap();
+            let told = &content.outputs[0].text;
+            assert!(told.starts_with("x x ") && !told.contains(half), "{padding}: {told}");
+        }
+    }
+}
+
+#[test]
 fn a_response_that_cannot_be_read_is_not_told() {
     let config = with(r#"{"exported": {"content": "redact"}}"#);
     let (mut stream, _) = ask(&config, &[], &chat("hello", false));

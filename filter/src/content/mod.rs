@@ -115,16 +115,16 @@ impl Content {
         let (mut outputs, mut error_message, shortened) = read.transcript.finish();
         for output in &mut outputs {
             for text in [&mut output.text, &mut output.refusal, &mut output.reasoning] {
-                export.text(text, &mut counts);
+                export.text(text, shortened, &mut counts);
             }
             for call in &mut output.tool_calls {
-                export.arguments(&mut call.arguments, &mut counts);
+                export.arguments(&mut call.arguments, shortened, &mut counts);
             }
         }
-        export.text(&mut error_message, &mut counts);
+        export.text(&mut error_message, shortened, &mut counts);
         // What the caller says about its request may hold as much about people as the request itself.
         for text in caller.metadata.values_mut().chain([&mut caller.conversation_id]) {
-            export.text(text, &mut counts);
+            export.text(text, false, &mut counts);
         }
         content.response_shortened |= shortened;
         content.outputs = outputs;
