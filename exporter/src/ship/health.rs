@@ -93,11 +93,13 @@ impl Health {
         }
     }
 
-    /// It took something.
+    /// It took something. A wait that another batch was told meanwhile stands, and so does its reason.
     pub(super) fn took(&self) {
         self.refused_in_a_row.store(0, Ordering::Relaxed);
         let mut state = self.lock();
-        state.not_before = Instant::now();
+        if state.not_before > Instant::now() {
+            return;
+        }
         if std::mem::take(&mut state.condition) != Condition::Well {
             info!(destination = self.destination, "delivering again");
         }
@@ -185,6 +187,17 @@ mod tests {
         health.may_be_tried().await;
         assert!(start.elapsed() >= Duration::from_secs(7));
         health.took();
+        assert_eq!(health.condition(), Condition::Well);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_that_was_under_way_and_is_taken_ends_no_wait() {
+        let health = Health::new("d");
+        let start = Instant::now();
+        health.failed(Condition::Retrying("HTTP 429".to_owned()), Duration::from_secs(7));
+        health.took();
+        assert_eq!(health.condition().word(), "retrying");
         health.may_be_tried().await;
+        assert!(start.elapsed() >= Duration::from_secs(7));
     }
 }
