@@ -8,6 +8,7 @@ use crate::{
     config::{
         Config,
         units::{Size, Time},
+        wire::PageListen,
     },
     logging::LogFormat,
 };
@@ -51,6 +52,7 @@ Metrics are pushed beside the traces, and are always at /metrics:
   OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE   cumulative, or delta
   OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT   the longest value of a span's attribute, in characters
   OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES   the resource that spans belong to
+  WEIR_PAGE_TOKEN               what the page asks for at its login; needed unless --page-listen is loopback
   WEIR_INGEST_TOKEN             what callers of ingest must present; needed unless --listen is loopback";
 
 /// Takes trace events from the Weir gateway, keeps them in NATS JetStream, ships OpenTelemetry spans.
@@ -174,6 +176,10 @@ pub struct Flags {
     #[arg(long, env = "WEIR_ADMIN_LISTEN", global = true)]
     pub admin_listen: Option<SocketAddr>,
 
+    /// Where the page is served [default: 127.0.0.1:4321], or off.
+    #[arg(long, env = "WEIR_PAGE_LISTEN", global = true)]
+    pub page_listen: Option<PageListen>,
+
     /// How many bytes the stream may hold [default: 10 GiB].
     #[arg(long, env = "WEIR_STREAM_MAX_BYTES", value_parser = clap::value_parser!(u64).range(1 << 20..), global = true)]
     pub stream_max_bytes: Option<u64>,
@@ -218,6 +224,7 @@ impl Flags {
         over(&self.nats_url, &mut config.nats.url);
         over(&self.listen, &mut config.ingest.listen);
         over(&self.admin_listen, &mut config.admin.listen);
+        over(&self.page_listen, &mut config.page.listen);
         over(&self.stream_max_bytes.map(Size), &mut config.stream.max_bytes);
         over(&self.replicas, &mut config.stream.replicas);
         over(&self.service_name, &mut config.service_name);

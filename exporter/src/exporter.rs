@@ -22,6 +22,7 @@ use crate::{
     ingest::Ingest,
     listen::{self, ListenError},
     metrics::Metrics,
+    page::{Page, Subjects},
     reload::{Reload, Source},
     server::{self, Listener, MAX_CONNECTIONS},
     settings::Settings,
@@ -54,7 +55,9 @@ pub struct Exporter {
     settings: Settings,
     ingest: Option<TcpListener>,
     admin: TcpListener,
+    page: Option<TcpListener>,
     addresses: (Option<SocketAddr>, SocketAddr),
+    page_address: Option<SocketAddr>,
 }
 
 impl Exporter {
@@ -71,7 +74,13 @@ impl Exporter {
             let (listener, address) = listen::tcp("--listen, ingest.listen", settings.ingest.listen).await?;
             (ingest, ingest_address) = (Some(listener), Some(address));
         }
-        Ok(Self { source, settings, ingest, admin, addresses: (ingest_address, admin_address) })
+        let (mut page, mut page_address) = (None, None);
+        if let Some(address) = settings.page.listen {
+            let (listener, address) = listen::tcp("--page-listen, page.listen", address).await?;
+            (page, page_address) = (Some(listener), Some(address));
+        }
+        let addresses = (ingest_address, admin_address);
+        Ok(Self { source, settings, ingest, admin, page, addresses, page_address })
     }
 
     /// Where batches are taken, if they are.
@@ -84,6 +93,11 @@ impl Exporter {
         self.addresses.1
     }
 
+    /// Where the page is served, if it is.
+    pub fn page_address(&self) -> Option<SocketAddr> {
+        self.page_address
+    }
+
     /// Runs until `stop`, then ends in order.
     ///
     /// # Errors
@@ -92,7 +106,14 @@ impl Exporter {
     pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
         crate::install_provider();
         self.log();
-        let Self { source, settings, ingest: ingest_listener, admin: admin_listener, .. } = self;
+        let Self {
+            source,
+            settings,
+            ingest: ingest_listener,
+            admin: admin_listener,
+            page: page_listener,
+            ..
+        } = self;
         let metrics = Arc::new(Metrics::default());
         let bus = Bus::connect(settings.bus.clone(), consumers(&settings)).await?;
         let fleet = Fleet::new(bus.clone(), Arc::clone(&metrics));
@@ -113,6 +134,18 @@ impl Exporter {
             wrong: Arc::clone(&wrong),
             stop: stop.clone(),
         };
+        let page = page_listener.map(|listener| {
+            let subjects = Subjects {
+                bus: bus.clone(),
+                fleet: fleet.clone(),
+                metrics: Arc::clone(&metrics),
+                sources: ingest.as_ref().map(Ingest::sources),
+                wrong: Arc::clone(&wrong),
+            };
+            (Page::new(&settings.page, subjects, stop.clone()), listener)
+        });
+        let page_tls = settings.page.tls.as_ref().filter(|_| page.is_some());
+        let page_tls = page_tls.map(|tls| listen::tls("page", tls)).transpose()?;
         let admin_listener = Listener::Tcp(admin_listener, None);
         background.spawn(server::serve(
             "admin",
@@ -124,11 +157,16 @@ impl Exporter {
         let (purger, stopped) = (bus.clone(), stop.clone());
         background.spawn(async move { purger.purge(stopped).await });
 
+        let page = page.map(|(page, listener)| {
+            background.spawn(page.clone().run(listener, page_tls));
+            page
+        });
+
         let mut parts: JoinSet<Result<(), Error>> = JoinSet::new();
         let (keeper, kept) = (bus.clone(), stop.clone());
         parts.spawn(async move { Ok(keeper.keep(kept).await?) });
         if let (Some(ingest), Some(listener)) = (&ingest, ingest_listener) {
-            let tls = settings.ingest.tls.as_ref().map(listen::tls).transpose()?;
+            let tls = settings.ingest.tls.as_ref().map(|tls| listen::tls("ingest", tls)).transpose()?;
             let most = settings.ingest.max_connections;
             let (router, stopped) = (ingest.clone().router(), stop.clone());
             parts.spawn(async move {
@@ -162,6 +200,7 @@ impl Exporter {
             fleet: fleet.clone(),
             pushes: pushes.clone(),
             ingest,
+            page,
             metrics: Arc::clone(&metrics),
             wrong,
         };
@@ -195,6 +234,7 @@ impl Exporter {
             role = ?settings.role,
             ingest = self.addresses.0.map(|address| address.to_string()),
             admin = %self.addresses.1,
+            page = self.page_address.map(|address| address.to_string()),
             nats = %settings.bus.servers,
             token = settings.ingest.token.is_some(),
             "started"

@@ -195,6 +195,15 @@ impl Fleet {
         self.lock().values().map(report).collect()
     }
 
+    /// Of each destination, by its name, which of these sequences of the stream are settled there.
+    pub fn settled(&self, sequences: &[u64]) -> Vec<(Arc<str>, Vec<bool>)> {
+        let settled = |(name, one): (&Arc<str>, &Running)| {
+            let settled = sequences.iter().map(|sequence| one.ledger.is_settled(*sequence)).collect();
+            (Arc::clone(name), settled)
+        };
+        self.lock().iter().map(settled).collect()
+    }
+
     /// Brings the ledgers into the metrics.
     pub fn show(&self) {
         for (name, one) in self.lock().iter() {

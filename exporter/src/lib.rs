@@ -23,6 +23,7 @@ pub mod listen;
 pub mod logging;
 pub mod metrics;
 pub mod otlp;
+pub mod page;
 pub mod prices;
 pub mod reload;
 pub mod resource;

@@ -46,7 +46,7 @@ pub enum ListenError {
     #[error("{field}: {why}")]
     Tls {
         /// The field.
-        field: &'static str,
+        field: String,
         /// What is wrong with it.
         why: String,
     },
@@ -85,29 +85,32 @@ pub fn unix(path: &Path) -> Result<Listener, ListenError> {
     Ok(Listener::Unix(listener, path.to_owned()))
 }
 
-/// TLS by a listener's files.
+/// TLS by the files of the listener whose settings are at `path`, such as `ingest`.
 ///
 /// # Errors
 ///
 /// [`ListenError::Tls`], naming the field.
-pub fn tls(files: &ServerTls) -> Result<TlsAcceptor, ListenError> {
-    let at = |field, error: &dyn std::fmt::Display| ListenError::Tls { field, why: error.to_string() };
-    let read = |field, file: &Path| {
+pub fn tls(path: &str, files: &ServerTls) -> Result<TlsAcceptor, ListenError> {
+    let at = |field: &str, error: &dyn std::fmt::Display| ListenError::Tls {
+        field: format!("{path}.tls{field}"),
+        why: error.to_string(),
+    };
+    let read = |field: &str, file: &Path| {
         let all: Result<Vec<_>, _> =
             CertificateDer::pem_file_iter(file).map_err(|error| at(field, &error))?.collect();
         let all: Vec<CertificateDer<'static>> = all.map_err(|error| at(field, &error))?;
         if all.is_empty() { Err(at(field, &"holds no certificate")) } else { Ok(all) }
     };
-    let chain = read("ingest.tls.certificate", &files.certificate)?;
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| at("ingest.tls.key", &error))?;
+    let chain = read(".certificate", &files.certificate)?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| at(".key", &error))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(|error| at("ingest.tls", &error))?;
+        .map_err(|error| at("", &error))?;
     let builder = match &files.client_ca {
         None => builder.with_no_client_auth(),
         Some(file) => {
-            let field = "ingest.tls.client_ca";
+            let field = ".client_ca";
             let mut roots = RootCertStore::empty();
             for certificate in read(field, file)? {
                 roots.add(certificate).map_err(|error| at(field, &error))?;
@@ -116,7 +119,7 @@ pub fn tls(files: &ServerTls) -> Result<TlsAcceptor, ListenError> {
             builder.with_client_cert_verifier(verifier.map_err(|error| at(field, &error))?)
         }
     };
-    let mut config = builder.with_single_cert(chain, key).map_err(|error| at("ingest.tls.key", &error))?;
+    let mut config = builder.with_single_cert(chain, key).map_err(|error| at(".key", &error))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

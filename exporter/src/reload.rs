@@ -22,6 +22,7 @@ use crate::{
     genai::Pushes,
     ingest::Ingest,
     metrics::Metrics,
+    page::Page,
     settings::Settings,
     ship::ShipError,
 };
@@ -59,6 +60,8 @@ pub(crate) struct Reload {
     pub(crate) fleet: Fleet,
     pub(crate) pushes: Pushes,
     pub(crate) ingest: Option<Ingest<Bus>>,
+    /// The page, where it is not off.
+    pub(crate) page: Option<Page>,
     pub(crate) metrics: Arc<Metrics>,
     /// What was wrong with the last configuration, for `status`.
     pub(crate) wrong: Arc<Mutex<Option<String>>>,
@@ -100,6 +103,13 @@ impl Reload {
         }
         if let Some(ingest) = &self.ingest {
             ingest.change(&settings.ingest);
+        }
+        let page = match &self.page {
+            Some(page) => page.change(&settings.page),
+            None => settings.page.listen.is_none(),
+        };
+        if !page {
+            warn!("where the page is served, or who is let in, has changed: that takes a restart");
         }
         let (old, new) = (&self.current.ingest, &settings.ingest);
         let bound = (&old.listen, &old.socket, &old.tls, old.max_connections, self.current.admin_listen);

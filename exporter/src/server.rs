@@ -4,9 +4,9 @@
 //! At shutdown nothing new is accepted, requests in handling are answered, and what has not ended by the
 //! deadline is cut.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -43,6 +43,13 @@ const END_DEADLINE: Duration = Duration::from_secs(10);
 /// How long accepting pauses after it failed, out of file descriptors for instance.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Among a request's extensions: the address that its connection comes from; none of a Unix socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Peer(pub Option<IpAddr>);
+
+/// What was accepted: the connection, whom it comes from, and what its handshake needs.
+type Accepted = (Box<dyn Io>, Peer, Option<TlsAcceptor>);
+
 /// Where connections come from.
 pub enum Listener {
     /// TCP, plain or under TLS.
@@ -55,17 +62,17 @@ trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 impl Listener {
-    /// The next connection, and what its handshake needs.
-    async fn accept(&self, name: &'static str) -> io::Result<(Box<dyn Io>, Option<TlsAcceptor>)> {
+    /// The next connection.
+    async fn accept(&self, name: &'static str) -> io::Result<Accepted> {
         match self {
             Self::Tcp(listener, tls) => {
-                let (stream, _) = listener.accept().await?;
+                let (stream, address) = listener.accept().await?;
                 if let Err(error) = stream.set_nodelay(true) {
                     debug!(listener = name, %error, "cannot set TCP_NODELAY");
                 }
-                Ok((Box::new(stream), tls.clone()))
+                Ok((Box::new(stream), Peer(Some(address.ip())), tls.clone()))
             }
-            Self::Unix(listener, _) => Ok((Box::new(listener.accept().await?.0), None)),
+            Self::Unix(listener, _) => Ok((Box::new(listener.accept().await?.0), Peer::default(), None)),
         }
     }
 }
@@ -96,7 +103,6 @@ pub async fn serve(
         .max_concurrent_streams(MAX_STREAMS);
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(max_connections.clamp(1, Semaphore::MAX_PERMITS)));
-    let service = TowerToHyperService::new(router);
     loop {
         let next = async {
             let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
@@ -107,7 +113,7 @@ pub async fn serve(
             () = stop.cancelled() => break,
             accepted = next => accepted,
         };
-        let (place, (stream, tls)) = match accepted {
+        let (place, (stream, peer, tls)) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 warn!(listener = name, %error, "cannot accept a connection");
@@ -115,7 +121,8 @@ pub async fn serve(
                 continue;
             }
         };
-        let (builder, service, watcher) = (builder.clone(), service.clone(), graceful.watcher());
+        let (builder, watcher) = (builder.clone(), graceful.watcher());
+        let service = TowerToHyperService::new(router.clone().layer(Extension(peer)));
         tokio::spawn(async move {
             let stream = match tls {
                 None => Some(stream),

@@ -18,6 +18,7 @@ use crate::{
     env::Env,
     genai::{self, PushSettings},
     logging::LogFormat,
+    page::PageSettings,
     prices::{Prices, PricesError},
     resource::{self, Attributes},
     secret::Secret,
@@ -153,6 +154,8 @@ pub struct Settings {
     pub ingest: IngestSettings,
     /// Where health and metrics are served.
     pub admin_listen: SocketAddr,
+    /// The page.
+    pub page: PageSettings,
     /// NATS.
     pub bus: BusSettings,
     /// Where spans go, also where another process ships: their consumers are what the stream is kept for.
@@ -213,6 +216,7 @@ impl Settings {
             role,
             ingest: ingest(role, &config.ingest, env)?,
             admin_listen: config.admin.listen.unwrap_or_else(|| loopback(4320)),
+            page: PageSettings::checked(role, &config.page, prices, &resource, env)?,
             bus: BusSettings {
                 servers: servers(config.nats.url.as_deref().unwrap_or("nats://127.0.0.1:4222"))?,
                 auth: auth(&config.nats, env)?,

@@ -29,6 +29,8 @@ pub struct Exporter {
     pub port: u16,
     /// The port of its health and metrics.
     pub admin_port: u16,
+    /// The port of its page.
+    pub page_port: u16,
 }
 
 /// What an exporter is started with beside where NATS is.
@@ -42,6 +44,8 @@ pub struct Options<'a> {
     pub config: Option<&'a str>,
     /// The part of it that is started, such as `ship`; both where there is none.
     pub role: Option<&'a str>,
+    /// The port of its page, unless another program has it.
+    pub page_port: Option<u16>,
     /// It is ready as soon as it lives: what it needs may not be there.
     pub unready: bool,
 }
@@ -73,6 +77,11 @@ impl Exporter {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// A URL of its page.
+    pub fn page(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.page_port)
+    }
+
     /// A URL of its admin listener.
     pub fn admin(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.admin_port)
@@ -91,6 +100,10 @@ impl Exporter {
 
 async fn start(nats_url: &str, options: &Options<'_>) -> Result<Exporter, StartError> {
     let (port, admin_port) = (ports::free()?, ports::free()?);
+    let page_port = match options.page_port.filter(|port| ports::is_free(*port)) {
+        Some(port) => port,
+        None => ports::free()?,
+    };
     let dir = TempDir::with_prefix("weir-exporter-")?;
     let mut args: Vec<OsString> = vec![
         options.role.unwrap_or("run").into(),
@@ -101,6 +114,11 @@ async fn start(nats_url: &str, options: &Options<'_>) -> Result<Exporter, StartE
         "--admin-listen".into(),
         format!("127.0.0.1:{admin_port}").into(),
     ];
+    // Where the test says so itself, it is as it says.
+    let has_page = options.config.is_some_and(|yaml| yaml.contains("page:"));
+    if !has_page {
+        args.extend(["--page-listen".into(), format!("127.0.0.1:{page_port}").into()]);
+    }
     match options.config {
         Some(yaml) => {
             std::fs::write(dir.path().join(CONFIG), yaml)?;
@@ -121,5 +139,5 @@ async fn start(nats_url: &str, options: &Options<'_>) -> Result<Exporter, StartE
         shows_output: options.shows_output,
         ready: Ready::Http(admin_port, if options.unready { "/healthz" } else { "/readyz" }),
     };
-    Ok(Exporter { process: Process::start(spec, dir).await?, port, admin_port })
+    Ok(Exporter { process: Process::start(spec, dir).await?, port, admin_port, page_port })
 }

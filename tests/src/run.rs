@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::{
     component::StartError,
     envoy::{Addresses, Envoy},
-    exporter::Exporter,
+    exporter::{self, Exporter},
     nats::Nats,
     ports,
     process::{self, Process, Ready, Spec},
@@ -20,6 +20,9 @@ use crate::{
 
 /// The port for callers where PORT names none.
 const DEFAULT_PORT: u16 = 8080;
+
+/// The port of the page, unless another program has it.
+const PAGE_PORT: u16 = 4321;
 
 /// How long the filter has for its last events: several times the 200 ms after which a batch goes.
 const FLUSH: Duration = Duration::from_millis(500);
@@ -167,7 +170,14 @@ impl Running {
         say("Starting nats-server …");
         let nats = Nats::start().await?;
         say("Starting weir-exporter …");
-        let exporter = Exporter::start(&nats.url(), &settings.exporter_env(), true).await?;
+        let env = settings.exporter_env();
+        let options = exporter::Options {
+            env: &env,
+            shows_output: true,
+            page_port: Some(PAGE_PORT),
+            ..exporter::Options::default()
+        };
+        let exporter = Exporter::with(&nats.url(), &options).await?;
         let demo = match settings.openai_key {
             Some(_) => None,
             None => {
@@ -241,6 +251,7 @@ impl Running {
 Weir is up.
 
   gateway    http://{listen}
+  page       {page} (health, traces and settings to look at)
   provider   {provider}
   models     {models}
   traces     {traces}
@@ -259,6 +270,7 @@ Try it in another terminal:
 Ctrl-C stops everything.
 ",
             models = models.join(", "),
+            page = self.exporter.page("/"),
             exporter = self.exporter.url(),
             exporter_admin = self.exporter.admin_port,
             nats = self.nats.url(),

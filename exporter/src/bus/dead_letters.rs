@@ -121,6 +121,15 @@ impl Bus {
         Ok(letters)
     }
 
+    /// How many dead letters there are.
+    ///
+    /// # Errors
+    ///
+    /// [`BusError`].
+    pub async fn dead_letter_count(&self) -> Result<u64, BusError> {
+        Ok(self.look(DEAD_LETTERS).await?.cached_info().state.messages)
+    }
+
     /// The highest number of a dead letter so far.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 
 mod dead_letters;
 mod layout;
+mod onlooker;
 pub mod payload;
 mod publish;
 mod pull;
@@ -33,6 +34,7 @@ pub use dead_letters::DeadLetter;
 pub use layout::{
     ACK_WAIT, CONSUMER_PREFIX, ConsumerSettings, DEAD_LETTERS, LEDGER, STREAM, SUBJECT, destination_of,
 };
+pub use onlooker::{From, Onlooker};
 pub use pull::{Ask, Ended, Pull};
 
 use crate::{

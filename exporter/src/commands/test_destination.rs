@@ -92,7 +92,8 @@ fn told(outcome: &Outcome, took: Duration) -> String {
     }
 }
 
-fn advice(reason: &str) -> &'static str {
+/// What to do about a refusal for this reason.
+pub(crate) fn advice(reason: &str) -> &'static str {
     match reason {
         "HTTP 401" | "HTTP 403" | "gRPC Unauthenticated" | "gRPC PermissionDenied" => {
             "Check the key or the headers."

@@ -2,14 +2,14 @@
 //!
 //! (Serde's untagged enums would say only that no variant matched.)
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use serde::{
     Deserialize, Deserializer,
     de::{self, MapAccess, SeqAccess, value::MapAccessDeserializer},
 };
 
-use super::wire::{Header, Metrics, OneOrMany, SecretFields, SecretRef};
+use super::wire::{Header, Metrics, OneOrMany, PageListen, SecretFields, SecretRef};
 
 /// The most entries of a list.
 const MAX_ENTRIES: usize = 256;
@@ -57,6 +57,47 @@ impl<'de> Deserialize<'de> for SecretRef {
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SecretRef, A::Error> {
                 let fields = SecretFields::deserialize(MapAccessDeserializer::new(map))?;
                 SecretRef::try_from(fields).map_err(de::Error::custom)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl FromStr for PageListen {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        match text.trim() {
+            "off" => Ok(Self::Off),
+            address => address
+                .parse()
+                .map(Self::At)
+                .map_err(|_| "must be an address and port, such as 127.0.0.1:4321, or off"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for PageListen {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = PageListen;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an address and port, or off")
+            }
+
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<PageListen, E> {
+                value.parse().map_err(E::custom)
+            }
+
+            // What `off` was in YAML 1.1.
+            fn visit_bool<E: de::Error>(self, value: bool) -> Result<PageListen, E> {
+                if value {
+                    Err(E::invalid_value(de::Unexpected::Bool(true), &self))
+                } else {
+                    Ok(PageListen::Off)
+                }
             }
         }
         deserializer.deserialize_any(Visitor)

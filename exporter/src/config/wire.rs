@@ -18,6 +18,8 @@ pub struct Config {
     pub ingest: Ingest,
     /// Health, metrics and the ledger.
     pub admin: Admin,
+    /// The page: settings, health and traces to look at. Served by a process that ships.
+    pub page: Page,
     /// How NATS is reached.
     pub nats: Nats,
     /// The stream that events are kept in.
@@ -87,6 +89,38 @@ pub struct ServerTls {
 pub struct Admin {
     /// Address and port (default: 127.0.0.1:4320).
     pub listen: Option<SocketAddr>,
+}
+
+/// The page: settings, health and traces to look at.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Page {
+    /// Address and port (default: 127.0.0.1:4321), or `off`.
+    pub listen: Option<PageListen>,
+    /// What is asked for at the login; needed unless `listen` is loopback and `hosts` is empty. From 16 to 512
+    /// visible ASCII characters.
+    pub token: Option<SecretRef>,
+    /// Names by which browsers reach it, such as `weir.example.com`, beside `localhost` and addresses. Under any
+    /// other name nothing is answered.
+    pub hosts: Vec<String>,
+    /// TLS on `listen`.
+    pub tls: Option<ServerTls>,
+    /// How many of the latest requests it holds to be looked at, up to 10000; 0: none (default: 1000).
+    pub traces: Option<u32>,
+    /// How many bytes these may have in memory (default: 32MiB).
+    pub traces_bytes: Option<Size>,
+    /// Where a trace is found elsewhere: by a label, a URL with `{trace_id}` in it.
+    pub links: BTreeMap<String, String>,
+}
+
+/// Where the page is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String")]
+pub enum PageListen {
+    /// Nowhere.
+    Off,
+    /// At this address and port.
+    At(SocketAddr),
 }
 
 /// How NATS is reached. At most one of `credentials`, `nkey`, `token` and `user`.

@@ -31,7 +31,7 @@ pub mod observe;
 pub mod otlp;
 mod prometheus;
 pub mod push;
-mod recent;
+pub(crate) mod recent;
 pub mod settings;
 
 use std::{

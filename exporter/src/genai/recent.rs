@@ -9,14 +9,14 @@ pub const RECENT: usize = 16_384;
 
 /// The last [`RECENT`] ids.
 #[derive(Debug, Default)]
-pub(super) struct Recent {
+pub(crate) struct Recent {
     known: HashSet<EventId>,
     order: VecDeque<EventId>,
 }
 
 impl Recent {
     /// Takes an id in; false where it is there already.
-    pub(super) fn insert(&mut self, id: EventId) -> bool {
+    pub(crate) fn insert(&mut self, id: EventId) -> bool {
         if !self.known.insert(id) {
             return false;
         }
