@@ -19,6 +19,9 @@ pub const CONTENT_TYPE: &str = "application/x-protobuf";
 /// Path of the exporter's endpoint for batches.
 pub const INGEST_PATH: &str = "/v1/events";
 
+/// Path of the exporter's answer that holds nothing but the capture policy.
+pub const POLICY_PATH: &str = "/v1/policy";
+
 /// Length of a source in bytes.
 pub const SOURCE_LEN: usize = 16;
 

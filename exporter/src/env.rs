@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ffi::OsString};
 use crate::config::ConfigError;
 
 /// The variables of a process.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Env(BTreeMap<OsString, OsString>);
 
 impl Env {

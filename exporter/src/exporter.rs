@@ -21,6 +21,7 @@ use crate::{
     genai::{self, Counting, Pushes},
     ingest::Ingest,
     listen::{self, ListenError},
+    managed::Managed,
     metrics::Metrics,
     page::{Page, Subjects},
     reload::{Reload, Source},
@@ -123,6 +124,7 @@ impl Exporter {
             .ingests()
             .then(|| Ingest::new(bus.clone(), &settings.ingest, metrics.ingest.clone()));
         let wrong = Arc::new(Mutex::new(None));
+        let managed = Managed::new(bus.clone(), fleet.clone(), &settings);
 
         let last = CancellationToken::new();
         let mut background = JoinSet::new();
@@ -141,6 +143,7 @@ impl Exporter {
                 metrics: Arc::clone(&metrics),
                 sources: ingest.as_ref().map(Ingest::sources),
                 wrong: Arc::clone(&wrong),
+                managed: managed.clone(),
             };
             (Page::new(&settings.page, subjects, stop.clone()), listener)
         });
@@ -189,13 +192,17 @@ impl Exporter {
                 Ok(())
             });
         }
+        let (followed, stopped) = (managed.clone(), stop.clone());
+        background.spawn(async move { followed.follow(stopped).await });
         fleet.run(settings.destinations.clone()).await?;
         pushes.run(settings.pushes.clone()).await.map_err(ShipError::from)?;
         let (watched, stopped) = (fleet.clone(), stop.clone());
         parts.spawn(async move { watch(watched, stopped).await });
         let reload = Reload {
             source,
+            file: settings.clone(),
             current: settings,
+            managed,
             bus: bus.clone(),
             fleet: fleet.clone(),
             pushes: pushes.clone(),

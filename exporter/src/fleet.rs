@@ -181,6 +181,11 @@ impl Fleet {
         (delivered, handed_back)
     }
 
+    /// The settings of one that runs.
+    pub fn settings(&self, name: &str) -> Option<DestinationSettings> {
+        self.lock().get(name).map(|one| one.settings.clone())
+    }
+
     /// Whether one of them ended on its own, which it should not.
     pub fn has_ended(&self) -> bool {
         self.lock().values().any(|one| one.ship.is_finished() || one.keeper.is_finished())

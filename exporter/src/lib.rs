@@ -21,6 +21,7 @@ pub mod ingest;
 pub mod ledger;
 pub mod listen;
 pub mod logging;
+pub mod managed;
 pub mod metrics;
 pub mod otlp;
 pub mod page;

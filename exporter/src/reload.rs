@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::MissedTickBehavior,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -21,6 +24,7 @@ use crate::{
     fleet::Fleet,
     genai::Pushes,
     ingest::Ingest,
+    managed::Managed,
     metrics::Metrics,
     page::Page,
     settings::Settings,
@@ -55,7 +59,11 @@ impl Source {
 /// Applies new settings to what runs.
 pub(crate) struct Reload {
     pub(crate) source: Source,
+    /// What the configuration says.
+    pub(crate) file: Settings,
+    /// What runs: that and what is saved on the page.
     pub(crate) current: Settings,
+    pub(crate) managed: Managed,
     pub(crate) bus: Bus,
     pub(crate) fleet: Fleet,
     pub(crate) pushes: Pushes,
@@ -74,16 +82,24 @@ impl Reload {
             warn!("cannot listen for SIGHUP: the configuration is not read again");
             return;
         };
+        let mut saved = self.managed.changes();
+        let mut ticks = tokio::time::interval(LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.reset();
         loop {
             let asked = tokio::select! {
                 () = stop.cancelled() => return,
                 _ = hangup.recv() => true,
-                () = tokio::time::sleep(LOOK) => false,
+                _ = ticks.tick() => false,
+                Ok(()) = saved.changed() => {
+                    self.take_up_saved().await;
+                    continue;
+                }
             };
             let source = self.source.clone();
             let Ok(loaded) = tokio::task::spawn_blocking(move || source.load()).await else { continue };
             match loaded {
-                Ok(settings) if settings == self.current => {
+                Ok(settings) if settings == self.file => {
                     let was_wrong =
                         self.wrong.lock().unwrap_or_else(PoisonError::into_inner).take().is_some();
                     self.metrics.reload_good.set(1);
@@ -97,7 +113,30 @@ impl Reload {
         }
     }
 
-    async fn apply(&mut self, settings: Settings) {
+    /// Runs by what is saved on the page as it is now.
+    async fn take_up_saved(&mut self) {
+        let (settings, seen) = self.managed.lay_over(&self.file);
+        if settings != self.current {
+            if !self.bus.want(&settings.bus, consumers(&settings)) {
+                warn!("how NATS is reached has changed: that takes a restart");
+            }
+            if let Err(error) = self.bring_up(&settings).await {
+                // Each of them was tried before it was laid over, so this is not about one of them.
+                error!(%error, "what is saved cannot be run by");
+                return;
+            }
+            info!(
+                destinations = settings.destinations.len(),
+                revision = seen.revision,
+                "what is saved applies"
+            );
+            self.current = settings;
+        }
+        self.managed.applied(&self.file, &self.current, &seen).await;
+    }
+
+    async fn apply(&mut self, file: Settings) {
+        let (settings, seen) = self.managed.lay_over(&file);
         if !self.bus.want(&settings.bus, consumers(&settings)) {
             warn!("how NATS is reached has changed: that takes a restart");
         }
@@ -125,6 +164,8 @@ impl Reload {
                 self.metrics.reload_good.set(1);
                 *self.wrong.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 self.current = settings;
+                self.file = file;
+                self.managed.applied(&self.file, &self.current, &seen).await;
             }
             Err(error) => {
                 self.refused(&format!("{:#}", anyhow::Error::from(error)), false);

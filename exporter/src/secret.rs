@@ -10,6 +10,9 @@ use crate::{
     env::Env,
 };
 
+/// The shortest secret of which the end is shown.
+const MIN_SHOWN: usize = 12;
+
 /// The longest secret that is read from a file.
 const MAX_FILE: u64 = 64 << 10;
 
@@ -30,6 +33,7 @@ impl Secret {
     /// [`ConfigError`], naming the variable or file that is missing or empty.
     pub fn find(path: &str, place: &SecretRef, env: &Env) -> Result<Self, ConfigError> {
         match place {
+            SecretRef::Given(secret) => Ok(secret.clone()),
             SecretRef::Env(name) => {
                 let unset = || {
                     ConfigError::at(
@@ -52,6 +56,13 @@ impl Secret {
                 if text.is_empty() { Err(at("is empty".to_owned())) } else { Ok(Self::new(text)) }
             }
         }
+    }
+
+    /// Its last four characters, by which people tell it from another; none of one that is so short that they
+    /// would give much of it away.
+    pub fn last4(&self) -> Option<String> {
+        let length = self.0.chars().count();
+        (length >= MIN_SHOWN).then(|| self.0.chars().skip(length - 4).collect())
     }
 
     /// The value itself, for the one place that sends or compares it.

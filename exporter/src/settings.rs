@@ -11,13 +11,14 @@ pub use crate::destination::BatchSettings;
 use crate::{
     cli::{Flags, Role},
     config::{
-        self, Config, ConfigError,
+        self, Config, ConfigError, Written,
         wire::{self, WhenFull},
     },
-    destination::{self, ClientTls, Context, DestinationSettings, ranged},
+    destination::{self, ClientTls, DestinationSettings, ranged},
     env::Env,
     genai::{self, PushSettings},
     logging::LogFormat,
+    managed::{self, Basis, General, seal::SealingKeys},
     page::PageSettings,
     prices::{Prices, PricesError},
     resource::{self, Attributes},
@@ -162,6 +163,8 @@ pub struct Settings {
     pub destinations: Vec<DestinationSettings>,
     /// Where metrics go; nowhere unless the role ships.
     pub pushes: Vec<PushSettings>,
+    /// What is said of settings that are made on the page.
+    pub managed: Basis,
     /// What a log line looks like.
     pub log_format: LogFormat,
 }
@@ -177,46 +180,57 @@ impl Settings {
             None => String::new(),
             Some(path) => read(path).map_err(|source| SettingsError::File { path: path.clone(), source })?,
         };
-        let mut config = config::parse_over(&yaml, env.all())?;
-        flags.lay_over(&mut config);
+        let mut written = config::parse_over(&yaml, env.all())?;
+        let config = &mut written.config;
+        flags.lay_over(config);
         let prices = match config.prices.as_deref().filter(|_| role.ships()) {
             None => Prices::built_in(),
             Some(file) => Prices::load(file)?,
         };
-        Ok(Self::checked(role, &config, flags.console, &prices, env)?)
+        Ok(Self::checked(role, &written, flags.console, &prices, env)?)
     }
 
     fn checked(
         role: Role,
-        config: &Config,
+        written: &Written,
         console: bool,
         prices: &Arc<Prices>,
         env: &Env,
     ) -> Result<Self, ConfigError> {
-        let resource = base_resource(config, env)?;
-        let context = Context {
-            env,
-            resource: &resource,
-            batch: &config.batch,
-            retry: &config.retry,
-            prices,
+        let config = &written.config;
+        let mut general = General {
+            env: env.clone(),
+            resource: base_resource(config, env)?,
+            batch: config.batch.clone(),
+            retry: config.retry.clone(),
+            prices: Arc::clone(prices),
             value_limit: value_limit(env)?,
+            alone: None,
         };
+        let context = general.context(env, false);
         // Ingest alone knows of destinations only what a file says: their keys may not be given to it.
         let (destinations, pushes) = if role.ships() {
-            let written = config.destinations.as_ref();
-            let destinations = destination::all(written, console, &context)?;
-            let alone = destination::metrics_alone(written, &context)?;
-            let pushes = genai::settings::all(&destinations, alone, &resource, env)?;
+            let named = config.destinations.as_ref();
+            let destinations = destination::all(named, console, &context)?;
+            let alone = destination::metrics_alone(named, &context)?;
+            let pushes = genai::settings::all(&destinations, alone.clone(), &general.resource, env)?;
+            general.alone = alone;
             (destinations, pushes)
         } else {
             Default::default()
+        };
+        let page = PageSettings::checked(role, &config.page, prices, &general.resource, env)?;
+        let managed = Basis {
+            enabled: config.settings.enabled.unwrap_or(true),
+            keys: SealingKeys::find(config.settings.key.as_ref(), env)?,
+            locked: managed::locked(&destinations, &written.tree, &written.in_file, role.ships()),
+            general,
         };
         Ok(Self {
             role,
             ingest: ingest(role, &config.ingest, env)?,
             admin_listen: config.admin.listen.unwrap_or_else(|| loopback(4320)),
-            page: PageSettings::checked(role, &config.page, prices, &resource, env)?,
+            page,
             bus: BusSettings {
                 servers: servers(config.nats.url.as_deref().unwrap_or("nats://127.0.0.1:4222"))?,
                 auth: auth(&config.nats, env)?,
@@ -225,6 +239,7 @@ impl Settings {
             },
             destinations,
             pushes,
+            managed,
             log_format: config.log_format.unwrap_or_default(),
         })
     }

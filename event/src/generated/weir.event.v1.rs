@@ -46,6 +46,19 @@ pub struct BatchAnswer {
     /// The version of the exporter that answers, such as "0.1.0".
     #[prost(string, tag = "3")]
     pub exporter_version: ::prost::alloc::string::String,
+    /// What may be told of requests from now on; absent where the exporter knows of nothing. A GET of /v1/policy is
+    /// answered by a BatchAnswer that holds nothing else.
+    #[prost(message, optional, tag = "4")]
+    pub policy: ::core::option::Option<CapturePolicy>,
+}
+/// What may be told of requests, whatever a gateway's own configuration says: the stricter of both holds.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CapturePolicy {
+    /// Rises with every change: an older one is ignored.
+    #[prost(uint64, tag = "1")]
+    pub revision: u64,
+    #[prost(enumeration = "CaptureRule", tag = "2")]
+    pub content: i32,
 }
 /// An event that ingest will never take.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -473,6 +486,38 @@ pub struct Timing {
     pub redacting_ns: u64,
     #[prost(fixed64, tag = "10")]
     pub redacted_ns: u64,
+}
+/// Whether what was said may be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CaptureRule {
+    Unspecified = 0,
+    /// As the gateway's configuration says.
+    Keep = 1,
+    /// No content leaves the gateway.
+    Exclude = 2,
+}
+impl CaptureRule {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CAPTURE_RULE_UNSPECIFIED",
+            Self::Keep => "CAPTURE_RULE_KEEP",
+            Self::Exclude => "CAPTURE_RULE_EXCLUDE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CAPTURE_RULE_UNSPECIFIED" => Some(Self::Unspecified),
+            "CAPTURE_RULE_KEEP" => Some(Self::Keep),
+            "CAPTURE_RULE_EXCLUDE" => Some(Self::Exclude),
+            _ => None,
+        }
+    }
 }
 /// Whom content was redacted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

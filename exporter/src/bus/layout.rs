@@ -158,7 +158,7 @@ fn look_failed(stream: &str, error: &impl std::fmt::Display) -> BusError {
     BusError::JetStream { what, why: error.to_string() }
 }
 
-fn is_missing(kind: &GetStreamErrorKind) -> bool {
+pub(super) fn is_missing(kind: &GetStreamErrorKind) -> bool {
     matches!(kind, GetStreamErrorKind::JetStream(error) if error.code() == 404)
 }
 

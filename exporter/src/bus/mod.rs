@@ -11,6 +11,7 @@ pub mod payload;
 mod publish;
 mod pull;
 mod retention;
+mod settings;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -36,6 +37,7 @@ pub use layout::{
 };
 pub use onlooker::{From, Onlooker};
 pub use pull::{Ask, Ended, Pull};
+pub use settings::{AUDIT, Bucket, Missing, SETTINGS};
 
 use crate::{
     config::wire,
@@ -134,7 +136,7 @@ struct Shared {
 }
 
 /// What is to be there; a reload changes it.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 struct Wanted {
     stream: StreamSettings,
     consumers: Vec<ConsumerSettings>,
@@ -177,9 +179,15 @@ impl Bus {
     /// Changes what is to be there; takes effect with the next look, which is soon. False where the connection
     /// itself would have to change, which only a restart can bring.
     pub fn want(&self, settings: &BusSettings, consumers: Vec<ConsumerSettings>) -> bool {
-        *self.shared.wanted.lock().unwrap_or_else(PoisonError::into_inner) =
-            Wanted { stream: settings.stream.clone(), consumers };
-        self.look_again();
+        let wanted = Wanted { stream: settings.stream.clone(), consumers };
+        let before = std::mem::replace(
+            &mut *self.shared.wanted.lock().unwrap_or_else(PoisonError::into_inner),
+            wanted.clone(),
+        );
+        // A look makes whoever stores wait: only for what is to be laid out.
+        if before != wanted {
+            self.look_again();
+        }
         layout::same_connection(&self.shared.settings, settings)
     }
 

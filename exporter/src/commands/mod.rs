@@ -18,8 +18,7 @@ pub use check::{CheckError, check};
 pub use dead_letters::dead_letters;
 pub use remove::remove;
 pub use status::status;
-pub(crate) use test_destination::advice;
-pub use test_destination::test_destination;
+pub use test_destination::{LabelledTrace, test_destination, told};
 
 use crate::{
     bus::{Bus, BusError},

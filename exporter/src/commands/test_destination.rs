@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use bytes::Bytes;
 use weir_event::{
     EventId,
     v1::{Api, Attempt, Ending, Request, Resolution, Response, Timing, TraceEvent, Usage, UsageSource},
@@ -14,7 +15,7 @@ use super::{CheckError, CommandError, say};
 use crate::{
     destination::DestinationSettings,
     encode::{Encoder, Fragments, compress},
-    otlp::Outcome,
+    otlp::{Outcome, advice},
     settings::Settings,
     sink::Sink,
     spans,
@@ -37,10 +38,10 @@ pub async fn test_destination(settings: &Settings, name: &str) -> Result<(), Com
     })?;
     let client = |source| CheckError::Client { name: name.to_owned(), source };
     let sink = Sink::new(one).map_err(client)?;
-    let (body, trace_id) = body(one, &sink)?;
+    let LabelledTrace { body, id: trace_id } = LabelledTrace::new(one, &sink)?;
     say(&format!("Sending one trace to {name}, {}", one.target()));
     let start = Instant::now();
-    let outcome = sink.send(body.into()).await;
+    let outcome = sink.send(body).await;
     let told = told(&outcome, start.elapsed());
     if matches!(outcome, Outcome::Delivered { rejected: 0 }) {
         say(&format!("{told}\nLook there for trace {trace_id}, service {}, model {MODEL}.", service(one)));
@@ -53,22 +54,43 @@ fn service(one: &DestinationSettings) -> &str {
     one.resource.get(spans::names::SERVICE_NAME).map_or("", String::as_str)
 }
 
-fn body(one: &DestinationSettings, sink: &Sink) -> Result<(Vec<u8>, String), CommandError> {
+/// One trace that is found and not mistaken.
+#[derive(Clone, Debug)]
+pub struct LabelledTrace {
+    /// The request to post.
+    pub body: Bytes,
+    /// Its trace id, in hex.
+    pub id: String,
+}
+
+impl LabelledTrace {
+    /// One for this destination.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckError`] where it cannot be encoded.
+    pub fn new(one: &DestinationSettings, sink: &Sink) -> Result<Self, CheckError> {
+        let (body, id) = body(one, sink)?;
+        Ok(Self { body: body.into(), id })
+    }
+}
+
+fn body(one: &DestinationSettings, sink: &Sink) -> Result<(Vec<u8>, String), CheckError> {
     let event = event();
     let id = EventId { source: fastrand::u128(..).to_be_bytes(), sequence: 1 };
     let spans = spans::of(id, &event, &one.view);
     let trace_id = spans.first().map(|span| span.trace_id.clone()).unwrap_or_default();
     let trace_id = trace_id.iter().map(|byte| format!("{byte:02x}")).collect();
-    let encoder = Encoder::new(sink.format(), &one.resource).map_err(CheckError::from)?;
+    let encoder = Encoder::new(sink.format(), &one.resource)?;
     let mut fragments = Fragments::default();
-    encoder.add(&mut fragments, &spans).map_err(CheckError::from)?;
+    encoder.add(&mut fragments, &spans)?;
     let all: Range<usize> = 0..1;
-    let body = compress(encoder.body(&fragments, &all), sink.compression()).map_err(CheckError::from)?;
+    let body = compress(encoder.body(&fragments, &all), sink.compression())?;
     Ok((body.into(), trace_id))
 }
 
 /// What came back, and what to do about it.
-fn told(outcome: &Outcome, took: Duration) -> String {
+pub fn told(outcome: &Outcome, took: Duration) -> String {
     let ms = took.as_millis();
     match outcome {
         Outcome::Delivered { rejected: 0 } => format!("It was taken, in {ms} ms."),
@@ -89,24 +111,6 @@ fn told(outcome: &Outcome, took: Duration) -> String {
             "It was refused: {reason}. The endpoint is there and lets us in, but does not like what it got: is it an \
              OTLP endpoint for traces, of this protocol?"
         ),
-    }
-}
-
-/// What to do about a refusal for this reason.
-pub(crate) fn advice(reason: &str) -> &'static str {
-    match reason {
-        "HTTP 401" | "HTTP 403" | "gRPC Unauthenticated" | "gRPC PermissionDenied" => {
-            "Check the key or the headers."
-        }
-        "HTTP 404" | "HTTP 405" | "gRPC Unimplemented" | "gRPC NotFound" => {
-            "Check the endpoint's path: it is used as it is, for HTTP usually …/v1/traces."
-        }
-        "HTTP 415" => "Check the protocol and the compression.",
-        _ if reason.starts_with("HTTP 3") => {
-            "It redirects, which is not followed: give the endpoint that it leads to."
-        }
-        _ if reason.starts_with("TLS") => "Check tls.ca, and whether the endpoint speaks TLS at all.",
-        _ => "Check the destination's settings.",
     }
 }
 

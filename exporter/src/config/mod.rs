@@ -12,7 +12,7 @@ pub mod units;
 pub mod wire;
 
 pub use overlay::PREFIX;
-pub use read::{parse, parse_over};
+pub use read::{Written, from_json, parse, parse_over};
 pub use schema::schema;
 pub use wire::Config;
 

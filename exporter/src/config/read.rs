@@ -1,8 +1,11 @@
 //! From YAML and variables to the wire types, with errors that name the field.
 
-use std::ffi::OsString;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+};
 
-use serde::Deserialize as _;
+use serde::{Deserialize as _, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{ConfigError, did_you_mean, overlay, wire::Config};
@@ -39,20 +42,53 @@ pub fn parse(yaml: &str) -> Result<Config, ConfigError> {
 pub fn parse_over(
     yaml: &str,
     variables: impl Iterator<Item = (OsString, OsString)>,
-) -> Result<Config, ConfigError> {
-    let from_file = parse(yaml)?;
+) -> Result<Written, ConfigError> {
+    let config = parse(yaml)?;
     let mut tree = if is_blank(yaml) { Value::Null } else { value(yaml)? };
+    let in_file = config.destinations.iter().flat_map(BTreeMap::keys).cloned().collect();
     if overlay::apply(&mut tree, variables)? == 0 {
-        return Ok(from_file);
+        return Ok(Written { config, tree, in_file });
     }
+    let config = from_json(tree.clone()).map_err(|ConfigError { path, message }| {
+        ConfigError::at(path, format!("{message} (set by the environment, {}…)", overlay::PREFIX))
+    })?;
+    Ok(Written { config, tree, in_file })
+}
+
+/// A configuration as it was written.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// What it says.
+    pub config: Config,
+    /// The same as a tree, environment included. It may hold secrets in wrong places: for [`Config`] to read.
+    pub tree: Value,
+    /// The destinations that the file itself names.
+    pub in_file: BTreeSet<String>,
+}
+
+/// Reads a wire type from JSON, with errors that name the field and show no value.
+///
+/// # Errors
+///
+/// [`ConfigError`].
+pub fn from_json<T: DeserializeOwned>(tree: Value) -> Result<T, ConfigError> {
     serde_path_to_error::deserialize(tree).map_err(|error| {
         let path = error.path().to_string();
-        // The reader of JSON values shows what it found, which may be a secret in the wrong place.
-        let message = error.into_inner().to_string();
-        let safe = message.starts_with("unknown field") || message.starts_with("unknown variant");
-        let message = if safe { message } else { "is not of the right type or shape".to_owned() };
-        ConfigError::at(path, format!("{message} (set by the environment, {}…)", overlay::PREFIX))
+        ConfigError::at(path, safe(&error.into_inner().to_string()))
     })
+}
+
+/// A message of the reader of JSON values without what it found, which may be a secret in the wrong place.
+fn safe(message: &str) -> String {
+    let ours = ["unknown field", "unknown variant", "missing field", "must be ", "give "];
+    if ours.iter().any(|start| message.starts_with(start)) {
+        return message.to_owned();
+    }
+    // What was found stands before the last of these words, what is right behind it.
+    match message.rsplit_once(", expected ") {
+        Some((_, right)) => format!("must be {right}"),
+        None => "is not of the right type or shape".to_owned(),
+    }
 }
 
 /// One YAML value.

@@ -1,7 +1,7 @@
 use super::*;
 
 fn over(yaml: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
-    parse_over(yaml, variables.iter().map(|(name, value)| (name.into(), value.into())))
+    Ok(parse_over(yaml, variables.iter().map(|(name, value)| (name.into(), value.into())))?.config)
 }
 
 #[test]

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::units::{Size, Time};
-use crate::logging::LogFormat;
+use crate::{logging::LogFormat, secret::Secret};
 
 /// The exporter, as written in exporter.yaml.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
@@ -40,8 +40,22 @@ pub struct Config {
     /// Where spans go, by name. Absent: what the environment says (MW_*, OTEL_EXPORTER_OTLP_*), else
     /// standard output.
     pub destinations: Option<BTreeMap<String, Destination>>,
+    /// Settings that are made on the page and kept in NATS.
+    pub settings: Managed,
     /// What a log line looks like.
     pub log_format: Option<LogFormat>,
+}
+
+/// Settings that are made on the page and kept in NATS.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Managed {
+    /// Whether there are any (default: true). Where there are none, this file and the environment say everything.
+    pub enabled: Option<bool>,
+    /// What secrets are sealed with: 32 random bytes in base64, as `weir-exporter settings-key new` makes them;
+    /// several, each on its own line, where the first seals and all open. Absent: WEIR_SETTINGS_KEY; where
+    /// that is not set either, no secret can be saved.
+    pub key: Option<SecretRef>,
 }
 
 /// Where the gateway posts batches of events.
@@ -240,6 +254,17 @@ pub enum Protocol {
     Grpc,
 }
 
+impl Protocol {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HttpProtobuf => "http/protobuf",
+            Self::HttpJson => "http/json",
+            Self::Grpc => "grpc",
+        }
+    }
+}
+
 /// How bodies are compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -393,6 +418,8 @@ pub enum SecretRef {
     Env(String),
     /// A file; a line end at its end is not part of the secret. It is read anew at every reload.
     File(PathBuf),
+    /// The secret itself: never written in a file, but opened from what the page has saved.
+    Given(Secret),
 }
 
 /// Where a secret is found: `{ env: VARIABLE }` or `{ file: /path }`. Never the secret itself.

@@ -3,6 +3,7 @@
 //! Each destination has its own durable consumer and so its own backlog: one that is away holds back
 //! neither the others nor the gateway. A [`DestinationSettings`] that exists can be used as it is.
 
+mod guard;
 mod headers;
 mod middleware;
 mod otlp;
@@ -13,6 +14,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use reqwest::{Url, header::HeaderMap};
 
+pub use guard::{Forbidden, Guarded, allowed, allowed_url};
 pub use tls::ClientTls;
 pub use when::When;
 
@@ -67,6 +69,8 @@ pub struct OtlpSettings {
     pub proxy: bool,
     /// Whether a passing error of the server's own is retried where the specification says that it is final.
     pub retry_server_errors: bool,
+    /// Whether link-local addresses and metadata services are not connected to.
+    pub guarded: bool,
 }
 
 impl fmt::Debug for OtlpSettings {
@@ -168,6 +172,8 @@ pub(crate) struct Context<'a> {
     pub(crate) prices: &'a Arc<Prices>,
     /// The longest value of an attribute, where a destination does not say.
     pub(crate) value_limit: Option<u32>,
+    /// Whether link-local addresses and metadata services are not connected to.
+    pub(crate) guarded: bool,
 }
 
 /// The destinations of a configuration, else those that the environment names, else the console.
@@ -245,7 +251,12 @@ fn bare(kind: wire::Kind) -> wire::Destination {
     }
 }
 
-fn checked(
+/// Checks one destination.
+///
+/// # Errors
+///
+/// [`ConfigError`], naming the field that does not fit.
+pub(crate) fn checked(
     name: &str,
     one: &wire::Destination,
     context: &Context<'_>,

@@ -167,6 +167,7 @@ pub(super) fn shared(
         tls: ClientTls::default(),
         proxy: one.proxy_from_environment.unwrap_or(true),
         retry_server_errors: one.retry.server_errors.or(context.retry.server_errors).unwrap_or(true),
+        guarded: context.guarded,
     }
 }
 

@@ -6,6 +6,7 @@
 use std::{str::FromStr as _, time::Duration};
 
 use bytes::{Buf as _, BufMut as _, Bytes};
+use hyper_util::client::legacy::connect::{HttpConnector, dns::Name};
 use prost::Message;
 use tokio::time::timeout;
 use tonic::{
@@ -16,11 +17,12 @@ use tonic::{
 };
 
 use super::{
-    CONNECT_DEADLINE, MAX_RETRY_AFTER, OtlpError, Outcome, Signal, USER_AGENT, classify, http::rejected,
+    CONNECT_DEADLINE, Heard, MAX_RETRY_AFTER, OtlpError, Outcome, Signal, USER_AGENT, classify,
+    http::rejected, words,
 };
 use crate::{
     config::wire::Compression,
-    destination::{OtlpSettings, shown},
+    destination::{Guarded, OtlpSettings, shown},
 };
 
 /// How often an idle connection is asked whether it still lives.
@@ -68,7 +70,18 @@ impl Grpc {
             value.set_sensitive(true);
             metadata.insert(key, value);
         }
-        Ok(Self { channel: endpoint.connect_lazy(), metadata, method: signal.method() })
+        let channel = if settings.guarded {
+            let mut connector =
+                HttpConnector::new_with_resolver(tower::service_fn(|name: Name| async move {
+                    Guarded.resolve(name.as_str(), 0).await.map(Vec::into_iter)
+                }));
+            connector.enforce_http(false);
+            connector.set_nodelay(true);
+            endpoint.connect_with_connector_lazy(connector)
+        } else {
+            endpoint.connect_lazy()
+        };
+        Ok(Self { channel, metadata, method: signal.method() })
     }
 
     pub(super) async fn post(&self, settings: &OtlpSettings, body: Bytes) -> Outcome {
@@ -78,6 +91,20 @@ impl Grpc {
             Ok(Err(status)) => refused(&status),
             Err(_) => Outcome::Retry { after: None, reason: "no answer in time".to_owned() },
         }
+    }
+
+    /// Posts, and tells what came back.
+    pub(super) async fn probe(&self, settings: &OtlpSettings, body: Bytes, most: usize) -> Heard {
+        let sent = timeout(settings.timeout, self.send(settings, body)).await;
+        let (outcome, said) = match sent {
+            Ok(Ok(answer)) => (Outcome::Delivered { rejected: rejected(&answer) }, None),
+            Ok(Err(status)) => {
+                let said = words::said(status.message().as_bytes(), &settings.headers, most);
+                (refused(&status), said)
+            }
+            Err(_) => (Outcome::Retry { after: None, reason: "no answer in time".to_owned() }, None),
+        };
+        Heard { outcome, status: None, said }
     }
 
     async fn send(&self, settings: &OtlpSettings, body: Bytes) -> Result<Bytes, Status> {

@@ -1,6 +1,6 @@
 //! OTLP/HTTP, protobuf or JSON.
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
@@ -12,10 +12,13 @@ use reqwest::{
 };
 use serde_json::Value;
 
-use super::{CONNECT_DEADLINE, MAX_ANSWER, OtlpError, Outcome, USER_AGENT, Verdict, classify, retry_after};
+use super::{
+    CONNECT_DEADLINE, Heard, MAX_ANSWER, OtlpError, Outcome, USER_AGENT, Verdict, classify, retry_after,
+    words,
+};
 use crate::{
     config::wire::{Compression, Protocol},
-    destination::{OtlpSettings, shown},
+    destination::{Guarded, OtlpSettings, shown},
 };
 
 /// A client with its connections.
@@ -35,6 +38,9 @@ impl Http {
         if !settings.proxy {
             builder = builder.no_proxy();
         }
+        if settings.guarded {
+            builder = builder.dns_resolver(Arc::new(Guarded));
+        }
         if let Some(ca) = &settings.tls.ca {
             builder = builder.tls_certs_only(Certificate::from_pem_bundle(ca).map_err(failed)?);
         }
@@ -45,7 +51,31 @@ impl Http {
         Ok(Self { client: builder.build().map_err(failed)? })
     }
 
+    /// Posts, and tells what came back.
+    pub(super) async fn probe(&self, settings: &OtlpSettings, body: Bytes, most: usize) -> Heard {
+        let response = match self.send(settings, body).await {
+            Ok(response) => response,
+            Err(error) => {
+                return Heard { outcome: classify::failed(&error.without_url()), status: None, said: None };
+            }
+        };
+        let status = response.status().as_u16();
+        let (verdict, reason) = judged(&response, settings);
+        let kind = response.headers().get(CONTENT_TYPE);
+        let is_text = kind.is_none_or(|kind| kind != media_type(Protocol::HttpProtobuf));
+        let body = read(response).await;
+        let said = if is_text || status >= 300 { words::said(&body, &settings.headers, most) } else { None };
+        Heard { outcome: outcome(verdict, reason, settings, &body), status: Some(status), said }
+    }
+
     pub(super) async fn post(&self, settings: &OtlpSettings, body: Bytes) -> Outcome {
+        match self.send(settings, body).await {
+            Ok(response) => answered(response, settings).await,
+            Err(error) => classify::failed(&error.without_url()),
+        }
+    }
+
+    async fn send(&self, settings: &OtlpSettings, body: Bytes) -> Result<Response, reqwest::Error> {
         let mut request = self
             .client
             .post(settings.url.clone())
@@ -54,10 +84,7 @@ impl Http {
         if settings.compression == Compression::Gzip {
             request = request.header(CONTENT_ENCODING, "gzip");
         }
-        match request.body(body).send().await {
-            Ok(response) => answered(response, settings).await,
-            Err(error) => classify::failed(&error.without_url()),
-        }
+        request.body(body).send().await
     }
 }
 
@@ -69,20 +96,30 @@ fn media_type(protocol: Protocol) -> &'static str {
 }
 
 async fn answered(response: Response, settings: &OtlpSettings) -> Outcome {
+    let (verdict, reason) = judged(&response, settings);
+    // Only a success says more than its status.
+    let body = if verdict == Verdict::Final { read(response).await } else { Bytes::new() };
+    outcome(verdict, reason, settings, &body)
+}
+
+/// What a response's head says.
+fn judged(response: &Response, settings: &OtlpSettings) -> (Verdict, String) {
     let status = response.status().as_u16();
     let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let asked = asked.and_then(|value| retry_after(value, SystemTime::now()));
-    let reason = format!("HTTP {status}");
-    match classify(status, asked, settings.retry_server_errors) {
+    (classify(status, asked, settings.retry_server_errors), format!("HTTP {status}"))
+}
+
+fn outcome(verdict: Verdict, reason: String, settings: &OtlpSettings, body: &Bytes) -> Outcome {
+    match verdict {
         Verdict::Retry { after } => Outcome::Retry { after, reason },
         Verdict::Misconfigured => Outcome::Misconfigured { reason },
         Verdict::Refused => Outcome::Refused { reason },
         // A success whose answer cannot be read is still a success: the events were taken.
         Verdict::Final => {
-            let body = read(response).await;
             let rejected = match settings.protocol {
-                Protocol::HttpJson => rejected_json(&body),
-                Protocol::HttpProtobuf | Protocol::Grpc => rejected(&body),
+                Protocol::HttpJson => rejected_json(body),
+                Protocol::HttpProtobuf | Protocol::Grpc => rejected(body),
             };
             Outcome::Delivered { rejected }
         }

@@ -7,6 +7,7 @@
 mod classify;
 mod grpc;
 mod http;
+mod words;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use bytes::Bytes;
 use tracing::warn;
 
 pub use classify::{MAX_RETRY_AFTER, Verdict, classify, retry_after};
+pub use words::advice;
 
 use crate::{
     config::wire::{Compression, Protocol},
@@ -83,6 +85,17 @@ pub enum Outcome {
     },
 }
 
+/// An outcome, with what the endpoint answered: for whoever tests it, never for the log.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The HTTP status, where one came.
+    pub status: Option<u16>,
+    /// The beginning of the answer's text, without what was sent in headers.
+    pub said: Option<String>,
+}
+
 /// Which of OTLP's services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
@@ -137,6 +150,14 @@ impl OtlpSender {
         match self.wire {
             Wire::Http(_) => self.settings.compression,
             Wire::Grpc(_) => Compression::None,
+        }
+    }
+
+    /// The same as [`Self::post`], with at most so many bytes of what came back.
+    pub async fn probe(&self, body: Bytes, most: usize) -> Heard {
+        match &self.wire {
+            Wire::Http(http) => http.probe(&self.settings, body, most).await,
+            Wire::Grpc(grpc) => grpc.probe(&self.settings, body, most).await,
         }
     }
 

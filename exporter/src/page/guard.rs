@@ -19,7 +19,7 @@ use axum::{
 use tokio::time::timeout;
 
 use super::{login::Login, respond::Refusal};
-use crate::server::Peer;
+use crate::{managed::Actor, server::Peer};
 
 /// What requests that change something must carry, with any value.
 pub(super) const OWN: HeaderName = HeaderName::from_static("x-weir-page");
@@ -127,6 +127,8 @@ pub(super) async fn pass(State(guard): State<Arc<Guard>>, mut request: Request, 
             return Ok(());
         }
         let who = guard.login.who(request.headers(), peer)?;
+        let address = peer.0.map(|address| address.to_string()).unwrap_or_default();
+        request.extensions_mut().insert(Actor { name: who.name().to_owned(), address });
         request.extensions_mut().insert(who);
         Ok(())
     });

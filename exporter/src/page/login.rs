@@ -60,6 +60,13 @@ pub(super) struct Who {
     session: Option<Hash>,
 }
 
+impl Who {
+    /// By whom they are known.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 #[derive(Debug)]
 struct Session {
     name: String,

@@ -40,6 +40,7 @@ use crate::{
     bus::Bus,
     fleet::Fleet,
     ingest::{Figures, Sources},
+    managed::{self, Managed},
     metrics::Metrics,
     server::{self, Listener},
 };
@@ -68,6 +69,8 @@ pub struct Subjects {
     pub sources: Option<Arc<Mutex<Sources>>>,
     /// What is wrong with the last configuration.
     pub wrong: Arc<Mutex<Option<String>>>,
+    /// The settings that are made here.
+    pub managed: Managed,
 }
 
 impl Subjects {
@@ -174,6 +177,7 @@ impl Page {
             .route("/api/dead-letters/purge", post(dead_letters::purge))
             .with_state(Arc::clone(&self.0))
             .merge(login)
+            .merge(managed::api::routes(self.0.subjects.managed.clone()))
             .fallback(|| async { Refusal::not_found("there is nothing here") })
             .layer(DefaultBodyLimit::max(MAX_BODY))
             .layer(from_fn_with_state(guard, guard::pass))

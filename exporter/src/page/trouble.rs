@@ -116,7 +116,7 @@ fn of_condition(report: &Report) -> Option<Trouble> {
         "misconfigured" => Trouble::new(
             Level::Error,
             format!("{name} refuses what it gets: {reason}.{waiting}"),
-            crate::commands::advice(reason),
+            crate::otlp::advice(reason),
         ),
         "refusing" => Trouble::new(
             Level::Error,

@@ -11,7 +11,7 @@ use crate::{
     console::Console,
     destination::{DestinationSettings, Kind},
     encode::Format,
-    otlp::{OtlpError, OtlpSender, Outcome, Signal},
+    otlp::{Heard, OtlpError, OtlpSender, Outcome, Signal},
 };
 
 /// Where bodies go.
@@ -59,6 +59,16 @@ impl Sink {
         match self {
             Self::Otlp(sender, _) => sender.compression(),
             Self::Console(_) | Self::File(_) => Compression::None,
+        }
+    }
+
+    /// Gives it a body, once, and tells what an endpoint answered, at most so many bytes of it.
+    pub async fn probe(&self, body: Bytes, most: usize) -> Heard {
+        match self {
+            Self::Otlp(sender, _) => sender.probe(body, most).await,
+            Self::Console(_) | Self::File(_) => {
+                Heard { outcome: self.send(body).await, status: None, said: None }
+            }
         }
     }
 

@@ -1,0 +1,148 @@
+//! Where settings that are made on the page lie: a key-value bucket, and the stream of its audit trail.
+//!
+//! The bucket is no condition for delivery: where it cannot be had, events are taken and shipped all the same.
+
+use async_nats::jetstream::{
+    kv,
+    message::PublishMessage,
+    stream::{Config, DiscardPolicy, RawMessageErrorKind, RetentionPolicy, StorageType},
+};
+use bytes::Bytes;
+
+use super::{Bus, BusError, layout};
+
+/// The bucket of settings.
+pub const SETTINGS: &str = "WEIR_SETTINGS";
+
+/// The stream that the server keeps it in.
+const SETTINGS_STREAM: &str = "KV_WEIR_SETTINGS";
+
+/// The stream of the audit trail.
+pub const AUDIT: &str = "WEIR_AUDIT";
+
+/// What it takes.
+const AUDIT_SUBJECT: &str = "weir.audit";
+
+/// How many entries it keeps.
+const AUDIT_ENTRIES: i64 = 10_000;
+
+/// How many bytes of them.
+const AUDIT_BYTES: i64 = 16 << 20;
+
+/// How many bytes the bucket holds: a destination's settings are small, and there are few.
+const SETTINGS_BYTES: i64 = 16 << 20;
+
+/// The largest value in it.
+const MAX_VALUE: i32 = 1 << 20;
+
+/// Why the bucket was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum Missing {
+    /// It is not there, and cannot be made: nothing was ever saved.
+    #[error("there is no bucket {SETTINGS} and none can be made: {0}")]
+    Absent(String),
+    /// Whether it is there is not known.
+    #[error("cannot look at bucket {SETTINGS}: {0}")]
+    Unknown(String),
+}
+
+/// The bucket, and what tells it from one that was made anew.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    /// The bucket.
+    pub store: kv::Store,
+    /// When it was made, in Unix seconds.
+    pub made: u64,
+    /// Its last revision.
+    pub last: u64,
+    /// Whether nothing is in it.
+    pub is_empty: bool,
+}
+
+impl Bus {
+    /// Opens the bucket of settings, and makes it where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Missing`].
+    pub async fn settings(&self) -> Result<Bucket, Missing> {
+        match self.context.get_stream(SETTINGS_STREAM).await {
+            Ok(_) => {}
+            Err(error) if layout::is_missing(&error.kind()) => {
+                let config = kv::Config {
+                    bucket: SETTINGS.to_owned(),
+                    description: "What was set on weir-exporter's page".to_owned(),
+                    history: 1,
+                    storage: StorageType::File,
+                    max_bytes: SETTINGS_BYTES,
+                    max_value_size: MAX_VALUE,
+                    num_replicas: self.wanted().stream.replicas,
+                    ..kv::Config::default()
+                };
+                let made = self.context.create_key_value(config).await;
+                made.map_err(|error| Missing::Absent(error.to_string()))?;
+            }
+            Err(error) => return Err(Missing::Unknown(error.to_string())),
+        }
+        let store = self.context.get_key_value(SETTINGS).await;
+        let store = store.map_err(|error| Missing::Unknown(error.to_string()))?;
+        let info = store.stream.cached_info();
+        let (made, state) = (info.created.unix_timestamp(), &info.state);
+        let (last, is_empty) = (state.last_sequence, state.messages == 0);
+        Ok(Bucket { made: u64::try_from(made).unwrap_or_default(), last, is_empty, store })
+    }
+
+    /// Adds an entry to the audit trail.
+    ///
+    /// # Errors
+    ///
+    /// [`BusError`] where it was not acknowledged.
+    pub async fn audit(&self, entry: Bytes) -> Result<(), BusError> {
+        let failed = |error: &dyn std::fmt::Display| BusError::JetStream {
+            what: "write the audit trail".to_owned(),
+            why: error.to_string(),
+        };
+        let config = Config {
+            name: AUDIT.to_owned(),
+            subjects: vec![AUDIT_SUBJECT.to_owned()],
+            storage: StorageType::File,
+            retention: RetentionPolicy::Limits,
+            discard: DiscardPolicy::Old,
+            max_messages: AUDIT_ENTRIES,
+            max_bytes: AUDIT_BYTES,
+            num_replicas: self.wanted().stream.replicas,
+            ..Config::default()
+        };
+        self.context.get_or_create_stream(config).await.map_err(|error| failed(&error))?;
+        let message = PublishMessage::build().expected_stream(AUDIT).payload(entry);
+        let sent = self.context.send_publish(AUDIT_SUBJECT, message).await.map_err(|error| failed(&error))?;
+        sent.await.map(drop).map_err(|error| failed(&error))
+    }
+
+    /// The last entries of the audit trail, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`BusError`].
+    pub async fn audited(&self, limit: usize) -> Result<Vec<Bytes>, BusError> {
+        let failed = |error: &dyn std::fmt::Display| BusError::JetStream {
+            what: "read the audit trail".to_owned(),
+            why: error.to_string(),
+        };
+        let stream = match self.context.get_stream(AUDIT).await {
+            Ok(stream) => stream,
+            Err(error) if layout::is_missing(&error.kind()) => return Ok(Vec::new()),
+            Err(error) => return Err(failed(&error)),
+        };
+        let state = &stream.cached_info().state;
+        let mut entries = Vec::new();
+        for sequence in (state.first_sequence.max(1)..=state.last_sequence).rev().take(limit) {
+            match stream.get_raw_message(sequence).await {
+                Ok(message) => entries.push(message.payload),
+                Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {}
+                Err(error) => return Err(failed(&error)),
+            }
+        }
+        Ok(entries)
+    }
+}
