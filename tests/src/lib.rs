@@ -4,13 +4,12 @@
 //! A test starts a [`stack::Stack`] and drops it; nothing outlives the test. Waiting is always for
 //! a condition with a generous deadline ([`wait`]), never for a time. Modules that only tests use
 //! say what is wrong by panicking; those that `weir-run` uses too ([`tools`], [`ports`],
-//! [`process`], [`nats`], [`exporter`], [`envoy`], [`demo`], [`run`]) return errors.
+//! [`process`], [`nats`], [`exporter`], [`envoy`], [`run`]) return errors.
 
 pub mod backend;
 pub mod canary;
 pub mod client;
 pub mod component;
-pub mod demo;
 pub mod envoy;
 pub mod exporter;
 pub mod fixtures;
