@@ -13,6 +13,10 @@ pub mod v1 {
     include!("generated/weir.event.v1.rs");
 }
 
+/// The version of this build, with what tells it from others of the version: `0.1.0+3f2a1b9c0d1e` (semantic
+/// versioning, "build metadata"), or the version alone.
+pub const VERSION: &str = env!("WEIR_VERSION");
+
 /// Media type of an [`v1::EventBatch`] and a [`v1::BatchAnswer`] on the wire.
 pub const CONTENT_TYPE: &str = "application/x-protobuf";
 

@@ -57,7 +57,7 @@ Metrics are pushed beside the traces, and are always at /metrics:
 
 /// Takes trace events from the Weir gateway, keeps them in NATS JetStream, ships OpenTelemetry spans.
 #[derive(Parser)]
-#[command(name = "weir-exporter", version, after_help = SECRETS)]
+#[command(name = "weir-exporter", version = crate::VERSION, after_help = SECRETS)]
 pub struct Cli {
     /// What to do; without any, `run`.
     #[command(subcommand)]
@@ -95,6 +95,8 @@ pub enum Command {
         /// Its name in the configuration.
         name: String,
     },
+    /// Ask a running exporter whether it is ready, and fail where it is not: for health checks.
+    Ready,
     /// Say how a running exporter is: ready, backlogs, rates, ledgers.
     Status {
         /// As JSON.

@@ -39,7 +39,7 @@ pub mod spans;
 pub use exporter::{Error, Exporter};
 
 /// The exporter's version, told in every batch answer, in the user agent and in the spans' scope.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub const VERSION: &str = weir_event::VERSION;
 
 /// Makes ring the process's provider of cryptography; one that is there already is as good.
 pub fn install_provider() {

@@ -119,6 +119,8 @@ pub struct BusSettings {
     pub tls: Option<wire::ClientTls>,
     /// The stream.
     pub stream: StreamSettings,
+    /// The part that connects: only one that ships puts things in place.
+    pub role: Role,
 }
 
 /// Where batches are taken and how many.
@@ -236,6 +238,7 @@ impl Settings {
                 auth: auth(&config.nats, env)?,
                 tls: nats_tls(&config.nats)?,
                 stream: stream(&config.stream)?,
+                role,
             },
             destinations,
             pushes,
@@ -264,7 +267,10 @@ fn loopback(port: u16) -> SocketAddr {
 
 /// The strongest last: what is detected, the specification's variables, the file.
 fn base_resource(config: &Config, env: &Env) -> Result<Attributes, ConfigError> {
-    let mut resource = Attributes::from([(names::SERVICE_NAME.to_owned(), DEFAULT_SERVICE.to_owned())]);
+    let mut resource = Attributes::from([
+        (names::SERVICE_NAME.to_owned(), DEFAULT_SERVICE.to_owned()),
+        (names::SERVICE_VERSION.to_owned(), crate::VERSION.to_owned()),
+    ]);
     if config.detect_resource.unwrap_or(true) {
         resource.extend(resource::detect(env)?);
     }

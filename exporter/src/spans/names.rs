@@ -8,6 +8,8 @@ pub mod tfy;
 
 /// Resource.
 pub const SERVICE_NAME: &str = "service.name";
+/// Resource: the exporter's version and build.
+pub const SERVICE_VERSION: &str = "service.version";
 /// Resource, for Middleware.
 pub const PROJECT_NAME: &str = "project.name";
 /// Resource, for Middleware.

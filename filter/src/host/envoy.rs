@@ -119,7 +119,7 @@ impl Root {
         }
         info!(
             "weir {}: gateway for {} models of {} providers, {}{}",
-            env!("CARGO_PKG_VERSION"),
+            weir_event::VERSION,
             plugin.models.len(),
             plugin.providers.len(),
             if config.is_open() {
