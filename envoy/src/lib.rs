@@ -4,6 +4,7 @@
 //! JSON schema, and [`NewKey`] makes a key for a caller.
 
 mod access_log;
+pub mod bus;
 pub mod envoy;
 mod gateway;
 mod jwt;

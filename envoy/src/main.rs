@@ -8,10 +8,10 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use weir_config::{Gateway, NewKey, envoy, schema};
+use weir_config::{Gateway, NewKey, bus, envoy, schema};
 
 #[derive(Parser)]
-#[command(version, about, disable_help_subcommand = true)]
+#[command(version = weir_event::VERSION, about, disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -35,12 +35,41 @@ enum Command {
         /// Envoy reads a key's file anew when it is replaced. Without it Envoy reads keys once.
         #[arg(long)]
         secrets_dir: Option<PathBuf>,
+        /// Write the bootstrap to this file, in one move, and not to standard output.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Copy the filter from there to --wasm, for an Envoy whose image does not have it.
+        #[arg(long, value_name = "FILE")]
+        copy_wasm: Option<PathBuf>,
+        /// Fail where an environment variable is not set that Envoy will need, for where both have the same.
+        #[arg(long)]
+        check_environment: bool,
     },
     /// Print the JSON schema of gateway.yaml, for editors.
     Schema,
+    /// Make what NATS and the exporter know one another by.
+    #[command(subcommand)]
+    Bus(BusCommand),
     /// Make keys for callers.
     #[command(subcommand)]
     Key(KeyCommand),
+}
+
+#[derive(Subcommand)]
+enum BusCommand {
+    /// Make certificates, NATS's users and the ingest's token, where they are not there yet: a directory each
+    /// for nats (with its nats.conf), ingest, ship, settings and envoy.
+    New {
+        /// The directory that they are made in.
+        #[arg(long)]
+        dir: PathBuf,
+        /// A name by which NATS is reached; each of several is a node of a cluster.
+        #[arg(long = "host", default_value = "nats")]
+        hosts: Vec<String>,
+        /// Where NATS will see its directory.
+        #[arg(long, default_value = "/etc/weir/nats")]
+        server_dir: PathBuf,
+    },
 }
 
 #[derive(Subcommand)]
@@ -77,14 +106,34 @@ fn run() -> anyhow::Result<()> {
                 gateway.display(),
             )?;
         }
-        Command::Envoy { gateway, wasm, secrets_dir } => {
+        Command::Envoy { gateway: path, wasm, secrets_dir, output, copy_wasm, check_environment } => {
             let wasm = absolute("--wasm", &wasm)?;
             let secrets_dir = secrets_dir.map(|dir| absolute("--secrets-dir", &dir)).transpose()?;
-            let rendered = envoy::bootstrap(&read(&gateway)?, &envoy::Options { wasm, secrets_dir })?;
+            let gateway = read(&path)?;
+            if check_environment {
+                gateway.check_environment().with_context(|| path.display().to_string())?;
+            }
+            let rendered = envoy::bootstrap(&gateway, &envoy::Options { wasm: wasm.clone(), secrets_dir })?;
             rendered.write_secrets().context("cannot write the files of --secrets-dir")?;
-            io::stdout().write_all(rendered.bootstrap.as_bytes())?;
+            if let Some(from) = copy_wasm {
+                let filter = fs::read(&from).with_context(|| format!("--copy-wasm {}", from.display()))?;
+                replace(&wasm, &filter).with_context(|| format!("--wasm {}", wasm.display()))?;
+            }
+            match output {
+                Some(file) => replace(&file, rendered.bootstrap.as_bytes())
+                    .with_context(|| format!("--output {}", file.display()))?,
+                None => io::stdout().write_all(rendered.bootstrap.as_bytes())?,
+            }
         }
         Command::Schema => io::stdout().write_all(schema().as_bytes())?,
+        Command::Bus(BusCommand::New { dir, hosts, server_dir }) => {
+            let made = bus::make(&bus::Wanted { dir: dir.clone(), hosts, server_dir })?;
+            let what = match made {
+                bus::Made::New => "made certificates, users and the token",
+                bus::Made::Kept => "all is there and stays as it is",
+            };
+            writeln!(io::stdout(), "{}: {what}", dir.display())?;
+        }
         Command::Key(KeyCommand::New { name }) => {
             let key = NewKey::generate(&name)?;
             writeln!(
@@ -97,6 +146,13 @@ fn run() -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Writes a file in one move: who reads it meanwhile reads the one before or this one, whole.
+fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let unfinished = path.with_extension("unfinished");
+    fs::write(&unfinished, content)?;
+    fs::rename(unfinished, path)
 }
 
 fn absolute(option: &str, path: &Path) -> anyhow::Result<PathBuf> {

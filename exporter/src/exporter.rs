@@ -157,8 +157,10 @@ impl Exporter {
             MAX_CONNECTIONS,
             last.clone(),
         ));
-        let (purger, stopped) = (bus.clone(), stop.clone());
-        background.spawn(async move { purger.purge(stopped).await });
+        if settings.role.ships() {
+            let (purger, stopped) = (bus.clone(), stop.clone());
+            background.spawn(async move { purger.purge(stopped).await });
+        }
 
         let page = page.map(|(page, listener)| {
             background.spawn(page.clone().run(listener, page_tls));

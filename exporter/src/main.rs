@@ -54,6 +54,7 @@ fn start() -> anyhow::Result<()> {
                 }
                 Command::Check => commands::check(&settings)?,
                 Command::TestDestination { name } => commands::test_destination(&settings, &name).await?,
+                Command::Ready => commands::ready(&settings).await?,
                 Command::Status { json } => commands::status(&settings, json).await?,
                 Command::DeadLetters(command) => commands::dead_letters(&settings, &command).await?,
                 Command::RemoveDestination { name, yes } => commands::remove(&settings, &name, yes).await?,

@@ -27,3 +27,5 @@ mod pushes;
 mod reload;
 #[path = "delivery/rig.rs"]
 mod rig;
+#[path = "delivery/users.rs"]
+mod users;

@@ -83,6 +83,15 @@ pub(super) async fn stream(context: &Context, settings: &StreamSettings) -> Resu
     update(context, &found.config, wanted(found.config.clone(), settings)).await
 }
 
+/// Fails where there is no stream of events yet.
+pub(super) async fn stream_is_there(context: &Context) -> Result<(), BusError> {
+    match context.get_stream(STREAM).await {
+        Ok(_) => Ok(()),
+        Err(error) if is_missing(&error.kind()) => Err(BusError::NoStream),
+        Err(error) => Err(look_failed(STREAM, &error)),
+    }
+}
+
 /// Puts the stream of dead letters in place, or brings it up to date.
 pub(super) async fn dead_letters(context: &Context, settings: &StreamSettings) -> Result<(), BusError> {
     match context.get_stream(DEAD_LETTERS).await {

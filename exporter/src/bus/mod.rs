@@ -40,6 +40,7 @@ pub use pull::{Ask, Ended, Pull};
 pub use settings::{AUDIT, Bucket, Missing, SETTINGS};
 
 use crate::{
+    cli::Role,
     config::wire,
     ledger::Seen,
     settings::{BusSettings, NatsAuth, StreamSettings},
@@ -90,6 +91,9 @@ pub enum BusError {
         /// What it said.
         why: String,
     },
+    /// Ingest was there before the part that makes the stream.
+    #[error("there is no stream {STREAM} yet; `weir-exporter ship` makes it")]
+    NoStream,
     /// The stream that is there keeps events in another way.
     #[error(
         "stream {STREAM} has {field} {found}, Weir needs {needed}: it was made by something else, rename or remove it"
@@ -153,6 +157,7 @@ impl Bus {
         let changed = Arc::clone(&look);
         let options = ConnectOptions::new()
             .name("weir-exporter")
+            .custom_inbox_prefix(inbox(settings.role))
             .retry_on_initial_connect()
             .connection_timeout(CONNECT_DEADLINE)
             .request_timeout(Some(API_DEADLINE))
@@ -250,12 +255,16 @@ impl Bus {
         }
     }
 
-    /// Puts everything in place once.
+    /// Puts everything in place once. Ingest alone only looks whether the stream is there: its user in NATS need
+    /// not be allowed to make anything, nor to read what is stored.
     ///
     /// # Errors
     ///
     /// [`BusError`].
     pub async fn lay_out(&self) -> Result<(), BusError> {
+        if !self.shared.settings.role.ships() {
+            return layout::stream_is_there(&self.context).await;
+        }
         let wanted = self.wanted();
         layout::stream(&self.context, &wanted.stream).await?;
         layout::dead_letters(&self.context, &wanted.stream).await?;
@@ -416,6 +425,12 @@ impl Bus {
             debug!(%error, "cannot drain the NATS client");
         }
     }
+}
+
+/// What the subjects of answers begin with. One user of NATS that may listen to all of `_INBOX.>` would read what is
+/// delivered to another, so each part has a prefix of its own, which its user's permissions can name.
+fn inbox(role: Role) -> &'static str {
+    if role.ships() { "_INBOX_weir_ship" } else { "_INBOX_weir_ingest" }
 }
 
 fn identified(options: ConnectOptions, auth: &NatsAuth) -> Result<ConnectOptions, BusError> {

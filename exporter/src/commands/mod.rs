@@ -3,6 +3,7 @@
 
 mod check;
 mod dead_letters;
+mod ready;
 mod remove;
 mod status;
 mod test_destination;
@@ -16,6 +17,7 @@ use tokio::time::{Instant, sleep};
 
 pub use check::{CheckError, check};
 pub use dead_letters::dead_letters;
+pub use ready::ready;
 pub use remove::remove;
 pub use status::status;
 pub use test_destination::{LabelledTrace, test_destination, told};
@@ -51,6 +53,9 @@ pub enum CommandError {
         /// Why not.
         why: String,
     },
+    /// A running exporter says that it is not ready.
+    #[error("not ready: {0}")]
+    NotReady(String),
     /// There is no destination by this name.
     #[error("no destination named {name}{hint}")]
     NoDestination {

@@ -1,0 +1,34 @@
+//! `ready`: what `/readyz` says, as an exit code, for containers that have no shell.
+
+use std::time::Duration;
+
+use super::{CommandError, say};
+use crate::settings::Settings;
+
+/// How long the answer may take.
+const DEADLINE: Duration = Duration::from_secs(3);
+
+/// As much of the reason as is shown, in bytes.
+const MAX_REASON: usize = 512;
+
+/// Asks the exporter that these settings describe.
+///
+/// # Errors
+///
+/// [`CommandError::NotReady`] with its reason, or [`CommandError::NoExporter`] where none answers.
+pub async fn ready(settings: &Settings) -> Result<(), CommandError> {
+    let url = format!("http://{}/readyz", settings.admin_listen);
+    let failed = |error: reqwest::Error| CommandError::NoExporter {
+        url: url.clone(),
+        why: error.without_url().to_string(),
+    };
+    let client = reqwest::Client::builder().timeout(DEADLINE).no_proxy().build().map_err(failed)?;
+    let mut response = client.get(&url).send().await.map_err(failed)?;
+    if response.status().is_success() {
+        say("ready");
+        return Ok(());
+    }
+    let first = response.chunk().await.map_err(failed)?.unwrap_or_default();
+    let reason = first.get(..first.len().min(MAX_REASON)).unwrap_or_default();
+    Err(CommandError::NotReady(String::from_utf8_lossy(reason).trim().to_owned()))
+}

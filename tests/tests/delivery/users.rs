@@ -1,0 +1,123 @@
+//! NATS as it is shipped: by the nats.conf, the certificates and the users that `weir-config bus new` makes.
+
+use std::{path::Path, process::Command};
+
+use async_nats::jetstream::{self, consumer};
+use weir_config::bus::{self, User, Wanted};
+use weir_tests::{
+    backend::Backend,
+    exporter::{Exporter, Options},
+    nats::Nats,
+    source::Source,
+    tools, wait,
+};
+
+use super::rig::{QUICK, destination, settled};
+
+/// NATS by what was made in this directory.
+async fn shipped(dir: &Path) -> Nats {
+    let nats = dir.join("nats");
+    bus::make(&Wanted { dir: dir.to_owned(), hosts: vec!["127.0.0.1".to_owned()], server_dir: nats.clone() })
+        .expect("made");
+    let config = std::fs::read_to_string(nats.join("nats.conf")).expect("a configuration");
+    // What is a container's own: its port for health checks, and the place of its store.
+    let config =
+        config.replace("http: \"127.0.0.1:8222\"\n", "").replace("  store_dir: \"/var/lib/weir-nats\"\n", "");
+    Nats::configured(&config, &[]).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The part of an exporter's configuration that says who it is.
+fn identity(dir: &Path, user: User) -> String {
+    let dir = dir.join(user.name());
+    let (key, ca) = (dir.join("nkey"), dir.join("ca.pem"));
+    format!("nats: {{ nkey: {{ file: \"{}\" }}, tls: {{ ca: \"{}\" }} }}\n", key.display(), ca.display())
+}
+
+async fn start(nats: &Nats, role: &str, config: &str) -> Exporter {
+    let options = Options { config: Some(config), role: Some(role), unready: true, ..Options::default() };
+    Exporter::with(&nats.url(), &options).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A client that is this user.
+async fn client(nats: &Nats, dir: &Path, user: User) -> async_nats::Client {
+    let own = dir.join(user.name());
+    let seed = std::fs::read_to_string(own.join("nkey")).expect("a seed");
+    async_nats::ConnectOptions::new()
+        .nkey(seed)
+        .custom_inbox_prefix(format!("_INBOX_weir_{}", user.name()))
+        .require_tls(true)
+        .add_root_certificates(own.join("ca.pem"))
+        .request_timeout(Some(std::time::Duration::from_millis(300)))
+        .connect(nats.url())
+        .await
+        .expect("connected")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_part_does_its_work_as_a_user_of_its_own() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (nats, backend) = (shipped(dir.path()).await, Backend::start().await);
+    // Ingest comes first, and is ready once the other has made the stream.
+    let ingest = start(&nats, "ingest", &format!("{QUICK}{}", identity(dir.path(), User::Ingest))).await;
+    let config = format!("{QUICK}{}{}", identity(dir.path(), User::Ship), destination(&backend, ""));
+    let ship = start(&nats, "ship", &config).await;
+    // Events of before its consumer are not a destination's.
+    let ready = || async {
+        let ready = weir_tests::probe::status("GET", ship.admin_port, "/readyz").await;
+        matches!(ready, Ok(200)).then_some(())
+    };
+    assert!(wait::poll(wait::DEADLINE, ready).await.is_some(), "{}", ship.process.log_end());
+    let batch = Source::new().batch(20);
+    backend.poison(batch.ids[3..5].to_vec(), 400);
+    batch.store(&ingest.url()).await;
+    assert_eq!(settled(&ship, "d", 20).await.dead_lettered, 2);
+
+    backend.poison([], 400);
+    let replayed = Command::new(tools::binary("weir-exporter").expect("the exporter"))
+        .args(["dead-letters", "replay", "--destination", "d", "--config", "exporter.yaml"])
+        .args(["--nats-url", &nats.url()])
+        .current_dir(ship.process.dir())
+        .env_clear()
+        .output()
+        .expect("it runs");
+    assert!(replayed.status.success(), "{replayed:?}");
+    backend.wait_for(&batch.ids).await;
+    settled(&ship, "d", 22).await;
+    assert!(!nats.process.log().contains("Violation"), "{}", nats.process.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_stores_events_cannot_read_them_and_nobody_comes_in_without_a_key() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let nats = shipped(dir.path()).await;
+    let config = format!("{QUICK}{}destinations: {{}}\n", identity(dir.path(), User::Ship));
+    let ship = start(&nats, "ship", &config).await;
+    let ready = || async {
+        let ready = weir_tests::probe::status("GET", ship.admin_port, "/readyz").await;
+        matches!(ready, Ok(200)).then_some(())
+    };
+    assert!(wait::poll(wait::DEADLINE, ready).await.is_some(), "{}", ship.process.log_end());
+
+    for user in [User::Ingest, User::Settings] {
+        let client = client(&nats, dir.path(), user).await;
+        let bus = jetstream::new(client.clone());
+        let pull = consumer::pull::Config { durable_name: Some("thief".to_owned()), ..Default::default() };
+        assert!(
+            bus.create_consumer_on_stream(pull, "WEIR_EVENTS").await.is_err(),
+            "{user:?} made a consumer"
+        );
+        assert!(client.request("$JS.API.STREAM.MSG.GET.WEIR_EVENTS", "{\"seq\":1}".into()).await.is_err());
+        assert!(bus.delete_stream("WEIR_EVENTS").await.is_err(), "{user:?} deleted the stream");
+        for subject in ["weir.events.>", "_INBOX_weir_ship.>", "_INBOX.>", ">"] {
+            let _ = client.subscribe(subject).await.expect("asked");
+            client.flush().await.expect("sent");
+            let refused =
+                || nats.process.log().contains(&format!("Subscription Violation - Subject \"{subject}\""));
+            wait::until("the refusal", refused).await;
+        }
+    }
+    let (ca, url) = (dir.path().join("ship/ca.pem"), nats.url());
+    let stranger = async_nats::ConnectOptions::new().require_tls(true).add_root_certificates(ca);
+    assert!(stranger.connect(url.clone()).await.is_err(), "a client without a key came in");
+    assert!(async_nats::connect(url).await.is_err(), "a client without TLS came in");
+}
