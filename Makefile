@@ -50,6 +50,10 @@ test-faults: setup-run bins ## Run the fault tests of delivery in their long for
 test-docker: setup-run wasm bins ## Run the compose files with a Docker engine, which is installed and started where there is none
 	@tests/scripts/docker.sh
 
+bench-exporter: setup-run ## Measure the exporter: events a second a core, and memory while a million wait
+	@cargo build --release --locked -p weir-exporter -p weir-tests --bin weir-exporter --bin weir-bench-exporter
+	@"$$CARGO_TARGET_DIR/release/weir-bench-exporter"
+
 redaction-report: ## Print how well each detector of personal data and secrets does on its corpus
 	@cargo test -q -p weir-filter --locked --test detectors -- --nocapture
 
@@ -101,4 +105,4 @@ docker:
 	@echo "== compose files, with a Docker engine"
 	@tests/scripts/docker.sh test
 
-.PHONY: run test lint unit wasm-test e2e redaction-report test-faults test-docker docker test-phoenix deny setup wasm fmt generate clean help setup-run fmt-check bins
+.PHONY: run test lint unit wasm-test e2e bench-exporter redaction-report test-faults test-docker docker test-phoenix deny setup wasm fmt generate clean help setup-run fmt-check bins

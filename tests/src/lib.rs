@@ -7,6 +7,7 @@
 //! [`process`], [`nats`], [`exporter`], [`envoy`], [`run`]) return errors.
 
 pub mod backend;
+pub mod bench;
 pub mod canary;
 pub mod client;
 pub mod component;

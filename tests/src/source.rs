@@ -2,7 +2,10 @@
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::LazyLock,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use bytes::Bytes;
 use prost::Message;
@@ -15,6 +18,18 @@ use weir_event::{
 };
 
 use crate::{client, wait};
+
+/// As many words as make a text about as hard to compress as prose: gzip leaves two fifths of it.
+static WORDS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let mut rng = fastrand::Rng::with_seed(5);
+    let mut word = || {
+        let mut letter = |of: &str| char::from(of.as_bytes()[rng.usize(..of.len())]);
+        let syllables = ["bcdfglmnprstvw", "aeiou", "nrstl"];
+        let word: String = (0..2).flat_map(|_| syllables).map(&mut letter).collect();
+        word + " "
+    };
+    (0..1024).map(|_| word()).collect()
+});
 
 /// A source with its sequence.
 #[derive(Clone, Debug)]
@@ -152,12 +167,10 @@ impl Source {
             ..TraceEvent::default()
         };
         let padding = self.bytes.saturating_sub(event.encoded_len() + self.prompt.len() + 80);
-        // Not too easy to compress, like prose.
         let mut rng = fastrand::Rng::with_seed(self.next);
-        let words = ["river ", "dam ", "water ", "flow ", "level ", "gauge ", "flood ", "gate "];
-        let mut text = String::with_capacity(padding + 8);
+        let mut text = String::with_capacity(padding + 16);
         while text.len() < padding {
-            text.push_str(words[rng.usize(..words.len())]);
+            text.push_str(&WORDS[rng.usize(..WORDS.len())]);
         }
         let request = format!(
             r#"{{"model":"gpt-4o","messages":[{{"role":"user","content":"{} {text}"}}]}}"#,

@@ -1,0 +1,3 @@
+//! Measures of the real processes, for `make bench-exporter`; a short form of them is a test.
+
+pub mod exporter;
