@@ -70,6 +70,21 @@ pub struct Fragments {
     events: Vec<Fragment>,
 }
 
+/// Encoded events to which nothing is added any more: bodies share their bytes.
+#[derive(Debug, Default)]
+pub struct Sealed {
+    bytes: Bytes,
+    events: Vec<Fragment>,
+}
+
+/// What is posted, before it is compressed: the events between a head and an end.
+#[derive(Debug)]
+pub struct Body {
+    head: Vec<u8>,
+    events: Bytes,
+    end: &'static str,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Fragment {
     end: usize,
@@ -77,6 +92,13 @@ struct Fragment {
 }
 
 impl Fragments {
+    /// No more of them.
+    pub fn seal(self) -> Sealed {
+        Sealed { bytes: self.bytes.into(), events: self.events }
+    }
+}
+
+impl Sealed {
     /// How many events.
     pub fn len(&self) -> usize {
         self.events.len()
@@ -104,9 +126,9 @@ impl Fragments {
         event.checked_sub(1).and_then(|before| self.events.get(before)).map_or(0, |before| before.end)
     }
 
-    fn slice(&self, events: &Range<usize>) -> &[u8] {
+    fn slice(&self, events: &Range<usize>) -> Bytes {
         let (start, end) = (self.start(events.start), self.start(events.end));
-        self.bytes.get(start..end).unwrap_or_default()
+        if start < end && end <= self.bytes.len() { self.bytes.slice(start..end) } else { Bytes::new() }
     }
 }
 
@@ -155,34 +177,52 @@ impl Encoder {
     }
 
     /// A body that carries these events.
-    pub fn body(&self, fragments: &Fragments, events: &Range<usize>) -> Vec<u8> {
+    pub fn body(&self, fragments: &Sealed, events: &Range<usize>) -> Body {
         let slice = fragments.slice(events);
         match self.format {
-            Format::Protobuf => self.protobuf(slice),
-            Format::Json => self.json(slice, ""),
-            Format::JsonLine => self.json(slice, "\n"),
-            Format::Text(_) => slice.to_vec(),
+            Format::Protobuf => Body { head: self.protobuf(slice.len()), events: slice, end: "" },
+            Format::Json => self.json(slice, "]}]}]}"),
+            Format::JsonLine => self.json(slice, "]}]}]}\n"),
+            Format::Text(_) => Body { head: Vec::new(), events: slice, end: "" },
         }
     }
 
-    fn protobuf(&self, spans: &[u8]) -> Vec<u8> {
-        let scope_len = self.scope.len() + spans.len();
+    /// All that comes before so many bytes of spans.
+    fn protobuf(&self, spans: usize) -> Vec<u8> {
+        let scope_len = self.scope.len() + spans;
         let inner =
             self.resource.len() + key_len(SCOPE_SPANS) + encoded_len_varint(wide(scope_len)) + scope_len;
-        let mut body = Vec::with_capacity(inner + 16);
-        encode_key(RESOURCE_SPANS, WireType::LengthDelimited, &mut body);
-        encode_varint(wide(inner), &mut body);
-        body.extend_from_slice(&self.resource);
-        encode_key(SCOPE_SPANS, WireType::LengthDelimited, &mut body);
-        encode_varint(wide(scope_len), &mut body);
-        body.extend_from_slice(&self.scope);
-        body.extend_from_slice(spans);
-        body
+        let mut head = Vec::with_capacity(inner - spans + 16);
+        encode_key(RESOURCE_SPANS, WireType::LengthDelimited, &mut head);
+        encode_varint(wide(inner), &mut head);
+        head.extend_from_slice(&self.resource);
+        encode_key(SCOPE_SPANS, WireType::LengthDelimited, &mut head);
+        encode_varint(wide(scope_len), &mut head);
+        head.extend_from_slice(&self.scope);
+        head
     }
 
-    fn json(&self, spans: &[u8], end: &str) -> Vec<u8> {
-        let spans = spans.strip_suffix(b",").unwrap_or(spans);
-        [&self.resource, &self.scope, spans, b"]}]}]}", end.as_bytes()].concat()
+    fn json(&self, mut spans: Bytes, end: &'static str) -> Body {
+        if spans.ends_with(b",") {
+            spans.truncate(spans.len() - 1);
+        }
+        Body { head: [self.resource.as_slice(), &self.scope].concat(), events: spans, end }
+    }
+}
+
+impl Body {
+    /// The bytes that are posted. Without compression, events that stand alone are not copied.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::Gzip`], which does not happen when writing to memory.
+    pub fn compress(self, compression: Compression) -> Result<Bytes, EncodeError> {
+        let parts = [self.head.as_slice(), &self.events, self.end.as_bytes()];
+        match compression {
+            Compression::Gzip => gzip(&parts),
+            Compression::None if self.head.is_empty() && self.end.is_empty() => Ok(self.events),
+            Compression::None => Ok(parts.concat().into()),
+        }
     }
 }
 
@@ -237,16 +277,25 @@ fn json_heads(empty: &ExportTraceServiceRequest) -> Result<(Vec<u8>, Vec<u8>), E
 pub fn compress(body: Vec<u8>, compression: Compression) -> Result<Bytes, EncodeError> {
     match compression {
         Compression::None => Ok(body.into()),
-        Compression::Gzip => {
-            let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Level::fast());
-            encoder.write_all(&body)?;
-            Ok(encoder.finish()?.into())
-        }
+        Compression::Gzip => gzip(&[&body]),
     }
+}
+
+/// Parts as one gzip member, at the fastest level: what a higher one would save costs several times the time.
+fn gzip(parts: &[&[u8]]) -> Result<Bytes, EncodeError> {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let mut encoder = GzEncoder::new(Vec::with_capacity(length / 4), Level::fast());
+    for part in parts {
+        encoder.write_all(part)?;
+    }
+    Ok(encoder.finish()?.into())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
+    use flate2::read::GzDecoder;
     use prost::Message as _;
     use serde_json::Value;
 
@@ -256,14 +305,18 @@ mod tests {
         fixture::{ID, failed_over, streamed},
     };
 
-    fn fragments(encoder: &Encoder) -> (Fragments, Vec<Vec<Span>>) {
+    fn fragments(encoder: &Encoder) -> (Sealed, Vec<Vec<Span>>) {
         let of = |event| spans::of(ID, &event, &View::default());
         let events = vec![of(streamed()), of(failed_over()), Vec::new()];
         let mut fragments = Fragments::default();
         for event in &events {
             encoder.add(&mut fragments, event).unwrap();
         }
-        (fragments, events)
+        (fragments.seal(), events)
+    }
+
+    fn plain(encoder: &Encoder, fragments: &Sealed, events: &Range<usize>) -> Bytes {
+        encoder.body(fragments, events).compress(Compression::None).unwrap()
     }
 
     fn resource() -> Attributes {
@@ -275,8 +328,12 @@ mod tests {
         let encoder = Encoder::new(Format::Protobuf, &resource()).unwrap();
         let (fragments, events) = fragments(&encoder);
         for range in [0..3, 0..1, 1..2, 1..3, 2..3] {
-            let body = encoder.body(&fragments, &range);
-            let read = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
+            let body = plain(&encoder, &fragments, &range);
+            let zipped = encoder.body(&fragments, &range).compress(Compression::Gzip).unwrap();
+            let mut unzipped = Vec::new();
+            GzDecoder::new(zipped.as_ref()).read_to_end(&mut unzipped).unwrap();
+            assert_eq!(unzipped, body);
+            let read = ExportTraceServiceRequest::decode(body).unwrap();
             let spans: Vec<Span> = events[range.clone()].iter().flatten().cloned().collect();
             assert_eq!(fragments.spans(&range), spans.len() as u64);
             assert_eq!(read, spans::request(&[("service.name", "svc".to_owned())], spans));
@@ -287,7 +344,7 @@ mod tests {
     fn json_says_the_same_with_ids_in_hex() {
         let encoder = Encoder::new(Format::JsonLine, &resource()).unwrap();
         let (fragments, events) = fragments(&encoder);
-        let body = encoder.body(&fragments, &(0..2));
+        let body = plain(&encoder, &fragments, &(0..2));
         assert_eq!(body.iter().filter(|byte| **byte == b'\n').count(), 1);
         let read: ExportTraceServiceRequest = serde_json::from_slice(&body).unwrap();
         let spans: Vec<Span> = events[..2].iter().flatten().cloned().collect();
@@ -296,7 +353,7 @@ mod tests {
         let span = &json["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
         assert_eq!(span["traceId"], "0102030405060708090a0b0c0d0e0f10");
         assert!(span["startTimeUnixNano"].is_string() && span["kind"].is_number(), "{span}");
-        let empty: Value = serde_json::from_slice(&encoder.body(&fragments, &(2..3))).unwrap();
+        let empty: Value = serde_json::from_slice(&plain(&encoder, &fragments, &(2..3))).unwrap();
         assert_eq!(empty["resourceSpans"][0]["scopeSpans"][0]["spans"], Value::Array(Vec::new()));
     }
 

@@ -70,6 +70,9 @@ builds() {
     done
 }
 
+# Where libfaketime is, by which a test sets a program's clock.
+faketime() { compgen -G "/usr/lib*/*/faketime/libfaketimeMT.so.1" || compgen -G "/usr/lib*/faketime/libfaketimeMT.so.1"; }
+
 # What all the rest stands on.
 foundation() {
     if ! has cargo || ! rustc --version >/dev/null 2>&1; then
@@ -83,6 +86,7 @@ foundation() {
         packages+=(python3-venv)
     fi
     [[ $mode != test ]] || has node || packages+=(nodejs)
+    [[ $mode != test ]] || faketime >/dev/null || packages+=(libfaketime)
     ((${#packages[@]} == 0)) || apt_install "${packages[@]}"
     [[ $mode == test ]] || return 0
 
@@ -161,7 +165,7 @@ bindgen_runner() {
 
 # name NAME FILE: makes $tools/NAME lead to this version's file.
 name() {
-    [[ -x $2 ]] || die "$2 is missing. Remove $tools and run this again"
+    [[ -x $2 || $2 == *.so* ]] || die "$2 is missing. Remove $tools and run this again"
     [[ $(readlink "$tools/$1") == "$2" ]] || ln -sfn "$2" "$tools/$1"
 }
 
@@ -192,6 +196,7 @@ if [[ $mode == phoenix ]]; then
 fi
 [[ $mode == test ]] || exit 0
 
+name bin/libfaketime.so "$(faketime | head -n 1)"
 environment clients "clients-$openai-$anthropic-$genai" \
     "installing the Python packages openai, anthropic and google-genai (half a minute)" \
     "openai==$openai" "anthropic==$anthropic" "google-genai==$genai"

@@ -17,7 +17,7 @@ use std::{
     io::{self, Read},
     net::SocketAddr,
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use axum::{
@@ -54,12 +54,16 @@ pub enum Reply {
     Take,
     /// With this status and these headers.
     Status(u16, Vec<(&'static str, String)>),
+    /// With this status and the time, on this backend's clock, at which to come again.
+    RetryIn(u16, Duration),
     /// With success, and so many spans rejected.
     Partial(i64),
     /// With success, and a body that is no OTLP.
     Garbage,
     /// Not with HTTP at all: the connection breaks.
     Cut,
+    /// The same, though the events were taken.
+    TakeAndCut,
     /// Never.
     Nothing,
     /// With success, and a body that breaks off.
@@ -77,7 +81,10 @@ impl Reply {
     }
 
     fn takes(&self) -> bool {
-        matches!(self, Self::Take | Self::Partial(_) | Self::Garbage | Self::Half | Self::Huge)
+        matches!(
+            self,
+            Self::Take | Self::TakeAndCut | Self::Partial(_) | Self::Garbage | Self::Half | Self::Huge
+        )
     }
 }
 
@@ -307,6 +314,11 @@ async fn http(reply: Reply, cut: &Cut, kind: &str) -> Response {
             }
             response
         }
+        Reply::RetryIn(status, pause) => {
+            let status = StatusCode::from_u16(status).expect("a status");
+            let date = httpdate::fmt_http_date(SystemTime::now() + pause);
+            (status, [(header::RETRY_AFTER, date)]).into_response()
+        }
         Reply::Redirect => {
             (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, "/elsewhere")]).into_response()
         }
@@ -320,7 +332,7 @@ async fn http(reply: Reply, cut: &Cut, kind: &str) -> Response {
             let part = Bytes::from(vec![0; 1 << 20]);
             typed(Body::from_stream(stream::iter((0..100).map(move |_| io::Result::Ok(part.clone())))))
         }
-        Reply::Cut => {
+        Reply::Cut | Reply::TakeAndCut => {
             cut.now().await;
             StatusCode::OK.into_response()
         }
@@ -339,7 +351,7 @@ async fn grpc(reply: Reply, cut: &Cut) -> Response {
         Reply::Take => Vec::new(),
         Reply::Partial(rejected) => partial(rejected),
         Reply::Status(code, _) => return head(code),
-        Reply::Cut => {
+        Reply::Cut | Reply::TakeAndCut => {
             cut.now().await;
             return head(2);
         }

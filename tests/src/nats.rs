@@ -54,7 +54,8 @@ impl Nats {
     /// [`StartError`] when it does not come up.
     pub async fn storing_in(store: &Path) -> Result<Self, StartError> {
         let args = || vec!["--store_dir".into(), store.into()];
-        process::on_free_ports(|| start(None, args(), "")).await
+        // It would take no more than what is free there, which is for the stream to find out.
+        process::on_free_ports(|| start(None, args(), "jetstream { max_file_store: 8GB }\n")).await
     }
 
     /// Starts three that are one cluster.

@@ -53,6 +53,14 @@ pub fn nats_server() -> Result<PathBuf, ToolError> {
     tool("nats-server", "bin/nats-server")
 }
 
+/// libfaketime, by which a program gets another wall clock.
+///
+/// # Errors
+/// [`ToolError`] when it is not there.
+pub fn libfaketime() -> Result<PathBuf, ToolError> {
+    tool("libfaketime", "bin/libfaketime.so")
+}
+
 /// A Python in whose environment the official packages `openai`, `anthropic` and `google-genai` are
 /// installed.
 ///

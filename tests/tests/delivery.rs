@@ -7,14 +7,22 @@
 
 #[path = "delivery/answers.rs"]
 mod answers;
+#[path = "delivery/bench.rs"]
+mod bench;
 #[path = "delivery/bus.rs"]
 mod bus;
+#[path = "delivery/clock.rs"]
+mod clock;
 #[path = "delivery/commands.rs"]
 mod commands;
 #[path = "delivery/destinations.rs"]
 mod destinations;
+#[path = "delivery/disk.rs"]
+mod disk;
 #[path = "delivery/full.rs"]
 mod full;
+#[path = "delivery/gateway.rs"]
+mod gateway;
 #[path = "delivery/ingest.rs"]
 mod ingest;
 #[path = "delivery/kills.rs"]

@@ -14,7 +14,7 @@ use weir_event::{
 use super::{CheckError, CommandError, say};
 use crate::{
     destination::DestinationSettings,
-    encode::{Encoder, Fragments, compress},
+    encode::{Encoder, Fragments},
     otlp::{Outcome, advice},
     settings::Settings,
     sink::Sink,
@@ -85,7 +85,7 @@ fn body(one: &DestinationSettings, sink: &Sink) -> Result<(Vec<u8>, String), Che
     let mut fragments = Fragments::default();
     encoder.add(&mut fragments, &spans)?;
     let all: Range<usize> = 0..1;
-    let body = compress(encoder.body(&fragments, &all), sink.compression())?;
+    let body = encoder.body(&fragments.seal(), &all).compress(sink.compression())?;
     Ok((body.into(), trace_id))
 }
 

@@ -35,6 +35,9 @@ pub struct Figures {
     pub sampled_out: u64,
     /// By the source's word: events not yet sent when it last sent some.
     pub pending: u64,
+    /// By the source's word: events made of which nothing is known here: on their way, or lost with it. Of a
+    /// source that is dead there may be more, made after its last batch: how many is not known.
+    pub unsent: u64,
 }
 
 impl Figures {
@@ -46,6 +49,7 @@ impl Figures {
         self.dropped += other.dropped;
         self.sampled_out += other.sampled_out;
         self.pending += other.pending;
+        self.unsent += other.unsent;
     }
 }
 
@@ -74,7 +78,9 @@ impl Source {
     fn figures(&self) -> Figures {
         let highest = self.seen.last().unwrap_or(self.floor);
         let open = highest.saturating_sub(self.floor).saturating_sub(self.seen.count());
-        Figures { missing: self.missing + open, ..self.figures }
+        let Figures { stored, refused, created, dropped, sampled_out, .. } = self.figures;
+        let unsent = created.saturating_sub(stored + refused + dropped + sampled_out);
+        Figures { missing: self.missing + open, unsent, ..self.figures }
     }
 }
 

@@ -7,7 +7,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse
 use prost::Message as _;
 use reqwest::{
     Certificate, Client, Identity, Response,
-    header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER},
+    header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER},
     redirect::Policy,
 };
 use serde_json::Value;
@@ -105,8 +105,10 @@ async fn answered(response: Response, settings: &OtlpSettings) -> Outcome {
 /// What a response's head says.
 fn judged(response: &Response, settings: &OtlpSettings) -> (Verdict, String) {
     let status = response.status().as_u16();
-    let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let asked = asked.and_then(|value| retry_after(value, SystemTime::now()));
+    let header = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    // A date is meant by the endpoint's clock, which may not be ours.
+    let now = header(DATE).and_then(|date| httpdate::parse_http_date(date).ok());
+    let asked = header(RETRY_AFTER).and_then(|value| retry_after(value, now.unwrap_or_else(SystemTime::now)));
     (classify(status, asked, settings.retry_server_errors), format!("HTTP {status}"))
 }
 

@@ -14,7 +14,7 @@ use super::ACK_DEADLINE;
 use crate::{
     bus::payload,
     destination::When,
-    encode::{EncodeError, Encoder, Fragments},
+    encode::{EncodeError, Encoder, Fragments, Sealed},
     metrics::ShipMetrics,
     spans::{self, View},
 };
@@ -63,16 +63,18 @@ impl Mapper {
     /// Maps and encodes events; those that are not sent come out beside.
     pub(super) fn map(&self, pulled: Vec<Pulled>, metrics: &ShipMetrics) -> Result<Mapped, EncodeError> {
         let mut mapped = Mapped { batch: Batch::new(metrics.clone()), unsent: Vec::new() };
+        let mut fragments = Fragments::default();
         for one in pulled {
             let held = Held { acker: one.acker, sequence: one.sequence, stored: one.stored };
             match self.spans(&one.message) {
                 Ok(spans) => {
-                    self.encoder.add(&mut mapped.batch.fragments, &spans)?;
+                    self.encoder.add(&mut fragments, &spans)?;
                     mapped.batch.add(held);
                 }
                 Err(why) => mapped.unsent.push((held, why)),
             }
         }
+        mapped.batch.fragments = fragments.seal();
         Ok(mapped)
     }
 
@@ -105,13 +107,13 @@ pub(super) struct Held {
 /// Events in hand, by their place in the fragments.
 pub(super) struct Batch {
     held: BTreeMap<usize, Held>,
-    pub(super) fragments: Fragments,
+    pub(super) fragments: Sealed,
     metrics: ShipMetrics,
 }
 
 impl Batch {
     fn new(metrics: ShipMetrics) -> Self {
-        Self { held: BTreeMap::new(), fragments: Fragments::default(), metrics }
+        Self { held: BTreeMap::new(), fragments: Sealed::default(), metrics }
     }
 
     fn add(&mut self, held: Held) {

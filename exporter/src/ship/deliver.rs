@@ -17,7 +17,6 @@ use super::{
     health::Condition,
 };
 use crate::{
-    encode::compress,
     ledger::{Entry, Fate},
     metrics::amount,
     otlp::Outcome,
@@ -116,7 +115,7 @@ impl Lane {
     async fn send(&self, batch: &Batch, range: &Range<usize>, stop: &CancellationToken) -> Sent {
         let body = self.mapper.encoder.body(&batch.fragments, range);
         let compression = self.sink.compression();
-        let compressed = tokio::task::spawn_blocking(move || compress(body, compression)).await;
+        let compressed = tokio::task::spawn_blocking(move || body.compress(compression)).await;
         let Ok(Ok(body)) = compressed else {
             error!(destination = self.name(), "cannot compress a batch");
             return Sent::Stopped;

@@ -1,7 +1,5 @@
 //! NATS: who may connect, and a stream that is somebody else's.
 
-use std::time::Duration;
-
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use weir_tests::{
     backend::Backend,
@@ -77,11 +75,11 @@ async fn tls_with_a_client_certificate_opens_nats_and_without_one_it_stays_shut(
     let config = format!("nats: {{ tls: {{ ca: \"{ca}\" }} }}\n");
     let options = Options { config: Some(&config), unready: true, ..Options::default() };
     let exporter = Exporter::with(&nats.url(), &options).await.unwrap_or_else(|error| panic!("{error}"));
-    let ready = wait::poll(Duration::from_secs(2), || async {
-        let status = weir_tests::probe::status("GET", exporter.admin_port, "/readyz").await;
-        matches!(status, Ok(200)).then_some(())
-    });
-    assert!(ready.await.is_none(), "NATS let in a client without a certificate");
+    let refused = || nats.process.log().matches("TLS handshake error").count();
+    let before = refused();
+    wait::until("two refusals", || refused() > before + 1).await;
+    let status = weir_tests::probe::status("GET", exporter.admin_port, "/readyz").await.expect("an answer");
+    assert_eq!(status, 503, "NATS let in a client without a certificate");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,7 +20,7 @@ use weir_tests::{
 use super::rig::{QUICK, Rig, destination, exporter, is_long, settled};
 
 /// Stores events until it is told to stop; gives their ids.
-fn storing(url: String, stop: &Arc<AtomicBool>) -> JoinHandle<Vec<String>> {
+pub fn storing(url: String, stop: &Arc<AtomicBool>) -> JoinHandle<Vec<String>> {
     let stop = Arc::clone(stop);
     tokio::spawn(async move {
         let (mut source, mut ids) = (Source::new(), Vec::new());
@@ -44,7 +44,7 @@ fn rounds() -> usize {
 }
 
 /// Waits until so many more requests came.
-async fn more(backend: &Backend, count: usize) {
+pub async fn more(backend: &Backend, count: usize) {
     let before = backend.requests();
     let come = wait::poll(Duration::from_secs(60), || {
         std::future::ready((backend.requests() >= before + count).then_some(()))
@@ -127,20 +127,6 @@ async fn a_cluster_that_loses_one_of_three_nodes_loses_nothing() {
     });
     let ledger = ledger.await.expect("the backlog is empty in the end");
     assert_eq!(ledger.delivered, ids.len() as u64, "{ledger:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_same_batch_again_is_stored_once_also_after_nats_was_killed() {
-    let mut rig = Rig::start().await;
-    let batch = Source::new().batch(100);
-    batch.store(&rig.exporter.url()).await;
-    batch.store(&rig.exporter.url()).await;
-    rig.nats.process.kill();
-    rig.nats.process.restart().await.expect("NATS is back");
-    batch.store(&rig.exporter.url()).await;
-    rig.backend.wait_for(&batch.ids).await;
-    let ledger = rig.settled(100).await;
-    assert_eq!((ledger.delivered, ledger.duplicates, rig.backend.repeated()), (100, 0, 0), "{ledger:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
