@@ -208,7 +208,11 @@ async fn shipped(nats: &Nats, config: &str, events: usize) -> anyhow::Result<Mea
         if now > delivered {
             (delivered, moved) = (now, Instant::now());
         }
-        ensure!(moved.elapsed() < STUCK, "nothing was delivered for {STUCK:?}:\n{}", exporter.process.log_end());
+        ensure!(
+            moved.elapsed() < STUCK,
+            "nothing was delivered for {STUCK:?}:\n{}",
+            exporter.process.log_end()
+        );
     }
     ensure!(delivered == wide(events), "{delivered} events were delivered of {events} that were stored");
     Ok(Measure {

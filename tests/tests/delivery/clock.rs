@@ -59,7 +59,11 @@ async fn a_clock_that_jumps_ahead_and_back_under_load_loses_and_repeats_nothing(
     let ids = storing.await.expect("the events");
     backend.wait_for(&ids).await;
     let ledger = settled(&exporter, "d", ids.len()).await;
-    assert_eq!((ledger.delivered, ledger.evicted, backend.repeated()), (ids.len() as u64, 0, 0), "{ledger:?}");
+    assert_eq!(
+        (ledger.delivered, ledger.evicted, backend.repeated()),
+        (ids.len() as u64, 0, 0),
+        "{ledger:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

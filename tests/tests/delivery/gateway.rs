@@ -59,9 +59,8 @@ async fn an_envoy_that_is_killed_under_load_loses_no_more_than_its_outbox_and_th
         let enough = async {
             let known = before.len();
             wait::until("events of the new source", || answered.load(Ordering::Relaxed) > 200).await;
-            let heard = wait::poll(wait::DEADLINE, || async {
-                (sources(&stack).await.len() > known).then_some(())
-            });
+            let heard =
+                wait::poll(wait::DEADLINE, || async { (sources(&stack).await.len() > known).then_some(()) });
             heard.await.expect("the new source is heard of");
             // Not through the handle, which the callers share.
             let pid = rustix::process::Pid::from_raw(i32::try_from(process).expect("a pid")).expect("a pid");
