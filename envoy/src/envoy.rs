@@ -218,7 +218,8 @@ fn wasm_filter(plugin: &PluginConfig, gateway: &Gateway, options: &Options) -> V
 }
 
 fn buffer_limit(gateway: &Gateway) -> u64 {
-    (gateway.limits.request_body.0 + BUFFER_HEADROOM).min(u64::from(u32::MAX))
+    let limits = &gateway.limits;
+    (limits.request_body.0.max(limits.response_body.0) + BUFFER_HEADROOM).min(u64::from(u32::MAX))
 }
 
 fn socket_address(host: &str, port: u16) -> Value {

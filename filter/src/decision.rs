@@ -16,6 +16,7 @@ use crate::plan::Plan;
 use crate::redaction::Export;
 use crate::refusal::Refusal;
 use crate::request::Body;
+use crate::returning::Returning;
 use crate::splice::{BodyEdits, Edits, ModelEdit};
 use crate::strategy::{Facts, Strategy, order};
 use crate::vm::Vm;
@@ -60,6 +61,8 @@ pub struct Decided {
     pub body: Option<Vec<u8>>,
     /// How its content is told; absent: not at all.
     pub export: Option<Export>,
+    /// What is done with its answer; absent: nothing.
+    pub returning: Option<Returning>,
 }
 
 /// What Envoy's router is told about one request, beside where it goes.
@@ -125,7 +128,7 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
     let policies = redaction
         .map(|redaction| redaction.policies(&question.grant.name, &body.model, question.headers))
         .unwrap_or_default();
-    let mut sent = None;
+    let (mut sent, mut restorer) = (None, None);
     if let Some(redaction) = redaction.filter(|redaction| redaction.searches(&policies.forwarded)) {
         exchange.timing.redacting_ns = (question.clock)();
         let searched = match &body.form {
@@ -136,9 +139,12 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
         if let Some(searched) = searched? {
             sent = searched.body;
             exchange.redactions = searched.found;
+            restorer = searched.restorer;
         }
     }
     let export = redaction.and_then(|redaction| Export::new(redaction, policies.exported, family));
+    let returning = redaction
+        .and_then(|redaction| Returning::new(redaction, policies.returned, restorer, question.call.api));
     let body = match &sent {
         Some(sent) => Body::read(question.call, content_type, sent)?,
         None => body,
@@ -211,7 +217,7 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
         hurried: question.headers.get(name::WEIR_TIMEOUT_MS).is_some(),
     };
     let (characters, is_json) = (body.object.text_bytes() as u64, body.form.is_none());
-    Ok(Decided { decision, cluster, orders, characters, is_json, export, body: sent })
+    Ok(Decided { decision, cluster, orders, characters, is_json, export, returning, body: sent })
 }
 
 /// Decides about a request that is passed through: whether key and provider grant its feature, and
@@ -233,6 +239,8 @@ pub fn pass(
         NoPassage::Ambiguous => Refusal::ambiguous_provider(),
     })?;
     let route = model.routes.first().ok_or_else(Refusal::unknown_path)?;
+    let api = Api::Passthrough(route.kind().family());
+    let mut returning = None;
     if let Some(redaction) = &config.redaction {
         // What is passed through is not read, so what must not be sent cannot be found in it.
         let policies = redaction.policies(&grant.name, "", headers);
@@ -240,12 +248,13 @@ pub fn pass(
         if may_have_body && redaction.searches(&policies.forwarded) {
             redaction.unreadable(&policies.forwarded)?;
         }
+        returning = Returning::new(redaction, policies.returned, None, api);
     }
     if feature.is_for_any_model() && !grant.models.allows(&format!("{}/", route.provider())) {
         return Err(Refusal::needs_every_model(route.provider()));
     }
     let decision = Decision {
-        call: Call { api: Api::Passthrough(route.kind().family()), ..call.clone() },
+        call: Call { api, ..call.clone() },
         plan: Plan::new(vec![Rc::clone(route)], Rc::clone(&model.failover)),
         edits: Vec::new(),
         body_bytes: 0,
@@ -257,7 +266,8 @@ pub fn pass(
     };
     let orders = Orders { timeout_ms: timeout(headers, &model)?, ..Orders::default() };
     let cluster = route.cluster().to_owned();
-    Ok(Decided { decision, cluster, orders, characters: 0, is_json: false, body: None, export: None })
+    let (body, export) = (None, None);
+    Ok(Decided { decision, cluster, orders, characters: 0, is_json: false, body, export, returning })
 }
 
 fn in_order(question: &Question<'_>, model: &VirtualModel, exchange: &Exchange) -> Vec<usize> {

@@ -13,6 +13,7 @@ use weir_event::v1;
 use crate::api::Call;
 use crate::content::{Content, Read};
 use crate::plan::Plan;
+use crate::returning::Returning;
 use crate::splice::BodyEdits;
 use crate::strategy::TargetId;
 
@@ -42,8 +43,11 @@ pub struct Exchange {
     pub timing: v1::Timing,
     /// What was said, as far as it is kept.
     pub content: Content,
-    /// What was found in the request that must not reach the provider.
+    /// What was found in the request that must not reach the provider, and in the answer that must not
+    /// reach the caller.
     pub redactions: Vec<v1::Redaction>,
+    /// What is done with the answer on its way to the caller.
+    pub returning: Option<Returning>,
     /// What an attempt needs; absent until the decision is made.
     pub decision: Option<Decision>,
 }

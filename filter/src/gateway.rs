@@ -4,6 +4,8 @@
 //! on, and let go; the response is watched as it passes. Nothing here waits for telemetry: the
 //! event is built when all is over (`on_log`).
 
+mod returning;
+
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -24,7 +26,7 @@ use crate::host::{Host, Step};
 use crate::models;
 use crate::record;
 use crate::refusal::Refusal;
-use crate::response::{self, Reading};
+use crate::response::{self, Reading, Rewriting, Told};
 use crate::trace_context;
 use crate::vm::Vm;
 
@@ -42,6 +44,9 @@ pub struct Gateway {
     inference: Option<Inference>,
     progress: Progress,
     reading: Reading,
+    rewriting: Rewriting,
+    /// What the answer says of itself, while it is held.
+    told: Option<Told>,
     /// The one attempt, where no upstream filter makes it.
     attempt: Option<Attempt>,
 }
@@ -78,6 +83,8 @@ impl Gateway {
             inference: None,
             progress: Progress::Arriving,
             reading: Reading::Nothing,
+            rewriting: Rewriting::None,
+            told: None,
             attempt: None,
         }
     }
@@ -185,85 +192,6 @@ impl Gateway {
         }
     }
 
-    /// The response's headers are here.
-    pub fn on_response_headers(&mut self, host: &impl Host, end_of_stream: bool) -> Step {
-        let Some(inference) = &self.inference else { return Step::Continue };
-        if self.is_over() {
-            return Step::Continue;
-        }
-        if let Some(attempt) = &mut self.attempt
-            && !response::is_local_reply(&host.response_details())
-        {
-            attempt.on_response_headers(host, end_of_stream);
-        }
-        let headers = host.response_headers();
-        let mut exchange = inference.exchange.borrow_mut();
-        let exchange = &mut *exchange;
-        let status = headers.number(name::STATUS).and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
-        exchange.response.status = status.into();
-        // Marked: the provider's answer after all, since Envoy made no further attempt.
-        let provider_answered = exchange.answered || headers.get(name::WEIR_RETRY).is_some();
-        let instead = match (provider_answered, status) {
-            // The gateway's own credentials are nothing that a caller can mend, or should read of.
-            (true, 401 | 403) => Some(Refusal::provider_auth()),
-            // Envoy answers by itself, in plain text; the caller expects the API's shape.
-            (false, 400..) => Some(Refusal::no_answer(status)),
-            _ => None,
-        };
-        exchange.answered = provider_answered;
-        let told = self.config.response_headers.then(|| response::Told::of(exchange));
-        match instead {
-            Some(refusal) => {
-                let family = inference.call.api.family();
-                self.reading =
-                    Reading::replace(host, &refusal, family, end_of_stream, exchange, told.as_ref());
-            }
-            None => {
-                let transcript = exchange.content.transcript(&self.vm.budget);
-                let unasked = status < 300 && exchange.asked_for_usage();
-                self.reading = match inference.call.passed {
-                    Some(_) => Reading::Nothing,
-                    None => Reading::of(&headers, inference.call.api, exchange, transcript, unasked),
-                };
-                exchange.response.streamed = matches!(self.reading, Reading::Stream(_));
-                exchange.response.unread = matches!(self.reading, Reading::Compressed);
-                self.reading.send_headers(host, &headers, told.as_ref());
-            }
-        }
-        if end_of_stream {
-            self.progress = Progress::Delivered;
-        }
-        Step::Continue
-    }
-
-    /// `size` bytes of the response's body are passing.
-    pub fn on_response_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
-        let Some(inference) = &self.inference else { return Step::Continue };
-        if self.is_over() {
-            return Step::Continue;
-        }
-        let mut exchange = inference.exchange.borrow_mut();
-        let exchange = &mut *exchange;
-        self.reading.pass(host, size, end_of_stream, &mut exchange.response, &mut exchange.timing);
-        if end_of_stream {
-            self.progress = Progress::Delivered;
-        }
-        Step::Continue
-    }
-
-    /// The response's trailers are here, so its body has ended.
-    pub fn on_response_trailers(&mut self) -> Step {
-        if !self.is_over() {
-            self.progress = Progress::Delivered;
-        }
-        Step::Continue
-    }
-
-    /// How many bytes of the response are held, beside the content that is kept.
-    pub fn held(&self) -> usize {
-        self.reading.held()
-    }
-
     /// All is over: settles what was learnt of the targets, and hands the event to the outbox.
     pub fn on_log(&mut self, host: &impl Host) {
         let Some(Inference { exchange, number, .. }) = self.inference.take() else { return };
@@ -277,6 +205,10 @@ impl Gateway {
             _ => response::explain(&host.response_details(), &mut exchange),
         };
         let is_whole = ending == v1::Ending::Completed;
+        if exchange.timing.returning_ns != 0 && exchange.timing.returned_ns == 0 {
+            exchange.timing.returned_ns = exchange.timing.done_ns;
+        }
+        exchange.redactions.extend(std::mem::take(&mut self.rewriting).told());
         let reading = std::mem::take(&mut self.reading);
         let read = reading.finish(exchange.content.characters, is_whole, &mut exchange.response);
         record::settle(&mut exchange, ending, &self.vm);
@@ -406,6 +338,7 @@ impl Gateway {
         }
         let mut exchange = inference.exchange.borrow_mut();
         exchange.decision = Some(decided.decision);
+        exchange.returning = decided.returning.take();
         let mut size = body.as_ref().map(Vec::len);
         let sent = decided.body.take();
         if let Some(body) = body {

@@ -277,7 +277,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// One value of any type, with all that is in it, without recursion.
-    fn value(&mut self) -> Result<Value<'a>, JsonError> {
+    pub(crate) fn value(&mut self) -> Result<Value<'a>, JsonError> {
         self.skip_space();
         let start = self.at;
         // One bit for each open bracket, the innermost lowest: 1 for an object.

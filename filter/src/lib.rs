@@ -8,7 +8,7 @@
 //! it goes, [`plan`] says what follows each [`attempt`], [`splice`] rewrites for one target.
 //! [`response`] watches what comes back: [`stream`] cuts it into messages and takes out what the
 //! caller did not ask for, [`answer`] reads them by API. [`exchange`] is what all of these
-//! share, [`content`] what was said, [`sampling`] decides, and [`outbox`] carries the finished event
+//! share, [`returning`] rewrites what callers receive, [`content`] is what was said, [`sampling`] decides, and [`outbox`] carries the finished event
 //! away.
 
 pub mod access;
@@ -38,6 +38,7 @@ pub mod redaction;
 pub mod refusal;
 pub mod request;
 pub mod response;
+pub mod returning;
 pub mod sampling;
 pub mod splice;
 pub mod strategy;

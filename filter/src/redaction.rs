@@ -14,9 +14,10 @@ use weir_event::v1;
 use crate::api::Family;
 use crate::config::{ConfigError, PluginConfig};
 use crate::headers::Headers;
+use crate::json::Object;
 use crate::redact::{
-    self, Action, Channel, Content, Counts, Detectors, ExportedPolicy, Fields, ForwardedPolicy, HashKey,
-    Policies, Replacement, StreamRedactor, Stricter, Style, Unreadable, redact_json,
+    self, Actions, Channel, Content, Counts, Detectors, ExportedPolicy, Fields, ForwardedPolicy, HashKey,
+    Policies, Replacement, Restorer, Search, StreamRedactor, Stricter, Style, Unreadable,
 };
 use crate::refusal::Refusal;
 
@@ -42,12 +43,14 @@ pub struct Redaction {
 }
 
 /// What was found in a body that is to be sent.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Searched {
     /// The body that is sent in place of it, where it is another.
     pub body: Option<Vec<u8>>,
     /// What was found.
     pub found: Vec<v1::Redaction>,
+    /// The way back from the placeholders that were put in, where there is to be one.
+    pub restorer: Option<Restorer>,
 }
 
 /// How the content of one request is told.
@@ -83,18 +86,6 @@ impl Redaction {
                 }
             };
         };
-        let returned = |action: Action, path: &str| match action {
-            Action::Off => Ok(()),
-            Action::Mask | Action::Block => {
-                let message = "responses cannot be searched yet; leave it `off`";
-                Err(ConfigError::at(format!("{path}.returned.action"), message))
-            }
-        };
-        returned(wire.returned.action, "redaction")?;
-        if wire.forwarded.restore {
-            let message = "values cannot be restored in responses yet; leave it out";
-            return Err(ConfigError::at("redaction.forwarded.restore", message));
-        }
         let hash_key = hash_key(wire, variable)?;
         let with_key = |style: Style, path: &str| match (style, &hash_key) {
             (Style::Hash, None) => {
@@ -106,20 +97,21 @@ impl Redaction {
         for (style, field) in [
             (wire.exported.replacement, "redaction.exported.replacement"),
             (wire.forwarded.replacement, "redaction.forwarded.replacement"),
+            (wire.returned.replacement, "redaction.returned.replacement"),
         ] {
             with_key(style, field)?;
         }
         let detectors = Arc::new(Detectors::new(&wire.custom, &wire.allow, "redaction")?);
         let policies = Policies::new(wire, &detectors, "redaction")?;
         let stricter = |wire: &Stricter, path: &str| {
-            if let Some(wire) = &wire.returned {
-                returned(wire.action, path)?;
-            }
             let styles = [
-                wire.exported.as_ref().map(|wire| wire.replacement),
-                wire.forwarded.as_ref().map(|wire| wire.replacement),
+                ("exported", wire.exported.as_ref().map(|wire| wire.replacement)),
+                ("forwarded", wire.forwarded.as_ref().map(|wire| wire.replacement)),
+                ("returned", wire.returned.as_ref().map(|wire| wire.replacement)),
             ];
-            styles.into_iter().flatten().try_for_each(|style| with_key(style, path))?;
+            for (part, style) in styles.into_iter().filter_map(|(part, style)| Some((part, style?))) {
+                with_key(style, &format!("{path}.{part}.replacement"))?;
+            }
             policies.with(wire, &detectors, path)
         };
         let by_key = stricter_keys.map(|(name, wire, path)| Ok((name, stricter(wire, &path)?)));
@@ -155,19 +147,43 @@ impl Redaction {
         family: Family,
         body: &[u8],
     ) -> Result<Searched, Refusal> {
-        let mut replacement = Replacement::new(policy.actions.replacement, self.hash_key.as_ref());
         let (set, fields) = (policy.actions.all(), Fields::request(family));
-        let Ok(redacted) = redact_json(body, &self.detectors, set, fields, &mut replacement) else {
-            return self.unreadable(policy).map(|()| Searched { body: None, found: Vec::new() });
+        let search = Search { detectors: &self.detectors, set, fields, except: &[], is_cut: false };
+        let mut replacement = self.replacement(policy.actions.replacement);
+        let mut restorer = Restorer::default();
+        let redacted = if policy.restore {
+            number_in_order_of_the_prompt(&search, body, &mut restorer);
+            search.redact(body, &mut restorer)
+        } else {
+            search.redact(body, &mut replacement)
         };
-        let blocking = redacted.counts.iter().filter(|(id, _)| policy.actions.block.contains(*id));
-        let blocking: Vec<&str> = blocking.map(|(id, _)| self.detectors.name(id).0).collect();
-        if !blocking.is_empty() {
-            return Err(Refusal::content_blocked(&blocking));
+        let Ok(redacted) = redacted else {
+            return self.unreadable(policy).map(|()| Searched::default());
+        };
+        if let Some(names) = self.blocked(&policy.actions, &redacted.counts) {
+            return Err(Refusal::content_blocked(&names));
         }
         let found = self.told(&redacted.counts, v1::RedactedFor::Provider);
         let changed = !redacted.counts.is_empty();
-        Ok(Searched { body: changed.then(|| redacted.body.into_owned()), found })
+        let restorer = (!restorer.is_empty()).then_some(restorer);
+        Ok(Searched { body: changed.then(|| redacted.body.into_owned()), found, restorer })
+    }
+
+    /// The names of the detectors that matched and whose matches refuse the whole; `None` where none has.
+    pub fn blocked(&self, actions: &Actions, counts: &Counts) -> Option<Vec<&str>> {
+        let blocking = counts.iter().filter(|(id, _)| actions.block.contains(*id));
+        let names: Vec<&str> = blocking.map(|(id, _)| self.detectors.name(id).0).collect();
+        (!names.is_empty()).then_some(names)
+    }
+
+    /// All detectors.
+    pub fn detectors(&self) -> &Arc<Detectors> {
+        &self.detectors
+    }
+
+    /// What stands in a match's place.
+    pub fn replacement(&self, style: Style) -> Replacement {
+        Replacement::new(style, self.hash_key.as_ref())
     }
 
     /// What becomes of a body that cannot be searched: it goes on, or it is refused.
@@ -178,7 +194,8 @@ impl Redaction {
         }
     }
 
-    fn told(&self, counts: &Counts, scope: v1::RedactedFor) -> Vec<v1::Redaction> {
+    /// What was found, as events tell it.
+    pub fn told(&self, counts: &Counts, scope: v1::RedactedFor) -> Vec<v1::Redaction> {
         let told = counts.iter().map(|(id, count)| {
             let (detector, version) = self.detectors.name(id);
             v1::Redaction { detector: detector.to_owned(), version, count, scope: scope.into() }
@@ -199,31 +216,33 @@ impl Export {
         self.policy.content == Content::Redact
     }
 
-    /// A request's body as it may be told; `None` where it cannot be read.
-    pub fn request(&self, body: Vec<u8>, counts: &mut Counts) -> Option<Vec<u8>> {
-        self.json(body, Fields::request(self.family), counts)
+    /// A request's body as it may be told; `None` where it cannot be read. Where it was cut, strings that
+    /// end with an ellipsis are without what may be the beginning of what would have been found.
+    pub fn request(&self, body: Vec<u8>, is_cut: bool, counts: &mut Counts) -> Option<Vec<u8>> {
+        self.json(body, Fields::request(self.family), is_cut, counts)
     }
 
     /// The same of a response's.
-    pub fn response(&self, body: Vec<u8>, counts: &mut Counts) -> Option<Vec<u8>> {
-        self.json(body, Fields::response(self.family), counts)
+    pub fn response(&self, body: Vec<u8>, is_cut: bool, counts: &mut Counts) -> Option<Vec<u8>> {
+        self.json(body, Fields::response(self.family), is_cut, counts)
     }
 
     /// The arguments of a tool call as they may be told: JSON of any shape, or a text that is none.
     pub fn arguments(&self, arguments: &mut String, is_cut: bool, counts: &mut Counts) {
-        match self.json(arguments.as_bytes().to_vec(), Fields::NONE, counts) {
+        match self.json(arguments.as_bytes().to_vec(), Fields::NONE, is_cut, counts) {
             Some(json) => *arguments = String::from_utf8(json).unwrap_or_default(),
             None => self.text(arguments, is_cut, counts),
         }
     }
 
-    fn json(&self, body: Vec<u8>, fields: Fields, counts: &mut Counts) -> Option<Vec<u8>> {
+    fn json(&self, body: Vec<u8>, fields: Fields, is_cut: bool, counts: &mut Counts) -> Option<Vec<u8>> {
         if !self.redacts() {
             return Some(body);
         }
         let mut replacement = self.replacement();
-        let detectors = &self.redaction.detectors;
-        let redacted = redact_json(&body, detectors, self.policy.detectors, fields, &mut replacement).ok()?;
+        let (detectors, set) = (&*self.redaction.detectors, self.policy.detectors);
+        let search = Search { detectors, set, fields, except: &[], is_cut };
+        let redacted = search.redact(&body, &mut replacement).ok()?;
         counts.merge(&redacted.counts);
         match redacted.body {
             std::borrow::Cow::Owned(other) => Some(other),
@@ -253,12 +272,27 @@ impl Export {
     }
 
     fn replacement(&self) -> Replacement {
-        Replacement::new(self.policy.replacement, self.redaction.hash_key.as_ref())
+        self.redaction.replacement(self.policy.replacement)
     }
 
     /// What was found, as events tell it.
     pub fn told(&self, counts: &Counts) -> Vec<v1::Redaction> {
         self.redaction.told(counts, v1::RedactedFor::Export)
+    }
+}
+
+/// The members of a body that grow with a conversation.
+const CONVERSATIONS: [&str; 3] = ["messages", "input", "contents"];
+
+/// Has what stands behind the conversation in a body numbered before it. Providers read tools and
+/// instructions first, wherever they stand; numbered last, they would have other placeholders with each
+/// turn, and no cache of prompts would hit.
+fn number_in_order_of_the_prompt(search: &Search<'_>, body: &[u8], restorer: &mut Restorer) {
+    let Ok(object) = Object::parse(body) else { return };
+    let is_conversation = |key: &str| CONVERSATIONS.contains(&key);
+    let behind = object.iter().skip_while(|(key, _)| !is_conversation(key));
+    for (key, value) in behind.filter(|(key, _)| !is_conversation(key)) {
+        search.show(key, value.raw, restorer);
     }
 }
 

@@ -164,6 +164,21 @@ impl Refusal {
         Self::new(400, "invalid_request_error", "content_unreadable", message.to_owned())
     }
 
+    /// 403: the answer holds what is returned to no caller. Asking again is no help, so it is none of the
+    /// statuses that clients try again after.
+    pub fn answer_blocked(detectors: &[&str]) -> Self {
+        let message =
+            format!("The answer holds what this gateway returns to no caller ({}).", detectors.join(", "));
+        Self::new(403, "permission_error", "content_blocked", message)
+    }
+
+    /// 502: the answer cannot be searched for what must not be returned.
+    pub fn answer_unreadable() -> Self {
+        let message = "The provider's answer cannot be searched for what this gateway returns to no caller, so \
+                       it is not returned either.";
+        Self::new(502, "server_error", "content_unreadable", message.to_owned())
+    }
+
     /// 404: no such path here.
     pub fn unknown_path() -> Self {
         let message = "This path is none of those that this gateway serves, such as POST /v1/chat/completions \

@@ -1,7 +1,7 @@
 //! Reading a provider's response while it passes, and explaining one that did not come.
 //!
 //! The bytes go on to the caller without waiting, and unchanged but for what was asked for on its
-//! behalf. A stream is read message by message, since the time of its first token is asked for; a
+//! behalf and what [`crate::returning`] rewrites. A stream is read message by message, since the time of its first token is asked for; a
 //! response in one piece is held up to a cap and read when all is over.
 
 use weir_event::v1;
@@ -13,6 +13,7 @@ use crate::exchange::Exchange;
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::Host;
 use crate::refusal::Refusal;
+use crate::returning::{self, Form, Returning};
 use crate::stream::framing::{Framing, may_be_json};
 use crate::stream::pieces::Pieces;
 use crate::stream::unasked::Unasked;
@@ -44,6 +45,62 @@ pub struct Stream {
     answer: Answer,
     /// Takes out what the gateway has asked for on the caller's behalf.
     unasked: Option<Unasked>,
+}
+
+/// What is done with a response beside reading it.
+#[derive(Debug, Default)]
+pub enum Rewriting {
+    /// Nothing.
+    #[default]
+    None,
+    /// It is held until it is whole. So many bytes of it were read so far.
+    Whole(Box<returning::whole::Whole>, usize),
+    /// It is rewritten as it flows.
+    Stream(Box<returning::stream::Stream>),
+}
+
+impl Rewriting {
+    /// How a response with these headers is rewritten, of which so much is held; the refusal goes out
+    /// instead of one that cannot be.
+    pub fn of(returning: Returning, headers: &Headers, held_max: usize) -> Result<Self, Refusal> {
+        Ok(match returning.form(headers) {
+            Form::Unknown => returning.unreadable().map_or(Ok(Self::None), Err)?,
+            form @ (Form::Json | Form::Text) => {
+                Self::Whole(Box::new(returning::whole::Whole::new(returning, form)), 0)
+            }
+            form @ (Form::Events | Form::Elements) => {
+                Self::Stream(Box::new(returning::stream::Stream::new(returning, form, held_max)))
+            }
+        })
+    }
+
+    /// How many bytes of a stream are held.
+    pub fn held(&self) -> usize {
+        match self {
+            Self::Stream(stream) => stream.held(),
+            Self::None | Self::Whole(..) => 0,
+        }
+    }
+
+    /// What was found and restored.
+    pub fn told(self) -> Vec<v1::Redaction> {
+        match self {
+            Self::None => Vec::new(),
+            Self::Whole(whole, _) => whole.told(),
+            Self::Stream(stream) => stream.told(),
+        }
+    }
+}
+
+/// How long the body is that goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// As long as the provider's.
+    Same,
+    /// Nobody knows yet.
+    Unknown,
+    /// So many bytes.
+    Is(usize),
 }
 
 /// What an answer says about how it came about.
@@ -120,10 +177,22 @@ impl Reading {
         exchange: &mut Exchange,
         told: Option<&Told>,
     ) -> Self {
-        exchange.response.status = refusal.status.into();
-        refusal.code.clone_into(&mut exchange.response.error_type);
         // Where no body was to come, none can be added.
         let body = if end_of_stream { String::new() } else { refusal.body(family) };
+        Self::send_refusal(host, refusal, &body, &mut exchange.response, told);
+        Self::Replaced(body)
+    }
+
+    /// Has a refusal's headers go out for this body, and notes it.
+    pub fn send_refusal(
+        host: &impl Host,
+        refusal: &Refusal,
+        body: &str,
+        response: &mut v1::Response,
+        told: Option<&Told>,
+    ) {
+        response.status = refusal.status.into();
+        refusal.code.clone_into(&mut response.error_type);
         let (status, length) = (refusal.status.to_string(), body.len().to_string());
         let mut headers = Outgoing::default();
         headers.add(name::STATUS, status.as_bytes());
@@ -133,21 +202,25 @@ impl Reading {
             told.add_to(&mut headers);
         }
         host.set_response_headers(&headers);
-        Self::Replaced(body)
     }
 
     /// Lets a provider's headers go to the caller, without what is not for it, and with what is told.
-    pub fn send_headers(&self, host: &impl Host, headers: &Headers, told: Option<&Told>) {
-        let shrinks = matches!(self, Self::Stream(stream) if stream.unasked.is_some());
+    /// `length` is the body's where it is another than the provider's.
+    pub fn send_headers(host: &impl Host, headers: &Headers, length: Length, told: Option<&Told>) {
+        let is_other = length != Length::Same;
         let withheld = |key: &str| {
-            key == name::SET_COOKIE || key == name::WEIR_RETRY || (shrinks && key == name::CONTENT_LENGTH)
+            key == name::SET_COOKIE || key == name::WEIR_RETRY || (is_other && key == name::CONTENT_LENGTH)
         };
         if told.is_none() && !headers.0.iter().any(|(key, _)| withheld(key)) {
             return;
         }
+        let length = if let Length::Is(length) = length { length.to_string() } else { String::new() };
         let mut out = Outgoing::default();
         for (key, value) in headers.0.iter().filter(|(key, _)| !withheld(key)) {
             out.add(key, value);
+        }
+        if !length.is_empty() {
+            out.add(name::CONTENT_LENGTH, length.as_bytes());
         }
         if let Some(told) = told {
             told.add_to(&mut out);
@@ -155,12 +228,20 @@ impl Reading {
         host.set_response_headers(&out);
     }
 
-    /// Looks at the next piece of the body as it passes.
+    /// The length of a body that is rewritten as it flows, or may be.
+    pub fn length(&self, rewriting: &Rewriting) -> Length {
+        let shrinks = matches!(self, Self::Stream(stream) if stream.unasked.is_some());
+        let is_rewritten = matches!(rewriting, Rewriting::Stream(_));
+        if shrinks || is_rewritten { Length::Unknown } else { Length::Same }
+    }
+
+    /// Looks at the next piece of the body as it passes, and rewrites it where it is a stream's.
     pub fn pass(
         &mut self,
         host: &impl Host,
         size: usize,
         end_of_stream: bool,
+        rewriting: &mut Rewriting,
         response: &mut v1::Response,
         timing: &mut v1::Timing,
     ) {
@@ -171,8 +252,8 @@ impl Reading {
             host.replace_response_chunk(size, body.as_bytes());
             return;
         }
-        let ends = end_of_stream && matches!(self, Self::Stream(stream) if stream.withheld() > 0);
-        if size == 0 && !ends {
+        let withheld = if let Self::Stream(stream) = self { stream.withheld() } else { 0 };
+        if size == 0 && !(end_of_stream && withheld + rewriting.held() > 0) {
             return;
         }
         let is_stream = matches!(self, Self::Stream(_));
@@ -192,9 +273,16 @@ impl Reading {
                     }
                     timing.last_token_ns = now_ns;
                 }
-                if let Some(instead) =
-                    stream.unasked.as_mut().and_then(|unasked| unasked.pass(&bytes, end_of_stream))
-                {
+                let mut instead =
+                    stream.unasked.as_mut().and_then(|unasked| unasked.pass(&bytes, end_of_stream));
+                if let Rewriting::Stream(rewritten) = rewriting {
+                    let piece = instead.as_deref().unwrap_or(&bytes);
+                    instead = rewritten.pass(piece, end_of_stream).or(instead);
+                    if let Some(code) = rewritten.stopped().filter(|_| response.error_type.is_empty()) {
+                        code.clone_into(&mut response.error_type);
+                    }
+                }
+                if let Some(instead) = instead {
                     passed = instead.len();
                     host.replace_response_chunk(size, &instead);
                 }
@@ -202,6 +290,16 @@ impl Reading {
             Self::Nothing | Self::Compressed | Self::Replaced(_) => {}
         }
         response.body_bytes += passed as u64;
+    }
+
+    /// Looks at the next piece of a body that is held until it is whole.
+    pub fn look(&mut self, host: &impl Host, piece: &[u8], timing: &mut v1::Timing) {
+        if timing.first_byte_ns == 0 && !piece.is_empty() {
+            timing.first_byte_ns = host.now_ns();
+        }
+        if let Self::Whole(whole) = self {
+            whole.0.push(piece);
+        }
     }
 
     /// How many bytes of a stream are held, beside the content that is kept.

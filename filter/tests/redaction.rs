@@ -94,6 +94,81 @@ fn a_secret_that_is_cut_at_the_limit_is_not_told_by_halves() {
 }
 
 #[test]
+fn of_a_body_that_is_too_long_to_be_held_no_half_of_a_secret_is_told() {
+    let config = with(r#"{"exported": {"content": "redact"}}, "trace": {"capture_limit": "16KiB"}"#);
+    let jwt = format!("eyJhbGciOiJIUzI1NiJ9.eyJ{}.c2ln", "Q2FuYXJ5".repeat(200));
+    // A string is cut at a quarter of the limit, and a key at 128 bytes.
+    for (secret, half) in [(jwt.as_str(), "Q2FuYXJ5"), (CARD, "4111")] {
+        for padding in [3000, 4080, 4084, 4088, 4092, 4096] {
+            let text = format!("{} the value is {secret} and more", "x ".repeat(padding / 2 - 8));
+            let key = format!("{} {secret}", "k".repeat(padding % 100 + 22));
+            let (mut stream, _) = ask(&config, &[], &chat("hello", false));
+            let mut attempt = stream.attempt();
+            let body =
+                json!({"choices": [{"message": {"content": text}}], "x": {key: 1}, "y": vec!["w"; 40_000]});
+            let body = body.to_string();
+            let pieces: Vec<&str> =
+                body.as_bytes().chunks(1000).map(|it| std::str::from_utf8(it).unwrap()).collect();
+            stream.respond(&mut attempt, "200", "application/json", &pieces);
+            let content = stream.event().unwrap().content.unwrap();
+            let told = String::from_utf8(content.response.to_vec()).unwrap();
+            assert!(content.response_shortened && told.contains("x x x"), "{padding} {told:.100}");
+            assert!(!told.contains(half), "{padding} {secret:.10}: {told:.5000}");
+        }
+    }
+    // The same of an event of a stream that comes in pieces, and of a request.
+    for padding in [16_000, 16_340, 16_360, 16_380] {
+        let text = format!("{} the value is {jwt} and {CARD}", "x ".repeat(padding / 2 - 8));
+        let (mut stream, _) = ask(&config, &[], &chat("hello", true));
+        let mut attempt = stream.attempt();
+        let event = format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": {"content": text}}]}));
+        let pieces: Vec<&str> =
+            event.as_bytes().chunks(1000).map(|it| std::str::from_utf8(it).unwrap()).collect();
+        stream.respond(&mut attempt, "200", "text/event-stream", &pieces);
+        let content = stream.event().unwrap().content.unwrap();
+        assert!(!content.outputs[0].text.contains("Q2FuYXJ5"), "{padding}");
+    }
+    for padding in [262_100, 262_120, 262_140] {
+        let text = format!("{} the value is {jwt}", "x ".repeat(padding / 2 - 8));
+        let large = config.replace("16KiB", "1MiB");
+        let (mut stream, _) = ask(&large, &[], &chat(&text, false));
+        let mut attempt = stream.attempt();
+        stream.respond(&mut attempt, "200", "application/json", &["{}"]);
+        let content = stream.event().unwrap().content.unwrap();
+        assert!(
+            !content.request.is_empty() && !String::from_utf8_lossy(&content.request).contains("Q2FuYXJ5"),
+            "{padding}"
+        );
+    }
+}
+
+#[test]
+fn who_asks_is_told_as_content_is() {
+    for (redaction, told) in [
+        (r#"{"exported": {"content": "redact"}}"#, "[EMAIL]"),
+        (r#"{"exported": {"content": "keep"}}"#, EMAIL),
+    ] {
+        let (mut stream, _) = ask(&with(redaction), &[("x-weir-user", EMAIL)], &chat("hello", false));
+        let mut attempt = stream.attempt();
+        stream.respond(&mut attempt, "200", "application/json", &["{}"]);
+        assert_eq!(stream.event().unwrap().caller.unwrap().user, told);
+    }
+}
+
+#[test]
+fn what_repeats_an_answer_token_by_token_is_not_told() {
+    let (mut stream, _) = ask(&with(r#"{"exported": {"content": "redact"}}"#), &[], &chat("hello", false));
+    let mut attempt = stream.attempt();
+    let answer = r#"{"choices":[{"message":{"content":"x"},"logprobs":{"content":[{"token":"canary"}]},"token_ids":[1,2]},{"logprobs":null}],"logprobs":["canary"],"prompt_logprobs":"canary"}"#;
+    stream.respond(&mut attempt, "200", "application/json", &[answer]);
+    let content = stream.event().unwrap().content.unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&content.response),
+        r#"{"choices":[{"message":{"content":"x"},"logprobs":null,"token_ids":[]},{"logprobs":null}],"logprobs":[],"prompt_logprobs":null}"#
+    );
+}
+
+#[test]
 fn a_response_that_cannot_be_read_is_not_told() {
     let config = with(r#"{"exported": {"content": "redact"}}"#);
     let (mut stream, _) = ask(&config, &[], &chat("hello", false));
@@ -231,7 +306,7 @@ fn a_hash_is_the_same_for_the_same_value_and_its_key_comes_from_the_environment(
 }
 
 #[test]
-fn what_cannot_be_done_yet_or_cannot_be_meant_is_refused_at_load_by_field() {
+fn what_cannot_be_meant_is_refused_at_load_by_field() {
     let error = |redaction: &str| {
         let plugin = PluginConfig::from_json(with(redaction).as_bytes()).unwrap();
         Config::new(&plugin, &mut TargetIds::default()).unwrap_err().to_string()
@@ -242,12 +317,20 @@ fn what_cannot_be_done_yet_or_cannot_be_meant_is_refused_at_load_by_field() {
             "redaction.exported.detectors[0]: no detector named \"emial\"; did you mean \"email\"?",
         ),
         (
-            r#"{"returned": {"action": "mask"}}"#,
-            "redaction.returned.action: responses cannot be searched yet",
+            r#"{"forwarded": {"action": "block", "restore": true}}"#,
+            "redaction.forwarded.restore: there is nothing to restore unless `action` is `mask`",
         ),
         (
-            r#"{"forwarded": {"action": "mask", "restore": true}}"#,
-            "redaction.forwarded.restore: values cannot be restored",
+            r#"{"forwarded": {"action": "mask", "restore": true, "replacement": "mask"}}"#,
+            "redaction.forwarded.replacement: only labels",
+        ),
+        (
+            r#"{"returned": {"action": "mask", "replacement": "hash"}}"#,
+            "redaction.returned.replacement: `hash` needs a key",
+        ),
+        (
+            r#"{"returned": {"action": "block", "detectors": ["emial"]}}"#,
+            "redaction.returned.detectors[0]: no detector named",
         ),
         (
             r#"{"exported": {"replacement": "hash"}}"#,

@@ -399,7 +399,7 @@ fn a_held_stream_that_ends_with_trailers_before_any_token_is_the_answer() {
     attempt.on_response_end(&stream.host);
     stream.gateway.on_response_headers(&stream.host, false);
     stream.gateway.on_response_body(&stream.host, 11, false);
-    stream.gateway.on_response_trailers();
+    stream.gateway.on_response_trailers(&stream.host);
     assert_eq!(stream.event().unwrap().ending(), v1::Ending::Completed);
 }
 

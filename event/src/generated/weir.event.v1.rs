@@ -486,6 +486,12 @@ pub struct Timing {
     pub redacting_ns: u64,
     #[prost(fixed64, tag = "10")]
     pub redacted_ns: u64,
+    /// The answer was searched for what must not reach the caller, or for placeholders, as it passed: from,
+    /// to; 0 where it was not.
+    #[prost(fixed64, tag = "11")]
+    pub returning_ns: u64,
+    #[prost(fixed64, tag = "12")]
+    pub returned_ns: u64,
 }
 /// Whether what was said may be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -528,6 +534,10 @@ pub enum RedactedFor {
     Export = 1,
     /// For the provider: what was sent to it, or refused.
     Provider = 2,
+    /// For the caller: what was returned to it, or refused.
+    Caller = 3,
+    /// The way back: placeholders of a provider's answer that became the caller's own values again.
+    Restored = 4,
 }
 impl RedactedFor {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -539,6 +549,8 @@ impl RedactedFor {
             Self::Unspecified => "REDACTED_FOR_UNSPECIFIED",
             Self::Export => "REDACTED_FOR_EXPORT",
             Self::Provider => "REDACTED_FOR_PROVIDER",
+            Self::Caller => "REDACTED_FOR_CALLER",
+            Self::Restored => "REDACTED_FOR_RESTORED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -547,6 +559,8 @@ impl RedactedFor {
             "REDACTED_FOR_UNSPECIFIED" => Some(Self::Unspecified),
             "REDACTED_FOR_EXPORT" => Some(Self::Export),
             "REDACTED_FOR_PROVIDER" => Some(Self::Provider),
+            "REDACTED_FOR_CALLER" => Some(Self::Caller),
+            "REDACTED_FOR_RESTORED" => Some(Self::Restored),
             _ => None,
         }
     }

@@ -3,7 +3,8 @@
 //! ```text
 //! POST /v1/chat/completions   SERVER    child of the caller's span
 //! ├─ authenticate             INTERNAL  only where callers need a key
-//! ├─ redact                   INTERNAL  only where something must not reach the provider
+//! ├─ redact                   INTERNAL  only where something must not reach the provider; another one
+//! │                                     where the answer is searched, or values restored in it
 //! ├─ resolve_model            INTERNAL
 //! └─ <operation> <model>      CLIENT    only where a provider was tried, and not for plain HTTP
 //!    ├─ POST                  CLIENT    one for each attempt
@@ -48,7 +49,7 @@ use family::Family;
 pub use view::{Overlays, View};
 
 /// How many spans an event has at most besides its attempts.
-const OTHER_SPANS: usize = 6;
+const OTHER_SPANS: usize = 7;
 
 /// The scope that all spans are in.
 const SCOPE: &str = "weir";

@@ -194,6 +194,12 @@ pub const WEIR_FORM_SIZES: &str = "weir.form.file.sizes";
 pub const WEIR_REDACTED_EXPORT: &str = "weir.redacted.export.";
 /// How often a detector matched in what was to be sent to the provider; its name follows.
 pub const WEIR_REDACTED_PROVIDER: &str = "weir.redacted.provider.";
+/// The same of what was to be returned to the caller.
+pub const WEIR_REDACTED_CALLER: &str = "weir.redacted.caller.";
+/// How often placeholders of a detector became the caller's values again; its name follows.
+pub const WEIR_REDACTED_RESTORED: &str = "weir.redacted.restored.";
+/// What a `redact` span is about: `request` or `response`.
+pub const WEIR_REDACT_OF: &str = "weir.redact.of";
 /// The model's name as the attempt sent it. Not `gen_ai.request.model`, by which backends would take the
 /// attempt for an operation of its own.
 pub const WEIR_ATTEMPT_MODEL: &str = "weir.attempt.model";

@@ -97,25 +97,49 @@ pub(super) fn authentication(family: &Family<'_>, facts: &Facts<'_>) -> Option<S
     Some(family.child(family.span_id(&[], "authenticate"), &family.server, draft))
 }
 
-/// The `redact` span: the search for what must not reach the provider; none where nothing is looked for.
-pub(super) fn redaction(family: &Family<'_>, facts: &Facts<'_>) -> Option<Span> {
+/// The `redact` spans: the search of the request for what must not reach the provider, and that of the
+/// answer for what must not reach the caller, or is to be restored; none where nothing is looked for.
+pub(super) fn redaction(family: &Family<'_>, facts: &Facts<'_>) -> Vec<Span> {
     let timing = facts.timing;
-    if timing.redacting_ns == 0 {
-        return None;
-    }
-    let mut attributes = Attributes::new(facts.view.value_limit);
-    redacted(&mut attributes, facts, RedactedFor::Provider, names::WEIR_REDACTED_PROVIDER);
-    let refused =
-        facts.event.ending() == Ending::Rejected && facts.response.error_type.starts_with("content_");
-    let draft = Draft {
-        name: "redact".to_owned(),
-        kind: SpanKind::Internal,
-        times: (timing.redacting_ns, timing.redacted_ns),
-        attributes,
-        error: refused.then(|| refusal(facts.response)),
-        ..Draft::default()
-    };
-    Some(family.child(family.span_id(&[], "redact"), &family.server, draft))
+    let refused = facts.response.error_type.starts_with("content_");
+    let of_request = facts.event.ending() == Ending::Rejected;
+    let searches = [
+        (
+            "request",
+            "redact",
+            (timing.redacting_ns, timing.redacted_ns),
+            refused && of_request,
+            &[(RedactedFor::Provider, names::WEIR_REDACTED_PROVIDER)][..],
+        ),
+        (
+            "response",
+            "redact response",
+            (timing.returning_ns, timing.returned_ns),
+            refused && !of_request,
+            &[
+                (RedactedFor::Caller, names::WEIR_REDACTED_CALLER),
+                (RedactedFor::Restored, names::WEIR_REDACTED_RESTORED),
+            ],
+        ),
+    ];
+    let made = searches.into_iter().filter(|(_, _, times, ..)| times.0 != 0);
+    let spans = made.map(|(of, place, times, failed, scopes)| {
+        let mut attributes = Attributes::new(facts.view.value_limit);
+        attributes.text(names::WEIR_REDACT_OF, of);
+        for (scope, prefix) in scopes {
+            redacted(&mut attributes, facts, *scope, prefix);
+        }
+        let draft = Draft {
+            name: "redact".to_owned(),
+            kind: SpanKind::Internal,
+            times,
+            attributes,
+            error: failed.then(|| refusal(facts.response)),
+            ..Draft::default()
+        };
+        family.child(family.span_id(&[], place), &family.server, draft)
+    });
+    spans.collect()
 }
 
 /// How often each detector matched.

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 
 use weir_event::v1;
 
-use crate::content::abridge::{Limits, abridge, without_half_a_word};
+use crate::content::abridge::{ELLIPSIS, Limits, abridge, without_half_a_word};
 use crate::content::blob;
 use crate::content::budget::Room;
 use crate::json::{Kind, Value};
+use crate::stream::pieces::RAW_MAX;
 
 /// Most choices that are kept.
 const CHOICES_MAX: u64 = 128;
@@ -224,12 +225,18 @@ impl Transcript {
 fn append(to: &mut String, piece: &Value<'_>, keep: &mut Keep) -> bool {
     // A lone surrogate is no text; half a pair in each of two pieces is not known to be sent.
     let Some(text) = piece.as_str() else { return false };
+    // A long piece that ends so was cut where it came in: what follows is not what followed it.
+    let cut = text.strip_suffix(ELLIPSIS).filter(|_| text.len() > RAW_MAX);
+    let text = cut.unwrap_or(&text);
     let part = text.floor_char_boundary(keep.part_of(text.len()));
     to.push_str(text.get(..part).unwrap_or_default());
+    if cut.is_some() {
+        keep.left = 0;
+    }
     if part < text.len() && keep.left == 0 {
         to.truncate(to.floor_char_boundary(without_half_a_word(to.as_bytes())));
     }
-    part == text.len()
+    part == text.len() && cut.is_none()
 }
 
 /// Replaces binary data in arguments, which mostly are JSON.

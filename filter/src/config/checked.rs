@@ -197,6 +197,8 @@ pub struct Config {
     pub jwt: Option<JwtSource>,
     /// Largest request body in bytes.
     pub request_body_max: usize,
+    /// Largest answer, or event of one, that is held to be rewritten, in bytes.
+    pub response_body_max: usize,
     /// Whether answers say how they came about.
     pub response_headers: bool,
     /// Whether attempts are rewritten by an upstream filter, and so can be followed by others.
@@ -281,6 +283,7 @@ impl Config {
             keys: Keys::new(&plugin.keys)?,
             jwt: jwt.transpose()?,
             request_body_max: usize::try_from(plugin.limits.request_body.0).unwrap_or(usize::MAX),
+            response_body_max: usize::try_from(plugin.limits.response_body.0).unwrap_or(usize::MAX),
             response_headers: plugin.response_headers,
             upstream_filter: plugin.upstream_filter,
             sampling: sampling(&plugin.trace)?,

@@ -270,11 +270,15 @@ pub struct Jwt {
 pub struct Limits {
     /// Largest request body, such as `10MiB` (the default).
     pub request_body: ByteSize,
+    /// Largest answer in one piece, and largest event of a stream, that is searched before it is returned
+    /// (`redaction.returned`), or in which values are restored (`redaction.forwarded.restore`), such as
+    /// `10MiB` (the default).
+    pub response_body: ByteSize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { request_body: ByteSize(10 << 20) }
+        Self { request_body: ByteSize(10 << 20), response_body: ByteSize(10 << 20) }
     }
 }
 

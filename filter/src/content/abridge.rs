@@ -17,7 +17,7 @@ const NUMBER_MAX: usize = 400;
 /// Longest word that is left out at the end of a string that was cut, in bytes.
 const WORD_MAX: usize = 256;
 /// What stands at the end of a string that was cut.
-const ELLIPSIS: &str = "…";
+pub const ELLIPSIS: &str = "…";
 
 /// What is kept of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -100,14 +100,14 @@ impl Content {
         let mut counts = Counts::default();
         let limits = limits(self.limit);
         if let Some(Abridged { json, shortened }) =
-            told(&self.request, limits, |body| export.request(body, &mut counts))
+            told(&self.request, false, limits, |body, is_cut| export.request(body, is_cut, &mut counts))
         {
             content.request = json.into();
             content.request_shortened = shortened;
         }
         if let Some((body, was_shortened)) = read.body
             && let Some(Abridged { json, shortened }) =
-                told(&body, limits, |body| export.response(body, &mut counts))
+                told(&body, was_shortened, limits, |body, is_cut| export.response(body, is_cut, &mut counts))
         {
             content.response = json.into();
             content.response_shortened = was_shortened || shortened;
@@ -123,7 +123,8 @@ impl Content {
         }
         export.text(&mut error_message, shortened, &mut counts);
         // What the caller says about its request may hold as much about people as the request itself.
-        for text in caller.metadata.values_mut().chain([&mut caller.conversation_id]) {
+        let beside = [&mut caller.conversation_id, &mut caller.user];
+        for text in caller.metadata.values_mut().chain(beside) {
             export.text(text, false, &mut counts);
         }
         content.response_shortened |= shortened;
@@ -147,13 +148,19 @@ fn limits(total: usize) -> Limits {
     Limits { string: total / LONG_STRINGS, total }
 }
 
-/// A body as it may be told; `None` where it is no JSON.
+/// A body as it may be told; `None` where it is no JSON. `was_shortened` says whether it is the whole.
 ///
 /// Binary data goes first, so that it is not searched; then what is left is redacted, far beyond the
 /// limits, so that nothing which would be found is cut in two within them; then it is made short.
-fn told(body: &[u8], limits: Limits, redact: impl FnOnce(Vec<u8>) -> Option<Vec<u8>>) -> Option<Abridged> {
+fn told(
+    body: &[u8],
+    was_shortened: bool,
+    limits: Limits,
+    redact: impl FnOnce(Vec<u8>, bool) -> Option<Vec<u8>>,
+) -> Option<Abridged> {
     let Abridged { json, shortened: before } = abridge(body, SEARCHED)?;
-    let json = redact(blob::without_data_urls(&json).unwrap_or(json))?;
+    let before = before || was_shortened;
+    let json = redact(blob::without_data_urls(&json).unwrap_or(json), before)?;
     let Abridged { json, shortened } = abridge(&json, limits)?;
     Some(Abridged { json, shortened: before || shortened })
 }

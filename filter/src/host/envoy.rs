@@ -294,7 +294,7 @@ impl HttpContext for Downstream {
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        action(self.0.on_response_trailers())
+        action(self.0.on_response_trailers(&Envoy))
     }
 
     fn on_log(&mut self) {

@@ -23,6 +23,8 @@ use crate::json::{JsonError, MAX_DEPTH, Scanner};
 pub const NESTED_MAX: u32 = 4;
 /// Fewest digits of a number that may identify somebody.
 const LONG_NUMBER: usize = 9;
+/// What stands at the end of a string that was cut.
+const ELLIPSIS: &str = crate::content::abridge::ELLIPSIS;
 /// How much of a key's end is looked at for words that announce what its value is, in bytes.
 const KEY_MAX: usize = 128;
 
@@ -49,31 +51,72 @@ pub fn redact_json<'t>(
     fields: Fields,
     replace: &mut dyn Replace,
 ) -> Result<Redacted<'t>, JsonError> {
-    if set.is_empty() {
-        return Ok(Redacted { body: Cow::Borrowed(body), counts: Counts::default() });
+    let search = Search { detectors, set, fields, except: &[], is_cut: false };
+    search.redact(body, replace)
+}
+
+/// A search of JSON texts.
+#[derive(Clone, Copy, Debug)]
+pub struct Search<'s> {
+    /// The detectors.
+    pub detectors: &'s Detectors,
+    /// Those of them that run.
+    pub set: Set,
+    /// The fields that carry no content.
+    pub fields: Fields,
+    /// Where strings begin that are not looked at, in order: who asks looks at them in another way.
+    pub except: &'s [usize],
+    /// Whether strings that end with an ellipsis may have been cut. Then the end of such a one is left
+    /// out where it may be the beginning of what would have been found.
+    pub is_cut: bool,
+}
+
+impl Search<'_> {
+    /// Redacts a text of at most [`MAX_DEPTH`] levels.
+    pub fn redact<'t>(&self, body: &'t [u8], replace: &mut dyn Replace) -> Result<Redacted<'t>, JsonError> {
+        if self.set.is_empty() {
+            return Ok(Redacted { body: Cow::Borrowed(body), counts: Counts::default() });
+        }
+        let text = std::str::from_utf8(body).map_err(|error| JsonError::Utf8(error.valid_up_to()))?;
+        let (edits, counts) = self.edits(text, replace)?;
+        if edits.is_empty() {
+            return Ok(Redacted { body: Cow::Borrowed(body), counts });
+        }
+        let mut out = Vec::with_capacity(body.len());
+        let mut at = 0;
+        for Edit { range, text } in edits {
+            out.extend_from_slice(body.get(at..range.start).unwrap_or_default());
+            out.extend_from_slice(text.as_bytes());
+            at = range.end;
+        }
+        out.extend_from_slice(body.get(at..).unwrap_or_default());
+        Ok(Redacted { body: Cow::Owned(out), counts })
     }
-    let text = std::str::from_utf8(body).map_err(|error| JsonError::Utf8(error.valid_up_to()))?;
-    let mut walker = Walker { detectors, set, replace, counts: Counts::default() };
-    let edits = walker.walk(text, fields.root(), 0)?;
-    let counts = walker.counts;
-    if edits.is_empty() {
-        return Ok(Redacted { body: Cow::Borrowed(body), counts });
+
+    /// The changes to a text, in order, and how often each detector matched.
+    pub(crate) fn edits(
+        &self,
+        text: &str,
+        replace: &mut dyn Replace,
+    ) -> Result<(Vec<Edit>, Counts), JsonError> {
+        let mut walker = Walker { search: *self, replace, counts: Counts::default() };
+        let edits = walker.walk(text, self.fields.root(), 0)?;
+        Ok((edits, walker.counts))
     }
-    let mut out = Vec::with_capacity(body.len());
-    let mut at = 0;
-    for Edit { range, text } in edits {
-        out.extend_from_slice(body.get(at..range.start).unwrap_or_default());
-        out.extend_from_slice(text.as_bytes());
-        at = range.end;
+
+    /// Shows the values of one member of a body to `replace`, as the whole body will: what has
+    /// placeholders by the order of values has them by the order of these calls. The result is of no use.
+    pub fn show(&self, key: &str, value: &str, replace: &mut dyn Replace) {
+        let mut walker = Walker { search: *self, replace, counts: Counts::default() };
+        let _ = walker.walk(value, self.fields.root().member(key), 0);
     }
-    out.extend_from_slice(body.get(at..).unwrap_or_default());
-    Ok(Redacted { body: Cow::Owned(out), counts })
 }
 
 /// A change: what stands at a range becomes this text.
-struct Edit {
-    range: Range<usize>,
-    text: String,
+#[derive(Debug)]
+pub(crate) struct Edit {
+    pub range: Range<usize>,
+    pub text: String,
 }
 
 /// An open bracket.
@@ -87,8 +130,7 @@ struct Level<'t> {
 }
 
 struct Walker<'w> {
-    detectors: &'w Detectors,
-    set: Set,
+    search: Search<'w>,
     replace: &'w mut dyn Replace,
     counts: Counts,
 }
@@ -106,10 +148,18 @@ impl Walker<'_> {
             let start = scanner.at();
             let mut opened = false;
             match scanner.peek() {
+                Some(bracket @ (b'"' | b'{' | b'[')) if place.repeats_content() => {
+                    let value = scanner.value()?;
+                    let nothing = if bracket == b'[' { "[]" } else { "null" };
+                    if value.raw != nothing {
+                        edits.push(Edit { range: value.range(), text: nothing.to_owned() });
+                    }
+                }
                 Some(b'"') => {
                     scanner.string()?;
                     let inner = start + 1..scanner.at().saturating_sub(1);
-                    if !place.has_no_content() {
+                    let is_excepted = nested == 0 && self.search.except.binary_search(&start).is_ok();
+                    if !place.has_no_content() && !is_excepted {
                         self.string(text, inner, key, nested, &mut edits);
                     }
                 }
@@ -157,7 +207,7 @@ impl Walker<'_> {
                     let inner = name.start + 1..name.start + name.raw.len() - 1;
                     level.key = text.get(inner.clone()).unwrap_or_default();
                     place = level.place.member(&fold(level.key, Reading::EscapesOnly).text);
-                    self.key(text, inner, level, &mut edits);
+                    self.key(text, inner, nested, level, &mut edits);
                 } else {
                     place = level.place;
                 }
@@ -170,6 +220,12 @@ impl Walker<'_> {
     fn string(&mut self, text: &str, inner: Range<usize>, key: &str, nested: u32, edits: &mut Vec<Edit>) {
         let raw = text.get(inner.clone()).unwrap_or_default();
         if raw.is_empty() {
+            return;
+        }
+        if let Some(kept) = self.cut(raw, nested) {
+            edits.extend(self.in_text(raw.get(..kept).unwrap_or_default(), inner.start, key, nested));
+            let end = inner.end.saturating_sub(ELLIPSIS.len());
+            edits.push(Edit { range: inner.start + kept..end, text: String::new() });
             return;
         }
         let decoded = match raw.bytes().next() {
@@ -191,16 +247,42 @@ impl Walker<'_> {
             // What was counted on the way to where it is no JSON is found again as text.
             self.counts = before;
         }
-        for hit in self.hits(raw, key, nested) {
+        edits.extend(self.in_text(raw, inner.start, key, nested));
+    }
+
+    /// The changes to the text of a string, which stands from `start` on.
+    fn in_text(&mut self, raw: &str, start: usize, key: &str, nested: u32) -> Vec<Edit> {
+        let hits = self.hits(raw, key, nested).into_iter();
+        let changes = hits.map(|hit| {
             let value = raw.get(hit.range.clone()).unwrap_or_default();
             let value = fold(value, Reading::EscapesOnly).text;
             let mut replaced = String::new();
             self.replace_with(&hit, &value, &mut replaced);
             let mut escaped = String::new();
             escape(&replaced, 1, &mut escaped);
-            let range = inner.start + hit.range.start..inner.start + hit.range.end;
-            edits.push(Edit { range, text: escaped });
+            Edit { range: start + hit.range.start..start + hit.range.end, text: escaped }
+        });
+        changes.collect()
+    }
+
+    /// How much of a string may be told that may have been cut; `None` for any other.
+    fn cut(&self, raw: &str, nested: u32) -> Option<usize> {
+        let raw = raw.strip_suffix(ELLIPSIS).filter(|_| self.search.is_cut && nested == 0)?;
+        Some(self.settled(raw, nested))
+    }
+
+    /// Up to where nothing in a text depends on what would follow it, at any depth of escaping.
+    fn settled(&self, raw: &str, nested: u32) -> usize {
+        let part = Part { text: raw, reading: Reading::Escaped, ..Part::default() };
+        let mut settled = self.search.detectors.find(self.search.set, &part).settled;
+        if nested < NESTED_MAX && memchr::memchr(b'\\', raw.as_bytes()).is_some() {
+            let decoded = fold(raw, Reading::EscapesOnly).text;
+            if memchr::memchr(b'\\', decoded.as_bytes()).is_some() {
+                let deeper = self.settled(&decoded, nested + 1);
+                settled = settled.min(Back::new(raw, Reading::EscapesOnly).start(deeper));
+            }
         }
+        raw.floor_char_boundary(settled)
     }
 
     fn number(&mut self, text: &str, range: Range<usize>, key: &str, edits: &mut Vec<Edit>) {
@@ -226,15 +308,26 @@ impl Walker<'_> {
     }
 
     /// A key of an object. Two that become the same are told apart by a number.
-    fn key(&mut self, text: &str, inner: Range<usize>, level: &mut Level<'_>, edits: &mut Vec<Edit>) {
+    fn key(
+        &mut self,
+        text: &str,
+        inner: Range<usize>,
+        nested: u32,
+        level: &mut Level<'_>,
+        edits: &mut Vec<Edit>,
+    ) {
         let raw = text.get(inner.clone()).unwrap_or_default();
+        let (raw, mark) = match self.cut(raw, nested) {
+            Some(kept) => (raw.get(..kept).unwrap_or_default(), ELLIPSIS),
+            None => (raw, ""),
+        };
         // Without a digit, an `@` or a capital there is nothing that a built-in detector finds.
         let is_plain = raw.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-        if is_plain && !self.detectors.has_custom(self.set) {
+        if is_plain && mark.is_empty() && !self.search.detectors.has_custom(self.search.set) {
             return;
         }
         let hits = self.hits(raw, "", 0);
-        if hits.is_empty() {
+        if hits.is_empty() && mark.is_empty() {
             return;
         }
         let mut replaced = String::new();
@@ -248,6 +341,7 @@ impl Walker<'_> {
             escape(&label, 1, &mut replaced);
         }
         replaced.push_str(raw.get(at..).unwrap_or_default());
+        replaced.push_str(mark);
         let count = level.keys.entry(replaced.clone()).or_default();
         *count += 1;
         if *count > 1 {
@@ -258,7 +352,7 @@ impl Walker<'_> {
 
     fn replace_with(&mut self, hit: &Hit, value: &str, out: &mut String) {
         self.counts.add(hit.detector);
-        self.replace.replace(hit.detector, self.detectors.label(hit.detector), value, out);
+        self.replace.replace(hit.detector, self.search.detectors.label(hit.detector), value, out);
     }
 
     /// What is found in a string as it stands in the text, its key being context.
@@ -266,11 +360,11 @@ impl Walker<'_> {
         let key = fold(key, Reading::EscapesOnly).text;
         // A word must stand near the value.
         let key = key.get(key.ceil_char_boundary(key.len().saturating_sub(KEY_MAX))..).unwrap_or_default();
-        let mut hits = if self.detectors.announces(self.set, key) {
+        let mut hits = if self.search.detectors.announces(self.search.set, key) {
             let with_key = format!("{key}\":\"{raw}\"");
             let from = key.len() + 3;
             let part = Part { text: &with_key, reading: Reading::Escaped, from, barrier: from, last: true };
-            let hits = self.detectors.find(self.set, &part).hits.into_iter();
+            let hits = self.search.detectors.find(self.search.set, &part).hits.into_iter();
             hits.map(|hit| Hit {
                 range: hit.range.start - from..hit.range.end.min(from + raw.len()) - from,
                 detector: hit.detector,
@@ -278,7 +372,7 @@ impl Walker<'_> {
             .filter(|hit| !hit.range.is_empty())
             .collect()
         } else {
-            self.detectors.find(self.set, &Part::whole(raw, Reading::Escaped)).hits
+            self.search.detectors.find(self.search.set, &Part::whole(raw, Reading::Escaped)).hits
         };
         if nested < NESTED_MAX && memchr::memchr(b'\\', raw.as_bytes()).is_some() {
             let decoded = fold(raw, Reading::EscapesOnly).text;

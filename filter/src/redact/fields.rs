@@ -2,9 +2,14 @@
 //!
 //! A field is named by its whole path from the body's root, arrays left out, so a field of the same
 //! name in an object that the caller or the model fills as it likes (metadata, arguments of tools,
-//! their results and schemas) is none of these. What is not named here is searched.
+//! their results and schemas) is none of these. What is not named here is searched. Where a name ends
+//! with `!`, the field repeats content token by token, so that nothing could be found in it: where
+//! content is redacted, it is emptied.
 
 use crate::api::Family;
+
+/// How the name of a field ends that repeats content.
+const REPEATS: char = '!';
 
 /// Fields without content in one direction of one family of APIs, sorted.
 #[derive(Clone, Copy, Debug)]
@@ -24,16 +29,21 @@ const OPENAI_REQUEST: &[&str] = &[
 ];
 #[rustfmt::skip]
 const OPENAI_RESPONSE: &[&str] = &[
-    "choices.delta.role", "choices.delta.tool_calls.id", "choices.delta.tool_calls.type",
-    "choices.finish_reason", "choices.message.annotations.type", "choices.message.audio.expires_at",
+    "audio", "b64_json", "choices.delta.audio.data", "choices.delta.audio.id", "choices.delta.role",
+    "choices.delta.tool_calls.id", "choices.delta.tool_calls.type", "choices.finish_reason", "choices.logprobs!",
+    "choices.message.annotations.type", "choices.message.audio.data", "choices.message.audio.expires_at",
     "choices.message.audio.id", "choices.message.role", "choices.message.tool_calls.id",
-    "choices.message.tool_calls.type", "completed_at", "created", "created_at", "error.code", "error.type", "id",
-    "item.call_id", "item.content.type", "item.encrypted_content", "item.id", "item.role", "item.status",
-    "item.type", "item_id", "model", "object", "obfuscation", "output.call_id", "output.content.type",
-    "output.encrypted_content", "output.id", "output.role", "output.status", "output.type", "part.type",
-    "previous_response_id", "response.completed_at", "response.created_at", "response.error.code",
-    "response.id", "response.model", "response.object", "response.output.call_id",
-    "response.output.content.type", "response.output.encrypted_content", "response.output.id",
+    "choices.message.tool_calls.type", "choices.prompt_logprobs!", "choices.prompt_token_ids!",
+    "choices.token_ids!", "completed_at", "created", "created_at", "data.b64_json", "data.embedding",
+    "error.code", "error.type", "id", "item.call_id", "item.content.logprobs!", "item.content.type",
+    "item.encrypted_content", "item.id", "item.result", "item.role", "item.status", "item.type", "item_id",
+    "logprobs!", "model", "object", "obfuscation", "output.call_id", "output.content.logprobs!",
+    "output.content.type", "output.encrypted_content", "output.id", "output.result", "output.role",
+    "output.status", "output.type", "part.logprobs!", "part.type", "partial_image_b64", "previous_response_id",
+    "prompt_logprobs!", "prompt_token_ids!", "response.completed_at", "response.created_at",
+    "response.error.code", "response.id", "response.model", "response.object", "response.output.call_id",
+    "response.output.content.logprobs!", "response.output.content.type",
+    "response.output.encrypted_content", "response.output.id", "response.output.result",
     "response.output.role", "response.output.status", "response.output.type", "response.previous_response_id",
     "response.service_tier", "response.status", "sequence_number", "service_tier", "status",
     "system_fingerprint", "type",
@@ -68,8 +78,9 @@ const GEMINI_REQUEST: &[&str] = &[
 ];
 #[rustfmt::skip]
 const GEMINI_RESPONSE: &[&str] = &[
-    "candidates.content.parts.inlineData.mimeType", "candidates.content.parts.thoughtSignature",
-    "candidates.content.role", "candidates.finishReason", "candidates.safetyRatings.category",
+    "candidates.content.parts.inlineData.data", "candidates.content.parts.inlineData.mimeType",
+    "candidates.content.parts.thoughtSignature", "candidates.content.role", "candidates.finishReason",
+    "candidates.logprobsResult!", "candidates.safetyRatings.category",
     "candidates.safetyRatings.probability", "createTime", "error.code", "error.status", "modelVersion",
     "promptFeedback.blockReason", "promptFeedback.safetyRatings.category",
     "promptFeedback.safetyRatings.probability", "responseId", "usageMetadata.promptTokensDetails.modality",
@@ -83,7 +94,7 @@ const COHERE_REQUEST: &[&str] = &[
 #[rustfmt::skip]
 const COHERE_RESPONSE: &[&str] = &[
     "delta.finish_reason", "delta.message.content.type", "delta.message.role", "delta.message.tool_calls.id",
-    "delta.message.tool_calls.type", "finish_reason", "generation_id", "id", "message.content.type",
+    "delta.message.tool_calls.type", "finish_reason", "generation_id", "id", "logprobs!", "message.content.type",
     "message.role", "message.tool_calls.id", "message.tool_calls.type", "response_id", "type",
 ];
 
@@ -130,7 +141,7 @@ impl Place {
     pub fn member(self, key: &str) -> Self {
         let begins = |field: &&&str| {
             let rest = field.get(self.depth..).and_then(|rest| rest.strip_prefix(key));
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', REPEATS]))
         };
         let first = self.fields.iter().position(|field| begins(&field)).unwrap_or(self.fields.len());
         let rest = self.fields.get(first..).unwrap_or_default();
@@ -141,6 +152,11 @@ impl Place {
     /// Whether the scalar at this place carries no content.
     pub fn has_no_content(self) -> bool {
         self.fields.iter().any(|field| field.len() + 1 == self.depth)
+    }
+
+    /// Whether what stands here repeats content token by token.
+    pub fn repeats_content(self) -> bool {
+        self.fields.iter().any(|field| field.len() == self.depth && field.ends_with(REPEATS))
     }
 }
 
@@ -167,9 +183,11 @@ mod tests {
         for family in [Family::OpenAi, Family::Anthropic, Family::Gemini, Family::Cohere] {
             for fields in [Fields::request(family), Fields::response(family)] {
                 for field in fields.0 {
-                    let place = field.split('.').fold(fields.root(), Place::member);
+                    let path = field.trim_end_matches(REPEATS);
+                    let place = path.split('.').fold(fields.root(), Place::member);
                     assert!(
-                        place.has_no_content(),
+                        place.has_no_content() != (path != *field)
+                            && place.repeats_content() == (path != *field),
                         "{family:?}: {field} is not with those that begin as it does"
                     );
                 }

@@ -19,6 +19,7 @@ mod iban;
 mod key;
 mod label;
 mod names;
+mod nesting;
 mod number;
 mod pem;
 mod phone;
@@ -36,12 +37,13 @@ mod tests_json;
 mod text;
 mod view;
 
-pub use body::{NESTED_MAX, Redacted, redact_json};
+pub(crate) use body::Edit;
+pub use body::{NESTED_MAX, Redacted, Search, redact_json};
 pub use counts::Counts;
 pub use detectors::Detectors;
 pub use fields::Fields;
 pub use names::{Builtin, CUSTOM_MAX, DetectorId, SECRETS, Set};
-pub use policy::{Actions, ExportedPolicy, ForwardedPolicy, Policies};
+pub use policy::{Actions, ExportedPolicy, ForwardedPolicy, Policies, ReturnedPolicy};
 pub use replace::{HASH_DIGITS_MAX, HASH_DIGITS_MIN, HashKey, MASK, PartialHash, Replace, Replacement};
 pub use restore::{Restorer, StreamRestorer, escape};
 pub use settings::{
@@ -49,3 +51,8 @@ pub use settings::{
     Stricter, Style, Unreadable,
 };
 pub use stream::{Channel, HELD_MAX, StreamRedactor};
+
+/// The text of a JSON string, given without its quotes.
+pub(crate) fn unescaped(raw: &str) -> std::borrow::Cow<'_, str> {
+    fold::fold(raw, fold::Reading::EscapesOnly).text
+}

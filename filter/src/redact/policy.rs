@@ -43,6 +43,15 @@ pub struct ForwardedPolicy {
     pub on_unreadable: Unreadable,
 }
 
+/// What callers receive, checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReturnedPolicy {
+    /// What is done with matches.
+    pub actions: Actions,
+    /// What becomes of an answer that cannot be searched, where there are detectors.
+    pub on_unreadable: Unreadable,
+}
+
 /// All that holds for one request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Policies {
@@ -51,7 +60,7 @@ pub struct Policies {
     /// What the provider receives.
     pub forwarded: ForwardedPolicy,
     /// What the caller receives.
-    pub returned: Actions,
+    pub returned: ReturnedPolicy,
 }
 
 impl Policies {
@@ -60,7 +69,7 @@ impl Policies {
         Ok(Self {
             exported: ExportedPolicy::new(&wire.exported, detectors, path)?,
             forwarded: ForwardedPolicy::new(&wire.forwarded, detectors, path)?,
-            returned: returned(&wire.returned, detectors, path)?,
+            returned: ReturnedPolicy::new(&wire.returned, detectors, path)?,
         })
     }
 
@@ -73,8 +82,8 @@ impl Policies {
         if let Some(forwarded) = &wire.forwarded {
             policies.forwarded = self.forwarded.stricter(&ForwardedPolicy::new(forwarded, detectors, path)?);
         }
-        if let Some(wire) = &wire.returned {
-            policies.returned = self.returned.stricter(&returned(wire, detectors, path)?);
+        if let Some(returned) = &wire.returned {
+            policies.returned = self.returned.stricter(&ReturnedPolicy::new(returned, detectors, path)?);
         }
         Ok(policies)
     }
@@ -145,24 +154,42 @@ impl ForwardedPolicy {
     pub fn stricter(&self, other: &Self) -> Self {
         let actions = self.actions.stricter(&other.actions);
         let restores = |policy: &Self| policy.restore || policy.actions.mask.is_empty();
-        let refuses = |policy: &Self| !policy.actions.is_off() && policy.on_unreadable == Unreadable::Refuse;
-        let unread =
-            self.on_unreadable == Unreadable::Refuse && self.actions.is_off() && other.actions.is_off();
         Self {
             restore: !actions.mask.is_empty() && restores(self) && restores(other),
-            on_unreadable: if refuses(self) || refuses(other) || unread {
-                Unreadable::Refuse
-            } else {
-                Unreadable::Pass
-            },
+            on_unreadable: stricter_unreadable(
+                (self.on_unreadable, self.actions.is_off()),
+                (other.on_unreadable, other.actions.is_off()),
+            ),
             actions,
         }
     }
 }
 
-fn returned(wire: &Returned, detectors: &Detectors, path: &str) -> Result<Actions, ConfigError> {
-    let set = detectors.select(wire.detectors.as_deref(), &format!("{path}.returned.detectors"))?;
-    Actions::new(wire.action, set, wire.replacement, &format!("{path}.returned"))
+impl ReturnedPolicy {
+    fn new(wire: &Returned, detectors: &Detectors, path: &str) -> Result<Self, ConfigError> {
+        let set = detectors.select(wire.detectors.as_deref(), &format!("{path}.returned.detectors"))?;
+        let actions = Actions::new(wire.action, set, wire.replacement, &format!("{path}.returned"))?;
+        Ok(Self { actions, on_unreadable: wire.on_unreadable })
+    }
+
+    /// The stricter of two.
+    #[must_use]
+    pub fn stricter(&self, other: &Self) -> Self {
+        Self {
+            actions: self.actions.stricter(&other.actions),
+            on_unreadable: stricter_unreadable(
+                (self.on_unreadable, self.actions.is_off()),
+                (other.on_unreadable, other.actions.is_off()),
+            ),
+        }
+    }
+}
+
+/// Refuses where either does. One that looks for nothing (`true`) has no say, unless neither does.
+fn stricter_unreadable(one: (Unreadable, bool), other: (Unreadable, bool)) -> Unreadable {
+    let refuses = |(unreadable, is_off): (Unreadable, bool)| !is_off && unreadable == Unreadable::Refuse;
+    let unread = one.1 && other.1 && (one.0 == Unreadable::Refuse || other.0 == Unreadable::Refuse);
+    if refuses(one) || refuses(other) || unread { Unreadable::Refuse } else { Unreadable::Pass }
 }
 
 impl Actions {
@@ -238,13 +265,13 @@ mod tests {
         .unwrap();
         assert_eq!(policies.exported.detectors, set(&[Builtin::Email]).union(Set::secrets()));
         assert_eq!(policies.forwarded.actions.mask, set(&[Builtin::CreditCard, Builtin::Jwt]));
-        assert!(policies.forwarded.restore && policies.returned.is_off());
+        assert!(policies.forwarded.restore && policies.returned.actions.is_off());
         let default = Policies::new(&Redaction::default(), &DETECTORS, "redaction").unwrap();
         assert_eq!(
             (default.exported.content, default.exported.detectors),
             (Content::Redact, DETECTORS.all())
         );
-        assert!(default.forwarded.actions.is_off() && default.returned.is_off());
+        assert!(default.forwarded.actions.is_off() && default.returned.actions.is_off());
     }
 
     #[test]
@@ -299,8 +326,8 @@ mod tests {
         assert_eq!(both.forwarded.actions.mask, set(&[Builtin::Ip]));
         assert!(both.forwarded.restore, "only one of them masks, and it restores");
         assert_eq!(both.forwarded.on_unreadable, Unreadable::Refuse);
-        assert_eq!(both.returned.mask, set(&[Builtin::Phone, Builtin::Email]));
-        assert_eq!(both.returned.replacement, Style::Label);
+        assert_eq!(both.returned.actions.mask, set(&[Builtin::Phone, Builtin::Email]));
+        assert_eq!(both.returned.actions.replacement, Style::Label);
         assert_eq!(both.exported.excluding().content, Content::Exclude);
         assert_eq!(one.with(&Stricter::default(), &DETECTORS, "keys[0].redaction"), Ok(one));
     }
@@ -322,9 +349,10 @@ mod tests {
                 let both = one.stricter(other);
                 assert_eq!(both, other.stricter(one));
                 assert!(both.exported.content >= one.exported.content);
-                for (strict, lax) in
-                    [(both.forwarded.actions, one.forwarded.actions), (both.returned, one.returned)]
-                {
+                for (strict, lax) in [
+                    (both.forwarded.actions, one.forwarded.actions),
+                    (both.returned.actions, one.returned.actions),
+                ] {
                     assert!(lax.block.without(strict.block).is_empty());
                     assert!(lax.all().without(strict.all()).is_empty());
                     assert!(strict.mask.without(strict.block) == strict.mask);

@@ -8,7 +8,10 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
+use super::counts::Counts;
+use super::fold::{Reading, fold};
 use super::names::DetectorId;
+use super::nesting::Nesting;
 use super::replace::{LABEL_MAX, NUMBER_DIGITS_MAX, Replace};
 
 /// Most values that are kept, and most bytes of all of them; what comes later has no number and is
@@ -21,7 +24,7 @@ const BYTES_MAX: usize = 1 << 20;
 #[derive(Default)]
 pub struct Restorer {
     placeholders: HashMap<(DetectorId, String), String>,
-    values: HashMap<String, String>,
+    values: HashMap<String, (DetectorId, String)>,
     /// The last number given for each kind.
     numbers: HashMap<DetectorId, usize>,
     bytes: usize,
@@ -49,7 +52,7 @@ impl Replace for Restorer {
         let placeholder = format!("[{label}_{number}]");
         self.bytes += value.len();
         out.push_str(&placeholder);
-        self.values.insert(placeholder.clone(), value.to_owned());
+        self.values.insert(placeholder.clone(), (detector, value.to_owned()));
         self.placeholders.insert(key, placeholder);
     }
 }
@@ -60,26 +63,73 @@ impl Restorer {
         self.values.is_empty()
     }
 
-    /// The text with every placeholder turned back. `depth` says how many strings of JSON the text
-    /// is in beside the one that it was read from: 0 for content, 1 for a tool's arguments.
-    pub fn restore<'t>(&self, text: &'t str, depth: u32) -> Cow<'t, str> {
-        let mut out = String::new();
-        let mut copied = 0;
+    /// The text of a string with every placeholder turned back. What is put into JSON within it is escaped
+    /// for that.
+    pub fn restore<'t>(&self, text: &'t str, counts: &mut Counts) -> Cow<'t, str> {
+        self.turn_back(text, &mut Nesting::default(), counts)
+    }
+
+    /// A JSON text whose strings have every placeholder turned back; the text itself where none has one.
+    /// Strings that begin at one of the places of `except` stay as they are.
+    pub fn restore_json<'t>(&self, json: &'t str, except: &[usize], counts: &mut Counts) -> Cow<'t, str> {
+        let bytes = json.as_bytes();
+        let (mut out, mut copied, mut at) = (String::new(), 0, 0);
+        while let Some(start) = memchr::memchr(b'"', bytes.get(at..).unwrap_or_default()) {
+            let start = at + start;
+            let Some(end) = end_of_string(bytes, start + 1) else { break };
+            at = end + 1;
+            let raw = json.get(start + 1..end).unwrap_or_default();
+            let may_hold = memchr::memchr2(b'[', b'\\', raw.as_bytes()).is_some();
+            if !may_hold || except.binary_search(&start).is_ok() {
+                continue;
+            }
+            let decoded = fold(raw, Reading::EscapesOnly).text;
+            if let Cow::Owned(restored) = self.restore(&decoded, counts) {
+                out.push_str(json.get(copied..start).unwrap_or_default());
+                out.push_str(&serde_json::Value::from(restored).to_string());
+                copied = at;
+            }
+        }
+        if copied == 0 {
+            return Cow::Borrowed(json);
+        }
+        out.push_str(json.get(copied..).unwrap_or_default());
+        Cow::Owned(out)
+    }
+
+    /// The same of the next part of a text.
+    fn turn_back<'t>(&self, text: &'t str, nesting: &mut Nesting, counts: &mut Counts) -> Cow<'t, str> {
+        let (mut out, mut copied, mut read) = (String::new(), 0, 0);
         for (open, _) in text.match_indices('[') {
             let rest = text.get(open..).unwrap_or_default();
             let Placeholder::Whole(length) = placeholder(rest) else { continue };
             let found = rest.get(..length).and_then(|name| self.values.get(name));
-            if let Some(value) = found {
+            if let Some((detector, value)) = found {
+                nesting.read(text.get(read..open).unwrap_or_default());
+                read = open;
                 out.push_str(text.get(copied..open).unwrap_or_default());
-                escape(value, depth, &mut out);
+                escape(value, nesting.depth(), &mut out);
+                counts.add(*detector);
                 copied = open + length;
             }
         }
+        nesting.read(text.get(read..).unwrap_or_default());
         if copied == 0 {
             return Cow::Borrowed(text);
         }
         out.push_str(text.get(copied..).unwrap_or_default());
         Cow::Owned(out)
+    }
+}
+
+/// Where the string ends whose text begins at `at`.
+fn end_of_string(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        if bytes.get(at) == Some(&b'"') {
+            return Some(at);
+        }
+        at += 2;
     }
 }
 
@@ -119,6 +169,7 @@ fn placeholder(text: &str) -> Placeholder {
 #[derive(Default)]
 pub struct StreamRestorer {
     held: String,
+    nesting: Nesting,
 }
 
 impl fmt::Debug for StreamRestorer {
@@ -128,8 +179,13 @@ impl fmt::Debug for StreamRestorer {
 }
 
 impl StreamRestorer {
-    /// Takes in a piece, and gives what can leave; `depth` as in [`Restorer::restore`].
-    pub fn feed(&mut self, restorer: &Restorer, piece: &str, depth: u32) -> String {
+    /// How many bytes are held back.
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Takes in a piece, and gives what can leave.
+    pub fn feed(&mut self, restorer: &Restorer, piece: &str, counts: &mut Counts) -> String {
         self.held.push_str(piece);
         // Only the last bracket can have its end in a piece that is yet to come.
         let begun = memchr::memrchr(b'[', self.held.as_bytes()).filter(|open| {
@@ -137,7 +193,7 @@ impl StreamRestorer {
         });
         let rest = self.held.split_off(begun.unwrap_or(self.held.len()));
         let whole = std::mem::replace(&mut self.held, rest);
-        match restorer.restore(&whole, depth) {
+        match restorer.turn_back(&whole, &mut self.nesting, counts) {
             Cow::Borrowed(_) => whole,
             Cow::Owned(restored) => restored,
         }
@@ -171,19 +227,33 @@ mod tests {
             (Builtin::Email, "a@example.com"),
         ]);
         assert_eq!(out, "[EMAIL_1][IP_1][EMAIL_2][EMAIL_1]");
+        let mut counts = Counts::default();
         assert_eq!(
-            restorer.restore("[[EMAIL_2], [EMAIL_3] [IP_1]", 0),
+            restorer.restore("[[EMAIL_2], [EMAIL_3] [IP_1]", &mut counts),
             "[b@example.com, [EMAIL_3] 203.0.113.7"
         );
-        assert!(matches!(restorer.restore("[x] nothing [EMAIL]", 0), Cow::Borrowed(_)));
+        assert!(matches!(restorer.restore("[x] nothing [EMAIL]", &mut counts), Cow::Borrowed(_)));
         assert!(!format!("{restorer:?}").contains("example.com"));
     }
 
     #[test]
     fn a_value_is_escaped_for_where_it_lands() {
         let (restorer, _) = restorer(&[(Builtin::GenericSecret, "a\"b\\c")]);
-        assert_eq!(restorer.restore(r#"{"k":"[GENERIC_SECRET_1]"}"#, 1), r#"{"k":"a\"b\\c"}"#);
-        assert_eq!(restorer.restore("[GENERIC_SECRET_1]", 2), r#"a\\\"b\\\\c"#);
+        let mut counts = Counts::default();
+        for (text, expected) in [
+            (r#"{"k":"[GENERIC_SECRET_1]"}"#, r#"{"k":"a\"b\\c"}"#),
+            (r#"{"k":"{\"i\":\"[GENERIC_SECRET_1]\"}"}"#, r#"{"k":"{\"i\":\"a\\\"b\\\\c\"}"}"#),
+            ("said \"[GENERIC_SECRET_1]\"", "said \"a\"b\\c\""),
+        ] {
+            assert_eq!(restorer.restore(text, &mut counts), expected);
+            let body = serde_json::json!({"x": [text], "y": "\u{1}é"}).to_string();
+            let restored = restorer.restore_json(&body, &[], &mut counts);
+            let value: serde_json::Value = serde_json::from_str(&restored).unwrap();
+            assert_eq!(value["x"][0], expected);
+            let start = body.find(": [").unwrap_or(body.find(":[").unwrap()) + 2;
+            assert!(matches!(restorer.restore_json(&body, &[start], &mut counts), Cow::Borrowed(_)));
+        }
+        assert_eq!(counts.iter().map(|(_, count)| count).sum::<u64>(), 6);
     }
 
     #[test]
@@ -191,12 +261,13 @@ mod tests {
         let (restorer, _) =
             restorer(&[(Builtin::Email, "ü@example.com"), (Builtin::Phone, "+49 30 1234567")]);
         let text = "ä [[EMAIL_1] or [PHONE_1][EMAIL_2] [not one] [EMAIL_1";
-        let whole = restorer.restore(text, 0);
+        let mut counts = Counts::default();
+        let whole = restorer.restore(text, &mut counts);
         for at in (0..=text.len()).filter(|at| text.is_char_boundary(*at)) {
             let (head, tail) = text.split_at(at);
             let mut stream = StreamRestorer::default();
-            let mut out = stream.feed(&restorer, head, 0);
-            out += &stream.feed(&restorer, tail, 0);
+            let mut out = stream.feed(&restorer, head, &mut counts);
+            out += &stream.feed(&restorer, tail, &mut counts);
             out += &stream.finish();
             assert_eq!(out, whole, "split at {at}");
         }

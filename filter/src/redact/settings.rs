@@ -97,6 +97,9 @@ pub struct Returned {
     pub detectors: Option<Vec<String>>,
     /// What stands in a match's place.
     pub replacement: Style,
+    /// What becomes of an answer that cannot be searched: one that is compressed, is neither JSON nor
+    /// text, or is larger than `limits.response_body`.
+    pub on_unreadable: Unreadable,
 }
 
 /// What telemetry receives of content. The later is the stricter.
@@ -142,7 +145,7 @@ pub enum Style {
     Hash,
 }
 
-/// What becomes of a request whose body cannot be read.
+/// What becomes of a body that cannot be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]

@@ -490,7 +490,7 @@ fn nothing_that_is_printed_for_debugging_holds_what_was_found() {
         StreamRedactor::new(Arc::clone(&DETECTORS), DETECTORS.all(), Replacement::Label, Channel::Text);
     stream.feed("jo@example");
     let mut restored = StreamRestorer::default();
-    restored.feed(&restorer, "jo@example.com [EMAIL", 0);
+    restored.feed(&restorer, "jo@example.com [EMAIL", &mut Counts::default());
     let key = HashKey::new(b"jo@example.com", 8);
     let printed = format!("{redacted:?} {restorer:?} {stream:?} {restored:?} {key:?} {:?}", &**DETECTORS);
     assert!(!printed.contains("example"), "{printed}");

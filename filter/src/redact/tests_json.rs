@@ -152,7 +152,7 @@ fn placeholders_are_the_same_for_the_beginning_of_a_conversation_and_for_all_of_
     let (longer, restorer) = masked(5);
     let (shorter, _) = masked(3);
     assert!(longer.starts_with(shorter.strip_suffix("]}").unwrap()));
-    assert_eq!(restorer.restore(&longer, 1), body(5));
+    assert_eq!(restorer.restore_json(&longer, &[], &mut Counts::default()), body(5));
 }
 
 /// The same shape: all that is no string is equal, and long numbers may be strings.

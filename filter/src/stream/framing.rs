@@ -64,7 +64,8 @@ pub fn may_be_json(headers: &Headers) -> bool {
     memchr::memmem::find(&media_type.to_ascii_lowercase(), b"json").is_some()
 }
 
-fn has_type(headers: &Headers, expected: &str) -> bool {
+/// Whether a response has a media type that begins so.
+pub fn has_type(headers: &Headers, expected: &str) -> bool {
     let media_type = headers.get(name::CONTENT_TYPE).unwrap_or_default();
     media_type.get(..expected.len()).is_some_and(|start| start.eq_ignore_ascii_case(expected.as_bytes()))
 }

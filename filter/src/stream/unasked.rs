@@ -8,6 +8,7 @@
 use memchr::memmem;
 
 use crate::json::{Kind, Object, Value};
+use crate::stream::cut::{self, Scan};
 
 /// Most bytes of an event that are held until it is whole.
 const HELD_MAX: usize = 5 << 10;
@@ -25,14 +26,6 @@ pub struct Unasked {
     passing: bool,
 }
 
-/// The search for an event's end.
-#[derive(Clone, Copy, Debug, Default)]
-struct Scan {
-    at: usize,
-    /// Where the line that is open began.
-    line: usize,
-}
-
 impl Unasked {
     /// Takes the next piece of the stream and gives what goes on instead of it; `None` where that is
     /// the piece as it is. At the end nothing is held back.
@@ -41,7 +34,7 @@ impl Unasked {
         self.held.extend_from_slice(piece);
         let mut out = Vec::with_capacity(self.held.len());
         let mut done = 0;
-        while let Some(end) = self.event_end(is_end) {
+        while let Some(end) = self.scan.event_end(&self.held, is_end) {
             let event = self.held.get(done..end).unwrap_or_default();
             if std::mem::take(&mut self.passing) {
                 out.extend_from_slice(event);
@@ -57,9 +50,7 @@ impl Unasked {
             done = self.held.len();
         }
         self.held.drain(..done);
-        self.scan.at = self.scan.at.saturating_sub(done);
-        // A line that began in what has gone is not empty.
-        self.scan.line = self.scan.line.checked_sub(done).unwrap_or(usize::MAX);
+        self.scan.forget(done);
         if self.held.capacity() > 2 * HELD_MAX && self.held.is_empty() {
             self.held = Vec::new();
         }
@@ -70,32 +61,6 @@ impl Unasked {
     /// How many bytes are held back.
     pub fn held(&self) -> usize {
         self.held.len()
-    }
-
-    /// The end of the event that is open, behind its empty line, and goes on to the next one.
-    fn event_end(&mut self, is_end: bool) -> Option<usize> {
-        loop {
-            let rest = self.held.get(self.scan.at..)?;
-            let Some(found) = memchr::memchr2(b'\n', b'\r', rest) else {
-                self.scan.at = self.held.len();
-                return None;
-            };
-            let at = self.scan.at + found;
-            let next = match (self.held.get(at), self.held.get(at + 1)) {
-                (Some(b'\r'), Some(b'\n')) => at + 2,
-                // A line feed may be on its way that belongs to it.
-                (Some(b'\r'), None) if !is_end => {
-                    self.scan.at = at;
-                    return None;
-                }
-                _ => at + 1,
-            };
-            let is_empty = at == self.scan.line;
-            self.scan = Scan { at: next, line: next };
-            if is_empty {
-                return Some(next);
-            }
-        }
     }
 }
 
@@ -143,15 +108,11 @@ fn has_no_choices(object: &Object<'_>) -> bool {
 /// The data of an event that has one data line, and where it begins.
 fn data(event: &[u8]) -> Option<(usize, &[u8])> {
     let mut found = None;
-    let mut at = 0;
-    for line in event.split(|byte| matches!(byte, b'\n' | b'\r')) {
-        let start = at;
-        at += line.len() + 1;
-        let Some(value) = line.strip_prefix(b"data:") else { continue };
+    for (start, line) in cut::lines(event) {
+        let Some(value) = cut::data(line) else { continue };
         if found.is_some() {
             return None;
         }
-        let value = value.strip_prefix(b" ").unwrap_or(value);
         found = Some((start + line.len() - value.len(), value));
     }
     found

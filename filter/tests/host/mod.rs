@@ -128,6 +128,12 @@ impl Host for FakeHost {
     }
 }
 
+/// A configuration, checked and compiled.
+pub fn checked(config: &str) -> Rc<Config> {
+    let plugin = PluginConfig::from_json(config.as_bytes()).unwrap();
+    Rc::new(Config::new(&plugin, &mut TargetIds::default()).unwrap())
+}
+
 pub struct Stream {
     pub vm: Rc<Vm>,
     pub host: FakeHost,
@@ -140,9 +146,11 @@ impl Stream {
     }
 
     pub fn with(config: &str, headers: &[(&str, &str)], body: &[u8]) -> Self {
-        let config =
-            Config::new(&PluginConfig::from_json(config.as_bytes()).unwrap(), &mut TargetIds::default())
-                .unwrap();
+        Self::under(&checked(config), headers, body)
+    }
+
+    /// The same with a configuration that serves for many.
+    pub fn under(config: &Rc<Config>, headers: &[(&str, &str)], body: &[u8]) -> Self {
         let vm = Rc::new(Vm::new(&[5; weir_filter::vm::ENTROPY]));
         vm.budget.set(config.capture.budget);
         let mut pairs = vec![(":method", "POST"), (":path", "/v1/chat/completions"), (":authority", "gw")];
@@ -155,7 +163,7 @@ impl Stream {
             request_body: RefCell::new(body.to_vec()),
             ..FakeHost::default()
         };
-        Self { gateway: Gateway::new(Rc::new(config), Rc::clone(&vm)), vm, host }
+        Self { gateway: Gateway::new(Rc::clone(config), Rc::clone(&vm)), vm, host }
     }
 
     /// Headers and the whole body come in.

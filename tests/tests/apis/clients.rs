@@ -84,7 +84,23 @@ const TOKENS: [(&str, &str); 5] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_openai_package_and_the_span_agree_on_every_answer() {
-    agree(Upstream::openai("openai", "/v1"), "gpt-4o", "calls/openai_calls.py", &OPENAI).await;
+    agree(openai(), "gpt-4o", "calls/openai_calls.py", &OPENAI, "").await;
+}
+
+/// Nothing is found in the fixtures, so each library must see what it would without the search.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_package_sees_every_answer_whole_that_is_searched_on_its_way() {
+    const MASKED: &str =
+        "redaction: { exported: { content: keep }, returned: { action: mask, on_unreadable: pass } }";
+    agree(openai(), "gpt-4o", "calls/openai_calls.py", &OPENAI, MASKED).await;
+    let anthropic = Upstream::new("anthropic", "anthropic", "");
+    agree(anthropic, "claude-sonnet-4-5", "calls/anthropic_calls.py", &ANTHROPIC, MASKED).await;
+    let gemini = Upstream::new("gemini", "gemini", "");
+    agree(gemini, "gemini-2.5-flash", "calls/genai_calls.py", &GEMINI, MASKED).await;
+}
+
+fn openai() -> Upstream {
+    Upstream::openai("openai", "/v1")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,20 +110,22 @@ async fn the_anthropic_package_and_the_span_agree_on_every_answer() {
         "claude-sonnet-4-5",
         "calls/anthropic_calls.py",
         &ANTHROPIC,
+        "",
     )
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_google_genai_package_and_the_span_agree_on_every_answer() {
-    agree(Upstream::new("gemini", "gemini", ""), "gemini-2.5-flash", "calls/genai_calls.py", &GEMINI).await;
+    agree(Upstream::new("gemini", "gemini", ""), "gemini-2.5-flash", "calls/genai_calls.py", &GEMINI, "")
+        .await;
 }
 
 /// Runs the script once for all the cases, and compares what its library saw with what the provider
 /// said, and the spans with what the library saw.
-async fn agree(upstream: Upstream, model: &str, script: &str, cases: &[Case]) {
+async fn agree(upstream: Upstream, model: &str, script: &str, cases: &[Case], more: &str) {
     let models = format!("{{ {model}: {{ targets: [{{ provider: {} }}] }} }}", upstream.name());
-    let stack = Options::default().upstreams([upstream]).models(&models).start().await;
+    let stack = Options::default().upstreams([upstream]).models(&models).with(more).start().await;
     let traces: Vec<Trace> = cases.iter().map(|_| Trace::new()).collect();
     let mut arguments = Vec::new();
     for ((call, fixture), trace) in cases.iter().zip(&traces) {

@@ -1,0 +1,169 @@
+//! The way back: what the downstream filter does with a response, as it passes or once it is whole.
+
+use super::{Gateway, Progress};
+use crate::headers::name;
+use crate::host::{Host, Step};
+use crate::refusal::Refusal;
+use crate::response::{self, Length, Reading, Rewriting, Told};
+use crate::returning::whole::Outcome;
+
+impl Gateway {
+    /// The response's headers are here.
+    pub fn on_response_headers(&mut self, host: &impl Host, end_of_stream: bool) -> Step {
+        let Some(inference) = &self.inference else { return Step::Continue };
+        if self.is_over() {
+            return Step::Continue;
+        }
+        if let Some(attempt) = &mut self.attempt
+            && !response::is_local_reply(&host.response_details())
+        {
+            attempt.on_response_headers(host, end_of_stream);
+        }
+        let headers = host.response_headers();
+        let mut exchange = inference.exchange.borrow_mut();
+        let exchange = &mut *exchange;
+        let status = headers.number(name::STATUS).and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
+        exchange.response.status = status.into();
+        // Marked: the provider's answer after all, since Envoy made no further attempt.
+        let provider_answered = exchange.answered || headers.get(name::WEIR_RETRY).is_some();
+        let instead = match (provider_answered, status) {
+            // The gateway's own credentials are nothing that a caller can mend, or should read of.
+            (true, 401 | 403) => Some(Refusal::provider_auth()),
+            // Envoy answers by itself, in plain text; the caller expects the API's shape.
+            (false, 400..) => Some(Refusal::no_answer(status)),
+            _ => None,
+        };
+        exchange.answered = provider_answered;
+        let told = self.config.response_headers.then(|| Told::of(exchange));
+        let returning = exchange.returning.take().filter(|_| !end_of_stream);
+        let rewriting = match (instead, returning) {
+            (Some(refusal), _) => Err(refusal),
+            (None, None) => Ok(Rewriting::None),
+            (None, Some(returning)) => {
+                exchange.timing.returning_ns = host.now_ns();
+                Rewriting::of(returning, &headers, self.config.response_body_max)
+            }
+        };
+        match rewriting {
+            Err(refusal) => {
+                let family = inference.call.api.family();
+                self.reading =
+                    Reading::replace(host, &refusal, family, end_of_stream, exchange, told.as_ref());
+            }
+            Ok(rewriting) => {
+                self.rewriting = rewriting;
+                let transcript = exchange.content.transcript(&self.vm.budget);
+                let unasked = status < 300 && exchange.asked_for_usage();
+                self.reading = match inference.call.passed {
+                    Some(_) => Reading::Nothing,
+                    None => Reading::of(&headers, inference.call.api, exchange, transcript, unasked),
+                };
+                exchange.response.streamed = matches!(self.reading, Reading::Stream(_));
+                exchange.response.unread = matches!(self.reading, Reading::Compressed);
+                if let Rewriting::Whole(..) = self.rewriting {
+                    // They wait for the body, of which they say the length.
+                    self.told = told;
+                    return Step::Hold;
+                }
+                Reading::send_headers(host, &headers, self.reading.length(&self.rewriting), told.as_ref());
+            }
+        }
+        if end_of_stream {
+            self.progress = Progress::Delivered;
+        }
+        Step::Continue
+    }
+
+    /// `size` bytes of the response's body are passing.
+    pub fn on_response_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
+        let Some(inference) = &self.inference else { return Step::Continue };
+        if self.is_over() {
+            return Step::Continue;
+        }
+        if let Rewriting::Whole(..) = self.rewriting {
+            return self.hold_response(host, size, end_of_stream);
+        }
+        let mut exchange = inference.exchange.borrow_mut();
+        let exchange = &mut *exchange;
+        let (response, timing) = (&mut exchange.response, &mut exchange.timing);
+        self.reading.pass(host, size, end_of_stream, &mut self.rewriting, response, timing);
+        if end_of_stream {
+            self.progress = Progress::Delivered;
+        }
+        Step::Continue
+    }
+
+    /// `size` bytes of a response are held until it is whole.
+    fn hold_response(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
+        let (Some(inference), Rewriting::Whole(whole, read)) = (&self.inference, &mut self.rewriting) else {
+            return Step::Continue;
+        };
+        let mut exchange = inference.exchange.borrow_mut();
+        let exchange = &mut *exchange;
+        let fresh = host.response_chunk(*read, size.saturating_sub(*read));
+        self.reading.look(host, &fresh, &mut exchange.timing);
+        let begins = *read == 0;
+        *read += fresh.len();
+        let is_large = *read > self.config.response_body_max;
+        if !end_of_stream && !is_large {
+            return Step::Hold;
+        }
+        let outcome = if is_large {
+            whole.too_large().map_or(Outcome::Same, Outcome::Refused)
+        } else if begins {
+            whole.rewrite(&fresh)
+        } else {
+            whole.rewrite(&host.response_chunk(0, *read))
+        };
+        exchange.redactions.extend(whole.told());
+        exchange.timing.returned_ns = host.now_ns();
+        self.rewriting = Rewriting::None;
+        let told = self.told.take();
+        let headers = host.response_headers();
+        exchange.response.body_bytes += match outcome {
+            Outcome::Same => {
+                Reading::send_headers(host, &headers, Length::Same, told.as_ref());
+                size
+            }
+            Outcome::Changed(body) => {
+                Reading::send_headers(host, &headers, Length::Is(body.len()), told.as_ref());
+                host.replace_response_chunk(size, &body);
+                body.len()
+            }
+            Outcome::Refused(refusal) => {
+                let body = refusal.body(inference.call.api.family());
+                Reading::send_refusal(host, &refusal, &body, &mut exchange.response, told.as_ref());
+                host.replace_response_chunk(size, body.as_bytes());
+                // What may follow goes nowhere, and what came is read no further.
+                self.reading = if end_of_stream {
+                    std::mem::take(&mut self.reading)
+                } else {
+                    Reading::Replaced(String::new())
+                };
+                body.len()
+            }
+        } as u64;
+        if end_of_stream {
+            self.progress = Progress::Delivered;
+        }
+        Step::Continue
+    }
+
+    /// The response's trailers are here, so its body has ended.
+    pub fn on_response_trailers(&mut self, host: &impl Host) -> Step {
+        if self.is_over() {
+            return Step::Continue;
+        }
+        if let Rewriting::Whole(_, read) = &self.rewriting {
+            // All of it was seen before, but nobody said then that it was all.
+            return self.hold_response(host, *read, true);
+        }
+        self.progress = Progress::Delivered;
+        Step::Continue
+    }
+
+    /// How many bytes of the response are held, beside the content that is kept.
+    pub fn held(&self) -> usize {
+        self.reading.held() + self.rewriting.held()
+    }
+}
