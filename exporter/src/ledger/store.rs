@@ -162,7 +162,14 @@ impl LedgerKeeper {
         while self.shown.borrow().0.stream.is_empty() {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = async { self.look().await; sleep(PAUSE).await } => {}
+                () = self.look() => {}
+            }
+            // Once it is there, others enter into it: from then on it is kept until they are gone.
+            if self.shown.borrow().0.stream.is_empty() {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = sleep(PAUSE) => {}
+                }
             }
         }
         loop {
