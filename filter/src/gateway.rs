@@ -209,6 +209,9 @@ impl Gateway {
             exchange.timing.returned_ns = exchange.timing.done_ns;
         }
         exchange.redactions.extend(std::mem::take(&mut self.rewriting).told());
+        if self.vm.policy.borrow().excludes() {
+            exchange.content.withhold();
+        }
         let reading = std::mem::take(&mut self.reading);
         let read = reading.finish(exchange.content.characters, is_whole, &mut exchange.response);
         record::settle(&mut exchange, ending, &self.vm);
@@ -350,6 +353,9 @@ impl Gateway {
                 kept,
                 decided.characters,
             );
+            if self.vm.policy.borrow().excludes() {
+                exchange.content.withhold();
+            }
             exchange.timing.resolved_ns = host.now_ns();
         }
         drop(exchange);

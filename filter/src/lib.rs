@@ -31,6 +31,7 @@ pub mod models;
 pub mod outbox;
 pub mod parameters;
 pub mod plan;
+pub mod policy;
 pub mod random;
 pub mod record;
 pub mod redact;

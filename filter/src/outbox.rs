@@ -36,6 +36,8 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 struct Entry {
     sequence: u64,
     bytes: Bytes,
+    /// Whether it tells what was said.
+    has_content: bool,
     /// Its batch was refused whole, so it goes alone, to find out which event is the reason.
     alone: bool,
 }
@@ -81,6 +83,8 @@ pub struct Outbox {
     totals: v1::Totals,
     failures: u32,
     not_before_ns: u64,
+    /// Whether events lose their content before they are sent.
+    withholds: bool,
 }
 
 impl Outbox {
@@ -94,7 +98,19 @@ impl Outbox {
             totals: v1::Totals::default(),
             failures: 0,
             not_before_ns: 0,
+            withholds: false,
         }
+    }
+
+    /// Whether events lose what was said before they are sent, those that wait already too.
+    pub fn withhold_content(&mut self, withholds: bool) {
+        self.withholds = withholds;
+    }
+
+    /// Whether something waits to be sent.
+    pub fn has_unsent(&mut self, now_ns: u64) -> bool {
+        self.take_back_lost(now_ns);
+        !self.unsent.is_empty()
     }
 
     /// Takes a finished event, numbers it, and makes room for it at the cost of the oldest.
@@ -102,6 +118,7 @@ impl Outbox {
         self.totals.created += 1;
         event.source = self.source.clone();
         event.sequence = self.totals.created;
+        let has_content = event.content.as_ref().is_some_and(says_something);
         let bytes = Bytes::from(event.encode_to_vec());
         // An event that could never fit must not push the others out.
         while bytes.len() <= OUTBOX_MAX
@@ -116,7 +133,7 @@ impl Outbox {
             return;
         }
         self.bytes += bytes.len();
-        self.unsent.push_back(Entry { sequence: event.sequence, bytes, alone: false });
+        self.unsent.push_back(Entry { sequence: event.sequence, bytes, has_content, alone: false });
     }
 
     /// Counts an event that sampling leaves out. It has a number too, so that the ledger is whole.
@@ -140,7 +157,16 @@ impl Outbox {
             }
             size += next.bytes.len();
             let alone = next.alone;
-            entries.extend(self.unsent.pop_front());
+            let mut entry = self.unsent.pop_front();
+            if self.withholds
+                && let Some(entry) = entry.as_mut().filter(|entry| entry.has_content)
+            {
+                let before = entry.bytes.len();
+                entry.bytes = without_content(&entry.bytes);
+                entry.has_content = false;
+                self.bytes = self.bytes.saturating_sub(before) + entry.bytes.len();
+            }
+            entries.extend(entry);
             if alone {
                 break;
             }
@@ -262,6 +288,18 @@ impl Outbox {
     }
 }
 
+/// Whether there is more than that nothing was kept.
+fn says_something(content: &v1::Content) -> bool {
+    *content != v1::Content { capture: content.capture, ..Default::default() }
+}
+
+/// An event as if its content had never been kept. One that cannot be read is none of ours, and empty.
+fn without_content(event: &Bytes) -> Bytes {
+    let mut event = v1::TraceEvent::decode(event.clone()).unwrap_or_default();
+    event.content = Some(v1::Content { capture: v1::Capture::Excluded.into(), ..Default::default() });
+    event.encode_to_vec().into()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -288,6 +326,28 @@ mod tests {
     fn sequences(batch: &Batch) -> Vec<u64> {
         let decoded = v1::EventBatch::decode(batch.body.as_slice()).unwrap();
         decoded.events.into_iter().map(|bytes| v1::TraceEvent::decode(bytes).unwrap().sequence).collect()
+    }
+
+    #[test]
+    fn what_waits_loses_its_content_where_the_policy_has_become_stricter() {
+        let (mut outbox, mut random) = outbox();
+        let content = v1::Content { request: vec![b'c'; 1000].into(), ..Default::default() };
+        outbox.push(v1::TraceEvent { content: Some(content), ..event(10) });
+        outbox.push(event(10));
+        let batch = outbox.next_batch(0).unwrap();
+        assert!(batch.body.len() > 1000);
+        outbox.sent(1, batch, 0);
+        outbox.answered(1, Answer::Failed, 0, &mut random);
+        outbox.withhold_content(true);
+        let batch = outbox.next_batch(u64::MAX).unwrap();
+        assert!(batch.body.len() < 200 && sequences(&batch) == [1, 2]);
+        let decoded = v1::EventBatch::decode(batch.body.as_slice()).unwrap();
+        let content = v1::TraceEvent::decode(decoded.events[0].clone()).unwrap().content.unwrap();
+        assert_eq!(content.capture(), v1::Capture::Excluded);
+        assert!(v1::TraceEvent::decode(decoded.events[1].clone()).unwrap().content.is_none());
+        outbox.sent(2, batch, 0);
+        outbox.answered(2, answer(200, &[1, 2], &[]), 0, &mut random);
+        assert_eq!((outbox.totals().accepted, outbox.bytes), (2, 0));
     }
 
     fn balanced(outbox: &Outbox) -> bool {

@@ -8,6 +8,7 @@ use weir_event::{SOURCE_LEN, v1};
 use crate::content::budget::Budget;
 use crate::exchange::Streams;
 use crate::outbox::Outbox;
+use crate::policy::Policy;
 use crate::random::Random;
 use crate::strategy::{TargetIds, TargetStates};
 
@@ -30,6 +31,8 @@ pub struct Vm {
     pub budget: Rc<Budget>,
     /// Finished events.
     pub outbox: RefCell<Outbox>,
+    /// What may be told of requests, by the exporter's word.
+    pub policy: RefCell<Policy>,
     /// What the counters in Envoy's stats already show of the outbox's ledger.
     pub counted: Cell<v1::Totals>,
     /// What the gauge in Envoy's stats already shows of the requests under way.
@@ -52,6 +55,7 @@ impl Vm {
             targets: RefCell::default(),
             budget: Rc::default(),
             outbox: RefCell::new(Outbox::new(source)),
+            policy: RefCell::default(),
             counted: Cell::default(),
             gauged: Cell::default(),
             memory: Cell::default(),

@@ -37,6 +37,8 @@ pub struct Content {
     #[allow(dead_code, reason = "gives its room back when it is dropped")]
     room: Option<Room>,
     request: Vec<u8>,
+    /// It is kept no more: only what the caller said about its request is made fit to be told.
+    is_withheld: bool,
     /// How many characters the request's texts have, for an estimate of its tokens.
     pub characters: u64,
 }
@@ -65,27 +67,50 @@ impl Content {
             return Self { capture: v1::Capture::NoRoom, characters, ..Self::default() };
         }
         let capture = if export.redacts() { v1::Capture::Redacted } else { v1::Capture::Kept };
-        Self { capture, export: Some(export), limit, room: Some(room), request: body, characters }
+        Self {
+            capture,
+            export: Some(export),
+            limit,
+            room: Some(room),
+            request: body,
+            is_withheld: false,
+            characters,
+        }
+    }
+
+    /// Keeps nothing of it, whatever was kept.
+    pub fn withhold(&mut self) {
+        if self.export.is_some() {
+            self.capture = v1::Capture::Excluded;
+            self.request = Vec::new();
+            self.room = None;
+            self.is_withheld = true;
+        }
+    }
+
+    /// Whether what comes back is kept.
+    fn keeps(&self) -> bool {
+        self.export.is_some() && !self.is_withheld
     }
 
     /// Where the content of a stream goes.
     pub fn transcript(&self, budget: &Rc<Budget>) -> Transcript {
-        match self.export {
-            Some(_) => Transcript::keeping(self.limit, Room::new(budget)),
-            None => Transcript::counting(),
+        match self.keeps() {
+            true => Transcript::keeping(self.limit, Room::new(budget)),
+            false => Transcript::counting(),
         }
     }
 
     /// Where a response in one piece is held.
     pub fn whole(&self) -> Pieces {
-        Pieces::new(WHOLE_MAX, if self.export.is_some() { limits(self.limit) } else { LONG })
+        Pieces::new(WHOLE_MAX, if self.keeps() { limits(self.limit) } else { LONG })
     }
 
     /// What is held of a message of a stream that is long and comes in pieces.
     pub fn of_long_messages(&self) -> Limits {
-        match self.export {
-            Some(_) => Limits { string: self.limit, total: self.limit },
-            None => LONG,
+        match self.keeps() {
+            true => Limits { string: self.limit, total: self.limit },
+            false => LONG,
         }
     }
 
@@ -97,6 +122,7 @@ impl Content {
             let is_told = self.capture != v1::Capture::Unspecified;
             return (is_told.then_some(content), Vec::new());
         };
+        let read = if self.is_withheld { Read::default() } else { read };
         let mut counts = Counts::default();
         let limits = limits(self.limit);
         if let Some(Abridged { json, shortened }) =

@@ -12,7 +12,7 @@ use log::{error, info, warn};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType, MetricType};
-use weir_event::{CONTENT_TYPE, INGEST_PATH, v1};
+use weir_event::{CONTENT_TYPE, INGEST_PATH, POLICY_PATH, v1};
 
 use super::{Host, Step};
 use crate::attempt::Attempt;
@@ -20,6 +20,7 @@ use crate::config::{Config, PluginConfig, Role};
 use crate::gateway::Gateway;
 use crate::headers::{Headers, Outgoing, name};
 use crate::outbox::{self, Answer};
+use crate::policy;
 use crate::vm::{ENTROPY, Vm};
 
 proxy_wasm::main! {{
@@ -142,8 +143,13 @@ impl Root {
     fn flush(&self) {
         let Plugin::Gateway(config) = &self.plugin else { return };
         let Some(exporter) = &config.exporter else { return };
+        let now_ns = now_ns();
+        let has_unsent = self.vm.outbox.borrow_mut().has_unsent(now_ns);
+        if !has_unsent || !self.vm.policy.borrow_mut().may_send(now_ns) {
+            return;
+        }
+        self.vm.outbox.borrow_mut().withhold_content(self.vm.policy.borrow().excludes());
         loop {
-            let now_ns = now_ns();
             let Some(batch) = self.vm.outbox.borrow_mut().next_batch(now_ns) else { return };
             let headers = vec![
                 (name::METHOD, "POST"),
@@ -164,6 +170,26 @@ impl Root {
                 Err(_) => return outbox.not_sent(batch, now_ns, &mut self.vm.random.borrow_mut()),
             }
         }
+    }
+
+    /// Asks the exporter for the capture policy, where nothing has told it for a while. Not before this VM has had
+    /// a request: the one on Envoy's main thread never has.
+    fn ask(&self) {
+        let Plugin::Gateway(config) = &self.plugin else { return };
+        let Some(exporter) = &config.exporter else { return };
+        let is_used = !self.vm.streams.borrow().is_empty() || self.vm.outbox.borrow().totals().created > 0;
+        let now_ns = now_ns();
+        if !is_used || !self.vm.policy.borrow().is_to_ask(now_ns) {
+            return;
+        }
+        let headers = vec![
+            (name::METHOD, "GET"),
+            (name::PATH, POLICY_PATH),
+            (name::AUTHORITY, exporter.authority.as_str()),
+        ];
+        let called =
+            hostcalls::dispatch_http_call(&exporter.cluster, headers, None, Vec::new(), policy::ASK_TIMEOUT);
+        self.vm.policy.borrow_mut().asked(called.ok(), now_ns);
     }
 
     /// Brings Envoy's stats up to date, by what changed: the workers' figures add up.
@@ -231,7 +257,9 @@ impl Context for Root {
             }
         };
         let now_ns = now_ns();
-        self.vm.outbox.borrow_mut().answered(token, answer, now_ns, &mut self.vm.random.borrow_mut());
+        if !self.vm.policy.borrow_mut().answered(token, &answer, now_ns) {
+            self.vm.outbox.borrow_mut().answered(token, answer, now_ns, &mut self.vm.random.borrow_mut());
+        }
         self.flush();
     }
 }
@@ -248,6 +276,7 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
+        self.ask();
         self.flush();
         self.count();
     }
