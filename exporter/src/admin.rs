@@ -20,6 +20,7 @@ use crate::{
     bus::Bus,
     fleet::{Fleet, Report},
     ingest::{Figures, Shown, Sources},
+    managed::{Managed, Policy, Summary},
     metrics,
     metrics::Metrics,
 };
@@ -40,6 +41,8 @@ pub struct Admin {
     pub sources: Option<Arc<Mutex<Sources>>>,
     /// What is wrong with the last configuration.
     pub wrong: Arc<Mutex<Option<String>>>,
+    /// The settings that are made on the page.
+    pub managed: Managed,
     /// Cancelled once the exporter is stopping.
     pub stop: CancellationToken,
 }
@@ -58,7 +61,7 @@ async fn readyz(State(admin): State<Admin>) -> Response {
     if admin.stop.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
     }
-    match admin.bus.state() {
+    match admin.state() {
         Ok(()) => "ready\n".into_response(),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
     }
@@ -86,6 +89,7 @@ struct Status {
     /// What is wrong with the configuration on disk, where the one before goes on.
     configuration: Option<String>,
     destinations: Vec<Report>,
+    settings: Summary,
     ingest: Option<IngestStatus>,
 }
 
@@ -102,6 +106,15 @@ struct IngestStatus {
 }
 
 impl Admin {
+    /// Why the exporter is not ready, or `Ok`. Events are not taken before it is known what may be stored of them.
+    fn state(&self) -> Result<(), String> {
+        self.bus.state()?;
+        if self.sources.is_some() && *self.managed.policy().borrow() == Policy::Unknown {
+            return Err("the capture policy is not known yet".to_owned());
+        }
+        Ok(())
+    }
+
     fn sums(&self) -> Option<(usize, Figures)> {
         let sources = self.sources.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
         Some((sources.len(), sources.sums()))
@@ -124,13 +137,14 @@ impl Admin {
 }
 
 async fn status(State(admin): State<Admin>) -> Response {
-    let state = admin.bus.state();
+    let state = admin.state();
     let status = Status {
         version: VERSION,
         ready: state.is_ok() && !admin.stop.is_cancelled(),
         why_not: state.err(),
         configuration: admin.wrong.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         destinations: admin.fleet.reports(),
+        settings: admin.managed.summary(),
         ingest: admin.ingest(),
     };
     match serde_json::to_vec_pretty(&status) {

@@ -53,6 +53,7 @@ Metrics are pushed beside the traces, and are always at /metrics:
   OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT   the longest value of a span's attribute, in characters
   OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES   the resource that spans belong to
   WEIR_PAGE_TOKEN               what the page asks for at its login; needed unless --page-listen is loopback
+  WEIR_SETTINGS_KEY             what secrets that are entered on the page are sealed with (settings-key new)
   WEIR_INGEST_TOKEN             what callers of ingest must present; needed unless --listen is loopback";
 
 /// Takes trace events from the Weir gateway, keeps them in NATS JetStream, ships OpenTelemetry spans.
@@ -114,8 +115,20 @@ pub enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Make a key that secrets of the page are sealed with, or seal them anew.
+    #[command(subcommand)]
+    SettingsKey(SettingsKey),
     /// Print the JSON schema of exporter.yaml, for editors.
     Schema,
+}
+
+/// What to do with the keys that secrets of the page are sealed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum SettingsKey {
+    /// Print a new key, for WEIR_SETTINGS_KEY or a file that settings.key names.
+    New,
+    /// Seal anew, by the first key, what another one sealed.
+    Reseal,
 }
 
 /// What to do with dead letters.

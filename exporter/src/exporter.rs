@@ -119,12 +119,12 @@ impl Exporter {
         let bus = Bus::connect(settings.bus.clone(), consumers(&settings)).await?;
         let fleet = Fleet::new(bus.clone(), Arc::clone(&metrics));
         let pushes = Pushes::new(&metrics);
-        let ingest = settings
-            .role
-            .ingests()
-            .then(|| Ingest::new(bus.clone(), &settings.ingest, metrics.ingest.clone()));
-        let wrong = Arc::new(Mutex::new(None));
         let managed = Managed::new(bus.clone(), fleet.clone(), &settings);
+        let ingest = settings.role.ingests().then(|| {
+            let ingest = Ingest::new(bus.clone(), &settings.ingest, metrics.ingest.clone());
+            ingest.under(managed.policy())
+        });
+        let wrong = Arc::new(Mutex::new(None));
 
         let last = CancellationToken::new();
         let mut background = JoinSet::new();
@@ -134,6 +134,7 @@ impl Exporter {
             fleet: fleet.clone(),
             sources: ingest.as_ref().map(Ingest::sources),
             wrong: Arc::clone(&wrong),
+            managed: managed.clone(),
             stop: stop.clone(),
         };
         let page = page_listener.map(|listener| {

@@ -12,10 +12,11 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use weir_exporter::{
     Exporter,
-    cli::{Cli, Command},
+    cli::{Cli, Command, SettingsKey},
     commands, config,
     env::Env,
     logging,
+    managed::seal::SealingKeys,
     reload::Source,
     shutdown,
 };
@@ -40,6 +41,10 @@ fn start() -> anyhow::Result<()> {
         io::stdout().write_all(config::schema().as_bytes())?;
         return Ok(());
     }
+    if cli.command == Some(Command::SettingsKey(SettingsKey::New)) {
+        writeln!(io::stdout(), "{}", SealingKeys::generate()?)?;
+        return Ok(());
+    }
     let source = Source { role: cli.role(), flags: cli.flags, env: Env::of_process() };
     let settings = source.load()?;
     logging::start(settings.log_format);
@@ -61,6 +66,7 @@ fn start() -> anyhow::Result<()> {
                 Command::Status { json } => commands::status(&settings, json).await?,
                 Command::DeadLetters(command) => commands::dead_letters(&settings, &command).await?,
                 Command::RemoveDestination { name, yes } => commands::remove(&settings, &name, yes).await?,
+                Command::SettingsKey(_) => commands::reseal(&settings).await?,
                 Command::Schema => {}
             }
             Ok(())

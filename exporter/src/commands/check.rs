@@ -2,9 +2,11 @@
 
 use super::say;
 use crate::{
+    bus::SETTINGS,
     destination::{DestinationSettings, Kind, shown},
     encode::{EncodeError, Encoder},
     genai::PushSettings,
+    managed::{Basis, seal::KEY_VARIABLE},
     otlp::{OtlpError, OtlpSender, Signal},
     settings::Settings,
     sink::Sink,
@@ -71,6 +73,14 @@ fn text(settings: &Settings) -> String {
             },
         ),
     ];
+    lines.push(match &settings.managed {
+        Basis { enabled: false, .. } => "  page     settings are made in the configuration only".to_owned(),
+        Basis { keys, .. } if keys.is_empty() => format!(
+            "  page     settings in bucket {SETTINGS} besides; no secret can be saved there: {KEY_VARIABLE} and \
+             settings.key are not set"
+        ),
+        Basis { keys, .. } => format!("  page     settings in bucket {SETTINGS} besides, secrets sealed by key {keys}"),
+    });
     lines.extend(settings.destinations.iter().map(destination));
     if settings.destinations.is_empty() {
         lines.push("  no destinations: events stay in the stream until they are too old".to_owned());

@@ -5,6 +5,7 @@ mod check;
 mod dead_letters;
 mod ready;
 mod remove;
+mod reseal;
 mod status;
 mod test_destination;
 
@@ -19,6 +20,7 @@ pub use check::{CheckError, check};
 pub use dead_letters::dead_letters;
 pub use ready::ready;
 pub use remove::remove;
+pub use reseal::reseal;
 pub use status::status;
 pub use test_destination::{LabelledTrace, test_destination, told};
 
@@ -70,6 +72,9 @@ pub enum CommandError {
     /// It was not confirmed.
     #[error("nothing was changed: say --yes to do it")]
     Unconfirmed,
+    /// Secrets were not sealed anew.
+    #[error("{0}")]
+    Unsealed(String),
     /// A test span did not arrive.
     #[error("{0}")]
     Undelivered(String),

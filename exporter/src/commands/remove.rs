@@ -15,6 +15,13 @@ pub async fn remove(settings: &Settings, name: &str, yes: bool) -> Result<(), Co
         return Err(CommandError::NoDestination { name: name.to_owned(), hint });
     }
     let bus = bus(settings).await?;
+    let saved = bus.settings().await.ok();
+    if let Some(saved) = saved
+        && saved.store.get(format!("destination.{name}")).await.is_ok_and(|found| found.is_some())
+    {
+        let hint = " that is not saved on the page any more: remove it there".to_owned();
+        return Err(CommandError::NoDestination { name: name.to_owned(), hint });
+    }
     let consumer = consumer_name(name);
     let all = bus.consumers().await?;
     if !all.contains(&consumer) {

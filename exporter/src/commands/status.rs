@@ -78,6 +78,9 @@ fn text(first: &Value, second: &Value) -> String {
     if let Some(why) = second.get("configuration").and_then(Value::as_str) {
         lines.push(format!("The configuration on disk is refused, the one before goes on: {why}"));
     }
+    if let Some(settings) = second.get("settings").filter(|settings| settings.is_object()) {
+        lines.extend(saved(settings));
+    }
     if let Some(ingest) = second.get("ingest").filter(|ingest| ingest.is_object()) {
         let rate = figure(ingest, "stored")
             .saturating_sub(first.get("ingest").map_or(0, |before| figure(before, "stored")));
@@ -114,6 +117,29 @@ fn text(first: &Value, second: &Value) -> String {
     lines.join("\n")
 }
 
+/// What is made on the page.
+fn saved(settings: &Value) -> Vec<String> {
+    if settings.get("enabled").and_then(Value::as_bool) != Some(true) {
+        return vec!["page: settings are made in exporter.yaml only".to_owned()];
+    }
+    let figure = |name: &str| settings.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let content = match settings.get("content").and_then(Value::as_str) {
+        Some("keep") => "content as the gateway's configuration says",
+        Some("exclude") => "content excluded",
+        _ => "the capture policy is not known yet",
+    };
+    let (count, revision) = (figure("saved"), figure("revision"));
+    let are = if count == 1 { "destination" } else { "destinations" };
+    let mut lines = vec![format!("page: {count} {are} saved (revision {revision}), {content}")];
+    if let Some(why) = settings.get("wrong").and_then(Value::as_str) {
+        lines.push(format!("  what is saved is not followed, what was known last holds: {why}"));
+    }
+    for (name, why) in settings.get("off").and_then(Value::as_object).into_iter().flatten() {
+        lines.push(format!("  {name} is saved and does not run: {}", why.as_str().unwrap_or_default()));
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -125,6 +151,10 @@ mod tests {
         let status = |delivered: u64| {
             json!({
                 "version": "1", "ready": true, "why_not": null, "configuration": "stream: no",
+                "settings": {
+                    "enabled": true, "saved": 2, "revision": 7, "content": "exclude",
+                    "wrong": null, "off": { "mw": "key: no" }
+                },
                 "destinations": [{
                     "name": "mw", "condition": "retrying", "reason": "HTTP 503", "stored": 20,
                     "delivered": delivered, "backlog": 20 - delivered, "unaccounted": 0
@@ -132,7 +162,14 @@ mod tests {
             })
         };
         let text = text(&status(3), &status(10));
-        for part in ["mw: retrying (HTTP 503), 7/s", "stored 20, delivered 10", "stream: no", "ready"] {
+        for part in [
+            "mw: retrying (HTTP 503), 7/s",
+            "stored 20, delivered 10",
+            "stream: no",
+            "ready",
+            "2 destinations saved (revision 7), content excluded",
+            "mw is saved and does not run: key: no",
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
     }

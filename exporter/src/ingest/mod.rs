@@ -3,12 +3,14 @@
 //! 200 means that every event of the batch is stored or can never be stored. Anything else leaves the
 //! batch with its sender; a 503 names what is stored all the same, so that only the rest comes again.
 //! Every status of ingest's own that a sender acts on (200, 503) carries a `BatchAnswer`; what a sender
-//! did wrong is told in plain text. What is over the limits is answered 503 before it is read.
+//! did wrong is told in plain text. What is over the limits is answered 503 before it is read. The capture policy
+//! is enforced here, whatever a sender knows of it, and told in each of these answers.
 
 mod body;
 mod limits;
 mod sources;
 mod token;
+mod withhold;
 
 use std::{
     future::Future,
@@ -24,12 +26,13 @@ use axum::{
         header::{CONTENT_TYPE, RETRY_AFTER},
     },
     response::{IntoResponse, Response},
-    routing::post,
+    routing::{get, post},
 };
 use bytes::Bytes;
 use prost::Message as _;
+use tokio::sync::watch;
 use weir_event::{
-    EventId, INGEST_PATH, SOURCE_LEN,
+    EventId, INGEST_PATH, POLICY_PATH, SOURCE_LEN,
     v1::{BatchAnswer, EventBatch, Refusal, TraceEvent},
 };
 
@@ -39,6 +42,7 @@ pub use token::TokenCheck;
 
 use crate::{
     VERSION,
+    managed::Policy as Capture,
     metrics::{IngestMetrics, OutcomeLabel, amount},
     settings::IngestSettings,
 };
@@ -90,6 +94,7 @@ pub struct Ingest<S> {
     metrics: IngestMetrics,
     policy: Arc<RwLock<Arc<Policy>>>,
     sources: Arc<Mutex<Sources>>,
+    capture: watch::Receiver<Capture>,
 }
 
 /// Who may send, and how much; a reload changes it.
@@ -121,7 +126,17 @@ impl<S: Store> Ingest<S> {
             metrics,
             policy: Arc::new(RwLock::new(Policy::new(settings))),
             sources: Arc::new(Mutex::new(Sources::new(settings.max_sources))),
+            capture: watch::channel(Capture::NONE).1,
         }
+    }
+
+    /// The same under a capture policy: enforced before an event is stored, and told in every answer.
+    pub fn under(self, capture: watch::Receiver<Capture>) -> Self {
+        Self { capture, ..self }
+    }
+
+    fn capture(&self) -> Capture {
+        *self.capture.borrow()
     }
 
     /// Takes on other limits and another token.
@@ -140,12 +155,18 @@ impl<S: Store> Ingest<S> {
 
     /// The routes of a listener that lets everybody in who can reach it: a Unix socket.
     pub fn open_router(self) -> Router {
-        Router::new().route(INGEST_PATH, post(open_events::<S>)).with_state(self)
+        Router::new()
+            .route(INGEST_PATH, post(open_events::<S>))
+            .route(POLICY_PATH, get(open_policy::<S>))
+            .with_state(self)
     }
 
     /// The listener's routes.
     pub fn router(self) -> Router {
-        Router::new().route(INGEST_PATH, post(events::<S>)).with_state(self)
+        Router::new()
+            .route(INGEST_PATH, post(events::<S>))
+            .route(POLICY_PATH, get(policy::<S>))
+            .with_state(self)
     }
 }
 
@@ -162,8 +183,27 @@ async fn events<S: Store>(State(ingest): State<Ingest<S>>, request: Request) -> 
         let handled = handle(&ingest, &policy, request).await;
         return respond(&ingest, handled);
     }
+    respond(&ingest, ("unauthorized", unauthorized()))
+}
+
+fn unauthorized() -> Answer {
     let message = "a valid token is required: Authorization: Bearer <token>";
-    respond(&ingest, ("unauthorized", Answer::Wrong(StatusCode::UNAUTHORIZED, message.to_owned())))
+    Answer::Wrong(StatusCode::UNAUTHORIZED, message.to_owned())
+}
+
+/// The capture policy alone, for a sender that has nothing to send.
+async fn policy<S: Store>(State(ingest): State<Ingest<S>>, headers: HeaderMap) -> Response {
+    let allowed = ingest.policy().token.allows(&headers);
+    if allowed { told(&ingest) } else { response(&ingest, unauthorized()) }
+}
+
+async fn open_policy<S: Store>(State(ingest): State<Ingest<S>>) -> Response {
+    told(&ingest)
+}
+
+fn told<S: Store>(ingest: &Ingest<S>) -> Response {
+    let known = ingest.capture() != Capture::Unknown;
+    response(ingest, if known { Answer::Done(answer()) } else { Answer::Again(answer()) })
 }
 
 async fn open_events<S: Store>(State(ingest): State<Ingest<S>>, request: Request) -> Response {
@@ -173,9 +213,16 @@ async fn open_events<S: Store>(State(ingest): State<Ingest<S>>, request: Request
 
 fn respond<S: Store>(ingest: &Ingest<S>, (outcome, answer): (&'static str, Answer)) -> Response {
     ingest.metrics.batches.get_or_create(&OutcomeLabel { outcome }).inc();
+    response(ingest, answer)
+}
+
+fn response<S: Store>(ingest: &Ingest<S>, answer: Answer) -> Response {
+    // As it is now, and not as it was when the batch came.
+    let policy = ingest.capture().told();
     match answer {
-        Answer::Done(answer) => (typed(), answer.encode_to_vec()).into_response(),
+        Answer::Done(answer) => (typed(), BatchAnswer { policy, ..answer }.encode_to_vec()).into_response(),
         Answer::Again(answer) => {
+            let answer = BatchAnswer { policy, ..answer };
             let retry = [(RETRY_AFTER, RETRY_AFTER_SECONDS)];
             (StatusCode::SERVICE_UNAVAILABLE, retry, typed(), answer.encode_to_vec()).into_response()
         }
@@ -197,7 +244,8 @@ async fn handle<S: Store>(ingest: &Ingest<S>, policy: &Policy, request: Request)
     let Some(_room) = policy.room.take(announced) else {
         return ("busy", Answer::Again(answer()));
     };
-    if ingest.store.ready().is_err() {
+    // Before it is known what may be stored, nothing is.
+    if ingest.store.ready().is_err() || ingest.capture() == Capture::Unknown {
         return ("away", Answer::Again(answer()));
     }
     let body = match body::read(request, policy.max_body).await {
@@ -229,11 +277,12 @@ fn batch(body: Bytes, max_events: usize) -> Result<EventBatch, String> {
 async fn take<S: Store>(ingest: &Ingest<S>, batch: EventBatch) -> (&'static str, Answer) {
     let mut answer = answer();
     let (mut places, mut events) = (Vec::new(), Vec::with_capacity(batch.events.len()));
+    let withholds = ingest.capture().excludes();
     for (position, event) in (0_u32..).zip(batch.events) {
         match identify(&batch.source, &event) {
             Ok(id) => {
                 places.push((position, id.sequence));
-                events.push((id, event));
+                events.push((id, if withholds { withhold::without_content(event) } else { event }));
             }
             Err(reason) => answer.refused.push(Refusal { position, reason: reason.to_owned() }),
         }

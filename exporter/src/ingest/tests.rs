@@ -5,6 +5,7 @@ use axum::{
     http::header::AUTHORIZATION,
 };
 use tower::ServiceExt as _;
+use weir_event::v1;
 
 use super::*;
 use crate::secret::Secret;
@@ -96,6 +97,52 @@ async fn a_batch_is_stored_as_it_was_sent_and_answered_with_200() {
     assert_eq!(answer.exporter_version, VERSION);
     let kept = store.events.lock().unwrap();
     assert_eq!(kept[1], (EventId { source: SOURCE, sequence: 2 }, event(2)));
+}
+
+#[tokio::test]
+async fn the_policy_is_told_and_enforced_whatever_the_sender_knows_of_it() {
+    let content = v1::Content { request: b"canary".as_slice().into(), ..v1::Content::default() };
+    let event = TraceEvent {
+        source: Bytes::copy_from_slice(&SOURCE),
+        sequence: 1,
+        content: Some(content),
+        ..TraceEvent::default()
+    };
+    let (policy, known) = watch::channel(Capture::Unknown);
+    let store = Kept::default();
+    let ingest = Ingest::new(store.clone(), &settings(None), IngestMetrics::default()).under(known);
+    let send = || answered(ingest.clone().router(), post(body(vec![event.encode_to_vec().into()])));
+    let ask = || answered(ingest.clone().router(), Request::get(POLICY_PATH).body(Body::empty()).unwrap());
+    // Before it is known what may be stored, nothing is.
+    assert_eq!(
+        (send().await.0, ask().await.0),
+        (StatusCode::SERVICE_UNAVAILABLE, StatusCode::SERVICE_UNAVAILABLE)
+    );
+    assert!(store.events.lock().unwrap().is_empty());
+    for (revision, excludes) in [(7, false), (8, true), (9, false)] {
+        policy.send_replace(Capture::Known { revision, excludes });
+        let (status, _, answer) = send().await;
+        let policy = told(answer).policy.unwrap();
+        assert_eq!((status, policy.revision), (StatusCode::OK, revision));
+        assert_eq!(policy.content() == v1::CaptureRule::Exclude, excludes);
+        let (status, _, answer) = ask().await;
+        assert_eq!((status, told(answer).policy), (StatusCode::OK, Some(policy)));
+        let stored = store.events.lock().unwrap().pop().unwrap().1;
+        assert_eq!(stored.windows(6).any(|window| window == b"canary"), !excludes);
+    }
+    policy.send_replace(Capture::NONE);
+    assert_eq!(told(ask().await.2).policy, None);
+}
+
+#[tokio::test]
+async fn the_policy_is_told_to_those_with_the_token_only() {
+    let router = Ingest::new(Kept::default(), &settings(Some("t0ken")), IngestMetrics::default()).router();
+    let ask = |request: axum::http::request::Builder| {
+        answered(router.clone(), request.body(Body::empty()).unwrap())
+    };
+    assert_eq!(ask(Request::get(POLICY_PATH)).await.0, StatusCode::UNAUTHORIZED);
+    let authorized = Request::get(POLICY_PATH).header(AUTHORIZATION, "Bearer t0ken");
+    assert_eq!(ask(authorized).await.0, StatusCode::OK);
 }
 
 #[tokio::test]

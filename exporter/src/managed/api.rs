@@ -233,7 +233,7 @@ async fn set_policy(
         Ok(done) => answered(StatusCode::OK, &with_warnings(managed.policy_shown(), &done)),
         Err(Refused::Stale(_)) => {
             let current = managed.policy_shown();
-            stale("the policy was changed by somebody else meanwhile", &current)
+            stale("the policy was changed by somebody else meanwhile: nothing was overwritten", &current)
         }
         Err(why) => refused(&managed, why),
     }
@@ -345,32 +345,20 @@ fn problem(error: &ConfigError) -> Value {
 }
 
 fn refused(managed: &Managed, why: Refused) -> Response {
-    let whole = |status: StatusCode, message: &str| failed(status, &ConfigError::at(".", message));
+    let message = why.to_string();
+    let whole = |status: StatusCode| failed(status, &ConfigError::at(".", message.as_str()));
     match why {
         Refused::Field(error) => failed(StatusCode::UNPROCESSABLE_ENTITY, &error),
-        Refused::Locked(name) => {
-            let message = format!("{name} comes from the exporter's configuration and is changed there");
-            whole(StatusCode::FORBIDDEN, &message)
-        }
-        Refused::Unknown(name) => {
-            whole(StatusCode::NOT_FOUND, &format!("there is no destination named {name}"))
-        }
-        Refused::Away(message) => whole(StatusCode::SERVICE_UNAVAILABLE, &message),
-        Refused::Stale(name) => {
-            let current = managed.current(&name);
-            let message = match (&current, name.as_str()) {
-                (Value::Null, _) => format!("{name} was removed by somebody else meanwhile"),
-                _ => format!("{name} was changed by somebody else meanwhile: nothing was overwritten"),
-            };
-            stale(&message, &current)
-        }
+        Refused::Locked(_) => whole(StatusCode::FORBIDDEN),
+        Refused::Unknown(_) => whole(StatusCode::NOT_FOUND),
+        Refused::Away(_) => whole(StatusCode::SERVICE_UNAVAILABLE),
+        Refused::Stale(name) => match managed.current(&name) {
+            Value::Null => stale(&format!("{name} was removed by somebody else meanwhile"), &Value::Null),
+            current => stale(&message, &current),
+        },
         Refused::Backlog(backlog) => {
-            let events =
-                if backlog == 1 { "1 event waits".to_owned() } else { format!("{backlog} events wait") };
-            let error =
-                ConfigError::at(".", format!("{events} for it and would never be delivered: confirm that"));
-            let answer = json!({ "error": problem(&error), "errors": [problem(&error)], "backlog": backlog });
-            answered(StatusCode::CONFLICT, &answer)
+            let error = problem(&ConfigError::at(".", message));
+            answered(StatusCode::CONFLICT, &json!({ "error": error, "errors": [error], "backlog": backlog }))
         }
     }
 }

@@ -43,6 +43,31 @@ pub enum Refused {
     Away(String),
 }
 
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Locked(name) => {
+                write!(f, "{name} comes from the exporter's configuration and is changed there")
+            }
+            Self::Stale(name) if name.is_empty() => {
+                f.write_str("it was changed by somebody else meanwhile: nothing was overwritten")
+            }
+            Self::Stale(name) => {
+                write!(f, "{name} was changed by somebody else meanwhile: nothing was overwritten")
+            }
+            Self::Field(error) => error.fmt(f),
+            Self::Unknown(name) => write!(f, "there is no destination named {name}"),
+            Self::Backlog(1) => {
+                f.write_str("1 event waits for it and would never be delivered: confirm that")
+            }
+            Self::Backlog(backlog) => {
+                write!(f, "{backlog} events wait for it and would never be delivered: confirm that")
+            }
+            Self::Away(why) => f.write_str(why),
+        }
+    }
+}
+
 impl From<ConfigError> for Refused {
     fn from(error: ConfigError) -> Self {
         Self::Field(error)
@@ -103,6 +128,10 @@ impl Managed {
         usable(&settings)?;
         let mut warnings = record::warnings(&settings, !secrets.is_empty());
         warnings.extend(reachable(&settings).await?);
+        let place = record::place(&draft.settings);
+        warnings.iter_mut().filter(|warning| warning.path == "endpoint").for_each(|warning| {
+            place.clone_into(&mut warning.path);
+        });
         let mut record = Record {
             version: record::VERSION,
             settings: draft.settings,
@@ -205,8 +234,10 @@ impl Managed {
         }
         let Ok(store) = self.store().await else { return };
         let value = json!({ "all_exclude": all_exclude }).to_string();
-        if let Err(error) = store.put(EXCLUSION, value.into()).await {
-            tracing::warn!(%error, "whether all destinations exclude content cannot be told");
+        match store.put(EXCLUSION, value.into()).await {
+            // Whoever saved it is answered once it is enforced here.
+            Ok(revision) => self.has_seen(revision).await,
+            Err(error) => tracing::warn!(%error, "whether all destinations exclude content cannot be told"),
         }
     }
 
@@ -327,6 +358,15 @@ impl Managed {
         warnings
     }
 
+    /// Waits until this revision was seen here, which is soon.
+    async fn has_seen(&self, revision: u64) {
+        let mut seen = self.shared.seen.subscribe();
+        let waited = timeout(LOOK_UP, seen.wait_for(|seen| seen.revision >= revision)).await;
+        if !waited.is_ok_and(|it| it.is_ok()) {
+            tracing::debug!(revision, "a change of settings was not seen in time");
+        }
+    }
+
     async fn store(&self) -> Result<Store, Refused> {
         let bucket = self.shared.bus.settings().await;
         bucket.map(|bucket| bucket.store).map_err(|error| Refused::Away(error.to_string()))
@@ -351,7 +391,11 @@ impl Managed {
             Ok(Ok(Some(entry))) if entry.operation == Operation::Put && entry.value == value => {
                 Ok(entry.revision)
             }
-            Ok(Ok(_)) if conflict => Err(stale()),
+            Ok(Ok(entry)) if conflict => {
+                // So that the answer shows what it is now.
+                self.has_seen(entry.map_or(0, |entry| entry.revision)).await;
+                Err(stale())
+            }
             _ => Err(Refused::Away(format!("NATS did not take it: {error}"))),
         }
     }

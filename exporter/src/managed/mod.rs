@@ -30,6 +30,7 @@ pub(crate) use basis::locked;
 pub use basis::{Basis, General, Locked, Origin};
 pub use policy::{Policy, Switch};
 pub use record::Record;
+pub use state::Summary;
 pub use watch::{Saved, Seen};
 
 use crate::{

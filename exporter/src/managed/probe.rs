@@ -54,7 +54,11 @@ impl Managed {
         let before = seen.destinations.get(name).and_then(|saved| saved.record.as_ref().ok());
         let secrets = self.secrets(name, draft, before)?;
         let settings = record::checked(name, &draft.settings, &secrets, &basis.general)?;
-        Ok(test(settings).await?)
+        let mut tested = test(settings).await?;
+        if tested.field.as_deref() == Some("endpoint") {
+            tested.field = Some(record::place(&draft.settings).to_owned());
+        }
+        Ok(tested)
     }
 
     /// Tests a destination that runs, as it is.

@@ -158,7 +158,7 @@ pub(super) fn checked(
     if size > MAX_SETTINGS {
         return Err(ConfigError::at(".", format!("is over {} KiB", MAX_SETTINGS >> 10)));
     }
-    let mut one: wire::Destination = config::from_json(settings.clone())?;
+    let mut one: wire::Destination = config::from_json(settings.clone()).map_err(of_the_field)?;
     of_the_page(&one)?;
     with_secrets(&mut one, secrets)?;
     // What the environment says is for what the configuration names: no variable of the exporter's process goes
@@ -271,6 +271,20 @@ pub(super) fn within(name: &str, error: ConfigError) -> ConfigError {
     ConfigError { path, ..error }
 }
 
+/// An error of a field that is not known, or missing, as that field's own.
+fn of_the_field(error: ConfigError) -> ConfigError {
+    let starts = ["unknown field `", "missing field `"];
+    let rest = starts.iter().find_map(|start| error.message.strip_prefix(start));
+    let Some((name, _)) = rest.and_then(|rest| rest.split_once('`')) else { return error };
+    let path = match error.path.as_str() {
+        "." => name.to_owned(),
+        // The reader may have come as far as the field itself.
+        path if path == name || path.ends_with(&format!(".{name}")) => path.to_owned(),
+        path => format!("{path}.{name}"),
+    };
+    ConfigError { path, ..error }
+}
+
 /// Why a secret was not sealed, as an error of its field.
 pub(super) fn unsealed(field: &str, error: SealError) -> ConfigError {
     ConfigError::at(field, error.to_string())
@@ -291,6 +305,13 @@ pub(super) fn warnings(found: &DestinationSettings, has_secrets: bool) -> Vec<Co
         warnings.push(ConfigError::at("endpoint", message));
     }
     warnings
+}
+
+/// The field that says where a destination is: Middleware's is its tenant, unless it has an endpoint.
+pub(super) fn place(settings: &Value) -> &'static str {
+    let is_middleware = settings.get("type").and_then(Value::as_str) == Some("middleware");
+    let has_endpoint = settings.get("endpoint").is_some_and(|endpoint| !endpoint.is_null());
+    if is_middleware && !has_endpoint { "tenant" } else { "endpoint" }
 }
 
 /// The name and port that must be looked up to reach a destination; none where an address is given.
@@ -356,8 +377,7 @@ mod tests {
         ] {
             let shown = settings.to_string();
             let error = check(&settings, secrets).expect_err(&shown);
-            let place = if error.path == "." { "." } else { field };
-            assert!(error.path == place || error.message.contains(field), "{shown}: {error}");
+            assert_eq!(error.path, field, "{shown}: {error}");
             assert!(!error.to_string().contains("canary"), "{error}");
         }
     }

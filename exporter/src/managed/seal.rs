@@ -148,6 +148,13 @@ impl fmt::Debug for SealingKeys {
     }
 }
 
+/// By its id, the key that seals.
+impl fmt::Display for SealingKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.first().map_or("none", |key| &key.id))
+    }
+}
+
 impl SealingKeys {
     /// The keys that the configuration names, else those of the environment, else none.
     ///

@@ -1,8 +1,10 @@
 //! How a destination is, in a sentence that says what is wrong and what to do.
 
+use std::{collections::BTreeMap, sync::PoisonError};
+
 use serde::Serialize;
 
-use super::Managed;
+use super::{Managed, Policy};
 use crate::{config::ConfigError, fleet::Report, otlp::advice};
 
 /// A destination's state.
@@ -19,7 +21,46 @@ pub struct State {
     pub report: Option<Report>,
 }
 
+/// What is saved, for `status`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Whether there are settings that are made on the page at all.
+    enabled: bool,
+    /// How many destinations are saved.
+    saved: usize,
+    /// The revision that this process runs by.
+    revision: u64,
+    /// The capture policy: keep, exclude, or unknown.
+    content: &'static str,
+    /// Why what is saved is not followed.
+    wrong: Option<String>,
+    /// Destinations that are saved and do not run here, and why.
+    off: BTreeMap<String, String>,
+}
+
 impl Managed {
+    /// What is saved and how it is followed.
+    pub fn summary(&self) -> Summary {
+        let (basis, seen) = (self.basis(), self.seen());
+        let refused = self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let why =
+            |error: &ConfigError| if error.path == "." { error.message.clone() } else { error.to_string() };
+        let off = refused.iter().map(|(name, error)| (name.clone(), why(error))).collect();
+        let content = match *self.shared.policy.borrow() {
+            Policy::Unknown => "unknown",
+            policy if policy.excludes() => "exclude",
+            Policy::Known { .. } => "keep",
+        };
+        Summary {
+            enabled: basis.enabled,
+            saved: seen.destinations.len(),
+            revision: *self.shared.applied.borrow(),
+            content,
+            wrong: self.wrong().filter(|_| basis.enabled),
+            off,
+        }
+    }
+
     /// The state of a destination, from the reports of those that run.
     pub(super) fn state(&self, name: &str, reports: &[Report], refused: Option<&ConfigError>) -> State {
         let off = |message: String| State { health: "off", message, backlog: 0, report: None };

@@ -63,8 +63,9 @@ impl Http {
         let (verdict, reason) = judged(&response, settings);
         let kind = response.headers().get(CONTENT_TYPE);
         let is_text = kind.is_none_or(|kind| kind != media_type(Protocol::HttpProtobuf));
-        let body = read(response).await;
-        let said = if is_text || status >= 300 { words::said(&body, &settings.headers, most) } else { None };
+        let (start, is_whole) = start(response).await;
+        let said = if is_text || status >= 300 { words::said(&start, &settings.headers, most) } else { None };
+        let body = if is_whole { start } else { Bytes::new() };
         Heard { outcome: outcome(verdict, reason, settings, &body), status: Some(status), said }
     }
 
@@ -128,15 +129,23 @@ fn outcome(verdict: Verdict, reason: String, settings: &OtlpSettings, body: &Byt
     }
 }
 
-async fn read(mut response: Response) -> Bytes {
+async fn read(response: Response) -> Bytes {
+    let (start, is_whole) = start(response).await;
+    if is_whole { start } else { Bytes::new() }
+}
+
+/// The beginning of a body, and whether that is all of it.
+async fn start(mut response: Response) -> (Bytes, bool) {
     let mut body = BytesMut::new();
     while let Ok(Some(chunk)) = response.chunk().await {
-        if body.len() + chunk.len() > MAX_ANSWER {
-            return Bytes::new();
+        let room = MAX_ANSWER.saturating_sub(body.len());
+        if chunk.len() > room {
+            body.extend_from_slice(chunk.get(..room).unwrap_or_default());
+            return (body.freeze(), false);
         }
         body.extend_from_slice(&chunk);
     }
-    body.freeze()
+    (body.freeze(), true)
 }
 
 /// How many spans an answer of success refuses all the same ("Partial Success"). The answer to metrics has its

@@ -1,0 +1,50 @@
+//! `settings-key reseal`: seals anew, by the first key, the secrets of the page that another key sealed.
+
+use std::sync::Arc;
+
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::{CommandError, NATS_DEADLINE, bus, say};
+use crate::{
+    fleet::Fleet,
+    managed::{Actor, Managed},
+    metrics::Metrics,
+    settings::Settings,
+};
+
+/// Seals them.
+///
+/// # Errors
+///
+/// [`CommandError`]; what was sealed until then is.
+pub async fn reseal(settings: &Settings) -> Result<(), CommandError> {
+    let bus = bus(settings).await?;
+    let fleet = Fleet::new(bus.clone(), Arc::new(Metrics::default()));
+    let managed = Managed::new(bus.clone(), fleet, settings);
+    let stop = CancellationToken::new();
+    let following = tokio::spawn({
+        let (managed, stop) = (managed.clone(), stop.clone());
+        async move { managed.follow(stop).await }
+    });
+    let mut changes = managed.changes();
+    let known = timeout(NATS_DEADLINE, changes.wait_for(|seen| seen.known)).await.is_ok_and(|it| it.is_ok());
+    let actor = Actor { name: "weir-exporter settings-key reseal".to_owned(), address: String::new() };
+    let resealed = if known {
+        managed.reseal(&actor).await.map_err(|why| CommandError::Unsealed(why.to_string()))
+    } else {
+        let why = managed.wrong().unwrap_or_else(|| "settings.enabled is false".to_owned());
+        Err(CommandError::Unsealed(format!("what is saved cannot be read: {why}")))
+    };
+    stop.cancel();
+    // It ends at once.
+    let _ = following.await;
+    let (count, failed) = resealed?;
+    say(&format!("{count} secrets were sealed anew."));
+    bus.close().await;
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = failed.into_iter().map(|(name, error)| format!("{name}: {error}")).collect();
+    Err(CommandError::Unsealed(format!("not sealed anew: {}", lines.join("; "))))
+}
