@@ -56,9 +56,22 @@ impl Envoy {
         env: &[(String, OsString)],
         yaml: impl Fn(Addresses) -> String,
     ) -> Result<Self, StartError> {
+        Self::with_workers(1, listen, env, yaml).await
+    }
+
+    /// The same with so many workers.
+    ///
+    /// # Errors
+    /// [`StartError`] when the configuration is wrong or Envoy does not come up.
+    pub async fn with_workers(
+        workers: usize,
+        listen: Option<u16>,
+        env: &[(String, OsString)],
+        yaml: impl Fn(Addresses) -> String,
+    ) -> Result<Self, StartError> {
         process::on_free_ports(|| async {
             let addresses = Addresses::free(listen)?;
-            start(addresses, env, &yaml(addresses)).await
+            start(workers, addresses, env, &yaml(addresses)).await
         })
         .await
     }
@@ -79,7 +92,12 @@ impl Envoy {
 /// How long Envoy may take to end after SIGTERM.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
-async fn start(addresses: Addresses, env: &[(String, OsString)], yaml: &str) -> Result<Envoy, StartError> {
+async fn start(
+    workers: usize,
+    addresses: Addresses,
+    env: &[(String, OsString)],
+    yaml: &str,
+) -> Result<Envoy, StartError> {
     let dir = TempDir::with_prefix("weir-envoy-")?;
     let gateway = Gateway::parse(yaml)?;
     let options = renderer::Options { wasm: tools::wasm()?, secrets_dir: Some(dir.path().join("secrets")) };
@@ -88,7 +106,7 @@ async fn start(addresses: Addresses, env: &[(String, OsString)], yaml: &str) -> 
     let file = dir.path().join("envoy.yaml");
     std::fs::write(&file, rendered.bootstrap)?;
     let mut args: Vec<OsString> = vec!["-c".into(), file.into()];
-    args.extend(["--concurrency", "1", "--disable-hot-restart"].map(Into::into));
+    args.extend(["--concurrency", &workers.to_string(), "--disable-hot-restart"].map(Into::into));
     args.extend(["--log-level", "info", "--component-log-level", "wasm:debug"].map(Into::into));
     let spec = Spec {
         name: "envoy",

@@ -103,6 +103,7 @@ pub struct Options {
     more: String,
     yaml: Option<Render>,
     exporter_env: Vec<(String, OsString)>,
+    workers: usize,
 }
 
 impl Default for Options {
@@ -114,6 +115,7 @@ impl Default for Options {
             more: String::new(),
             yaml: None,
             exporter_env: Vec::new(),
+            workers: 1,
         }
     }
 }
@@ -157,6 +159,12 @@ impl Options {
     pub fn exporter_env(mut self, name: &str, value: &str) -> Self {
         self.exporter_env.push((name.to_owned(), value.into()));
         self
+    }
+
+    /// With so many workers of Envoy.
+    #[must_use]
+    pub fn workers(self, workers: usize) -> Self {
+        Self { workers, ..self }
     }
 
     /// With another gateway.yaml altogether.
@@ -220,7 +228,9 @@ impl Options {
             let (provider, providers) = (addresses[0], addresses.clone());
             self.render(&Wiring { gateway, provider, providers, exporter: exporter.url() })
         };
-        let envoy = Envoy::start(None, &envoy_env, yaml).await.unwrap_or_else(|error| panic!("{error}"));
+        let envoy = Envoy::with_workers(self.workers, None, &envoy_env, yaml)
+            .await
+            .unwrap_or_else(|error| panic!("{error}"));
         let provider = providers.remove(0);
         let others = self.upstreams.iter().skip(1).map(|upstream| upstream.name).zip(providers).collect();
         Stack { envoy, exporter, nats, otlp, provider, others }

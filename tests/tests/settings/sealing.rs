@@ -1,0 +1,124 @@
+//! Secrets go in and do not come out, and a seal holds for one place.
+
+use serde_json::{Value, json};
+use weir_tests::{backend::Backend, source::Source, tools, wait};
+
+use super::rig::{
+    NONE, SEALING_KEY, SECRET, bucket, exporter, get, listed, lists, nats, save, saved, secretive,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sealed_key_that_is_moved_to_another_host_in_the_bucket_is_not_sent_there() {
+    let (nats, backend, evil) = (nats().await, Backend::start().await, Backend::start().await);
+    let exporter = exporter(&nats, NONE, Some(SEALING_KEY)).await;
+    saved(&exporter, "d", secretive(&backend)).await;
+    let ids = Source::new().store(&exporter.url(), 3).await;
+    backend.wait_for(&ids).await;
+    let bucket = bucket(&nats).await;
+    let value = bucket.get("destination.d").await.expect("an answer").expect("a value");
+    let text = String::from_utf8(value.to_vec()).expect("text");
+    assert!(text.contains(&backend.url()) && !text.contains(SECRET), "{text}");
+    // Whoever can write to NATS points it elsewhere.
+    let moved = text.replace(&backend.url(), &evil.url());
+    bucket.put("destination.d", moved.into()).await.expect("a revision");
+    let off = lists(&exporter, "d", |one| one.is_some_and(|one| one["state"]["health"] == "off")).await;
+    let message = off.expect("it")["state"]["message"].to_string();
+    assert!(message.contains("headers.x-api-key") && message.contains("another destination"), "{message}");
+    let meanwhile = Source::new().store(&exporter.url(), 3).await;
+    // Put back, it opens again, and what waited is delivered.
+    bucket.put("destination.d", text.into()).await.expect("a revision");
+    backend.wait_for(&meanwhile).await;
+    assert_eq!(evil.requests(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_host_clears_the_saved_key_and_a_changed_path_does_not() {
+    let (nats, backend, other) = (nats().await, Backend::start().await, Backend::start().await);
+    let exporter = exporter(&nats, NONE, Some(SEALING_KEY)).await;
+    let revision = saved(&exporter, "d", secretive(&backend)).await;
+    let body = |url: &str, revision: u64| {
+        json!({
+            "revision": revision, "settings": { "type": "otlp", "endpoint": url },
+            "secrets": { "headers.x-api-key": "keep" },
+        })
+    };
+    for elsewhere in [other.url(), backend.url().replace("http://", "https://")] {
+        let (status, answer) = save(&exporter, "d", body(&elsewhere, revision)).await;
+        assert_eq!((status, &answer["error"]["field"]), (422, &json!("headers.x-api-key")), "{answer}");
+        assert!(answer["error"]["message"].to_string().contains("must be entered anew"), "{answer}");
+        // Nor does a test send it there.
+        let mut draft = body(&elsewhere, revision);
+        draft["name"] = json!("d");
+        let (status, _) = super::rig::ask(&exporter, "POST", "/api/destinations/test", Some(draft)).await;
+        assert_eq!(status, 422);
+    }
+    assert_eq!(listed(&exporter, "d").await.expect("it")["revision"], json!(revision));
+    let path = backend.url().replace("/v1/traces", "/prefix/v1/traces");
+    let revision = saved(&exporter, "d", body(&path, revision)).await;
+    let ids = Source::new().store(&exporter.url(), 3).await;
+    backend.wait_for(&ids).await;
+    assert_eq!(backend.headers()["x-api-key"], SECRET);
+    // One that is not named any more is gone.
+    let bare = json!({ "revision": revision, "settings": { "type": "otlp", "endpoint": path } });
+    saved(&exporter, "d", bare).await;
+    let ids = Source::new().store(&exporter.url(), 3).await;
+    backend.wait_for(&ids).await;
+    assert!(!backend.headers().contains_key("x-api-key"));
+    assert_eq!(other.requests(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_key_to_seal_by_no_secret_is_saved_and_the_reason_says_how_to_make_one() {
+    let (nats, backend) = (nats().await, Backend::start().await);
+    let exporter = exporter(&nats, NONE, None).await;
+    let (status, answer) = save(&exporter, "d", secretive(&backend)).await;
+    assert_eq!((status, &answer["error"]["field"]), (422, &json!("headers.x-api-key")), "{answer}");
+    assert!(answer["error"]["message"].to_string().contains("settings-key new"), "{answer}");
+    let all = get(&exporter, "/api/destinations").await;
+    assert_eq!(all["destinations"], json!([]));
+    assert_eq!(all["secrets"]["can_save"], json!(false));
+    assert!(all["secrets"]["reason"].to_string().contains("WEIR_SETTINGS_KEY"), "{all}");
+    saved(
+        &exporter,
+        "d",
+        json!({ "revision": null, "settings": { "type": "otlp", "endpoint": backend.url() } }),
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_rotated_by_sealing_anew() {
+    let (nats, backend) = (nats().await, Backend::start().await);
+    let new = run(&["settings-key", "new"], &[]).await.trim().to_owned();
+    {
+        let exporter = exporter(&nats, NONE, Some(SEALING_KEY)).await;
+        saved(&exporter, "d", secretive(&backend)).await;
+    }
+    let both = format!("{new},{SEALING_KEY}");
+    let said =
+        run(&["settings-key", "reseal", "--nats-url", &nats.url()], &[("WEIR_SETTINGS_KEY", &both)]).await;
+    assert!(said.contains("1 secrets were sealed anew"), "{said}");
+    let exporter = exporter(&nats, NONE, Some(&new)).await;
+    lists(&exporter, "d", |one| one.is_some_and(|one| one["state"]["health"] == "ok")).await;
+    let ids = Source::new().store(&exporter.url(), 3).await;
+    backend.wait_for(&ids).await;
+    assert_eq!(backend.headers()["x-api-key"], SECRET);
+    drop(exporter);
+    let old = super::rig::exporter(&nats, NONE, Some(SEALING_KEY)).await;
+    let off = lists(&old, "d", |one| one.is_some_and(|one| one["state"]["health"] == "off")).await;
+    assert!(off.expect("it")["state"]["message"].to_string().contains("sealed by a key"), "it says why");
+    wait::until("the reason in status", || old.process.log().contains("sealed by a key")).await;
+    let status: Value = get(&old, "/api/destinations").await;
+    assert_eq!(status["secrets"]["can_save"], json!(true));
+}
+
+/// Runs the exporter's command to its end; what it printed.
+async fn run(args: &[&str], env: &[(&str, &str)]) -> String {
+    let mut command = tokio::process::Command::new(tools::binary("weir-exporter").expect("the exporter"));
+    command.args(args).envs(env.iter().copied());
+    let output =
+        tokio::time::timeout(wait::DEADLINE, command.output()).await.expect("in time").expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
