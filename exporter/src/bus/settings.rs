@@ -60,15 +60,19 @@ pub struct Bucket {
 }
 
 impl Bus {
-    /// Opens the bucket of settings, and makes it where there is none.
+    /// Opens the bucket of settings, and makes it where there is none, if it may: whoever only reads it has no
+    /// right to.
     ///
     /// # Errors
     ///
     /// [`Missing`].
-    pub async fn settings(&self) -> Result<Bucket, Missing> {
+    pub async fn settings(&self, may_make: bool) -> Result<Bucket, Missing> {
         match self.context.get_stream(SETTINGS_STREAM).await {
             Ok(_) => {}
             Err(error) if layout::is_missing(&error.kind()) => {
+                if !may_make {
+                    return Err(Missing::Absent("an exporter that ships makes it".to_owned()));
+                }
                 let config = kv::Config {
                     bucket: SETTINGS.to_owned(),
                     description: "What was set on weir-exporter's page".to_owned(),

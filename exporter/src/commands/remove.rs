@@ -15,7 +15,7 @@ pub async fn remove(settings: &Settings, name: &str, yes: bool) -> Result<(), Co
         return Err(CommandError::NoDestination { name: name.to_owned(), hint });
     }
     let bus = bus(settings).await?;
-    let saved = bus.settings().await.ok();
+    let saved = bus.settings(false).await.ok();
     if let Some(saved) = saved
         && saved.store.get(format!("destination.{name}")).await.is_ok_and(|found| found.is_some())
     {

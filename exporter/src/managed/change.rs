@@ -368,7 +368,7 @@ impl Managed {
     }
 
     async fn store(&self) -> Result<Store, Refused> {
-        let bucket = self.shared.bus.settings().await;
+        let bucket = self.shared.bus.settings(self.shared.ships).await;
         bucket.map(|bucket| bucket.store).map_err(|error| Refused::Away(error.to_string()))
     }
 

@@ -133,7 +133,9 @@ impl Managed {
             };
             let connected = self.shared.bus.is_connected();
             if let Err(missing) = ended {
-                since = if connected { since.or(Some(Instant::now())) } else { None };
+                // Where there is no stream either, nothing is stored, and the bucket will come with it.
+                let stores = self.shared.bus.state().is_ok();
+                since = if stores { since.or(Some(Instant::now())) } else { None };
                 self.lost(&missing, since);
             }
             tokio::select! {
@@ -149,7 +151,7 @@ impl Managed {
             return Err(Missing::Unknown("not connected to NATS".to_owned()));
         }
         let unknown = |error: &dyn std::fmt::Display| Missing::Unknown(error.to_string());
-        let bucket = self.shared.bus.settings().await?;
+        let bucket = self.shared.bus.settings(self.shared.ships).await?;
         let was = self.seen();
         let mut seen = Seen { made: bucket.made, removed: was.removed.clone(), ..Seen::default() };
         let mut entries = bucket.store.watch_with_history(">").await.map_err(|error| unknown(&error))?;
@@ -176,7 +178,7 @@ impl Managed {
                     }
                 },
                 _ = ticks.tick() => {
-                    let now = self.shared.bus.settings().await?;
+                    let now = self.shared.bus.settings(self.shared.ships).await?;
                     if now.made != seen.made || now.last > seen.revision && !now.is_empty {
                         debug!(seen = seen.revision, last = now.last, "the settings are read anew");
                         return Ok(());

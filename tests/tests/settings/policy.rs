@@ -24,7 +24,7 @@ use weir_tests::{
     wait,
 };
 
-use super::rig::{NONE, ask, exporter, get, lists, nats, saved};
+use super::rig::{NONE, ask, exporter, get, lists, nats, part, saved};
 
 /// What is looked for: a part of every prompt.
 const CANARY: &str = "canary-prompt";
@@ -255,6 +255,32 @@ async fn where_every_destination_excludes_request_data_the_policy_does_in_every_
     policy_of_other("exclude").await;
     saved(&other, "a", body(Some(first), false)).await;
     policy_of_other("keep").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exporter_that_only_ingests_obeys_what_is_saved_where_others_ship() {
+    let (nats, backend) = (nats().await, Backend::start().await);
+    let ingest = part(&nats, "ingest", NONE, None).await;
+    let ship = part(&nats, "ship", NONE, None).await;
+    let mut source = Source::new().saying(CANARY);
+    // It has no bucket to read before the other one has made it, and takes events all the same.
+    source.store(&ingest.url(), 1).await;
+    assert!(holds(stored(&nats).await.last().expect("an event")));
+    let excluding = json!({ "type": "otlp", "endpoint": backend.url(), "exclude_request_data": true });
+    let ready = wait::poll(wait::DEADLINE, || async {
+        let body = json!({ "revision": null, "settings": excluding });
+        (super::rig::save(&ship, "d", body).await.0 == 200).then_some(())
+    });
+    ready.await.expect("it is saved");
+    // Ingest does not know the destinations; the one that ships says that all of them exclude content.
+    let stripped = wait::poll(wait::DEADLINE, || async {
+        Source::new().saying(CANARY).store(&ingest.url(), 1).await;
+        (!holds(stored(&nats).await.last().expect("an event"))).then_some(())
+    });
+    stripped.await.expect("content is excluded");
+    let before = stored(&nats).await.len();
+    source.store(&ingest.url(), 10).await;
+    assert!(stored(&nats).await.iter().skip(before).all(|event| !holds(event)));
 }
 
 /// Every event in the stream.

@@ -29,10 +29,17 @@ pub const NONE: &str = "destinations: {}\n";
 
 /// An exporter with this configuration and this sealing key.
 pub async fn exporter(nats: &Nats, config: &str, key: Option<&str>) -> Exporter {
+    part(nats, "run", config, key).await
+}
+
+/// The same of a part of it, ready as soon as it lives.
+pub async fn part(nats: &Nats, role: &str, config: &str, key: Option<&str>) -> Exporter {
     let env: Vec<(String, OsString)> =
         key.into_iter().map(|key| ("WEIR_SETTINGS_KEY".to_owned(), key.into())).collect();
     let config = format!("{QUICK}{config}");
-    let options = Options { config: Some(&config), env: &env, ..Options::default() };
+    let unready = role != "run";
+    let options =
+        Options { config: Some(&config), env: &env, role: Some(role), unready, ..Options::default() };
     Exporter::with(&nats.url(), &options).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
