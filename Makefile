@@ -54,6 +54,14 @@ bench-exporter: setup-run ## Measure the exporter: events a second a core, and m
 	@cargo build --release --locked -p weir-exporter -p weir-tests --bin weir-exporter --bin weir-bench-exporter
 	@"$$CARGO_TARGET_DIR/release/weir-bench-exporter"
 
+chaos: setup-run wasm bins ## Run load while everything fails in turn, then prove the ledger (MINUTES=5 SEED= NODES= RATE=60)
+	@"$$CARGO_TARGET_DIR/debug/weir-chaos" --minutes $(or $(MINUTES),5) --rate $(or $(RATE),60) $(if $(SEED),--seed $(SEED)) $(if $(NODES),--nodes $(NODES))
+
+soak: setup-run wasm ## Run a constant load and see that nothing grows (MINUTES=60 RATE=300); writes target/soak
+	@cargo build --release --locked -p weir-exporter
+	@cargo build --locked -p weir-tests --bin weir-soak
+	@"$$CARGO_TARGET_DIR/debug/weir-soak" --minutes $(or $(MINUTES),60) --rate $(or $(RATE),300) --exporter "$$CARGO_TARGET_DIR/release/weir-exporter"
+
 redaction-report: ## Print how well each detector of personal data and secrets does on its corpus
 	@cargo test -q -p weir-filter --locked --test detectors -- --nocapture
 
@@ -105,4 +113,4 @@ docker:
 	@echo "== compose files, with a Docker engine"
 	@tests/scripts/docker.sh test
 
-.PHONY: run test lint unit wasm-test e2e bench-exporter redaction-report test-faults test-docker docker test-phoenix deny setup wasm fmt generate clean help setup-run fmt-check bins
+.PHONY: run test lint unit wasm-test e2e bench-exporter chaos soak redaction-report test-faults test-docker docker test-phoenix deny setup wasm fmt generate clean help setup-run fmt-check bins

@@ -1,6 +1,6 @@
 //! The real exporter, both its parts in one process.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, path::Path};
 
 use tempfile::TempDir;
 
@@ -48,6 +48,8 @@ pub struct Options<'a> {
     pub page_port: Option<u16>,
     /// It is ready as soon as it lives: what it needs may not be there.
     pub unready: bool,
+    /// Another build of it than the one that lies beside this program.
+    pub program: Option<&'a Path>,
 }
 
 impl Exporter {
@@ -133,7 +135,10 @@ async fn start(nats_url: &str, options: &Options<'_>) -> Result<Exporter, StartE
     }
     let spec = Spec {
         name: "weir-exporter",
-        program: tools::binary("weir-exporter")?,
+        program: match options.program {
+            Some(program) => program.canonicalize()?,
+            None => tools::binary("weir-exporter")?,
+        },
         args,
         env: options.env.to_vec(),
         shows_output: options.shows_output,

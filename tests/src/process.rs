@@ -149,9 +149,26 @@ impl Process {
     /// # Errors
     /// [`ProcessError`] with the end of its log.
     pub async fn restart(&mut self) -> Result<(), ProcessError> {
+        self.start_again()?;
+        self.ready().await
+    }
+
+    /// The same without waiting until it is ready.
+    ///
+    /// # Errors
+    /// [`ProcessError::Io`] when it cannot be started.
+    pub fn start_again(&mut self) -> Result<(), ProcessError> {
         self.kill();
         self.child = spawn(&self.spec, self.dir.path())?;
         self.ended = None;
+        Ok(())
+    }
+
+    /// Waits until it is ready.
+    ///
+    /// # Errors
+    /// [`ProcessError`] with the end of its log.
+    pub async fn ready(&mut self) -> Result<(), ProcessError> {
         self.until_ready().await
     }
 
@@ -180,10 +197,30 @@ impl Process {
     /// # Errors
     /// [`ProcessError::Io`] when the system refuses the signal.
     pub fn terminate(&mut self) -> Result<(), ProcessError> {
+        self.signal(Signal::TERM)
+    }
+
+    /// Stops it in its tracks (SIGSTOP): it keeps its connections and answers nothing.
+    ///
+    /// # Errors
+    /// [`ProcessError::Io`] when the system refuses the signal.
+    pub fn pause(&mut self) -> Result<(), ProcessError> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on after a pause.
+    ///
+    /// # Errors
+    /// [`ProcessError::Io`] when the system refuses the signal.
+    pub fn resume(&mut self) -> Result<(), ProcessError> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&mut self, signal: Signal) -> Result<(), ProcessError> {
         if self.ended().is_none()
             && let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
         {
-            kill_process(pid, Signal::TERM).map_err(|errno| self.failed(errno.into()))?;
+            kill_process(pid, signal).map_err(|errno| self.failed(errno.into()))?;
         }
         Ok(())
     }

@@ -1,0 +1,56 @@
+//! Load for long runs, and what stands at both of its ends: callers, a provider and an OTLP endpoint that each keep
+//! a short record of their own of every request, by its trace id.
+//!
+//! The three records are made independently of each other and of what Weir says of itself, so that they can be
+//! held against each other. A request's trace id stands in its `traceparent` and in its prompt: callers send both,
+//! the provider reads the prompt, the endpoint reads the spans.
+
+pub mod caller;
+pub mod endpoint;
+pub mod figures;
+pub mod gateway;
+pub mod provider;
+
+/// A trace id (W3C Trace Context, 3.2.2.3).
+pub type TraceId = u128;
+
+/// What stands in the prompt before the trace id's 32 hex digits.
+pub const MARK: &str = "weir-load-";
+
+/// The trace id of a prompt, or of an answer that repeats it.
+pub fn marked(body: &[u8]) -> Option<TraceId> {
+    let at = body.windows(MARK.len()).position(|window| window == MARK.as_bytes())? + MARK.len();
+    let digits = std::str::from_utf8(body.get(at..at + 32)?).ok()?;
+    u128::from_str_radix(digits, 16).ok()
+}
+
+/// A value of sorted ones: the least that this part of them, from 0 to 1, does not exceed. 0 of none.
+pub fn quantile(sorted: &[f64], part: f64) -> f64 {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place within the slice")]
+    let place = (part * sorted.len() as f64).ceil() as usize;
+    sorted.get(place.saturating_sub(1)).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_id_is_found_in_the_text_around_it() {
+        let id = 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c_u128;
+        let body = format!("{{\"content\":\"{MARK}{id:032x} and more\"}}");
+        assert_eq!(marked(body.as_bytes()), Some(id));
+        assert_eq!(marked(&body.as_bytes()[..30]), None);
+        assert_eq!(marked(b"nothing"), None);
+    }
+
+    #[test]
+    fn a_quantile_is_one_of_the_values() {
+        let values: Vec<f64> = (1..=100).map(f64::from).collect();
+        assert_eq!(
+            (quantile(&values, 0.5), quantile(&values, 0.99), quantile(&values, 1.0)),
+            (50.0, 99.0, 100.0)
+        );
+        assert_eq!((quantile(&[7.0], 0.01), quantile(&[], 0.5)), (7.0, 0.0));
+    }
+}
