@@ -7,6 +7,7 @@ mod access_log;
 pub mod bus;
 pub mod envoy;
 mod gateway;
+pub mod image;
 mod jwt;
 mod new_key;
 mod provider;

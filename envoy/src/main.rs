@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use weir_config::{Gateway, NewKey, bus, envoy, schema};
+use weir_config::{Gateway, NewKey, bus, envoy, image, schema};
 
 #[derive(Parser)]
 #[command(version = weir_event::VERSION, about, disable_help_subcommand = true)]
@@ -50,6 +50,18 @@ enum Command {
     /// Make what NATS and the exporter know one another by.
     #[command(subcommand)]
     Bus(BusCommand),
+    /// Write the filter as an OCI image, as an image layout that `skopeo copy oci:DIR docker://…` pushes.
+    Image {
+        /// The filter's .wasm file.
+        #[arg(long)]
+        wasm: PathBuf,
+        /// The directory that the layout is written into.
+        #[arg(long)]
+        output: PathBuf,
+        /// The image's name in the layout.
+        #[arg(long, default_value = "latest")]
+        tag: String,
+    },
     /// Make keys for callers.
     #[command(subcommand)]
     Key(KeyCommand),
@@ -133,6 +145,12 @@ fn run() -> anyhow::Result<()> {
                 bus::Made::Kept => "all is there and stays as it is",
             };
             writeln!(io::stdout(), "{}: {what}", dir.display())?;
+        }
+        Command::Image { wasm, output, tag } => {
+            let filter = fs::read(&wasm).with_context(|| format!("--wasm {}", wasm.display()))?;
+            let digest = image::write(&filter, &tag, &output)
+                .with_context(|| format!("{} into {}", wasm.display(), output.display()))?;
+            writeln!(io::stdout(), "{}:{tag} {digest}", output.display())?;
         }
         Command::Key(KeyCommand::New { name }) => {
             let key = NewKey::generate(&name)?;
