@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Builds envoy/kubernetes as `kubectl apply -k` would, checks every object against Kubernetes' published schemas,
+# strictly, and the configurations in it by Weir's own commands. Without a kubectl there is nothing to build with,
+# which is said.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+version=1.34.0 # of Kubernetes
+tools=${WEIR_TOOLS:-${WEIR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/weir}/tools}
+crds='ServiceMonitor' # kinds that Kubernetes itself has no schema of
+
+if ! kubectl kustomize --help >/dev/null 2>&1; then
+    echo "skipped: no kubectl"
+    exit 0
+fi
+dir=$(mktemp -d "${TMPDIR:-/tmp}/weir-kubernetes-XXXXXX")
+trap 'rm -rf "$dir"' EXIT
+for place in envoy/kubernetes/base envoy/kubernetes/overlays/*/; do
+    kubectl kustomize "$place" >"$dir/all.yaml"
+    status=0
+    "$tools/kubernetes/bin/kubernetes-validate" --strict -k "$version" "$dir/all.yaml" >"$dir/said" 2>&1 || status=$?
+    if grep -v "Couldn't find schema for kind \($crds\) " "$dir/said" | grep -E '^(WARN|ERROR)' || ((status > 1)); then
+        cat "$dir/said" >&2
+        exit 1
+    fi
+    grep -q 'passed for resource deployment/weir-ship' "$dir/said"
+    echo "$place: $(grep -c 'passed for resource' "$dir/said") objects are right"
+    # Nothing runs as root, writes to its own file system, or takes more memory than it is given.
+    "$tools/kubernetes/bin/python" - "$dir/all.yaml" <<'PYTHON'
+import sys
+
+import yaml
+
+for document in yaml.safe_load_all(open(sys.argv[1])):
+    if document["kind"] != "Deployment":
+        continue
+    pod = document["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"], document["metadata"]["name"]
+    for container in pod.get("initContainers", []) + pod["containers"]:
+        context = container["securityContext"]
+        assert context["readOnlyRootFilesystem"] and context["capabilities"]["drop"] == ["ALL"], container["name"]
+        assert not context["allowPrivilegeEscalation"] and container["resources"]["limits"]["memory"], container["name"]
+    assert all("readinessProbe" in container for container in pod["containers"]), document["metadata"]["name"]
+PYTHON
+done
+"$CARGO_TARGET_DIR/debug/weir-config" check envoy/kubernetes/overlays/envoy/weir.yaml
