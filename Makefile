@@ -22,7 +22,7 @@ run: setup-run wasm bins ## Start the gateway on this machine: Envoy, the export
 	@exec "$$CARGO_TARGET_DIR/debug/weir-run"
 
 ##@ Check
-test: setup fmt-check lint wasm unit wasm-test bins docker e2e ## Run all that follow here, the end-to-end tests last
+test: setup fmt-check lint wasm unit wasm-test bins kubernetes docker e2e ## Run all that follow here, the end-to-end tests last
 
 lint: setup-run ## Run clippy for this machine and for wasm, every warning an error
 	@echo "== clippy"
@@ -80,6 +80,13 @@ wasm: setup-run ## Build the filter as it is shipped
 	@echo "== filter, release build for wasm"
 	@$(wasm) build --release -p weir-filter
 
+image: wasm bins ## Write the filter as an OCI image, an image layout, without any daemon
+	@"$$CARGO_TARGET_DIR/debug/weir-config" image --wasm "$$WEIR_WASM" --output "$$CARGO_TARGET_DIR/weir-filter.oci"
+
+dist: ## Build what is shipped: static binaries, the filter, checksums, an SBOM and the licences
+	@$(setup) dist
+	@tests/scripts/release.sh dist "$$CARGO_TARGET_DIR/dist"
+
 fmt: ## Format the code
 	@cargo fmt --all
 
@@ -87,6 +94,7 @@ generate: ## Write anew what is generated: the Rust of the event's protobuf, sch
 	@WEIR_UPDATE=1 cargo test -p weir-event --locked --test generated
 	@WEIR_UPDATE=1 cargo test -p weir-config --locked --test schema
 	@WEIR_UPDATE=1 cargo test -p weir-exporter --locked --test schema --test golden
+	@WEIR_UPDATE=1 cargo test -p weir-exporter --locked --test docs
 	@WEIR_UPDATE=1 cargo test -p weir-tests --locked --test golden
 
 clean: ## Remove what was built
@@ -109,8 +117,12 @@ bins:
 	@echo "== exporter, renderer and harness"
 	@cargo build --locked -p weir-exporter -p weir-config -p weir-demo -p weir-tests --bins
 
+kubernetes: setup bins
+	@echo "== Kubernetes manifests"
+	@tests/scripts/kubernetes.sh
+
 docker:
 	@echo "== compose files, with a Docker engine"
 	@tests/scripts/docker.sh test
 
-.PHONY: run test lint unit wasm-test e2e bench-exporter chaos soak redaction-report test-faults test-docker docker test-phoenix deny setup wasm fmt generate clean help setup-run fmt-check bins
+.PHONY: run test lint unit wasm-test e2e bench-exporter chaos soak redaction-report test-faults test-docker docker kubernetes test-phoenix deny setup wasm image dist fmt generate clean help setup-run fmt-check bins

