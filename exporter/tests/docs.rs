@@ -48,7 +48,8 @@ One request is one trace, or a part of its caller's:
 | `stream` | INTERNAL | from the first token to the last |
 
 `docs/operating.md` says what to watch, `exporter/prices.yaml` what costs are reckoned by. The rightmost column says
-on which spans an attribute is found; the resource is of the whole batch.
+on which spans an attribute is found (nothing where the golden spans have no example of it); the resource is of the
+whole batch.
 ";
 
 fn top() -> PathBuf {
@@ -111,10 +112,17 @@ fn page() -> String {
         let _ = write!(page, "\n## {heading}\n\n{about}\n\n| attribute | is | on |\n|---|---|---|\n");
         for (name, comment) in names(source) {
             let is_there = |(there, _): &(&String, &BTreeSet<_>)| {
-                **there == name || (name.ends_with('.') && there.starts_with(&name)) || there.starts_with(&format!("{name}."))
+                **there == name
+                    || (name.ends_with('.') && there.starts_with(&name))
+                    || there.starts_with(&format!("{name}."))
             };
-            let on: BTreeSet<_> = found.iter().filter(is_there).flat_map(|(_, kinds)| kinds).copied().collect();
-            let on = if comment.starts_with("Resource") { "resource".to_owned() } else { on.into_iter().collect::<Vec<_>>().join(", ") };
+            let on: BTreeSet<_> =
+                found.iter().filter(is_there).flat_map(|(_, kinds)| kinds).copied().collect();
+            let on = if comment.starts_with("Resource") {
+                "resource".to_owned()
+            } else {
+                on.into_iter().collect::<Vec<_>>().join(", ")
+            };
             let more = if name.ends_with('.') { "*" } else { "" };
             let _ = writeln!(page, "| `{name}{more}` | {} | {on} |", comment.replace('|', "\\|"));
         }
@@ -128,7 +136,10 @@ fn the_page_of_spans_is_what_the_code_says() {
     if env::var_os("WEIR_UPDATE").is_some() {
         fs::write(&path, &fresh).unwrap();
     }
-    assert!(fs::read_to_string(&path).unwrap_or_default() == fresh, "docs/spans.md is stale: run `make generate`");
+    assert!(
+        fs::read_to_string(&path).unwrap_or_default() == fresh,
+        "docs/spans.md is stale: run `make generate`"
+    );
 }
 
 #[test]
