@@ -18,7 +18,7 @@ trap 'rm -rf "$dir"' EXIT
 for place in envoy/kubernetes/base envoy/kubernetes/overlays/*/; do
     kubectl kustomize "$place" >"$dir/all.yaml"
     status=0
-    "$tools/kubernetes/bin/kubernetes-validate" --strict -k "$version" "$dir/all.yaml" >"$dir/said" 2>&1 || status=$?
+    "$tools/kubernetes/bin/python" -m kubernetes_validate --strict -k "$version" "$dir/all.yaml" >"$dir/said" 2>&1 || status=$?
     if grep -v "Couldn't find schema for kind \($crds\) " "$dir/said" | grep -E '^(WARN|ERROR)' || ((status > 1)); then
         cat "$dir/said" >&2
         exit 1
