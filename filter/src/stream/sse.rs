@@ -66,21 +66,21 @@ impl Parser {
             && let Some(end) = memchr::memchr2(b'\n', b'\r', bytes)
         {
             let (piece, rest) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
-            bytes = match rest {
-                [b'\r', b'\n', after @ ..] | [b'\n', after @ ..] => after,
-                [b'\r'] => {
-                    self.after_cr = true;
-                    &[]
-                }
-                [_, after @ ..] => after,
-                [] => &[],
-            };
+            self.after_cr = rest == b"\r";
+            let length = if rest.starts_with(b"\r\n") { 2 } else { 1 };
+            let (line_end, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+            bytes = after;
             match &self.line {
                 Line::Start(start) if start.is_empty() => self.whole_line(piece, bytes, &mut on_data),
                 _ => {
                     self.part(piece);
                     self.end_line(&mut on_data);
                 }
+            }
+            if matches!(self.line, Line::Bare) {
+                // Its line ends are the object's own.
+                self.after_cr = false;
+                self.data.push(line_end);
             }
         }
         self.part(bytes);
@@ -244,6 +244,20 @@ mod tests {
             assert_eq!(events.len(), 2, "pieces of {size}");
             let value: serde_json::Value = serde_json::from_str(&events[1]).unwrap();
             assert_eq!(value["error"]["data:"], 7);
+        }
+    }
+
+    #[test]
+    fn a_bare_object_is_the_same_with_its_line_ends_however_it_is_cut() {
+        for stream in ["{\n\"a\":1,\r\n\"b\":2\r}", "{\"a\":[{}]}\n,{\r\n", "{\r", "\n{\r\n\r\n}"] {
+            for size in 1..=stream.len() {
+                let (mut parser, mut events) = (Parser::default(), Vec::new());
+                for piece in stream.as_bytes().chunks(size) {
+                    parser.feed(piece, |data| events.push(data.to_vec()));
+                }
+                parser.finish(|data| events.push(data.to_vec()));
+                assert_eq!(events, [stream.trim_start().as_bytes()], "pieces of {size}");
+            }
         }
     }
 
