@@ -22,7 +22,7 @@ run: setup-run wasm bins ## Start the gateway on this machine: Envoy, the export
 	@exec "$$CARGO_TARGET_DIR/debug/weir-run"
 
 ##@ Check
-test: setup fmt-check lint wasm unit wasm-test bins kubernetes docker e2e ## Run all that follow here, the end-to-end tests last
+test: setup fmt-check lint wasm unit wasm-test fuzz-short bins kubernetes docker e2e ## Run all that follow here, the end-to-end tests last
 
 lint: setup-run ## Run clippy for this machine and for wasm, every warning an error
 	@echo "== clippy"
@@ -42,6 +42,10 @@ wasm-test: setup ## Run the filter's core as wasm, in Node
 e2e: setup wasm bins ## Run the end-to-end tests on a real Envoy and a real nats-server
 	@echo "== end-to-end tests"
 	@cargo test -p weir-tests --locked --tests -- --test-threads=2
+
+fuzz: setup ## Run every fuzz target for SECONDS (30), or those of TARGETS, from the kept corpus on
+	@echo "== fuzz targets, $(or $(SECONDS),30) s each"
+	@tests/scripts/fuzz.sh $(or $(SECONDS),30) $(TARGETS)
 
 test-faults: setup-run bins ## Run the fault tests of delivery in their long form (about half an hour)
 	@echo "== fault tests, long"
@@ -89,6 +93,7 @@ dist: ## Build what is shipped: static binaries, the filter, checksums, an SBOM 
 
 fmt: ## Format the code
 	@cargo fmt --all
+	@cargo fmt --manifest-path fuzz/Cargo.toml
 
 generate: ## Write anew what is generated: the Rust of the event's protobuf, schemas, golden spans
 	@WEIR_UPDATE=1 cargo test -p weir-event --locked --test generated
@@ -106,12 +111,17 @@ help: ## Show this list
 		/^[a-z0-9-]+:.*## / { printf "  make %-16s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # Steps of the targets above, not for the list.
+fuzz-short: setup
+	@echo "== fuzz targets, 10 s each"
+	@tests/scripts/fuzz.sh 10
+
 setup-run:
 	@$(setup) run
 
 fmt-check:
 	@echo "== formatting"
 	@cargo fmt --all --check
+	@cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 bins:
 	@echo "== exporter, renderer and harness"
@@ -125,4 +135,4 @@ docker:
 	@echo "== compose files, with a Docker engine"
 	@tests/scripts/docker.sh test
 
-.PHONY: run test lint unit wasm-test e2e bench-exporter chaos soak redaction-report test-faults test-docker docker kubernetes test-phoenix deny setup wasm image dist fmt generate clean help setup-run fmt-check bins
+.PHONY: run test lint unit wasm-test fuzz fuzz-short e2e bench-exporter chaos soak redaction-report test-faults test-docker docker kubernetes test-phoenix deny setup wasm image dist fmt generate clean help setup-run fmt-check bins

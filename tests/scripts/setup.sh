@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what Weir's build and tests need beside Rust, Python and Node, into a per-user cache.
 # Usage: setup.sh run    Rust's wasm target, Envoy, nats-server
-#        setup.sh test   these, the wasm test runner and the official clients of the APIs in Python
+#        setup.sh test   these, the wasm test runner, cargo-fuzz and the official clients of the APIs in Python
 #        setup.sh phoenix   as for run, and Arize Phoenix
 #        setup.sh dist      what `make dist` needs beside Rust: an SBOM's and a licence list's maker
 #        setup.sh docker    as for run, and a Docker engine where there is none
@@ -21,6 +21,7 @@ cyclonedx=0.5.9  # of the crate cargo-cyclonedx
 about=0.9.3      # of the crate cargo-about
 websockets=17.4  # of the package websockets
 node=18          # the oldest that will do
+fuzz=0.13.1      # of the crate cargo-fuzz
 # The runner must have the version of the wasm-bindgen that the tests are compiled with.
 bindgen=$(awk -F'"' '/^name = "wasm-bindgen"$/ { getline; print $2 }' Cargo.lock)
 debian_rust=(rustc-web cargo-web rust-web-src rust-web-llvm)
@@ -91,6 +92,8 @@ foundation() {
     fi
     [[ $mode != test ]] || has node || packages+=(nodejs)
     [[ $mode != test ]] || faketime >/dev/null || packages+=(libfaketime)
+    # libFuzzer is in C++.
+    [[ $mode != test ]] || has c++ || packages+=(g++)
     ((${#packages[@]} == 0)) || apt_install "${packages[@]}"
     [[ $mode == test ]] || return 0
 
@@ -222,3 +225,5 @@ environment kubernetes "kubernetes-$kubernetes" "installing Kubernetes' schemas 
     "kubernetes-validate==$kubernetes"
 provide "wasm-bindgen-$bindgen" "building wasm-bindgen's test runner $bindgen (2 to 4 minutes)" bindgen_runner
 name bin/wasm-bindgen-test-runner "$tools/wasm-bindgen-$bindgen/bin/wasm-bindgen-test-runner"
+provide "cargo-fuzz-$fuzz" "building cargo-fuzz $fuzz (1 to 2 minutes)" crate "cargo-fuzz@$fuzz"
+name bin/cargo-fuzz "$tools/cargo-fuzz-$fuzz/bin/cargo-fuzz"

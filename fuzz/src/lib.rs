@@ -1,0 +1,162 @@
+//! What the fuzz targets share: the filter on a host made for tests, and ways to cut bytes.
+//!
+//! A target fails by panicking, so everything here may.
+
+#[path = "../../filter/tests/host/mod.rs"]
+pub mod host;
+
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+use std::sync::{Arc, LazyLock};
+
+use weir_filter::attempt::Attempt;
+use weir_filter::config::{Config, PluginConfig};
+use weir_filter::gateway::Gateway;
+use weir_filter::redact::{Allow, Detectors, Fields, Replacement, redact_json};
+use weir_filter::strategy::TargetIds;
+use weir_filter::vm::{ENTROPY, Vm};
+
+use host::{FakeHost, Stream};
+
+/// A gateway with a provider of every API, one model that each of them serves, and redaction of what
+/// is told.
+const CONFIG: &str = r#"{
+    "providers": {"openai": {"api": "openai", "url": "http://10.0.0.1:9000/base/v1"},
+                  "anthropic": {"api": "anthropic", "url": "http://10.0.0.2:9000"},
+                  "gemini": {"api": "gemini", "url": "http://10.0.0.3:9000"},
+                  "cohere": {"api": "cohere", "url": "http://10.0.0.4:9000"}},
+    "models": {"m": {"targets": [
+        {"provider": "openai", "model": "up-m", "params": {"temperature": 0.5}, "caps": {"max_tokens": 100}},
+        {"provider": "anthropic", "model": "up-m"},
+        {"provider": "gemini", "model": "up-m"},
+        {"provider": "cohere", "model": "up-m"}]}},
+    "redaction": {"exported": {"content": "redact"}},
+    "exporter": {"cluster": "weir.exporter", "authority": "exporter"}
+}"#;
+
+/// A call of every API, by path.
+pub const PATHS: [&str; 19] = [
+    "/v1/chat/completions",
+    "/v1/responses",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/images/generations",
+    "/v1/audio/speech",
+    "/v1/moderations",
+    "/v1/messages",
+    "/v1/messages/count_tokens",
+    "/v1beta/models/m:generateContent",
+    "/v1beta/models/m:streamGenerateContent?alt=sse",
+    "/v1beta/models/m:embedContent",
+    "/v1beta/models/m:batchEmbedContents",
+    "/v1beta/models/m:countTokens",
+    "/v2/chat",
+    "/v2/rerank",
+    "/openai/deployments/m/chat/completions",
+    "/v1/audio/transcriptions",
+    "/v1/images/edits",
+];
+
+/// What is planted where personal data may stand, with what stands around it. No detector could take
+/// it for a part of something shorter.
+pub const PLANTED: &str = " canary@planted.example ";
+/// What must be left of it nowhere.
+pub const CANARY: &str = "canary@planted.example";
+/// The byte in whose place it is put: one that stands in no JSON as it is.
+const MARK: u8 = 0x01;
+
+/// Every detector, compiled once.
+pub static DETECTORS: LazyLock<Arc<Detectors>> =
+    LazyLock::new(|| Arc::new(Detectors::new(&[], &Allow::default(), "redaction").unwrap()));
+
+/// A request on its way, with this `:path`, these headers and this body.
+pub fn stream(path: &str, headers: Vec<(String, Vec<u8>)>, body: &[u8]) -> Stream {
+    thread_local! {
+        static CHECKED: OnceCell<Rc<Config>> = const { OnceCell::new() };
+    }
+    let config = CHECKED.with(|checked| {
+        Rc::clone(checked.get_or_init(|| {
+            let plugin = PluginConfig::from_json(CONFIG.as_bytes()).unwrap();
+            Rc::new(Config::new(&plugin, &mut TargetIds::default()).unwrap())
+        }))
+    });
+    let vm = Rc::new(Vm::new(&[5; ENTROPY]));
+    vm.budget.set(config.capture.budget);
+    let of_http = [(":method", "POST"), (":path", path), (":authority", "gw"), (":scheme", "http")];
+    let of_http = of_http.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+    let host = FakeHost {
+        request_headers: RefCell::new(of_http.into_iter().chain(headers).collect()),
+        request_body: RefCell::new(body.to_vec()),
+        ..FakeHost::default()
+    };
+    Stream { gateway: Gateway::new(config, Rc::clone(&vm)), vm, host }
+}
+
+/// Has the response's headers come.
+pub fn respond(stream: &mut Stream, attempt: &mut Attempt, status: &str, content_type: &str) {
+    stream.respond(attempt, status, content_type, &[]);
+}
+
+/// Bytes with an address in place of each mark, and nowhere else.
+pub fn plant(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    // What is found in one input is put into others, then with anything around it.
+    let is_there = bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
+    for byte in bytes.iter().filter(|byte| !is_there || **byte != b'@') {
+        match *byte {
+            MARK => out.extend_from_slice(PLANTED.as_bytes()),
+            byte => out.push(byte),
+        }
+    }
+    out
+}
+
+/// Whether no planted address is in a JSON text, but for the fields that carry no content.
+pub fn is_clean(json: &[u8], fields: Fields) -> bool {
+    if json.is_empty() {
+        return true;
+    }
+    let without = redact_json(json, &DETECTORS, DETECTORS.all(), fields, &mut Replacement::Label);
+    let count =
+        |text: &[u8]| text.windows(CANARY.len()).filter(|window| *window == CANARY.as_bytes()).count();
+    count(&without.expect("what is told is JSON").body) == count(json)
+}
+
+/// What an input says of how it is to be used, and the input itself. It stands at the end behind a byte
+/// of its own, so that a file made for something else is an input too; what it then says follows from
+/// its length.
+pub fn controls<const N: usize>(data: &[u8]) -> ([u8; N], &[u8]) {
+    const SAYS: u8 = 0x02;
+    if let Some((rest, said)) = data.split_last_chunk::<N>()
+        && let Some((&SAYS, rest)) = rest.split_last()
+    {
+        return (*said, rest);
+    }
+    (std::array::from_fn(|place| (data.len() >> (2 * place)) as u8), data)
+}
+
+/// Bytes in pieces whose lengths are drawn from a seed, none of them empty.
+pub fn pieces(bytes: &[u8], seed: u8) -> Vec<&[u8]> {
+    let (mut rest, mut state, mut out) = (bytes, u32::from(seed) | 1, Vec::new());
+    while !rest.is_empty() {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        // Mostly short ones, at times a long one.
+        let length = if state >> 28 == 0 { 700 } else { 1 + (state >> 24) as usize % 12 };
+        let (piece, after) = rest.split_at(length.min(rest.len()));
+        out.push(piece);
+        rest = after;
+    }
+    out
+}
+
+/// Text in pieces, as [`pieces`] are, that end between characters.
+pub fn text_pieces(text: &str, seed: u8) -> Vec<&str> {
+    let (mut rest, mut out) = (text, Vec::new());
+    for piece in pieces(text.as_bytes(), seed) {
+        let (piece, after) = rest.split_at(rest.ceil_char_boundary(piece.len().min(rest.len())));
+        out.push(piece);
+        rest = after;
+    }
+    out.push(rest);
+    out
+}

@@ -1,0 +1,55 @@
+//! Redaction of JSON: it stays JSON of the same form, no planted address is left at whatever depth
+//! of escaping, and what is not JSON is refused.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+use weir_filter::redact::{Fields, Replacement, redact_json};
+use weir_fuzz::{CANARY, DETECTORS, plant};
+
+fuzz_target!(|data: &[u8]| {
+    let body = plant(data);
+    let read = serde_json::from_slice::<Value>(&body);
+    let redact = |body: &[u8]| {
+        redact_json(body, &DETECTORS, DETECTORS.all(), Fields::NONE, &mut Replacement::Label)
+            .map(|redacted| redacted.body.into_owned())
+    };
+    match (redact(&body), read) {
+        (Ok(once), Ok(before)) => {
+            let text = String::from_utf8(once.clone()).expect("text");
+            assert!(!text.contains(CANARY), "{text}");
+            let after: Value = serde_json::from_str(&text).expect("it stays JSON");
+            assert!(is_alike(&before, &after), "{before} {after}");
+            redact(&once).expect("and can be read again");
+        }
+        (Err(_), Err(_)) => {}
+        (Ok(_), Err(error)) => {
+            // serde_json refuses lone surrogates and numbers beyond 64 bits of exponent.
+            let told = error.to_string();
+            assert!(
+                told.contains("surrogate")
+                    || told.contains("number out of range")
+                    || told.contains("hex escape"),
+                "{told}"
+            );
+        }
+        (Err(error), Ok(_)) => assert!(error.to_string().contains("deep"), "{error}"),
+    }
+});
+
+/// Whether the two have the same form: only strings differ, keys among them, and numbers that became
+/// strings.
+fn is_alike(before: &Value, after: &Value) -> bool {
+    match (before, after) {
+        (Value::Object(before), Value::Object(after)) => {
+            // Two keys of the same name are one to serde_json, and may become two.
+            after.len() >= before.len()
+        }
+        (Value::Array(before), Value::Array(after)) => {
+            before.len() == after.len()
+                && before.iter().zip(after).all(|(before, after)| is_alike(before, after))
+        }
+        (Value::String(_) | Value::Number(_), Value::String(_)) => true,
+        (before, after) => before == after,
+    }
+}

@@ -1,0 +1,39 @@
+//! Redaction of text: no planted address is left, a second time finds nothing, and a text that comes
+//! in pieces becomes what the whole does.
+#![no_main]
+
+use std::sync::Arc;
+
+use libfuzzer_sys::fuzz_target;
+use weir_filter::redact::{Channel, Counts, HELD_MAX, HashKey, Replacement, StreamRedactor};
+use weir_fuzz::{CANARY, DETECTORS, controls, plant, text_pieces};
+
+fuzz_target!(|data: &[u8]| {
+    let ([seed], text) = controls(data);
+    let text = String::from_utf8_lossy(&plant(text)).into_owned();
+    let replacements = [Replacement::Label, Replacement::Mask, Replacement::Hash(HashKey::new(b"key", 8))];
+    let replacement = &replacements[usize::from(seed) % replacements.len()];
+    let once = redact(replacement, &text);
+    assert!(!once.contains(CANARY), "{once}");
+    let twice = redact(replacement, &once);
+    assert!(!twice.contains(CANARY));
+    let cut = text_pieces(&text, seed);
+    let mut redactor =
+        StreamRedactor::new(Arc::clone(&DETECTORS), DETECTORS.all(), replacement.clone(), Channel::Text);
+    let mut streamed = String::new();
+    for piece in &cut {
+        streamed += &redactor.feed(piece);
+        assert!(redactor.held() <= 2 * HELD_MAX + piece.len());
+    }
+    streamed += &redactor.finish();
+    if text.len() < HELD_MAX {
+        assert_eq!(streamed, once);
+    } else {
+        assert!(!streamed.contains(CANARY));
+    }
+});
+
+fn redact(replacement: &Replacement, text: &str) -> String {
+    let mut counts = Counts::default();
+    DETECTORS.redact(DETECTORS.all(), text, &mut replacement.clone(), &mut counts).into_owned()
+}

@@ -1,0 +1,84 @@
+//! A provider's answer to a call of each API, in one piece and in several: the caller gets every
+//! byte, the event is the same however they come, what is held is bounded, and no address that was
+//! said is told.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use prost::Message;
+use weir_event::v1::TraceEvent;
+use weir_filter::api::Call;
+use weir_filter::host::Step;
+use weir_filter::redact::Fields;
+use weir_fuzz::{CANARY, PATHS, controls, is_clean, pieces, plant, respond, stream};
+
+/// Of an answer that is longer less is kept where it comes in pieces.
+const ALIKE: usize = 4 << 10;
+
+fuzz_target!(|data: &[u8]| {
+    let ([path, flags, seed], body) = controls(data);
+    // The last two take forms.
+    let path = PATHS[usize::from(path) % (PATHS.len() - 2)];
+    let content_type = ["application/json", "text/event-stream", "application/x-ndjson", "text/plain"];
+    let content_type = content_type[usize::from(flags) % 4];
+    let status = if flags & 4 == 0 { "200" } else { "429" };
+    let asks = flags & 8 == 0;
+    let body = plant(body);
+    if body.is_empty() {
+        return;
+    }
+    let (whole, delivered) = answered(path, content_type, status, asks, &[&body]);
+    let (parted, delivered_parted) = answered(path, content_type, status, asks, &pieces(&body, seed));
+    if !asks {
+        assert_eq!(delivered, body);
+        assert_eq!(delivered_parted, body);
+    }
+    if body.len() <= ALIKE {
+        assert_eq!(delivered, delivered_parted);
+        assert_eq!(whole, parted);
+    }
+    let fields = Fields::response(Call::of(b"POST", path).expect("a call").api.family());
+    for event in [&whole, &parted] {
+        assert!(event.encoded_len() < 300 << 10);
+        let content = event.content.clone().unwrap_or_default();
+        assert!(is_clean(&content.response, fields));
+        assert!(!content.error_message.contains(CANARY));
+        for output in &content.outputs {
+            let calls = output.tool_calls.iter().map(|call| &call.arguments);
+            let said = [&output.text, &output.reasoning, &output.refusal].into_iter().chain(calls);
+            assert!(said.into_iter().all(|text| !text.contains(CANARY)), "{output:?}");
+        }
+    }
+});
+
+/// The event of an answer, without its times, and what the caller got. `asks` leaves it to the gateway
+/// to ask for usage.
+fn answered(
+    path: &str,
+    content_type: &str,
+    status: &str,
+    asks: bool,
+    pieces: &[&[u8]],
+) -> (TraceEvent, Vec<u8>) {
+    let options = if asks { "" } else { r#","stream_options":{"include_usage":true}"# };
+    let body = format!(r#"{{"model":"m","messages":[],"stream":true{options}}}"#);
+    let body = if path.contains("beta") { "{}".to_owned() } else { body };
+    let mut stream = stream(path, Vec::new(), body.as_bytes());
+    assert_eq!(stream.arrive(), Step::Continue, "{:?}", stream.host.answered);
+    let mut attempt = stream.attempt();
+    respond(&mut stream, &mut attempt, status, content_type);
+    let mut delivered = Vec::new();
+    for (at, piece) in pieces.iter().enumerate() {
+        *stream.host.response_body.borrow_mut() = piece.to_vec();
+        stream.gateway.on_response_body(&stream.host, piece.len(), at + 1 == pieces.len());
+        assert!(stream.gateway.held() <= (16 << 10) + piece.len());
+        delivered.extend_from_slice(&stream.host.response_body.borrow());
+    }
+    attempt.on_response_end(&stream.host);
+    let mut event = stream.event().expect("an event");
+    assert_eq!(stream.vm.budget.used(), 0, "all room is given back");
+    event.timing = None;
+    for attempt in &mut event.attempts {
+        (attempt.started_ns, attempt.response_headers_ns, attempt.ended_ns) = (0, 0, 0);
+    }
+    (event, delivered)
+}
