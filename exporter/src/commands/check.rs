@@ -59,6 +59,7 @@ fn text(settings: &Settings) -> String {
         "The configuration is good.".to_owned(),
         format!("  ingest   {}{socket} ({token}{tls})", ingest.listen),
         format!("  admin    http://{}", settings.admin_listen),
+        page(settings),
         format!("  NATS     {}{}", bus.servers, if bus.tls.is_some() { " over TLS" } else { "" }),
         format!(
             "  stream   {} MiB at most, {} s at most, {} s once every destination has it, {} cop{}, when full {}",
@@ -87,6 +88,15 @@ fn text(settings: &Settings) -> String {
     }
     lines.extend(settings.pushes.iter().map(push));
     lines.join("\n")
+}
+
+fn page(settings: &Settings) -> String {
+    let page = &settings.page;
+    let Some(listen) = page.listen else { return "  page     off".to_owned() };
+    let scheme = if page.tls.is_some() { "https" } else { "http" };
+    let token = if page.token.is_some() { "a token is asked for" } else { "no token is asked for" };
+    let names: String = page.hosts.iter().map(|host| format!(", also as {host}")).collect();
+    format!("  page     {scheme}://{listen} ({token}{names})")
 }
 
 fn push(one: &PushSettings) -> String {
@@ -130,6 +140,7 @@ mod tests {
         let text = text(&Settings::load(cli.role(), &cli.flags, &env).unwrap());
         assert!(text.contains("headers: x-key") && text.contains("http://h:4318/v1/traces"), "{text}");
         assert!(text.contains("metrics  http://h:4318/v1/metrics (of otlp, every 60s"), "{text}");
+        assert!(text.contains("page     http://127.0.0.1:4321 (no token is asked for)"), "{text}");
         assert!(text.contains("a token is asked for") && !text.contains("s3cret"), "{text}");
     }
 }

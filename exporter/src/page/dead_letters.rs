@@ -5,16 +5,17 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Path, Query, State},
     response::{IntoResponse as _, Response},
 };
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
+use tracing::info;
 use weir_event::{EventId, v1::TraceEvent};
 
 use super::{Shared, respond::Refusal, row::Row, trace, traces};
-use crate::bus::DeadLetter;
+use crate::{bus::DeadLetter, managed::Actor};
 
 /// Letters of one answer, where it is not said and at most.
 const LIMIT: usize = 100;
@@ -92,20 +93,24 @@ pub(super) async fn one(
 /// `POST /api/dead-letters/{number}/replay`.
 pub(super) async fn replay_one(
     State(shared): State<Arc<Shared>>,
+    Extension(actor): Extension<Actor>,
     Path(number): Path<u64>,
 ) -> Result<Response, Refusal> {
     let letter = find(&shared, number).await?;
     shared.subjects.bus.replay(&letter).await?;
+    told(&actor, "replayed", &letter.destination, 1);
     Ok(done(1, false))
 }
 
 /// `DELETE /api/dead-letters/{number}`.
 pub(super) async fn purge_one(
     State(shared): State<Arc<Shared>>,
+    Extension(actor): Extension<Actor>,
     Path(number): Path<u64>,
 ) -> Result<Response, Refusal> {
     let letter = find(&shared, number).await?;
     shared.subjects.bus.forget(letter.number).await?;
+    told(&actor, "deleted", &letter.destination, 1);
     Ok(done(1, false))
 }
 
@@ -121,20 +126,22 @@ pub(super) struct Of {
 /// `POST /api/dead-letters/replay`.
 pub(super) async fn replay(
     State(shared): State<Arc<Shared>>,
+    Extension(actor): Extension<Actor>,
     Json(of): Json<Of>,
 ) -> Result<Response, Refusal> {
-    round(&shared, &of, true).await
+    round(&shared, &actor, &of, true).await
 }
 
 /// `POST /api/dead-letters/purge`.
 pub(super) async fn purge(
     State(shared): State<Arc<Shared>>,
+    Extension(actor): Extension<Actor>,
     Json(of): Json<Of>,
 ) -> Result<Response, Refusal> {
-    round(&shared, &of, false).await
+    round(&shared, &actor, &of, false).await
 }
 
-async fn round(shared: &Shared, of: &Of, replay: bool) -> Result<Response, Refusal> {
+async fn round(shared: &Shared, actor: &Actor, of: &Of, replay: bool) -> Result<Response, Refusal> {
     let bus = &shared.subjects.bus;
     let letters = bus.dead_letters(named(Some(&of.destination))?, ROUND + 1).await?;
     let meant: Vec<_> = letters.iter().filter(|letter| letter.number <= of.up_to).collect();
@@ -145,7 +152,15 @@ async fn round(shared: &Shared, of: &Of, replay: bool) -> Result<Response, Refus
             bus.forget(letter.number).await?;
         }
     }
-    Ok(done(meant.len().min(ROUND), meant.len() > ROUND))
+    let count = meant.len().min(ROUND);
+    told(actor, if replay { "replayed" } else { "deleted" }, &of.destination, count);
+    Ok(done(count, meant.len() > ROUND))
+}
+
+/// Says in the log who did it.
+fn told(actor: &Actor, what: &str, destination: &str, count: usize) {
+    let Actor { name, address } = actor;
+    info!(actor = name, address, destination, count, "dead letters {what}");
 }
 
 fn done(count: usize, more: bool) -> Response {

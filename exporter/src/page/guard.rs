@@ -122,8 +122,9 @@ pub(super) async fn pass(State(guard): State<Arc<Guard>>, mut request: Request, 
     let api = request.uri().path().starts_with("/api/");
     let peer = request.extensions().get::<Peer>().copied().unwrap_or_default();
     let allowed = guard.check(request.method(), request.uri(), request.headers()).and_then(|()| {
-        let open = matches!(request.uri().path(), "/api/login" | "/api/session");
-        if !api || open {
+        // All that is not named here asks who it is.
+        let path = request.uri().path();
+        if matches!(path, "/" | "/api/login" | "/api/session") || path.starts_with("/assets/") {
             return Ok(());
         }
         let who = guard.login.who(request.headers(), peer)?;

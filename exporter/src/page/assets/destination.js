@@ -2,7 +2,7 @@
 
 import { api, get } from "./api.js";
 import { dialog, dot, failed, h, toast } from "./dom.js";
-import { plural } from "./format.js";
+import { plural, sentence } from "./format.js";
 import { HEALTH } from "./settings.js";
 
 // Headers of such names carry secrets, whatever is said of them; the exporter thinks so too.
@@ -107,7 +107,7 @@ export function destination(name) {
     const locked = found?.locked ?? false;
     const other = !["middleware", "otlp"].includes(settings.type);
     const canSave = secrets.can_save;
-    const seal = canSave ? undefined : secrets.reason ?? "Secrets cannot be saved here.";
+    const seal = canSave ? undefined : `Secrets cannot be saved here. ${sentence(secrets.reason)}`;
     const c = {
       name: input(name ?? "middleware", { maxlength: 64, required: true }),
       tenant: input(settings.tenant, { placeholder: "acme" }),
@@ -208,6 +208,7 @@ export function destination(name) {
 
     // An error beside the field that caused it: the field itself, else the nearest that holds it.
     function blame({ field: path, message }) {
+      if (path === "endpoint" && type === "middleware" && !c.base.value.trim()) path = "tenant";
       for (let part = (path ?? "").toLowerCase(); part; part = part.replace(/[.[]?[^.[]*$/, "")) {
         const found = [...element.querySelectorAll(".field, .pair")].find((one) => one.dataset.field?.toLowerCase() === part && !one.closest("[hidden]"));
         if (found) {
@@ -263,10 +264,11 @@ export function destination(name) {
 
     const path = () => `destinations/${encodeURIComponent(c.name.value.trim())}`;
     const test = h("button", { type: "button", onclick: () => busy(test, "Testing …", async () => {
-      const answer = await api("POST", "destinations/test", { name: c.name.value.trim(), ...entered() });
+      const answer = await api("POST", "destinations/test", locked ? { name } : { name: c.name.value.trim(), ...entered() });
       result.replaceChildren(h("div", { class: answer.ok ? "panel good" : "panel wrong" },
         h("p", { class: "row" }, dot(answer.ok ? "ok" : "bad"), h("b", {}, answer.ok ? "It works." : "It does not work."), h("span", {}, answer.words)),
         h("p", { class: "quiet" }, [answer.status && `HTTP ${answer.status}`, answer.latency_ms != null && `${Math.round(answer.latency_ms)} ms`].filter(Boolean).join(" · ")),
+        answer.ok && answer.trace_id && h("p", { class: "quiet" }, "Look there for trace ", h("code", {}, answer.trace_id), ", model weir-test."),
         answer.said && h("pre", {}, answer.said)));
       if (!answer.ok && answer.field) blame({ field: answer.field, message: answer.words });
     }) }, "Test");
@@ -319,7 +321,7 @@ export function destination(name) {
             h("div", { class: "two" }, field("compression", "Compression", c.compression), field("timeout", "Timeout of one POST", c.timeout), field("concurrency", "POSTs at once", c.concurrency), field("value_limit", "Longest value, in characters", c.limit)),
             field("metrics", "Metrics", c.metrics, "A URL, or off."), advancedOfMiddleware)),
         result,
-        !locked && h("div", { class: "actions end" }, remove, h("span", { class: "grow" }), test, save)));
+        h("div", { class: "actions end" }, remove, h("span", { class: "grow" }), test, !locked && save)));
   }
 
   load();

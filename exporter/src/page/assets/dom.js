@@ -11,7 +11,7 @@ function fill(element, properties, children) {
     else if (name === "data") Object.assign(element.dataset, value);
     else element.setAttribute(name === "class" ? "class" : name, value === true ? "" : value);
   }
-  element.append(...children.flat(Infinity).filter((child) => child != null && child !== false));
+  element.append(...children.flat(9).filter((child) => child != null && child !== false));
   return element;
 }
 

@@ -47,5 +47,8 @@ export function bytes(n) {
   return `${n} B`;
 }
 
+// A reason as a sentence.
+export const sentence = (text) => (text ? `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}` : "");
+
 export const percent = (part, all) => (all ? `${small.format((100 * part) / all)} %` : "0 %");
 export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;

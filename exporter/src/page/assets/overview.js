@@ -7,7 +7,7 @@ import { count, money, percent, plural, short, time } from "./format.js";
 import { flow } from "./ledger.js";
 
 // Kept while the page is open, so that coming back finds what was chosen; colours stay with their names.
-const chosen = { by: "model", window: 60 };
+const chosen = { by: "model", window: null };
 const colours = new Map();
 
 const colour = (name) => {
@@ -16,16 +16,20 @@ const colour = (name) => {
   return colours.get(name);
 };
 
+// Until somebody chooses: an hour, or fifteen minutes where there is nothing older.
+const minutesShown = (hour) => chosen.window ?? (hour.series.some((one) => one.requests.slice(0, -15).some(Boolean)) ? 60 : 15);
+
 const sum = (values) => values.reduce((all, value) => all + value, 0);
 const nameOf = (one, by) => (one[by] === "" ? (by === "model" ? "unknown model" : "no provider") : one[by]);
 
 // The series by model or by provider, within the window.
 function grouped(hour) {
+  const window = minutesShown(hour);
   const groups = new Map();
   for (const one of hour.series) {
     const name = nameOf(one, chosen.by);
     const group = groups.get(name) ?? { name, color: colour(name), requests: [], errors: [], tokens: [], cost: [] };
-    const cut = (values) => values.slice(-chosen.window);
+    const cut = (values) => values.slice(-window);
     const add = (into, values) => cut(values).forEach((value, at) => { into[at] = (into[at] ?? 0) + value; });
     add(group.requests, one.requests);
     add(group.errors, one.errors);
@@ -38,24 +42,25 @@ function grouped(hour) {
 
 function panels(hour) {
   const groups = grouped(hour);
-  const minutes = hour.minutes.slice(-chosen.window);
+  const window = minutesShown(hour);
+  const minutes = hour.minutes.slice(-window);
   const of = (figure) => groups.map((group) => ({ name: group.name, color: group.color, values: group[figure] }));
   const total = (figure) => sum(groups.map((group) => sum(group[figure])));
-  const lines = (figure) => ["p50", "p95", "p99"].map((name, place) => ({ name, color: place, values: hour[figure][name].slice(-chosen.window) }));
+  const lines = (figure) => ["p50", "p95", "p99"].map((name, place) => ({ name, color: place, values: hour[figure][name].slice(-window) }));
   const requests = total("requests");
   const errors = total("errors");
   const panel = (title, figure, note, drawing) =>
     h("section", { class: "panel figure" }, h("h3", {}, title), h("p", { class: "big" }, figure, note && h("small", {}, note)), drawing);
-  const bars = (title, figure, format) => chart({ label: `${title} a minute, the last ${chosen.window} minutes: ${format(total(figure))} in all`, minutes, format, bars: of(figure) });
+  const bars = (title, figure, format) => chart({ label: `${title} a minute, the last ${window} minutes: ${format(total(figure))} in all`, minutes, format, bars: of(figure) });
   const times = (title, figure) => {
     const { p50, p95 } = hour.sums[figure];
     return chart({ label: `${title} a minute; over the hour half within ${time(p50)}, 95 of 100 within ${time(p95)}`, minutes, format: time, lines: lines(figure) });
   };
   const quantiles = (figure) => `p95 ${time(hour.sums[figure].p95)} · p99 ${time(hour.sums[figure].p99)}`;
   return [
-    panel("Requests", short(requests), requests ? `${(requests / chosen.window).toFixed(requests / chosen.window < 10 ? 1 : 0)} a minute` : "", bars("Requests", "requests", short)),
+    panel("Requests", short(requests), requests ? `${(requests / window).toFixed(requests / window < 10 ? 1 : 0)} a minute` : "", bars("Requests", "requests", short)),
     panel("Errors", h("span", { class: errors ? "bad" : "" }, short(errors)), percent(errors, requests), bars("Errors", "errors", short)),
-    panel("Tokens", short(total("tokens")), `${short(hour.sums.input)} in · ${short(hour.sums.output)} out this hour`, bars("Tokens", "tokens", short)),
+    panel("Tokens", short(total("tokens")), `${short(hour.sums.input)} in · ${short(hour.sums.output)} out`, bars("Tokens", "tokens", short)),
     panel("Cost", money(total("cost")), "by the price list", bars("Cost", "cost", money)),
     panel("Latency", time(hour.sums.latency.p50), quantiles("latency"), times("Latency", "latency")),
     panel("First token", time(hour.sums.first_token.p50), hour.sums.first_token.p50 == null ? "of streams" : quantiles("first_token"), times("Time to the first token", "first_token")),
@@ -89,11 +94,11 @@ function table(hour) {
 }
 
 function toggle(label, options, current, choose) {
-  return h("div", { class: "toggle", role: "group", "aria-label": label }, options.map(([value, name]) =>
-    h("button", { type: "button", "aria-pressed": String(value === current()), onclick: (event) => {
-      choose(value);
-      for (const button of event.target.parentNode.children) button.setAttribute("aria-pressed", String(button === event.target));
-    } }, name)));
+  const buttons = options.map(([value, name]) => h("button", { type: "button", onclick: () => { choose(value); element.show(); } }, name));
+  const element = h("div", { class: "toggle", role: "group", "aria-label": label }, buttons);
+  element.show = () => buttons.forEach((button, place) => button.setAttribute("aria-pressed", String(options[place][0] === current())));
+  element.show();
+  return element;
 }
 
 export function overview() {
@@ -106,6 +111,7 @@ export function overview() {
 
   function draw() {
     if (!last) return;
+    windows.show();
     // A chart that somebody reads stays as it is until they are done.
     if (!figures.querySelector(".tip:not([hidden])")) figures.replaceChildren(...panels(last.hour));
     const skipped = last.hour.skipped ? h("span", {}, `Very dense traffic: ${plural(last.hour.skipped, "more request")} were not looked at.`) : null;
@@ -124,12 +130,13 @@ export function overview() {
     window.dispatchEvent(new CustomEvent("weir:dead", { detail: last.ledger.dead_letters }));
     draw();
   });
+  const windows = toggle("Minutes shown", [[15, "15 min"], [60, "60 min"]], () => (last ? minutesShown(last.hour) : 60), (window) => { chosen.window = window; draw(); });
   const element = h("div", { class: "view" },
     h("h1", { class: "sr" }, "Overview"),
     state,
-    h("div", { class: "head" }, h("h2", {}, "Last hour"),
+    h("div", { class: "head" }, h("h2", {}, "Lately"),
       toggle("Colours by", [["model", "by model"], ["provider", "by provider"]], () => chosen.by, (by) => { chosen.by = by; draw(); }),
-      toggle("Minutes shown", [[15, "15 min"], [60, "60 min"]], () => chosen.window, (window) => { chosen.window = window; draw(); })),
+      windows),
     figures, legend,
     h("section", { class: "panel" }, h("h2", {}, "Where every event is"), ledger),
     h("section", { class: "panel" }, h("h2", {}, "By model"), models));

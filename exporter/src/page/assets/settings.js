@@ -2,7 +2,7 @@
 
 import { api, get, refresher } from "./api.js";
 import { dot, empty, failed, h, toast } from "./dom.js";
-import { day, plural } from "./format.js";
+import { day, plural, sentence } from "./format.js";
 
 const TYPES = { middleware: "Middleware", otlp: "OTLP", console: "Console", file: "File" };
 export const HEALTH = { ok: ["ok", "delivering"], retrying: ["warn", "retrying"], refusing: ["bad", "refusing"], off: ["note", "off"], starting: ["note", "starting"] };
@@ -68,7 +68,7 @@ export function settings() {
   }
 
   const destinations = () => load(list, "destinations", ({ destinations: all, secrets }) => h("div", { class: "destinations" },
-    !secrets.can_save && h("p", { class: "hint" }, dot("note"), secrets.reason ?? "Secrets cannot be saved here."),
+    !secrets.can_save && h("p", { class: "hint" }, dot("note"), h("span", {}, h("b", {}, "Secrets cannot be saved here. "), sentence(secrets.reason))),
     all.length ? all.map(card) : empty("No destination yet", "Events are kept in the stream until there is one.")));
   const refresh = refresher(async () => { await Promise.all([destinations(), load(policy, "policy", showPolicy), load(audit, "audit?limit=20", showAudit)]); });
   const refreshList = refresher(destinations, 1500);

@@ -66,7 +66,7 @@ function attributes(span) {
   return h("div", {},
     h("h3", {}, dot(span.failed ? "bad" : span.kind), " ", span.name, h("small", {}, ` starts at ${time(span.start_ms)}, takes ${time(span.duration_ms)}`)),
     span.failed && h("p", { class: "bad" }, span.error || span.attributes["error.type"] || "failed"),
-    entries.length ? h("dl", {}, entries.map(([name, value]) => [h("dt", {}, name), h("dd", {}, messages.has(name) ? h("em", {}, "shown below") : shown(value))])) : h("p", { class: "quiet" }, "It has no attributes."),
+    entries.length ? h("dl", {}, entries.map(([name, value]) => [h("dt", {}, name), h("dd", {}, messages.has(name) ? h("em", {}, "shown under Messages") : shown(value))])) : h("p", { class: "quiet" }, "It has no attributes."),
     span.events.map((event) => h("div", {}, h("h4", {}, `${event.name} at ${time(event.at_ms)}`), h("dl", {}, Object.entries(event.attributes).map(([name, value]) => [h("dt", {}, name), h("dd", {}, shown(value))])))));
 }
 
