@@ -69,6 +69,10 @@ soak: setup-run wasm ## Run a constant load and see that nothing grows (MINUTES=
 redaction-report: ## Print how well each detector of personal data and secrets does on its corpus
 	@cargo test -q -p weir-filter --locked --test detectors -- --nocapture
 
+screenshots: wasm bins ## Run the page under traffic and take the README's pictures of it
+	@echo "== screenshots of the page"
+	@cargo test -q -p weir-tests --locked --test page -- --ignored --exact screenshots::every_view_light_and_dark_wide_and_narrow
+
 test-phoenix: wasm bins ## Ship to a real Arize Phoenix and read back what it shows
 	@tests/scripts/phoenix.sh
 
@@ -135,4 +139,4 @@ docker:
 	@echo "== compose files, with a Docker engine"
 	@tests/scripts/docker.sh test
 
-.PHONY: run test lint unit wasm-test fuzz fuzz-short e2e bench-exporter chaos soak redaction-report test-faults test-docker docker kubernetes test-phoenix deny setup wasm image dist fmt generate clean help setup-run fmt-check bins
+.PHONY: run test lint unit wasm-test fuzz fuzz-short e2e screenshots bench-exporter chaos soak redaction-report test-faults test-docker docker kubernetes test-phoenix deny setup wasm image dist fmt generate clean help setup-run fmt-check bins

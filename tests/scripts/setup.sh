@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what Weir's build and tests need beside Rust, Python and Node, into a per-user cache.
 # Usage: setup.sh run    Rust's wasm target, Envoy, nats-server
-#        setup.sh test   these, the wasm test runner, cargo-fuzz and the official clients of the APIs in Python
+#        setup.sh test   these, the wasm test runner, cargo-fuzz, the official clients of the APIs in Python, Chromium
 #        setup.sh phoenix   as for run, and Arize Phoenix
 #        setup.sh dist      what `make dist` needs beside Rust: an SBOM's and a licence list's maker
 #        setup.sh docker    as for run, and a Docker engine where there is none
@@ -90,10 +90,14 @@ foundation() {
     elif ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
         packages+=(python3-venv)
     fi
-    [[ $mode != test ]] || has node || packages+=(nodejs)
-    [[ $mode != test ]] || faketime >/dev/null || packages+=(libfaketime)
-    # libFuzzer is in C++.
-    [[ $mode != test ]] || has c++ || packages+=(g++)
+    if [[ $mode == test ]]; then
+        has node || packages+=(nodejs)
+        faketime >/dev/null || packages+=(libfaketime)
+        # libFuzzer is in C++.
+        has c++ || packages+=(g++)
+        has chromium || packages+=(chromium)
+        has chromedriver || packages+=(chromium-driver)
+    fi
     ((${#packages[@]} == 0)) || apt_install "${packages[@]}"
     [[ $mode == test ]] || return 0
 

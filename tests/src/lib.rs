@@ -8,6 +8,7 @@
 
 pub mod backend;
 pub mod bench;
+pub mod browser;
 pub mod canary;
 pub mod chaos;
 pub mod client;

@@ -73,6 +73,7 @@ pub struct Pushed {
 
 #[derive(Debug, Default)]
 struct Record {
+    key: Option<String>,
     refuse: Option<(u16, usize)>,
     received: Vec<Received>,
     refuse_metrics: Option<(u16, usize)>,
@@ -118,6 +119,11 @@ impl Endpoint {
     /// Answers the next requests with spans by this status and keeps nothing of them.
     pub fn refuse_next(&self, count: usize, status: u16) {
         self.record.lock().unwrap().refuse = (count > 0).then_some((status, count));
+    }
+
+    /// From now on only who sends this key in `authorization` is let in; others are told so.
+    pub fn require_key(&self, key: &str) {
+        self.record.lock().unwrap().key = Some(key.to_owned());
     }
 
     /// Answers the next pushes of metrics by this status and keeps nothing of them.
@@ -210,6 +216,10 @@ async fn take(
     raw: Bytes,
 ) -> Response {
     let mut record = record.lock().unwrap();
+    let known = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+    if record.key.as_ref().is_some_and(|key| known != Some(key.as_bytes())) {
+        return (StatusCode::UNAUTHORIZED, "this key is not known here").into_response();
+    }
     let Some((body, export)) = decode::<ExportTraceServiceRequest>(&headers, &raw) else {
         record.undecodable += 1;
         return StatusCode::BAD_REQUEST.into_response();

@@ -6,6 +6,7 @@
 use std::{env, ffi::OsString, io::Write, pin::pin, time::Duration};
 
 use anyhow::{Context, bail};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tempfile::TempDir;
 
 use crate::{
@@ -170,7 +171,8 @@ impl Running {
         say("Starting nats-server …");
         let nats = Nats::start().await?;
         say("Starting weir-exporter …");
-        let env = settings.exporter_env();
+        let mut env = settings.exporter_env();
+        env.push(("WEIR_SETTINGS_KEY".to_owned(), sealing_key()?.into()));
         let options = exporter::Options {
             env: &env,
             shows_output: true,
@@ -278,6 +280,13 @@ Ctrl-C stops everything.
             streamed = curl(listen.port(), "curl -N", r#", "stream": true"#),
         )
     }
+}
+
+/// What the page's secrets are sealed with. They go with NATS's directory at the end, so a new one will do.
+fn sealing_key() -> std::io::Result<String> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(std::io::Error::other)?;
+    Ok(STANDARD.encode(key))
 }
 
 fn curl(port: u16, curl: &str, more: &str) -> String {

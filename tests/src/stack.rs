@@ -104,6 +104,7 @@ pub struct Options {
     yaml: Option<Render>,
     exporter_env: Vec<(String, OsString)>,
     workers: usize,
+    destination: bool,
 }
 
 impl Default for Options {
@@ -116,6 +117,7 @@ impl Default for Options {
             yaml: None,
             exporter_env: Vec::new(),
             workers: 1,
+            destination: true,
         }
     }
 }
@@ -165,6 +167,12 @@ impl Options {
     #[must_use]
     pub fn workers(self, workers: usize) -> Self {
         Self { workers, ..self }
+    }
+
+    /// Without a destination for the exporter: what it has is its own, the console.
+    #[must_use]
+    pub fn without_destination(self) -> Self {
+        Self { destination: false, ..self }
     }
 
     /// With another gateway.yaml altogether.
@@ -217,6 +225,9 @@ impl Options {
             ("MW_API_KEY".to_owned(), OsString::from(OTLP_KEY)),
             ("MW_TARGET".to_owned(), format!("http://{}", otlp.address()).into()),
         ];
+        if !self.destination {
+            exporter_env.clear();
+        }
         exporter_env.extend(self.exporter_env.iter().cloned());
         let exporter = Exporter::start(&nats.url(), &exporter_env, false).await;
         let exporter = exporter.unwrap_or_else(|error| panic!("{error}"));
