@@ -3,7 +3,7 @@
 //! Every browser has a profile of its own and is gone with its owner. Elements are found by what they say or by
 //! CSS, and waited for.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
 
 use std::{
     env,
