@@ -1,6 +1,7 @@
 //! The page: what a person does on it, in a real Chromium, and what nobody may do to it.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
+#![allow(clippy::print_stdout, reason = "what is measured is told")]
 
 #[path = "page/dead_letters.rs"]
 mod dead_letters;
