@@ -58,7 +58,7 @@ async fn events_arrive_whole_however_they_are_cut_and_whatever_stands_in_them() 
         let pieces = (0..body.len()).step_by(size).map(|at| body.slice(at..(at + size).min(body.len())));
         hostile.raw.says(Says::events(pieces));
         hostile
-            .withstands(what, || async {
+            .withstands_within(what, 24 << 20, || async {
                 let answer = hostile.ask_raw(true).await;
                 assert_eq!(status(&answer), 200, "{what}");
                 assert!(body_of(&answer) == body, "{what}: not every byte arrived");
@@ -77,7 +77,7 @@ async fn a_line_that_never_ends_is_passed_on_and_not_kept() {
         hostile.raw.says(Says::events([Bytes::from(start), piece.clone()]).repeating(256));
         let what = format!("16 MiB behind {start:?}");
         hostile
-            .withstands_in_pieces(&what, || async {
+            .withstands_within(&what, 80 << 20, || async {
                 let answer = hostile.ask_raw(true).await;
                 assert_eq!(body_of(&answer).len(), start.len() + (16 << 20));
             })
@@ -85,7 +85,7 @@ async fn a_line_that_never_ends_is_passed_on_and_not_kept() {
     }
     // And one whose caller goes away in the middle of it.
     hostile
-        .withstands_in_pieces("gone from a line without an end", || async {
+        .withstands_within("gone from a line without an end", 80 << 20, || async {
             let mut connection = TcpStream::connect(hostile.address()).await.expect("a connection");
             connection.write_all(&request(&raw_question(true))).await.expect("written");
             let mut some = vec![0; 100 << 10];
