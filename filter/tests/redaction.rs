@@ -342,3 +342,17 @@ fn what_cannot_be_meant_is_refused_at_load_by_field() {
         assert!(error.starts_with(says), "{error}");
     }
 }
+
+#[test]
+fn what_the_caller_says_beside_content_for_which_there_is_no_room_is_redacted_all_the_same() {
+    let config = with(r#"{"exported": {"content": "redact"}}, "trace": {"capture_budget": 64}"#);
+    let metadata = json!({"owner": EMAIL}).to_string();
+    let headers = [("x-weir-metadata", metadata.as_str()), ("x-weir-conversation-id", EMAIL)];
+    let (mut stream, _) = ask(&config, &headers, &chat(&"word ".repeat(50), false));
+    let mut attempt = stream.attempt();
+    stream.respond(&mut attempt, "200", "application/json", &[r#"{"choices": []}"#]);
+    let event = stream.event().unwrap();
+    assert_eq!(event.content.as_ref().unwrap().capture(), v1::Capture::NoRoom);
+    let caller = event.caller.as_ref().unwrap();
+    assert_eq!((caller.metadata["owner"].as_str(), caller.conversation_id.as_str()), ("[EMAIL]", "[EMAIL]"));
+}

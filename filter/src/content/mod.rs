@@ -64,7 +64,15 @@ impl Content {
         };
         let mut room = Room::new(budget);
         if !room.take(body.len()) {
-            return Self { capture: v1::Capture::NoRoom, characters, ..Self::default() };
+            // What the caller says beside it is told all the same, so it is still redacted.
+            return Self {
+                capture: v1::Capture::NoRoom,
+                export: Some(export),
+                limit,
+                is_withheld: true,
+                characters,
+                ..Self::default()
+            };
         }
         let capture = if export.redacts() { v1::Capture::Redacted } else { v1::Capture::Kept };
         Self {
@@ -80,7 +88,7 @@ impl Content {
 
     /// Keeps nothing of it, whatever was kept.
     pub fn withhold(&mut self) {
-        if self.export.is_some() {
+        if self.keeps() {
             self.capture = v1::Capture::Excluded;
             self.request = Vec::new();
             self.room = None;
