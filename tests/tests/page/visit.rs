@@ -14,7 +14,7 @@ use crate::rig::SEALING;
 const WORDS: &str = "canary of what was said";
 
 #[tokio::test]
-async fn a_first_visitor_adds_middleware_sends_a_request_and_sees_it_delivered_and_is_told_of_another_visitor()
+async fn a_first_visitor_adds_middleware_sees_a_request_delivered_keeps_content_in_and_is_told_of_another_visitor()
  {
     let options = Options::default()
         .without_destination()
@@ -62,6 +62,26 @@ async fn a_first_visitor_adds_middleware_sends_a_request_and_sees_it_delivered_a
     browser.find(".rows .tr").await.click().await.expect("a click");
     browser.reads(&answered.trace.trace_id).await;
     browser.reads(WORDS).await;
+
+    // From the switch on nothing of what is said leaves: what comes is stripped before it is stored.
+    browser.click("a", "OTEL Config").await;
+    let switch = browser.labelled("Exclude request data everywhere").await;
+    switch.click().await.expect("a click");
+    browser.reads("Content is excluded now.").await;
+    let answered = stack.send(body.to_string()).await;
+    let spans = endpoint.wait_for(&answered.trace).await;
+    assert!(!format!("{spans:?}").contains(WORDS), "{spans:?}");
+    browser.click("a", "Traces").await;
+    browser
+        .labelled("Text of ids, user or path")
+        .await
+        .send_keys(&answered.trace.trace_id)
+        .await
+        .expect("keys");
+    browser.reads("1 of ").await;
+    browser.find(".rows .tr").await.click().await.expect("a click");
+    browser.reads(&answered.trace.trace_id).await;
+    browser.reads("No content was kept.").await;
 
     // Two windows: the second to save is told, and nothing is lost.
     let address = stack.exporter.page("/#/settings/middleware");
