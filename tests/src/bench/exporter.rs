@@ -41,6 +41,9 @@ const WARM_UP: usize = 2048;
 /// How often the process is looked at while it drains.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// How long an exporter may take to end.
+const GRACE: Duration = Duration::from_secs(10);
+
 /// A drain that makes no progress for so long has failed.
 const STUCK: Duration = Duration::from_secs(60);
 
@@ -171,6 +174,8 @@ pub async fn measure(plan: &Plan, tell: &dyn Fn(&str)) -> anyhow::Result<Report>
             "stream: {{ max_bytes: 8GiB }}\ndestinations:\n  d: {{ type: otlp, endpoint: \"http://{}/v1/traces\" }}\n",
             endpoint.server.address()
         );
+        // Ingest alone makes nothing in NATS; who ships has been there before it.
+        started(&nats, &config, "ship").await?.process.stop(GRACE).await?;
         tell(&format!("{size}: storing {events} events"));
         let ingest = ingested(&nats, &config, *bytes, *events).await?;
         tell(&format!("{size}: draining them"));
