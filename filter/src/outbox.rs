@@ -371,6 +371,19 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_of_the_exporters_next_version_settles_what_it_names() {
+        let (mut outbox, mut random) = outbox();
+        (0..2).for_each(|_| outbox.push(event(10)));
+        let batch = outbox.next_batch(0).unwrap();
+        outbox.sent(1, batch, 0);
+        let Answer::Status { status, retry_after, mut body } = answer(200, &[1, 2], &[]) else { panic!() };
+        // Field 1000, which is in no version yet.
+        body.extend([0xc0, 0x3e, 0x01]);
+        outbox.answered(1, Answer::Status { status, retry_after, body }, 0, &mut random);
+        assert_eq!((outbox.totals().accepted, outbox.totals().pending), (2, 0));
+    }
+
+    #[test]
     fn only_what_was_not_stored_is_sent_again_and_after_a_pause() {
         let (mut outbox, mut random) = outbox();
         (0..4).for_each(|_| outbox.push(event(10)));

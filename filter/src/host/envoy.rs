@@ -4,7 +4,8 @@
 //! those panic only on a status that Envoy gives for a wrong order of calls, which the roles keep
 //! right. No borrow of the VM's state is held across a hostcall that could come back into it.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::UNIX_EPOCH;
 
@@ -25,7 +26,7 @@ use crate::vm::{ENTROPY, Vm};
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root { vm: vm(), plugin: Plugin::Unconfigured, stats: None }));
+    proxy_wasm::set_root_context(|_| Box::new(Root::new(vm())));
 }}
 
 thread_local! {
@@ -90,6 +91,8 @@ struct Stats {
     events: [u32; 5],
     /// Requests under way.
     streams: u32,
+    /// Events that the exporter has not taken yet.
+    pending: u32,
     /// Memory of the VM in bytes, which never shrinks.
     memory: u32,
 }
@@ -98,9 +101,18 @@ struct Root {
     vm: Rc<Vm>,
     plugin: Plugin,
     stats: Option<Stats>,
+    /// The calls that this context has made and that are not answered: a context that goes takes its
+    /// answers with it.
+    calls: RefCell<HashSet<u32>>,
+    /// Another configuration has taken its place; it goes when its last call is answered.
+    is_leaving: bool,
 }
 
 impl Root {
+    fn new(vm: Rc<Vm>) -> Self {
+        Self { vm, plugin: Plugin::Unconfigured, stats: None, calls: RefCell::default(), is_leaving: false }
+    }
+
     fn configure(&mut self) -> Result<(), String> {
         let json = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX)
             .ok()
@@ -166,7 +178,10 @@ impl Root {
             );
             let mut outbox = self.vm.outbox.borrow_mut();
             match called {
-                Ok(token) => outbox.sent(token, batch, now_ns),
+                Ok(token) => {
+                    self.calls.borrow_mut().insert(token);
+                    outbox.sent(token, batch, now_ns);
+                }
                 Err(_) => return outbox.not_sent(batch, now_ns, &mut self.vm.random.borrow_mut()),
             }
         }
@@ -201,13 +216,20 @@ impl Root {
             let _ = hostcalls::increment_metric(stats.streams, change);
             self.vm.gauged.set(streams);
         }
+        let totals = self.vm.outbox.borrow().totals();
+        let counted = self.vm.counted.replace(totals);
+        if totals.pending != counted.pending {
+            let now = i64::try_from(totals.pending).unwrap_or(0);
+            let _ = hostcalls::increment_metric(
+                stats.pending,
+                now.saturating_sub(i64::try_from(counted.pending).unwrap_or(0)),
+            );
+        }
         let (memory, noted) = (memory_bytes(), self.vm.memory.get());
         if memory != noted {
             let _ = hostcalls::increment_metric(stats.memory, memory - noted);
             self.vm.memory.set(memory);
         }
-        let totals = self.vm.outbox.borrow().totals();
-        let counted = self.vm.counted.replace(totals);
         let values =
             |t: &v1::Totals| [t.created, t.accepted, t.dropped_outbox_full, t.dropped_refused, t.sampled_out];
         for ((id, now), before) in stats.events.into_iter().zip(values(&totals)).zip(values(&counted)) {
@@ -230,6 +252,7 @@ fn define_stats() -> Option<Stats> {
             counter("weir.events_sampled_out")?,
         ],
         streams: define(MetricType::Gauge, "weir.streams")?,
+        pending: define(MetricType::Gauge, "weir.events_pending")?,
         memory: define(MetricType::Gauge, "weir.memory_bytes")?,
     })
 }
@@ -260,7 +283,21 @@ impl Context for Root {
         if !self.vm.policy.borrow_mut().answered(token, &answer, now_ns) {
             self.vm.outbox.borrow_mut().answered(token, answer, now_ns, &mut self.vm.random.borrow_mut());
         }
+        self.calls.borrow_mut().remove(&token);
+        if !self.is_leaving {
+            self.flush();
+        } else if self.calls.borrow().is_empty() {
+            // Only after `on_done` has said that there is more to do; anything else is an error.
+            let _ = hostcalls::done();
+        }
+    }
+
+    /// The configuration is replaced, or Envoy ends. What this context has begun it brings to an end; what
+    /// is left in the outbox is its successor's.
+    fn on_done(&mut self) -> bool {
         self.flush();
+        self.is_leaving = !self.calls.borrow().is_empty();
+        !self.is_leaving
     }
 }
 
@@ -276,9 +313,11 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        self.ask();
-        self.flush();
-        self.count();
+        if !self.is_leaving {
+            self.ask();
+            self.flush();
+            self.count();
+        }
     }
 
     fn get_type(&self) -> Option<ContextType> {
