@@ -1,34 +1,42 @@
-//! Renders a gateway into a whole Envoy bootstrap.
+//! Renders a gateway for Envoy: a whole bootstrap, the parts to paste into one's own, or files that
+//! a running Envoy reads anew.
 //!
 //! Every peculiarity here has its reason beside it; the facts were measured on Envoy 1.40.
 //! The output is deterministic: the same gateway gives the same bytes.
 
 mod cluster;
-mod routes;
+mod fragment;
+mod hot;
+mod listener;
+pub(crate) mod routes;
 mod secrets;
 mod tunnel;
+mod version;
 
 use std::path::PathBuf;
 use std::{fs, io};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use weir_filter::config::{PluginConfig, Role, cluster_name};
 
+pub(crate) use self::cluster::{CIRCUIT_BREAKER_MAX, SYSTEM_CAS, http_options};
 use self::cluster::{Cluster, tls_socket};
-use self::secrets::{Secrets, credential_injector};
+pub use self::fragment::fragment;
+pub use self::hot::{Hot, KEEP_RETIRED, Publish, hot};
+use self::secrets::Secrets;
+pub(crate) use self::secrets::credential_injector;
 use self::tunnel::Tunnel;
+pub use self::version::{Version, VersionError};
 use crate::gateway::{EXPORTER_CLUSTER, Error, Gateway, TOKEN_FIELD, key_field};
 use crate::jwt::{JWKS_CLUSTER, Jwt};
 use crate::provider::Provider;
+use crate::yaml::to_yaml;
 
 /// How much more Envoy may buffer than the filter takes: over its own limit Envoy answers a plain
 /// 413 before the filter can give the API's, so Envoy's must stand above.
 const BUFFER_HEADROOM: u64 = 1 << 20;
-/// Longest silence on a stream in either direction.
-const STREAM_IDLE_TIMEOUT: &str = "300s";
-
 /// How the exporter's ingest takes its token.
-const BEARER: (&str, &str) = ("authorization", "Bearer ");
+pub(crate) const BEARER: (&str, &str) = ("authorization", "Bearer ");
 
 /// What a bootstrap needs beside the gateway.
 #[derive(Clone, Debug)]
@@ -69,64 +77,111 @@ impl Rendered {
 
 /// Renders the whole bootstrap, and what must lie beside it.
 pub fn bootstrap(gateway: &Gateway, options: &Options) -> Result<Rendered, Error> {
-    let plugin = gateway.plugin()?;
     let mut secrets = Secrets::new(options.secrets_dir.as_deref());
-    let mut listeners = vec![listener(gateway, &plugin, options)];
-    let mut clusters = Vec::new();
-    for (name, provider) in &gateway.providers {
-        let cluster = provider_cluster(name, provider, gateway, options, &mut secrets)?;
-        if let Some(tunnel) = &cluster.tunnel {
-            listeners.push(tunnel.listener(&cluster.endpoint));
-            clusters.push(tunnel.cluster(cluster.buffer_limit).render());
-        }
-        clusters.push(cluster.render());
-    }
-    if let Some(exporter) = &gateway.exporter {
-        // Without our filter: a call from the VM would come back into it.
-        let filters = match &exporter.token {
-            Some(token) => vec![credential_injector(&secrets.key(TOKEN_FIELD, token)?, BEARER)],
-            None => Vec::new(),
-        };
-        clusters
-            .push(Cluster::new(EXPORTER_CLUSTER, exporter.endpoint()?, filters, BUFFER_HEADROOM).render());
-    }
-    if let Some(endpoint) = gateway.jwt.as_ref().map(Jwt::jwks_endpoint).transpose()?.flatten() {
-        clusters.push(Cluster::new(JWKS_CLUSTER, endpoint, Vec::new(), BUFFER_HEADROOM).render());
-    }
+    let parts = Parts::new(gateway, options, &mut secrets)?;
+    let mut listeners = vec![listener::render(
+        gateway,
+        parts.filters,
+        &listener::Routes::Inline(parts.routes),
+        &mut secrets,
+    )?];
+    listeners.extend(parts.tunnels);
     let mut bootstrap = json!({
-        "node": {"id": "weir", "cluster": "weir"},
+        "node": {"id": NODE, "cluster": NODE},
         "static_resources": {
             "listeners": listeners,
-            "clusters": clusters,
+            "clusters": parts.clusters,
             "secrets": secrets.in_bootstrap,
         },
     });
     if let Some(map) = bootstrap.as_object_mut() {
-        if let Some(admin) = gateway.admin {
-            map.insert(
-                "admin".to_owned(),
-                json!({"address": socket_address(&admin.ip().to_string(), admin.port())}),
-            );
-        }
+        admin(gateway, map);
         if listeners.len() > 1 {
             map.insert("bootstrap_extensions".to_owned(), json!([tunnel::extension()]));
         }
     }
-    Ok(Rendered { bootstrap: yaml(&bootstrap)?, secrets: secrets.files })
+    Ok(Rendered { bootstrap: to_yaml(&bootstrap)?, secrets: secrets.files })
+}
+
+/// What every form of Envoy's configuration is made of.
+struct Parts {
+    /// The HTTP filters that go before the router.
+    filters: Vec<Value>,
+    /// The routes of the one virtual host.
+    routes: Vec<Value>,
+    /// Every cluster.
+    clusters: Vec<Value>,
+    /// The listeners inside Envoy that lead through proxies.
+    tunnels: Vec<Value>,
+}
+
+impl Parts {
+    fn new(gateway: &Gateway, options: &Options, secrets: &mut Secrets<'_>) -> Result<Self, Error> {
+        let code = json!({"local": {"filename": options.wasm}});
+        let (mut clusters, mut tunnels) = (Vec::new(), Vec::new());
+        for (name, provider) in &gateway.providers {
+            let cluster = provider_cluster(name, provider, gateway, &code, secrets)?;
+            if let Some(tunnel) = &cluster.tunnel {
+                tunnels.push(tunnel.listener(&cluster.endpoint));
+                clusters.push(tunnel.cluster(cluster.buffer_limit).render());
+            }
+            clusters.push(cluster.render());
+        }
+        if let Some(exporter) = &gateway.exporter {
+            // Without our filter: a call from the VM would come back into it.
+            let filters = match &exporter.token {
+                Some(token) => vec![credential_injector(&secrets.key(TOKEN_FIELD, token)?, BEARER)],
+                None => Vec::new(),
+            };
+            let mut cluster =
+                Cluster::new(EXPORTER_CLUSTER, exporter.endpoint()?, filters, BUFFER_HEADROOM).render();
+            comment(
+                &mut cluster,
+                "The exporter's ingest. It must never carry the filter: a call that the filter makes would come back into its own VM.",
+            );
+            clusters.push(cluster);
+        }
+        if let Some(endpoint) = gateway.jwt.as_ref().map(Jwt::jwks_endpoint).transpose()?.flatten() {
+            clusters.push(Cluster::new(JWKS_CLUSTER, endpoint, Vec::new(), BUFFER_HEADROOM).render());
+        }
+        let mut filters = vec![listener::health_check()];
+        filters.extend(gateway.jwt.iter().map(Jwt::filter));
+        filters.push(wasm_filter(&gateway.plugin()?, gateway, &code));
+        Ok(Self { filters, routes: routes::render(gateway), clusters, tunnels })
+    }
+}
+
+/// The id of the node and the name of its cluster, without which Envoy takes no files for secrets.
+const NODE: &str = "weir";
+
+fn admin(gateway: &Gateway, bootstrap: &mut Map<String, Value>) {
+    if let Some(admin) = gateway.admin {
+        bootstrap.insert(
+            "admin".to_owned(),
+            json!({"address": socket_address(&admin.ip().to_string(), admin.port())}),
+        );
+    }
+}
+
+/// Puts a comment above a map's other fields.
+fn comment(value: &mut Value, text: &str) {
+    if let Some(map) = value.as_object_mut() {
+        map.insert(format!("# {text}"), Value::Null);
+    }
 }
 
 fn provider_cluster(
     name: &str,
     provider: &Provider,
     gateway: &Gateway,
-    options: &Options,
+    code: &Value,
     secrets: &mut Secrets<'_>,
 ) -> Result<Cluster, Error> {
     let path = format!("providers.{name}");
     let endpoint = provider.endpoint(&path)?;
     let mut filters = Vec::new();
     if gateway.upstream_filter {
-        filters.push(wasm_filter(&PluginConfig::attempt(), gateway, options));
+        filters.push(wasm_filter(&PluginConfig::attempt(), gateway, code));
     }
     if let Some(key) = &provider.key {
         // After our filter, which leaves no other credential behind, and out of wasm's sight.
@@ -144,90 +199,80 @@ fn provider_cluster(
     Ok(cluster)
 }
 
-fn listener(gateway: &Gateway, plugin: &PluginConfig, options: &Options) -> Value {
-    let mut filters: Vec<Value> = gateway.jwt.iter().map(Jwt::filter).collect();
-    filters.push(wasm_filter(plugin, gateway, options));
-    filters.push(json!({
-        "name": "envoy.filters.http.router",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
-            "suppress_envoy_headers": true,
-        },
-    }));
-    let manager = json!({
-        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "weir",
-        // Makes the last x-forwarded-for entry the caller's address, and drops x-envoy-* headers from outside.
-        "use_remote_address": true,
-        "normalize_path": true,
-        "merge_slashes": true,
-        "stream_idle_timeout": STREAM_IDLE_TIMEOUT,
-        "request_headers_timeout": "10s",
-        "route_config": {
-            "name": "weir",
-            "virtual_hosts": [{"name": "weir", "domains": ["*"], "routes": routes::render(gateway)}],
-        },
-        "http_filters": filters,
-        "access_log": gateway.access_log.render(),
-    });
-    json!({
-        "name": "weir",
-        "address": socket_address(&gateway.listen.ip().to_string(), gateway.listen.port()),
-        "per_connection_buffer_limit_bytes": buffer_limit(gateway),
-        "filter_chains": [{"filters": [{
-            "name": "envoy.filters.network.http_connection_manager",
-            "typed_config": manager,
-        }]}],
-    })
+/// The filter in one of its roles, whose code is where `code` says (an AsyncDataSource).
+fn wasm_filter(plugin: &PluginConfig, gateway: &Gateway, code: &Value) -> Value {
+    json!({"name": plugin_name(plugin.role), "typed_config": wasm_config(plugin, gateway, code)})
 }
 
-/// The filter in one of its roles. Both roles have the same VM, so that they can share what they
-/// know of a request.
-fn wasm_filter(plugin: &PluginConfig, gateway: &Gateway, options: &Options) -> Value {
+/// What the filter is called in a role.
+pub(crate) fn plugin_name(role: Role) -> &'static str {
+    match role {
+        Role::Gateway => "weir.gateway",
+        Role::Attempt => "weir.attempt",
+    }
+}
+
+/// The plugin's JSON for a role.
+pub fn plugin_json(plugin: &PluginConfig) -> Value {
+    match plugin.role {
+        Role::Gateway => serde_json::to_value(plugin).unwrap_or_default(),
+        Role::Attempt => json!({"role": "attempt"}),
+    }
+}
+
+/// The configuration of Envoy's wasm filter. Both roles have the same VM, so that they can share what
+/// they know of a request.
+pub(crate) fn wasm_config(plugin: &PluginConfig, gateway: &Gateway, code: &Value) -> Value {
     let variables: Vec<&str> = gateway.hash_key().into_iter().collect();
-    let (name, configuration) = match plugin.role {
-        Role::Gateway => ("weir.gateway", serde_json::to_value(plugin).unwrap_or_default()),
-        Role::Attempt => ("weir.attempt", json!({"role": "attempt"})),
-    };
-    json!({
-        "name": name,
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-            "config": {
-                "name": name,
-                "root_id": name,
-                // A VM that trapped is built anew for the next request. Never FAIL_OPEN: it would let
-                // requests pass unchecked.
-                "failure_policy": "FAIL_RELOAD",
-                // Without it a filter that holds the headers never sees the body.
-                "allow_on_headers_stop_iteration": true,
-                "vm_config": {
-                    "vm_id": "weir",
-                    "runtime": "envoy.wasm.runtime.v8",
-                    "code": {"local": {"filename": options.wasm}},
-                    // The same for both roles, or they would not share a VM.
-                    "environment_variables": {"host_env_keys": variables},
-                },
-                "configuration": {
-                    "@type": "type.googleapis.com/google.protobuf.StringValue",
-                    "value": configuration.to_string(),
-                },
+    let name = plugin_name(plugin.role);
+    let mut wasm = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+        "config": {
+            "name": name,
+            "root_id": name,
+            // A VM that trapped is built anew for the next request. Never FAIL_OPEN: it would let
+            // requests pass unchecked.
+            "failure_policy": "FAIL_RELOAD",
+            // Without it a filter that holds the headers never sees the body.
+            "allow_on_headers_stop_iteration": true,
+            "vm_config": {
+                "vm_id": "weir",
+                "runtime": "envoy.wasm.runtime.v8",
+                "code": code,
+                // The same for both roles, or they would not share a VM.
+                "environment_variables": {"host_env_keys": variables},
+            },
+            "configuration": {
+                "@type": "type.googleapis.com/google.protobuf.StringValue",
+                "value": plugin_json(plugin).to_string(),
             },
         },
-    })
+    });
+    let about = match plugin.role {
+        Role::Gateway => {
+            "The gateway: knows the caller, chooses the target, redacts, watches the answer. FAIL_RELOAD builds a \
+             VM that trapped anew; FAIL_OPEN would let requests pass unchecked. Without \
+             allow_on_headers_stop_iteration the filter would never see a body."
+        }
+        Role::Attempt => {
+            "The same file and vm_id as the gateway's, so that both share one VM in each worker. Runs once for \
+             each attempt and rewrites it for this provider."
+        }
+    };
+    if let Some(config) = wasm.get_mut("config") {
+        comment(config, about);
+    }
+    wasm
 }
 
-fn buffer_limit(gateway: &Gateway) -> u64 {
+/// How much of a body Envoy may hold, in bytes: more than the filter takes.
+pub(crate) fn buffer_limit(gateway: &Gateway) -> u64 {
     let limits = &gateway.limits;
     (limits.request_body.0.max(limits.response_body.0) + BUFFER_HEADROOM).min(u64::from(u32::MAX))
 }
 
 fn socket_address(host: &str, port: u16) -> Value {
     json!({"socket_address": {"address": host, "port_value": port}})
-}
-
-fn yaml(value: &Value) -> Result<String, Error> {
-    serde_saphyr::to_string(value).map_err(|error| Error::Output(error.to_string()))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -18,7 +19,8 @@ use weir_filter::strategy::TargetIds;
 
 use crate::access_log::AccessLog;
 use crate::jwt::Jwt;
-use crate::provider::{Provider, Secret};
+use crate::place::{self, Place};
+use crate::provider::{Provider, Secret, check_absolute};
 
 /// The Envoy cluster that leads to the exporter's ingest.
 pub const EXPORTER_CLUSTER: &str = "weir.exporter";
@@ -36,14 +38,21 @@ pub enum Error {
     /// Not YAML, or not of the shape that the fields have.
     #[error("{path}: {message}")]
     Syntax {
-        /// The field, or `.` for the whole file.
+        /// The field, or `the file`.
         path: String,
-        /// What the parser says, with line and column.
+        /// What the parser says.
         message: String,
+        /// Where it stands.
+        place: Option<Place>,
     },
     /// Well-formed, but a field is wrong by itself or beside another.
-    #[error(transparent)]
-    Invalid(#[from] ConfigError),
+    #[error("{error}")]
+    Invalid {
+        /// The field, and what is wrong with it.
+        error: ConfigError,
+        /// Where the field stands.
+        place: Option<Place>,
+    },
     /// A secret's environment variable is not set.
     #[error("{field}: the environment variable {variable} is not set; export it before Envoy is started")]
     MissingVariable {
@@ -57,12 +66,31 @@ pub enum Error {
     Output(String),
 }
 
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        Self::Invalid { error, place: None }
+    }
+}
+
+impl Error {
+    /// Where in the file it is, if it is in one place.
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            Self::Syntax { place, .. } | Self::Invalid { place, .. } => *place,
+            Self::MissingVariable { .. } | Self::Output(_) => None,
+        }
+    }
+}
+
 /// A gateway as written in gateway.yaml.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Gateway {
     /// Address and port for callers, such as `0.0.0.0:8080`.
     pub listen: SocketAddr,
+    /// TLS for callers; absent: they speak plain HTTP.
+    #[serde(default)]
+    pub tls: Option<ListenTls>,
     /// Address and port of Envoy's admin interface; absent: none.
     #[serde(default)]
     pub admin: Option<SocketAddr>,
@@ -102,6 +130,21 @@ pub struct Gateway {
     pub exporter: Option<Exporter>,
 }
 
+/// TLS for callers.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListenTls {
+    /// The gateway's certificate, with its chain: absolute path of a PEM file. Where the renderer is
+    /// given a directory for secrets, it is read anew when another file is moved over it.
+    pub certificate: PathBuf,
+    /// The private key of `certificate`: absolute path of a PEM file.
+    pub private_key: PathBuf,
+    /// The CAs that callers' certificates must come from: absolute path of a PEM file. With it
+    /// nobody can connect without one (mTLS); absent: callers are asked for none.
+    #[serde(default)]
+    pub client_ca: Option<PathBuf>,
+}
+
 /// The exporter's ingest.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -127,11 +170,12 @@ impl Gateway {
             })
         });
         let gateway: Self = read.map_err(|error| {
-            let path = path.unwrap_or_else(|| ".".to_owned());
-            let message = format!("{error}{}", hint(&path, &error));
-            Error::Syntax { path, message }
+            let path = path.filter(|path| path != ".").unwrap_or_else(|| "the file".to_owned());
+            let place = error.location().and_then(Place::of);
+            let message = format!("{}{}", plain(without_place(&error.to_string())), hint(&path, &error));
+            Error::Syntax { path, message, place }
         })?;
-        gateway.check()?;
+        gateway.check().map_err(|error| Error::Invalid { place: place::find(yaml, &error.path), error })?;
         Ok(gateway)
     }
 
@@ -175,23 +219,22 @@ impl Gateway {
 
     /// Fails on the first environment variable that a secret needs and that is not set.
     pub fn check_environment(&self) -> Result<(), Error> {
-        for (field, secret) in self.secrets() {
-            if let Secret::Env(variable) = secret
-                && std::env::var_os(variable).is_none_or(|value| value.is_empty())
-            {
-                return Err(Error::MissingVariable {
-                    field: format!("{field}.env"),
-                    variable: variable.clone(),
-                });
+        for (field, variable) in self.variables() {
+            if std::env::var_os(variable).is_none_or(|value| value.is_empty()) {
+                return Err(Error::MissingVariable { field, variable: variable.to_owned() });
             }
         }
-        match self.hash_key() {
-            Some(variable) if std::env::var_os(variable).is_none_or(|value| value.is_empty()) => {
-                let field = "redaction.hash_key.env".to_owned();
-                Err(Error::MissingVariable { field, variable: variable.to_owned() })
-            }
-            _ => Ok(()),
-        }
+        Ok(())
+    }
+
+    /// The variables that Envoy's environment must have, each with the field that names it.
+    pub fn variables(&self) -> Vec<(String, &str)> {
+        let of_secrets = self.secrets().filter_map(|(field, secret)| match secret {
+            Secret::Env(variable) => Some((format!("{field}.env"), variable.as_str())),
+            Secret::File(_) => None,
+        });
+        let hash_key = self.hash_key().map(|variable| ("redaction.hash_key.env".to_owned(), variable));
+        of_secrets.chain(hash_key).collect()
     }
 
     /// The environment variable that holds the key of redaction's hashes, which the filter reads.
@@ -212,6 +255,11 @@ impl Gateway {
         for (name, provider) in &self.providers {
             provider.check(&format!("providers.{name}"))?;
         }
+        if let Some(tls) = &self.tls {
+            check_absolute("tls.certificate", &tls.certificate)?;
+            check_absolute("tls.private_key", &tls.private_key)?;
+            tls.client_ca.as_deref().map_or(Ok(()), |ca| check_absolute("tls.client_ca", ca))?;
+        }
         self.access_log.check()?;
         if let Some(variable) = self.hash_key() {
             Secret::Env(variable.to_owned()).check("redaction.hash_key")?;
@@ -227,6 +275,24 @@ impl Exporter {
     /// The ingest's URL in parts.
     pub fn endpoint(&self) -> Result<Endpoint, ConfigError> {
         Endpoint::parse(&self.url).map_err(|message| ConfigError::at("exporter.url", message))
+    }
+}
+
+/// The parser's words without its own `at line 3, column 5`, which stands before them in our way.
+fn without_place(message: &str) -> &str {
+    let (said, place) = message.rsplit_once(" at line ").unwrap_or((message, ""));
+    let is_place = place.split(", column ").all(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
+    if is_place { said } else { message }
+}
+
+/// The parser's words as an operator would say them.
+fn plain(message: &str) -> &str {
+    match message {
+        "expected mapping start" => "must be a map of fields",
+        "expected sequence start" => "must be a list",
+        "invalid socket address syntax" => "must be an address and a port, such as 0.0.0.0:8080",
+        "invalid u16" | "invalid u32" | "invalid u64" => "must be a whole number, 0 or more",
+        _ => message,
     }
 }
 

@@ -200,7 +200,7 @@ fn is_server_name(name: &str) -> bool {
         || ((1..=SERVER_NAME_MAX).contains(&name.len()) && name.bytes().all(allowed))
 }
 
-fn check_absolute(path: &str, file: &Path) -> Result<(), ConfigError> {
+pub(crate) fn check_absolute(path: &str, file: &Path) -> Result<(), ConfigError> {
     // A file's directory is watched, so it must name a file in a directory.
     if file.is_absolute() && file.file_name().is_some() {
         return Ok(());

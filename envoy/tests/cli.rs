@@ -17,6 +17,9 @@ fn an_error_is_one_line_that_names_file_field_and_what_would_be_right() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success());
     assert_eq!(said.lines().count(), 1, "{said}");
-    assert!(said.starts_with(&format!("weir-config: {}: models.split.strategy: ", file.display())), "{said}");
+    assert!(
+        said.starts_with(&format!("weir-config: {}:89:15: models.split.strategy: ", file.display())),
+        "{said}"
+    );
     assert!(said.ends_with("did you mean \"weighted\"?\n"), "{said}");
 }

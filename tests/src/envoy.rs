@@ -1,13 +1,17 @@
 //! A real Envoy with the filter, configured by what `weir-config` renders and by nothing else.
 
-use std::{ffi::OsString, net::SocketAddr, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, path::Path, time::Duration};
 
 use tempfile::TempDir;
-use weir_config::{Gateway, envoy as renderer};
+use weir_config::{
+    Admin, Gateway,
+    drain::{self, Drain, DrainError},
+    envoy as renderer,
+};
 
 use crate::{
     component::StartError,
-    ports, probe,
+    ports,
     process::{self, Process, Ready, Spec},
     tools,
 };
@@ -71,22 +75,70 @@ impl Envoy {
     ) -> Result<Self, StartError> {
         process::on_free_ports(|| async {
             let addresses = Addresses::free(listen)?;
-            start(workers, addresses, env, &yaml(addresses)).await
+            start(workers, addresses, env, &yaml(addresses), false).await
         })
         .await
     }
 
-    /// Takes no new connections, lets those that are there go on for `grace`, in which what the
-    /// filter has to tell is sent, and ends Envoy.
+    /// Starts one whose configuration can change while it runs, by [`Envoy::change`].
+    ///
+    /// # Errors
+    /// [`StartError`] when the configuration is wrong or Envoy does not come up.
+    pub async fn start_hot(
+        env: &[(String, OsString)],
+        yaml: impl Fn(Addresses) -> String,
+    ) -> Result<Self, StartError> {
+        process::on_free_ports(|| async {
+            let addresses = Addresses::free(None)?;
+            start(1, addresses, env, &yaml(addresses), true).await
+        })
+        .await
+    }
+
+    /// Renders this gateway.yaml into the files that the Envoy watches, and waits until it has taken them.
+    ///
+    /// # Errors
+    /// What the renderer says.
+    pub async fn change(&self, yaml: &str) -> anyhow::Result<renderer::Publish> {
+        let hot = hot(&Gateway::parse(yaml)?, self.process.dir())?;
+        let admin = Admin::at(self.addresses.admin);
+        let publish = move || hot.publish(Some(&admin), std::time::SystemTime::now());
+        Ok(tokio::task::spawn_blocking(publish).await??)
+    }
+
+    /// The files that the Envoy watches, if it does.
+    pub fn watched(&self) -> std::path::PathBuf {
+        self.process.dir().join(WATCHED)
+    }
+
+    /// Takes no new requests and waits until those that are there have ended and the exporter has every
+    /// event, at most for `timeout`.
+    ///
+    /// # Errors
+    /// [`DrainError`] when something is left.
+    pub async fn drain(&self, timeout: Duration) -> Result<(), DrainError> {
+        let admin = Admin::at(self.addresses.admin);
+        let how = Drain { grace: Duration::ZERO, timeout };
+        tokio::task::spawn_blocking(move || drain::drain(&admin, how)).await.unwrap_or(Ok(()))
+    }
+
+    /// Drains it, and ends it in any case.
     ///
     /// # Errors
     /// [`StartError`] when Envoy cannot be stopped.
-    pub async fn drain(&mut self, grace: Duration) -> Result<process::Stopped, StartError> {
-        // One that no longer answers is stopped all the same.
-        let _ = probe::status("POST", self.addresses.admin.port(), "/drain_listeners").await;
-        tokio::time::sleep(grace).await;
+    pub async fn drain_and_stop(&mut self, timeout: Duration) -> Result<process::Stopped, StartError> {
+        // One that no longer answers, or has something left, is stopped all the same.
+        let _ = self.drain(timeout).await;
         Ok(self.process.stop(STOP_GRACE).await?)
     }
+}
+
+/// The directory that a hot Envoy watches.
+const WATCHED: &str = "xds";
+
+fn hot(gateway: &Gateway, dir: &Path) -> Result<renderer::Hot, StartError> {
+    let options = renderer::Options { wasm: tools::wasm()?, secrets_dir: None };
+    Ok(renderer::hot(gateway, &options, &dir.join(WATCHED))?)
 }
 
 /// How long Envoy may take to end after SIGTERM.
@@ -97,16 +149,29 @@ async fn start(
     addresses: Addresses,
     env: &[(String, OsString)],
     yaml: &str,
+    is_hot: bool,
 ) -> Result<Envoy, StartError> {
     let dir = TempDir::with_prefix("weir-envoy-")?;
     let gateway = Gateway::parse(yaml)?;
-    let options = renderer::Options { wasm: tools::wasm()?, secrets_dir: Some(dir.path().join("secrets")) };
-    let rendered = renderer::bootstrap(&gateway, &options)?;
-    rendered.write_secrets()?;
+    let bootstrap = if is_hot {
+        let hot = hot(&gateway, dir.path())?;
+        hot.publish(None, std::time::SystemTime::now()).map_err(std::io::Error::other)?;
+        hot.bootstrap
+    } else {
+        let secrets_dir = Some(dir.path().join("secrets"));
+        let options = renderer::Options { wasm: tools::wasm()?, secrets_dir };
+        let rendered = renderer::bootstrap(&gateway, &options)?;
+        rendered.write_secrets()?;
+        rendered.bootstrap
+    };
     let file = dir.path().join("envoy.yaml");
-    std::fs::write(&file, rendered.bootstrap)?;
+    std::fs::write(&file, bootstrap)?;
     let mut args: Vec<OsString> = vec!["-c".into(), file.into()];
     args.extend(["--concurrency", &workers.to_string(), "--disable-hot-restart"].map(Into::into));
+    if is_hot {
+        // So that a configuration of before is gone within a test, and not after ten minutes.
+        args.extend(["--drain-time-s", "2"].map(Into::into));
+    }
     args.extend(["--log-level", "info", "--component-log-level", "wasm:debug"].map(Into::into));
     let spec = Spec {
         name: "envoy",

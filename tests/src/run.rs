@@ -25,8 +25,8 @@ const DEFAULT_PORT: u16 = 8080;
 /// The port of the page, unless another program has it.
 const PAGE_PORT: u16 = 4321;
 
-/// How long the filter has for its last events: several times the 200 ms after which a batch goes.
-const FLUSH: Duration = Duration::from_millis(500);
+/// How long requests under way and the filter's last events have.
+const FLUSH: Duration = Duration::from_secs(5);
 
 /// How long the exporter and NATS may take to end.
 const GRACE: Duration = Duration::from_secs(10);
@@ -218,7 +218,7 @@ impl Running {
 
     /// Stops everything in order; what cannot be stopped is killed.
     async fn stop(&mut self) {
-        let stopped = self.envoy.drain(FLUSH).await;
+        let stopped = self.envoy.drain_and_stop(FLUSH).await;
         if let Err(error) = stopped {
             say(&format!("envoy: {error}"));
         }

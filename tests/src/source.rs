@@ -39,7 +39,11 @@ pub struct Source {
     bytes: usize,
     key: &'static str,
     prompt: String,
+    is_newer: bool,
 }
+
+/// A field that nobody knows (number 1000), as a filter of the next version might send one.
+const UNKNOWN_FIELD: [u8; 3] = [0xc0, 0x3e, 0x01];
 
 /// A batch ready to be posted, as often as it takes.
 #[derive(Clone, Debug)]
@@ -60,7 +64,13 @@ impl Source {
     /// A new one.
     pub fn new() -> Self {
         let id = fastrand::u128(..).to_be_bytes();
-        Self { id, next: 1, bytes: 0, key: "team-a", prompt: "What is a weir?".to_owned() }
+        Self { id, next: 1, bytes: 0, key: "team-a", prompt: "What is a weir?".to_owned(), is_newer: false }
+    }
+
+    /// One version ahead: events and batches have a field that the exporter does not know.
+    #[must_use]
+    pub fn newer(self) -> Self {
+        Self { is_newer: true, ..self }
     }
 
     /// With events of about so many bytes.
@@ -86,12 +96,20 @@ impl Source {
         let (mut ids, mut events) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for _ in 0..count {
             ids.push(EventId { source: self.id, sequence: self.next }.to_string());
-            events.push(self.event().encode_to_vec().into());
+            let mut event = self.event().encode_to_vec();
+            if self.is_newer {
+                event.extend(UNKNOWN_FIELD);
+            }
+            events.push(event.into());
             self.next += 1;
         }
         let totals = Totals { created: self.next - 1, pending: count as u64, ..Totals::default() };
         let batch = EventBatch { source: self.id.to_vec().into(), events, totals: Some(totals) };
-        Batch { ids, body: batch.encode_to_vec().into() }
+        let mut body = batch.encode_to_vec();
+        if self.is_newer {
+            body.extend(UNKNOWN_FIELD);
+        }
+        Batch { ids, body: body.into() }
     }
 
     /// Makes so many events and posts them, in batches, until each is stored; gives their ids.

@@ -105,6 +105,7 @@ pub struct Options {
     exporter_env: Vec<(String, OsString)>,
     workers: usize,
     destination: bool,
+    is_hot: bool,
 }
 
 impl Default for Options {
@@ -118,6 +119,7 @@ impl Default for Options {
             exporter_env: Vec::new(),
             workers: 1,
             destination: true,
+            is_hot: false,
         }
     }
 }
@@ -181,6 +183,12 @@ impl Options {
         Self { yaml: Some(Box::new(yaml)), ..self }
     }
 
+    /// With an Envoy whose configuration can change while it runs.
+    #[must_use]
+    pub fn hot(self) -> Self {
+        Self { is_hot: true, ..self }
+    }
+
     fn render(&self, wiring: &Wiring) -> String {
         if let Some(yaml) = &self.yaml {
             return yaml(wiring);
@@ -239,9 +247,12 @@ impl Options {
             let (provider, providers) = (addresses[0], addresses.clone());
             self.render(&Wiring { gateway, provider, providers, exporter: exporter.url() })
         };
-        let envoy = Envoy::with_workers(self.workers, None, &envoy_env, yaml)
-            .await
-            .unwrap_or_else(|error| panic!("{error}"));
+        let envoy = if self.is_hot {
+            Envoy::start_hot(&envoy_env, yaml).await
+        } else {
+            Envoy::with_workers(self.workers, None, &envoy_env, yaml).await
+        };
+        let envoy = envoy.unwrap_or_else(|error| panic!("{error}"));
         let provider = providers.remove(0);
         let others = self.upstreams.iter().skip(1).map(|upstream| upstream.name).zip(providers).collect();
         Stack { envoy, exporter, nats, otlp, provider, others }

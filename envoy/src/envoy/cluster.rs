@@ -13,11 +13,11 @@ use super::tunnel::Tunnel;
 use crate::provider::Tls;
 
 /// Envoy allows 3 concurrent retries and 1024 requests a cluster by default; neither is meant here.
-const CIRCUIT_BREAKER_MAX: u32 = 100_000;
+pub(crate) const CIRCUIT_BREAKER_MAX: u32 = 100_000;
 /// Longest time until a connection can be used, tunnel and TLS included.
 const CONNECT_TIMEOUT: &str = "5s";
 /// Where Debian, Alpine and Envoy's own images keep the system's CAs.
-pub(super) const SYSTEM_CAS: &str = "/etc/ssl/certs/ca-certificates.crt";
+pub(crate) const SYSTEM_CAS: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// A cluster before it is rendered.
 pub(super) struct Cluster {
@@ -55,6 +55,8 @@ impl Cluster {
         });
         let mut cluster = Map::from_iter([
             ("name".to_owned(), json!(self.name)),
+            // A dot ends a cluster's name in the names of stats.
+            ("alt_stat_name".to_owned(), json!(self.name.replace('.', "_"))),
             ("connect_timeout".to_owned(), json!(CONNECT_TIMEOUT)),
             ("per_connection_buffer_limit_bytes".to_owned(), json!(self.buffer_limit)),
             ("circuit_breakers".to_owned(), json!({"thresholds": [thresholds]})),
@@ -67,7 +69,10 @@ impl Cluster {
             ),
             (
                 "typed_extension_protocol_options".to_owned(),
-                json!({"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": self.http_options()}),
+                json!({
+                    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions":
+                        http_options(self.transport_socket.is_some(), self.filters),
+                }),
             ),
         ]);
         if self.tunnel.is_some() || is_address(&self.endpoint.host) {
@@ -83,24 +88,25 @@ impl Cluster {
         }
         Value::Object(cluster)
     }
+}
 
-    fn http_options(&self) -> Value {
-        // auto_config speaks HTTP/2 where the peer's ALPN offers it, which only TLS can tell.
-        let mut options = if self.transport_socket.is_some() {
-            json!({"auto_config": {"http_protocol_options": {}, "http2_protocol_options": {}}})
-        } else {
-            json!({"explicit_http_config": {"http_protocol_options": {}}})
-        };
-        if let Some(options) = options.as_object_mut() {
-            let kind = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
-            options.insert("@type".to_owned(), json!(kind));
-            if !self.filters.is_empty() {
-                let filters: Vec<Value> = self.filters.iter().cloned().chain([upstream_codec()]).collect();
-                options.insert("http_filters".to_owned(), json!(filters));
-            }
+/// The HTTP side of a cluster: what it speaks, and the filters before its codec.
+pub(crate) fn http_options(tls: bool, filters: Vec<Value>) -> Value {
+    // auto_config speaks HTTP/2 where the peer's ALPN offers it, which only TLS can tell.
+    let mut options = if tls {
+        json!({"auto_config": {"http_protocol_options": {}, "http2_protocol_options": {}}})
+    } else {
+        json!({"explicit_http_config": {"http_protocol_options": {}}})
+    };
+    if let Some(options) = options.as_object_mut() {
+        let kind = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+        options.insert("@type".to_owned(), json!(kind));
+        if !filters.is_empty() {
+            let filters: Vec<Value> = filters.into_iter().chain([upstream_codec()]).collect();
+            options.insert("http_filters".to_owned(), json!(filters));
         }
-        options
     }
+    options
 }
 
 /// TLS to an endpoint. `identity` is the field of the common TLS context that holds Envoy's own

@@ -16,7 +16,7 @@ use crate::gateway::Gateway;
 
 /// Longest time for a whole response, streams included. Ten minutes is what OpenAI's own clients
 /// wait; Envoy's default of 15 s would cut long answers.
-const ROUTE_TIMEOUT: &str = "600s";
+pub(crate) const ROUTE_TIMEOUT: &str = "600s";
 /// Longest Retry-After that is waited for; the filter takes the next target for a longer one.
 const RETRY_AFTER_MAX: &str = "2s";
 /// Filter state that holds the cluster of the next attempt (written by the filter as `weir.cluster`).
@@ -47,42 +47,63 @@ pub(super) fn render(gateway: &Gateway) -> Vec<Value> {
 
 /// A route; without a pause between attempts there is one attempt.
 fn route(gateway: &Gateway, matches: &Value, backoff: Option<Duration>) -> Value {
-    let mut route = json!({
-        "match": matches,
-        "route": {
-            "inline_cluster_specifier_plugin": {"extension": {
-                "name": "envoy.router.cluster_specifier_plugin.matcher",
-                "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.router.cluster_specifiers.matcher.v3.MatcherClusterSpecifier",
-                    "cluster_matcher": clusters(gateway),
-                },
-            }},
-            "timeout": ROUTE_TIMEOUT,
-        },
-    });
-    if let (Some(backoff), Some(action)) =
-        (backoff, route.pointer_mut("/route").and_then(Value::as_object_mut))
-    {
+    let mut action = plain_action(gateway.providers.keys().map(|name| cluster_name(name)));
+    if let (Some(backoff), Some(action)) = (backoff, action.as_object_mut()) {
         action.insert("retry_policy".to_owned(), retry_policy(backoff));
     }
-    route
+    json!({"match": matches, "route": action})
+}
+
+/// What a route does with a request, with the usual pause between attempts.
+pub(crate) fn action(gateway: &Gateway, clusters: impl Iterator<Item = String>) -> Value {
+    let mut action = plain_action(clusters);
+    if let (true, Some(action)) = (gateway.upstream_filter, action.as_object_mut()) {
+        action.insert("retry_policy".to_owned(), retry_policy(BACKOFF));
+    }
+    action
+}
+
+fn plain_action(names: impl Iterator<Item = String>) -> Value {
+    json!({
+        "inline_cluster_specifier_plugin": {"extension": {
+            "name": "envoy.router.cluster_specifier_plugin.matcher",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.router.cluster_specifiers.matcher.v3.MatcherClusterSpecifier",
+                "cluster_matcher": clusters(names),
+            },
+        }},
+        "timeout": ROUTE_TIMEOUT,
+    })
+}
+
+/// Lets these routes lead to one more cluster.
+pub(super) fn add_cluster(routes: &mut [Value], cluster: &str) {
+    let map = "/route/inline_cluster_specifier_plugin/extension/typed_config/cluster_matcher/matcher_tree/exact_match_map/map";
+    for map in routes.iter_mut().filter_map(|route| route.pointer_mut(map)?.as_object_mut()) {
+        map.insert(cluster.to_owned(), entry(cluster));
+    }
+}
+
+fn entry(cluster: &str) -> Value {
+    json!({"action": {
+        "name": "cluster",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.router.cluster_specifiers.matcher.v3.ClusterAction",
+            "cluster": cluster,
+        },
+    }})
 }
 
 /// One entry for each provider's cluster; a name that matches none reaches no other.
-fn clusters(gateway: &Gateway) -> Value {
-    let entries = gateway.providers.keys().map(|name| {
-        let cluster = cluster_name(name);
-        (cluster.clone(), json!({"action": {
-            "name": "cluster",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.router.cluster_specifiers.matcher.v3.ClusterAction",
-                "cluster": cluster,
-            },
-        }}))
+fn clusters(names: impl Iterator<Item = String>) -> Value {
+    let entries = names.map(|cluster| {
+        let entry = entry(&cluster);
+        (cluster, entry)
     });
     json!({
         "matcher_tree": {
             "input": {
+                "# The filter writes the cluster of each attempt here.": null,
                 "name": "cluster_of_this_attempt",
                 "typed_config": {
                     "@type": "type.googleapis.com/envoy.extensions.matching.common_inputs.network.v3.FilterStateInput",
@@ -97,6 +118,8 @@ fn clusters(gateway: &Gateway) -> Value {
 fn retry_policy(backoff: Duration) -> Value {
     let seconds = |ms: u64| format!("{}.{:03}s", ms / 1000, ms % 1000);
     json!({
+        "# refresh_cluster_on_retry asks for the cluster anew before each attempt: so one can go to another provider. \
+         How many there are and after which answers is the filter's to say.": null,
         "retry_on": "connect-failure,refused-stream,reset,retriable-headers",
         "retriable_headers": [{"name": name::WEIR_RETRY, "string_match": {"exact": "1"}}],
         "num_retries": 0,

@@ -9,13 +9,16 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::yaml;
 use crate::gateway::Error;
 use crate::provider::Secret;
+use crate::yaml::to_yaml;
 
 /// The secrets of one bootstrap.
 pub(super) struct Secrets<'a> {
     dir: Option<&'a Path>,
+    /// Whether those of the environment are resource files too: a bootstrap that stays as it is cannot
+    /// name what is yet to come.
+    all_in_files: bool,
     /// Those that are read once.
     pub(super) in_bootstrap: Vec<Value>,
     /// The resource files of the others.
@@ -25,7 +28,12 @@ pub(super) struct Secrets<'a> {
 impl<'a> Secrets<'a> {
     /// None yet; `dir` is where resource files will lie.
     pub(super) fn new(dir: Option<&'a Path>) -> Self {
-        Self { dir, in_bootstrap: Vec::new(), files: Vec::new() }
+        Self { dir, all_in_files: false, in_bootstrap: Vec::new(), files: Vec::new() }
+    }
+
+    /// None yet; all of them will be resource files in `dir`.
+    pub(super) fn in_files(dir: &'a Path) -> Self {
+        Self { all_in_files: true, ..Self::new(Some(dir)) }
     }
 
     /// The reference to the key that `field` names.
@@ -37,6 +45,10 @@ impl<'a> Secrets<'a> {
                 self.resource(dir, &name, "generic_secret", &json!({"secret": source}))
             }
             (Secret::File(file), None) => Ok(self.read_once(&name, &json!({"filename": file}))),
+            (Secret::Env(variable), Some(dir)) if self.all_in_files => {
+                let source = json!({"environment_variable": variable});
+                self.resource(dir, &name, "generic_secret", &json!({"secret": source}))
+            }
             (Secret::Env(variable), _) => {
                 Ok(self.read_once(&name, &json!({"environment_variable": variable})))
             }
@@ -74,7 +86,7 @@ impl<'a> Secrets<'a> {
         ]);
         resource.insert(kind.to_owned(), value.clone());
         let file = dir.join(format!("{name}.yaml"));
-        self.files.push((file.clone(), yaml(&json!({"resources": [resource]}))?));
+        self.files.push((file.clone(), to_yaml(&json!({"resources": [resource]}))?));
         let source = json!({"path_config_source": {"path": file}, "resource_api_version": "V3"});
         Ok(json!({"name": name, "sds_config": source}))
     }
@@ -87,7 +99,7 @@ fn directory_of(file: &Path) -> Value {
 
 /// Puts a secret into a header inside Envoy, so that none is in wasm. `header` is its name and what
 /// stands before the secret.
-pub(super) fn credential_injector(secret: &Value, header: (&str, &str)) -> Value {
+pub(crate) fn credential_injector(secret: &Value, header: (&str, &str)) -> Value {
     let (header, prefix) = header;
     json!({
         "name": "envoy.filters.http.credential_injector",

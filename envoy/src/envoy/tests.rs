@@ -1,5 +1,7 @@
 //! What is rendered, piece by piece. That Envoy takes it is proved end to end.
 
+use std::time::{Duration, SystemTime};
+
 use super::*;
 
 fn render(yaml: &str, secrets_dir: Option<&str>) -> (Value, Vec<(PathBuf, Value)>) {
@@ -204,4 +206,139 @@ fn an_access_log_is_written_only_where_it_is_asked_for() {
     assert_eq!((loggers(""), loggers("access_log: off")), (json!([]), json!([])));
     assert_eq!(loggers("access_log: stdout")[0]["name"], "envoy.access_loggers.stdout");
     assert_eq!(loggers("access_log: /var/log/weir.log")[0]["typed_config"]["path"], "/var/log/weir.log");
+}
+
+#[test]
+fn what_was_learnt_of_envoy_is_in_the_output() {
+    let (bootstrap, _) = render(GATEWAY, None);
+    let text = bootstrap.to_string();
+    for fact in [
+        r#""allow_on_headers_stop_iteration":true"#,
+        r#""failure_policy":"FAIL_RELOAD""#,
+        r#""refresh_cluster_on_retry":true"#,
+        r#""suppress_envoy_headers":true"#,
+        r#""use_remote_address":true"#,
+        "envoy.filters.http.upstream_codec",
+        "envoy.filters.http.credential_injector",
+    ] {
+        assert!(text.contains(fact), "{fact}");
+    }
+    for never in
+        ["FAIL_OPEN", "outlier_detection", "per_try_idle_timeout", "on_no_match", "authorization\":%"]
+    {
+        assert!(!text.contains(never), "{never}");
+    }
+    let limit = bootstrap["static_resources"]["listeners"][0]["per_connection_buffer_limit_bytes"].as_u64();
+    assert!(limit.unwrap() > 10 << 20, "above limits.request_body");
+}
+
+#[test]
+fn a_clusters_stats_carry_its_whole_name() {
+    let (bootstrap, _) = render(GATEWAY, None);
+    assert_eq!(cluster(&bootstrap, "provider.openai")["alt_stat_name"], "provider_openai");
+}
+
+#[test]
+fn callers_come_by_tls_and_with_a_certificate_where_they_are_asked_for_one() {
+    let chain = |bootstrap: &Value| bootstrap["static_resources"]["listeners"][0]["filter_chains"][0].clone();
+    let (plain, _) = render(GATEWAY, None);
+    assert!(chain(&plain).get("transport_socket").is_none());
+    let tls = "tls: { certificate: /tls/w.pem, private_key: /tls/w.key";
+    let (bootstrap, files) = render(&format!("{GATEWAY}{tls} }}\n"), Some("/var/weir"));
+    let context = chain(&bootstrap)["transport_socket"]["typed_config"].clone();
+    assert_eq!(context["require_client_certificate"], false);
+    let name = &context["common_tls_context"]["tls_certificate_sds_secret_configs"][0]["name"];
+    assert_eq!(name, "weir.tls.certificate");
+    assert!(files.iter().any(|(path, _)| path.ends_with("weir.tls.certificate.yaml")));
+
+    let (bootstrap, _) = render(&format!("{GATEWAY}{tls}, client_ca: /tls/ca.pem }}\n"), None);
+    let context = chain(&bootstrap)["transport_socket"]["typed_config"].clone();
+    assert_eq!(context["require_client_certificate"], true);
+    assert_eq!(context["common_tls_context"]["validation_context"]["trusted_ca"]["filename"], "/tls/ca.pem");
+}
+
+fn render_hot(yaml: &str, dir: &std::path::Path) -> Hot {
+    let options = Options { wasm: "/weir_filter.wasm".into(), secrets_dir: None };
+    hot(&Gateway::parse(yaml).unwrap(), &options, dir).unwrap()
+}
+
+#[test]
+fn the_hot_bootstrap_stays_as_it_is_whatever_changes() {
+    let dir = std::path::Path::new("/etc/weir/xds");
+    let one = render_hot(GATEWAY, dir);
+    let other = render_hot(
+        "listen: 127.0.0.1:8081\nproviders: { a: { api: openai, url: http://a } }\nmodels: { m: { targets: [{ provider: a }] } }",
+        dir,
+    );
+    assert_eq!(one.bootstrap, other.bootstrap);
+    assert!(!one.bootstrap.contains("static_resources"));
+}
+
+#[test]
+fn a_provider_that_is_taken_out_stays_as_a_cluster_until_its_time_has_come() {
+    let dir = tempfile::tempdir().unwrap();
+    let read = |file: &str| -> Value {
+        serde_saphyr::from_str(&fs::read_to_string(dir.path().join(file)).unwrap()).unwrap()
+    };
+    let names = || -> Vec<String> {
+        let clusters = read("clusters.yaml");
+        clusters["resources"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let secret = dir.path().join("secrets/weir.providers.inside.key.yaml");
+    let now = SystemTime::now();
+    let first = render_hot(GATEWAY, dir.path()).publish(None, now).unwrap();
+    assert!(!first.taken && first.retired.is_empty() && first.written.len() > 3, "{first:?}");
+    assert_eq!(render_hot(GATEWAY, dir.path()).publish(None, now).unwrap().written, Vec::<PathBuf>::new());
+    assert!(secret.exists());
+
+    let without: String = GATEWAY
+        .lines()
+        .filter(|line| !line.contains("10.0.0.8") && !line.contains("inside"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    let without = without.replace("    api: openai\n", "");
+    let hot = render_hot(&without, dir.path());
+    let done = hot.publish(None, now).unwrap();
+    assert_eq!(done.retired, ["provider.inside"]);
+    assert!(names().contains(&"provider.inside".to_owned()) && secret.exists());
+    assert!(
+        read("routes.yaml").to_string().contains("provider.inside"),
+        "connections from before still go there"
+    );
+    assert!(!read("listeners.yaml").to_string().contains("inside"), "the filter no longer names it");
+
+    let done = hot.publish(None, now + KEEP_RETIRED - Duration::from_secs(1)).unwrap();
+    assert_eq!((done.retired.len(), done.written.len()), (1, 0), "it is counted from when it was taken out");
+    let done = hot.publish(None, now + KEEP_RETIRED).unwrap();
+    assert!(!read("routes.yaml").to_string().contains("provider.inside"));
+    assert!(done.retired.is_empty() && !names().contains(&"provider.inside".to_owned()) && !secret.exists());
+}
+
+#[test]
+fn a_fragment_has_all_that_a_bootstrap_has_but_the_listener() {
+    let gateway = Gateway::parse(GATEWAY).unwrap();
+    let options = Options { wasm: "/weir_filter.wasm".into(), secrets_dir: None };
+    let text = fragment(&gateway, &options).unwrap().bootstrap;
+    let fragment: Value = serde_saphyr::from_str(&text).unwrap();
+    let (bootstrap, _) = render(GATEWAY, None);
+    assert_eq!(fragment["clusters"], bootstrap["static_resources"]["clusters"]);
+    assert_eq!(fragment["secrets"], bootstrap["static_resources"]["secrets"]);
+    assert_eq!(fragment["bootstrap_extensions"], bootstrap["bootstrap_extensions"]);
+    let manager =
+        &bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
+    assert_eq!(fragment["virtual_hosts"], manager["route_config"]["virtual_hosts"]);
+    let filters = manager["http_filters"].as_array().unwrap();
+    assert_eq!(
+        fragment["http_filters"].as_array().unwrap(),
+        &filters[..filters.len() - 1],
+        "without the router"
+    );
+    for comment in ["before envoy.filters.http.router", "per_connection_buffer_limit_bytes: 11534336"] {
+        assert!(text.contains(comment), "{comment}");
+    }
 }

@@ -101,3 +101,11 @@ async fn a_flood_is_answered_503_and_what_is_sent_again_arrives_once() {
     let ledger = settled(&exporter, "d", ids.len()).await;
     assert_eq!((ledger.delivered, backend.repeated()), (4000, 0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_filter_of_the_next_version_sends_is_taken_and_arrives() {
+    let rig = Rig::start().await;
+    let ids = Source::new().newer().store(&rig.exporter.url(), 3).await;
+    rig.backend.wait_for(&ids).await;
+    assert_eq!(rig.settled(3).await.delivered, 3);
+}

@@ -213,7 +213,8 @@ async fn the_list_of_models_is_what_the_key_may_use_and_health_needs_no_key() {
     {
         let head = client::http().head(stack.url(path)).bearer_auth(key).send().await.expect("an answer");
         assert_eq!(head.status().as_u16(), status, "{path}");
-        assert!(head.headers().contains_key("content-type"), "{path}: {head:?}");
+        // Envoy itself answers the health check, and has nothing to say beside the status.
+        assert!(path == "/healthz" || head.headers().contains_key("content-type"), "{path}: {head:?}");
         assert_eq!(head.bytes().await.expect("no body").len(), 0, "{path}");
     }
     let one = get("/v1/models/gpt-4o", GPT).await;

@@ -1,0 +1,124 @@
+//! The listener for callers: TLS, the connection manager and the health check.
+
+use serde_json::{Map, Value, json};
+
+use super::secrets::Secrets;
+use super::{buffer_limit, comment, socket_address};
+use crate::gateway::{Error, Gateway};
+
+/// Longest silence on a stream in either direction.
+const STREAM_IDLE_TIMEOUT: &str = "300s";
+/// The path at which a load balancer asks whether the gateway takes requests.
+const HEALTH_PATH: &str = "/healthz";
+/// The field of the listener's certificate.
+const CERTIFICATE_FIELD: &str = "tls.certificate";
+
+/// Where the connection manager has its routes from.
+pub(super) enum Routes {
+    /// They stand in it.
+    Inline(Vec<Value>),
+    /// They are the resource of this name in the file of this config source.
+    Elsewhere(&'static str, Value),
+}
+
+/// The listener.
+pub(super) fn render(
+    gateway: &Gateway,
+    mut filters: Vec<Value>,
+    routes: &Routes,
+    secrets: &mut Secrets<'_>,
+) -> Result<Value, Error> {
+    filters.push(json!({
+        "name": "envoy.filters.http.router",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+            "suppress_envoy_headers": true,
+        },
+    }));
+    let mut manager = json!({
+        "# use_remote_address makes the last x-forwarded-for entry the caller's address, and drops x-envoy-* headers \
+         from outside.": null,
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "weir",
+        "use_remote_address": true,
+        "normalize_path": true,
+        "merge_slashes": true,
+        "stream_idle_timeout": STREAM_IDLE_TIMEOUT,
+        "request_headers_timeout": "10s",
+        "http_filters": filters,
+        "access_log": gateway.access_log.render(),
+    });
+    if let Some(manager) = manager.as_object_mut() {
+        match routes {
+            Routes::Inline(routes) => {
+                manager.insert("route_config".to_owned(), route_configuration(routes));
+            }
+            Routes::Elsewhere(name, source) => {
+                manager.insert("rds".to_owned(), json!({"route_config_name": name, "config_source": source}));
+            }
+        }
+    }
+    let mut chain = Map::from_iter([(
+        "filters".to_owned(),
+        json!([{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]),
+    )]);
+    if let Some(socket) = tls_socket(gateway, secrets)? {
+        chain.insert("transport_socket".to_owned(), socket);
+    }
+    let mut listener = json!({
+        "name": "weir",
+        "address": socket_address(&gateway.listen.ip().to_string(), gateway.listen.port()),
+        "per_connection_buffer_limit_bytes": buffer_limit(gateway),
+        "filter_chains": [chain],
+    });
+    comment(
+        &mut listener,
+        "For callers. The buffer limit is above the filter's own limits.request_body, so that a body that is too \
+         large gets the API's 413 and not Envoy's plain one.",
+    );
+    Ok(listener)
+}
+
+/// The one virtual host and its routes.
+pub(super) fn route_configuration(routes: &[Value]) -> Value {
+    json!({"name": "weir", "virtual_hosts": [virtual_host(routes)]})
+}
+
+/// The virtual host of every name.
+pub(super) fn virtual_host(routes: &[Value]) -> Value {
+    json!({"name": "weir", "domains": ["*"], "routes": routes})
+}
+
+/// Answers for the gateway: 200, and 503 once it drains. No key is asked for.
+pub(super) fn health_check() -> Value {
+    json!({
+        "# Answers a load balancer without a key: 200, and 503 once Envoy is told to drain \
+         (POST /healthcheck/fail on its admin interface).": null,
+        "name": "envoy.filters.http.health_check",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.health_check.v3.HealthCheck",
+            "pass_through_mode": false,
+            "headers": [{"name": ":path", "string_match": {"exact": HEALTH_PATH}}],
+        },
+    })
+}
+
+fn tls_socket(gateway: &Gateway, secrets: &mut Secrets<'_>) -> Result<Option<Value>, Error> {
+    let Some(tls) = &gateway.tls else { return Ok(None) };
+    let (field, certificate) = secrets.identity(CERTIFICATE_FIELD, (&tls.certificate, &tls.private_key))?;
+    let mut common = Map::from_iter([
+        (field.to_owned(), certificate),
+        ("alpn_protocols".to_owned(), json!(["h2", "http/1.1"])),
+    ]);
+    let mut context = json!({
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+    });
+    if let Some(ca) = &tls.client_ca {
+        common.insert("validation_context".to_owned(), json!({"trusted_ca": {"filename": ca}}));
+    }
+    if let Some(context) = context.as_object_mut() {
+        context.insert("require_client_certificate".to_owned(), json!(tls.client_ca.is_some()));
+        context.insert("common_tls_context".to_owned(), json!(common));
+    }
+    Ok(Some(json!({"name": "envoy.transport_sockets.tls", "typed_config": context})))
+}

@@ -1,0 +1,148 @@
+//! TrueFoundry's OTEL Config: each endpoint that it names becomes a destination of the exporter.
+
+use serde_json::{Map, Value, json};
+
+use super::{ImportError, Notes, duration, number};
+
+pub(super) fn exporter(file: &Value, notes: &mut Notes) -> Result<Value, ImportError> {
+    let mut found = Vec::new();
+    find("", file, &mut found);
+    let (metrics, traces): (Vec<_>, Vec<_>) = found.into_iter().partition(|(path, exporter)| {
+        path.to_ascii_lowercase().contains("metric")
+            || exporter["endpoint"].as_str().is_some_and(|endpoint| endpoint.ends_with("/v1/metrics"))
+    });
+    let mut destinations = Map::new();
+    for (path, exporter) in &traces {
+        let name = match destinations.len() {
+            0 => "imported".to_owned(),
+            others => format!("imported-{}", others + 1),
+        };
+        if exporter["enabled"] == json!(false) {
+            notes.add(
+                path,
+                "is switched off there; it is a destination here, take it out if it should stay off",
+            );
+        }
+        destinations.insert(name, destination(path, exporter, notes));
+    }
+    if destinations.is_empty() {
+        return Err(ImportError::Unknown(
+            "no `endpoint` for traces was found; is this an OTEL Config?".to_owned(),
+        ));
+    }
+    for (path, exporter) in metrics {
+        let first = destinations.values_mut().next().and_then(Value::as_object_mut);
+        if let (Some(first), Some(endpoint)) = (first, exporter["endpoint"].as_str()) {
+            first.insert("metrics".to_owned(), json!(endpoint));
+            notes.add(&path, "metrics go with the first destination's protocol and headers");
+        }
+    }
+    Ok(json!({"destinations": destinations}))
+}
+
+/// Every map that has an endpoint, with its path.
+fn find<'a>(path: &str, value: &'a Value, found: &mut Vec<(String, &'a Value)>) {
+    if value["endpoint"].is_string() {
+        let path = if path.is_empty() { "the file" } else { path };
+        return found.push((path.to_owned(), value));
+    }
+    match value {
+        Value::Object(map) => {
+            for (name, value) in map {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                find(&path, value, found);
+            }
+        }
+        Value::Array(list) => {
+            list.iter()
+                .enumerate()
+                .for_each(|(index, value)| find(&format!("{path}[{index}]"), value, found));
+        }
+        _ => {}
+    }
+}
+
+fn destination(path: &str, exporter: &Value, notes: &mut Notes) -> Value {
+    let endpoint = exporter["endpoint"].as_str().unwrap_or_default();
+    let mut ours =
+        Map::from_iter([("type".to_owned(), json!("otlp")), ("endpoint".to_owned(), json!(endpoint))]);
+    let kind = exporter["type"].as_str().unwrap_or_default();
+    let protocol = match exporter["encoding"].as_str() {
+        _ if kind.contains("grpc") || path.contains("grpc") => "grpc",
+        Some("json") => "http/json",
+        Some("proto") | None => "http/protobuf",
+        Some(other) => {
+            notes.add(
+                &format!("{path}.encoding"),
+                &format!("{other:?} is neither proto nor json; taken for proto"),
+            );
+            "http/protobuf"
+        }
+    };
+    ours.insert("protocol".to_owned(), json!(protocol));
+    let mut headers = Map::new();
+    for (name, value) in exporter["headers"].as_object().into_iter().flatten() {
+        let name = name.to_ascii_lowercase();
+        let is_secret =
+            ["auth", "key", "token", "secret", "password", "cookie"].iter().any(|sign| name.contains(sign));
+        if is_secret {
+            let variable = format!(
+                "OTLP_{}",
+                name.to_ascii_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+            );
+            notes.add(&format!("{path}.headers.{name}"), &format!("its value is a secret and stays behind; put it into the variable {variable} of the exporter's environment"));
+            headers.insert(name, json!({"env": variable}));
+        } else if let Some(value) = value.as_str() {
+            headers.insert(name, json!(value));
+        }
+    }
+    if !headers.is_empty() {
+        ours.insert("headers".to_owned(), Value::Object(headers));
+    }
+    if let Some(excluded) = exporter["exclude_request_data"].as_bool() {
+        ours.insert("exclude_request_data".to_owned(), json!(excluded));
+    }
+    for field in ["additional_resource_attributes", "resource_attributes"] {
+        if let Some(attributes) = exporter[field].as_object() {
+            let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let attributes: Map<String, Value> =
+                attributes.iter().map(|(name, value)| (name.clone(), json!(text(value)))).collect();
+            ours.insert("resource".to_owned(), Value::Object(attributes));
+        }
+    }
+    if let Some(timeout) =
+        number(&exporter["timeout"]).or_else(|| number(&exporter["timeout_seconds"])).and_then(duration)
+    {
+        ours.insert("timeout".to_owned(), json!(timeout));
+    }
+    match exporter["compression"].as_str() {
+        Some(compression @ ("gzip" | "none")) => {
+            ours.insert("compression".to_owned(), json!(compression));
+        }
+        Some(other) => notes.add(
+            &format!("{path}.compression"),
+            &format!("{other:?} is neither gzip nor none; the default is gzip"),
+        ),
+        None => {}
+    }
+    let known = [
+        "endpoint",
+        "type",
+        "encoding",
+        "headers",
+        "exclude_request_data",
+        "additional_resource_attributes",
+        "resource_attributes",
+        "timeout",
+        "timeout_seconds",
+        "compression",
+        "enabled",
+    ];
+    notes.others(
+        path,
+        exporter,
+        &known,
+        "has no equal here, or under another name: see `when` of a destination for filters",
+    );
+    Value::Object(ours)
+}

@@ -1,0 +1,95 @@
+//! What both sources of models need: providers by what they are known as, and a gateway around them.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::Notes;
+
+/// A kind of provider by the name that others give it: name, our API, its usual URL, and the variable
+/// that usually holds its key. Without a URL one must be given.
+type Known = (&'static str, &'static str, &'static str, &'static str);
+
+const KNOWN: &[Known] = &[
+    ("azure", "azure-openai", "", "AZURE_API_KEY"),
+    ("openai", "openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),
+    ("anthropic", "anthropic", "https://api.anthropic.com", "ANTHROPIC_API_KEY"),
+    ("cohere", "cohere", "https://api.cohere.com", "COHERE_API_KEY"),
+    // By its OpenAI-compatible API, which callers of other gateways speak.
+    ("gemini", "openai", "https://generativelanguage.googleapis.com/v1beta/openai", "GEMINI_API_KEY"),
+    ("groq", "openai", "https://api.groq.com/openai/v1", "GROQ_API_KEY"),
+    ("mistral", "openai", "https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
+    ("deepseek", "openai", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
+    ("together", "openai", "https://api.together.xyz/v1", "TOGETHER_API_KEY"),
+    ("fireworks", "openai", "https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY"),
+    ("openrouter", "openai", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
+    ("perplexity", "openai", "https://api.perplexity.ai", "PERPLEXITY_API_KEY"),
+    ("xai", "openai", "https://api.x.ai/v1", "XAI_API_KEY"),
+    ("vllm", "openai", "", ""),
+    ("ollama", "openai", "", ""),
+    ("openai_like", "openai", "", ""),
+    ("litellm_proxy", "openai", "", ""),
+];
+
+/// The kind of provider that a name speaks of: the same name, else the first that is part of it.
+pub(super) fn known(name: &str) -> Option<&'static Known> {
+    let exact = KNOWN.iter().find(|(known, ..)| *known == name);
+    exact.or_else(|| KNOWN.iter().find(|(known, ..)| name.to_ascii_lowercase().contains(known)))
+}
+
+/// The gateway that is being made.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    /// The providers by name.
+    pub(super) providers: BTreeMap<String, Value>,
+    /// The models by name.
+    pub(super) models: Map<String, Value>,
+}
+
+impl Draft {
+    /// The name of this provider: one that is the same, or a new one by the first free name.
+    pub(super) fn provider(&mut self, name: &str, provider: Value) -> String {
+        let allowed =
+            |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
+        let name: String = name.chars().map(allowed).take(48).collect();
+        let mut number = 1;
+        loop {
+            let candidate = if number == 1 { name.clone() } else { format!("{name}-{number}") };
+            match self.providers.get(&candidate) {
+                Some(there) if *there != provider => number += 1,
+                Some(_) => return candidate,
+                None => {
+                    self.providers.insert(candidate.clone(), provider);
+                    return candidate;
+                }
+            }
+        }
+    }
+
+    /// The whole gateway.yaml.
+    pub(super) fn finish(self, notes: &mut Notes) -> Value {
+        notes.add(
+            "keys",
+            "the keys of callers are not carried over, and without any the gateway is open to whoever reaches it. Make \
+             one for each caller: weir-config key new --name NAME",
+        );
+        if self
+            .providers
+            .values()
+            .any(|provider| matches!(provider["api"].as_str(), Some("anthropic" | "cohere")))
+        {
+            notes.add(
+                "providers",
+                "nothing is translated from one API to another: models of anthropic and cohere are called by their own \
+                 APIs (/v1/messages, /v2/chat)",
+            );
+        }
+        json!({
+            "listen": "127.0.0.1:8080",
+            "admin": "127.0.0.1:9901",
+            "providers": self.providers,
+            "models": self.models,
+            "exporter": {"url": "http://127.0.0.1:4319"},
+        })
+    }
+}
