@@ -66,6 +66,7 @@ pub struct LedgerReport {
     pub evicted: u64,
     pub purged: u64,
     pub duplicates: u64,
+    pub doubtful: u64,
 }
 
 impl Report {
@@ -91,6 +92,7 @@ impl Report {
                 evicted,
                 purged: account.purged,
                 duplicates: account.duplicates,
+                doubtful: account.doubtful,
             },
         }
     }

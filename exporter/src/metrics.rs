@@ -231,6 +231,7 @@ struct Families {
     stored: Family<DestinationLabel, Gauge>,
     backlog: Family<DestinationLabel, Gauge>,
     repeated: Family<DestinationLabel, Gauge>,
+    doubtful: Family<DestinationLabel, Gauge>,
     condition: Family<StateLabel, Gauge>,
     sources: Gauge,
     figures: Family<FigureLabel, Gauge>,
@@ -258,6 +259,7 @@ impl Default for Families {
             stored: Family::default(),
             backlog: Family::default(),
             repeated: Family::default(),
+            doubtful: Family::default(),
             condition: Family::default(),
             sources: Gauge::default(),
             figures: Family::default(),
@@ -339,6 +341,11 @@ fn register_ledger(registry: &mut Registry, ship: &Families) {
         ship.backlog.clone(),
     );
     part.register("duplicate_events", "Deliveries of what had been settled", ship.repeated.clone());
+    part.register(
+        "doubtful_events",
+        "Deliveries that may have been the second, for an attempt before was not answered",
+        ship.doubtful.clone(),
+    );
 }
 
 fn register_counting(registry: &mut Registry, counting: &CountingMetrics) {
@@ -378,6 +385,7 @@ impl Metrics {
         self.ship.stored.get_or_create(&label).set(level(account.stored()));
         self.ship.backlog.get_or_create(&label).set(level(backlog));
         self.ship.repeated.get_or_create(&label).set(level(account.duplicates));
+        self.ship.doubtful.get_or_create(&label).set(level(account.doubtful));
         let state = |state| StateLabel { destination: destination.to_owned(), state };
         for (name, count) in [
             ("delivered", account.delivered),
@@ -397,7 +405,7 @@ impl Metrics {
     /// Forgets what was shown of a destination that is no more.
     pub fn forget(&self, destination: &str) {
         let label = DestinationLabel { destination: destination.to_owned() };
-        for family in [&self.ship.stored, &self.ship.backlog, &self.ship.repeated] {
+        for family in [&self.ship.stored, &self.ship.backlog, &self.ship.repeated, &self.ship.doubtful] {
             family.remove(&label);
         }
         for state in ["delivered", "rejected", "dead_lettered", "filtered", "evicted", "purged"] {
@@ -419,6 +427,7 @@ impl Metrics {
             ("dropped", sums.dropped),
             ("sampled_out", sums.sampled_out),
             ("pending", sums.pending),
+            ("unsent", sums.unsent),
         ] {
             self.ship.figures.get_or_create(&FigureLabel { state }).set(level(figure));
         }

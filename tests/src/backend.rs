@@ -47,6 +47,9 @@ use crate::{
     wait,
 };
 
+/// Within this time events come: one that was in hand when something ended comes after the ack wait.
+const DEADLINE: Duration = Duration::from_secs(180);
+
 /// How one request is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
@@ -226,7 +229,7 @@ impl Backend {
     /// # Panics
     /// When they are not in time.
     pub async fn wait_for(&self, events: &[String]) {
-        self.wait_for_within(events, wait::DEADLINE).await;
+        self.wait_for_within(events, DEADLINE).await;
     }
 
     /// The same within another time.

@@ -17,7 +17,7 @@ const MAX_ANSWER: usize = 8 << 20;
 const RATE: Duration = Duration::from_secs(1);
 
 /// The columns of a destination's ledger.
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 10] = [
     "stored",
     "delivered",
     "rejected",
@@ -27,6 +27,7 @@ const COLUMNS: [&str; 9] = [
     "purged",
     "backlog",
     "duplicates",
+    "doubtful",
 ];
 
 /// Asks the exporter that these settings describe.

@@ -106,6 +106,9 @@ pub fn told(outcome: &Outcome, took: Duration) -> String {
                 after.unwrap_or_default()
             )
         }
+        Outcome::Unanswered { reason } => format!(
+            "No answer came: {reason}. It may have been taken. The exporter would go on trying and keep the events."
+        ),
         Outcome::Misconfigured { reason } => format!("It was refused: {reason}. {}", advice(reason)),
         Outcome::Refused { reason } => format!(
             "It was refused: {reason}. The endpoint is there and lets us in, but does not like what it got: is it an \

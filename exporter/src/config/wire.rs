@@ -321,7 +321,8 @@ pub struct Destination {
     /// otlp, middleware: whom to trust, and who we are.
     #[serde(default)]
     pub tls: Option<ClientTls>,
-    /// otlp over HTTP, middleware: whether HTTPS_PROXY, HTTP_PROXY and NO_PROXY are followed (default: true).
+    /// otlp, middleware: whether HTTPS_PROXY, HTTP_PROXY and NO_PROXY are followed (default: true). gRPC goes through
+    /// HTTP proxies by CONNECT.
     #[serde(default)]
     pub proxy_from_environment: Option<bool>,
     /// otlp, middleware: where metrics are pushed, used as it is, or `false` for nowhere. Absent: beside the

@@ -210,6 +210,10 @@ impl MetricsPush {
                 self.failed("retry", reason, "the next push says it all again");
                 after
             }
+            Outcome::Unanswered { reason } => {
+                self.failed("retry", reason, "the next push says it all again");
+                None
+            }
             Outcome::Misconfigured { reason } => {
                 // Some backends take spans only.
                 self.failed("misconfigured", reason, OFF);

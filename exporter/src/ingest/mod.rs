@@ -293,8 +293,9 @@ async fn take<S: Store>(ingest: &Ingest<S>, batch: EventBatch) -> (&'static str,
             Stored::Yes { duplicate, form } => {
                 answer.stored.push(sequence);
                 ingest.metrics.duplicate.inc_by(u64::from(duplicate));
-                ingest.metrics.compressed.inc_by(u64::from(form == Form::Compressed));
-                ingest.metrics.stripped.inc_by(u64::from(form == Form::Stripped));
+                // What was there before was counted then.
+                ingest.metrics.compressed.inc_by(u64::from(form == Form::Compressed && !duplicate));
+                ingest.metrics.stripped.inc_by(u64::from(form == Form::Stripped && !duplicate));
             }
             Stored::Never(reason) => answer.refused.push(Refusal { position, reason }),
             Stored::NotNow => missing = true,

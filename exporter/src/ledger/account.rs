@@ -58,6 +58,11 @@ pub struct Account {
     pub purged: u64,
     /// Deliveries of what had been settled already.
     pub duplicates: u64,
+    /// Events whose delivery may have been the second: somebody had them in hand before and ended, or an attempt
+    /// was not answered. The destination has at most this many and `duplicates` twice.
+    pub doubtful: u64,
+    /// Handed back without having been sent: when these come again there is no doubt.
+    pub handed_back: Ranges,
 }
 
 /// What JetStream says of the stream and a consumer, read before the ledger is.
@@ -76,8 +81,10 @@ pub struct Seen {
 }
 
 impl Account {
-    /// Settles an event; false where it was settled before.
-    pub fn settle(&mut self, sequence: u64, fate: Fate) -> bool {
+    /// Settles an event, of which the destination may have had it before where in doubt; false where it was settled
+    /// before.
+    pub fn settle(&mut self, sequence: u64, fate: Fate, doubtful: bool) -> bool {
+        let handed_back = self.handed_back.remove(sequence);
         if self.gone.remove(sequence) {
             // It was in somebody's hands when the stream dropped it.
             self.evicted = self.evicted.saturating_sub(1);
@@ -85,6 +92,8 @@ impl Account {
             self.duplicates += 1;
             return false;
         }
+        let sent = matches!(fate, Fate::Delivered | Fate::Rejected);
+        self.doubtful += u64::from(sent && doubtful && !handed_back);
         match fate {
             Fate::Delivered => self.delivered += 1,
             Fate::Rejected => self.rejected += 1,
@@ -94,6 +103,16 @@ impl Account {
         self.last = self.last.max(sequence);
         self.fold();
         true
+    }
+
+    /// An event goes back to the stream, and the destination has not had it.
+    pub fn hand_back(&mut self, sequence: u64) {
+        if !self.is_settled(sequence) {
+            self.handed_back.insert(sequence);
+        }
+        while self.handed_back.parts() > MAX_GONE {
+            self.handed_back.pop_first();
+        }
     }
 
     /// Whether an event is settled.
@@ -133,6 +152,7 @@ impl Account {
         self.base = seen.first.saturating_sub(1).max(seen.ack_floor);
         (self.floor, self.last) = (self.base, seen.last.max(self.base));
         (self.settled, self.gone) = (Ranges::default(), Ranges::default());
+        self.handed_back = Ranges::default();
     }
 
     /// Gives up what is open, on purpose.
@@ -186,13 +206,26 @@ mod tests {
         for (sequence, fate) in
             [(3, Fate::Delivered), (1, Fate::Filtered), (2, Fate::Rejected), (5, Fate::DeadLettered)]
         {
-            assert!(account.settle(sequence, fate));
+            assert!(account.settle(sequence, fate, false));
             balanced(&account);
         }
         assert_eq!((account.floor, account.open()), (3, 6));
-        assert!(!account.settle(3, Fate::Delivered) && !account.settle(5, Fate::Delivered));
+        assert!(!account.settle(3, Fate::Delivered, false) && !account.settle(5, Fate::Delivered, false));
         assert_eq!((account.duplicates, account.delivered), (2, 1));
         assert!(account.is_settled(5) && !account.is_settled(4));
+        balanced(&account);
+    }
+
+    #[test]
+    fn what_may_have_come_twice_is_counted_unless_it_was_handed_back_unsent() {
+        let mut account = Account::default();
+        account.look(&seen(1, 10, 0));
+        account.hand_back(2);
+        for sequence in 1..=3 {
+            assert!(account.settle(sequence, Fate::Delivered, sequence < 3));
+        }
+        assert!(account.settle(4, Fate::DeadLettered, true));
+        assert_eq!((account.doubtful, account.duplicates, account.handed_back.count()), (1, 0, 0));
         balanced(&account);
     }
 
@@ -200,8 +233,8 @@ mod tests {
     fn what_the_stream_dropped_is_counted_from_the_gap() {
         let mut account = Account::default();
         account.look(&seen(1, 10, 0));
-        account.settle(2, Fate::Delivered);
-        account.settle(5, Fate::Delivered);
+        account.settle(2, Fate::Delivered, false);
+        account.settle(5, Fate::Delivered, false);
         account.look(&seen(7, 20, 0));
         assert_eq!((account.evicted, account.floor), (4, 6));
         account.look(&seen(7, 20, 0));
@@ -216,9 +249,9 @@ mod tests {
         account.look(&seen(6, 10, 5));
         assert_eq!(account.evicted, 5);
         assert!(!account.is_settled(3));
-        assert!(account.settle(3, Fate::Delivered));
+        assert!(account.settle(3, Fate::Delivered, false));
         assert_eq!((account.evicted, account.delivered), (4, 1));
-        assert!(account.is_settled(3) && !account.settle(3, Fate::Delivered));
+        assert!(account.is_settled(3) && !account.settle(3, Fate::Delivered, false));
         balanced(&account);
     }
 
@@ -234,10 +267,10 @@ mod tests {
     fn a_stream_that_is_made_anew_takes_with_it_what_was_open() {
         let mut account = Account::default();
         account.look(&seen(1, 10, 0));
-        account.settle(1, Fate::Delivered);
+        account.settle(1, Fate::Delivered, false);
         account.look(&Seen { stream: "t".to_owned(), first: 1, last: 3, ack_floor: 0, backlog: 3 });
         assert_eq!((account.evicted, account.stored(), account.open()), (9, 13, 3));
-        account.settle(1, Fate::Delivered);
+        account.settle(1, Fate::Delivered, false);
         balanced(&account);
     }
 
@@ -245,7 +278,7 @@ mod tests {
     fn what_is_given_up_is_counted_as_purged() {
         let mut account = Account::default();
         account.look(&seen(1, 10, 0));
-        account.settle(4, Fate::Delivered);
+        account.settle(4, Fate::Delivered, false);
         assert_eq!(account.purge(), 9);
         assert_eq!((account.purged, account.open()), (9, 0));
         balanced(&account);
@@ -261,7 +294,7 @@ mod tests {
                 0 => last += rng.u64(0..5),
                 1 => first = (first + rng.u64(0..3)).min(last + 1),
                 _ if last > 0 => {
-                    account.settle(rng.u64(last.saturating_sub(20).max(1)..=last), Fate::Delivered);
+                    account.settle(rng.u64(last.saturating_sub(20).max(1)..=last), Fate::Delivered, false);
                 }
                 _ => {}
             }

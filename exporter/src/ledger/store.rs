@@ -3,7 +3,7 @@
 //! One task a destination writes; what many batches settle at once is one write. A write that meets another
 //! exporter's is made again on top of it; one whose fate is unknown is looked up, not repeated.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use async_nats::jetstream::kv::{CreateErrorKind, Operation, Store, UpdateErrorKind};
 use bytes::Bytes;
@@ -86,6 +86,10 @@ pub struct Entry {
     pub fates: Vec<(u64, Fate)>,
     /// Spans that were refused in an answer of success.
     pub rejected_spans: u64,
+    /// Those of `fates` that the destination may have had before.
+    pub doubtful: BTreeSet<u64>,
+    /// Sequences that go back to the stream, and that the destination has not had.
+    pub handed_back: Vec<u64>,
 }
 
 struct Order {
@@ -197,10 +201,13 @@ impl LedgerKeeper {
                 repeated.clear();
                 for Order { entry, .. } in &orders {
                     account.rejected_spans += entry.rejected_spans;
+                    entry.handed_back.iter().for_each(|sequence| account.hand_back(*sequence));
                     let again = entry
                         .fates
                         .iter()
-                        .filter(|(sequence, fate)| !account.settle(*sequence, *fate))
+                        .filter(|(sequence, fate)| {
+                            !account.settle(*sequence, *fate, entry.doubtful.contains(sequence))
+                        })
                         .count();
                     repeated.push(u64::try_from(again).unwrap_or(u64::MAX));
                 }

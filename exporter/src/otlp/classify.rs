@@ -65,7 +65,17 @@ pub(super) fn failed(error: &reqwest::Error) -> Outcome {
     } else {
         innermost(error)
     };
-    Outcome::Retry { after: None, reason }
+    if error.is_connect() {
+        return Outcome::Retry { after: None, reason };
+    }
+    Outcome::Unanswered { reason }
+}
+
+/// Whether a connection could not even be made.
+pub(super) fn is_refused(error: &(dyn Error + 'static)) -> bool {
+    causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|error| {
+        matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::HostUnreachable)
+    })
 }
 
 /// An error and what caused it, downwards. An `io::Error` hides what it wraps from `source`.

@@ -6,7 +6,10 @@
 use std::{str::FromStr as _, time::Duration};
 
 use bytes::{Buf as _, BufMut as _, Bytes};
-use hyper_util::client::legacy::connect::{HttpConnector, dns::Name};
+use hyper_util::client::{
+    legacy::connect::{HttpConnector, dns::Name, proxy::Tunnel},
+    proxy::matcher::Matcher,
+};
 use prost::Message;
 use tokio::time::timeout;
 use tonic::{
@@ -78,6 +81,8 @@ impl Grpc {
             connector.enforce_http(false);
             connector.set_nodelay(true);
             endpoint.connect_with_connector_lazy(connector)
+        } else if let Some(proxy) = proxy(settings) {
+            endpoint.connect_with_connector_lazy(proxy)
         } else {
             endpoint.connect_lazy()
         };
@@ -89,7 +94,7 @@ impl Grpc {
         match sent {
             Ok(Ok(answer)) => Outcome::Delivered { rejected: rejected(&answer) },
             Ok(Err(status)) => refused(&status),
-            Err(_) => Outcome::Retry { after: None, reason: "no answer in time".to_owned() },
+            Err(_) => Outcome::Unanswered { reason: "no answer in time".to_owned() },
         }
     }
 
@@ -102,7 +107,7 @@ impl Grpc {
                 let said = words::said(status.message().as_bytes(), &settings.headers, most);
                 (refused(&status), said)
             }
-            Err(_) => (Outcome::Retry { after: None, reason: "no answer in time".to_owned() }, None),
+            Err(_) => (Outcome::Unanswered { reason: "no answer in time".to_owned() }, None),
         };
         Heard { outcome, status: None, said }
     }
@@ -119,6 +124,19 @@ impl Grpc {
         let path = http::uri::PathAndQuery::from_static(self.method);
         client.unary(request, path, Raw).await.map(tonic::Response::into_inner)
     }
+}
+
+/// The way through the environment's HTTP proxy, where there is one for this endpoint.
+fn proxy(settings: &OtlpSettings) -> Option<Tunnel<HttpConnector>> {
+    let endpoint: http::Uri = settings.url.as_str().parse().ok().filter(|_| settings.proxy)?;
+    let proxy = Matcher::from_env().intercept(&endpoint)?;
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    let tunnel = Tunnel::new(proxy.uri().clone(), connector);
+    Some(match proxy.basic_auth() {
+        Some(credentials) => tunnel.with_auth(credentials.clone()),
+        None => tunnel,
+    })
 }
 
 /// What a status means. Its message may repeat what was sent, so it is not told.
@@ -138,6 +156,10 @@ fn refused(status: &Status) -> Outcome {
             Outcome::Refused { reason }
         }
         Code::OutOfRange if status.message().contains("too large") => Outcome::Refused { reason },
+        // What the transport says, not the server.
+        _ if std::error::Error::source(status).is_some() && !classify::is_refused(status) => {
+            Outcome::Unanswered { reason }
+        }
         _ => Outcome::Retry { after: retry_delay(status.details()), reason },
     }
 }

@@ -73,6 +73,11 @@ pub enum Outcome {
         /// Why.
         reason: String,
     },
+    /// No answer came to what was sent: it may have been taken all the same.
+    Unanswered {
+        /// Why.
+        reason: String,
+    },
     /// A refusal that stands until someone changes something.
     Misconfigured {
         /// Why.

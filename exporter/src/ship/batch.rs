@@ -2,7 +2,12 @@
 //!
 //! Whatever enters a [`Batch`] leaves it settled, which is acknowledged, or handed back; the gauge follows.
 
-use std::{collections::BTreeMap, ops::Range, time::SystemTime};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    sync::atomic::{AtomicBool, Ordering},
+    time::SystemTime,
+};
 
 use async_nats::jetstream::{AckKind, Message as Pull, message::Acker};
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -65,7 +70,12 @@ impl Mapper {
         let mut mapped = Mapped { batch: Batch::new(metrics.clone()), unsent: Vec::new() };
         let mut fragments = Fragments::default();
         for one in pulled {
-            let held = Held { acker: one.acker, sequence: one.sequence, stored: one.stored };
+            let held = Held {
+                acker: one.acker,
+                sequence: one.sequence,
+                stored: one.stored,
+                doubt: AtomicBool::new(one.redelivered),
+            };
             match self.spans(&one.message) {
                 Ok(spans) => {
                     self.encoder.add(&mut fragments, &spans)?;
@@ -102,6 +112,8 @@ pub(super) struct Held {
     pub(super) acker: Acker,
     pub(super) sequence: u64,
     pub(super) stored: SystemTime,
+    /// The destination may have it already: somebody had it in hand before, or an attempt was not answered.
+    doubt: AtomicBool,
 }
 
 /// Events in hand, by their place in the fragments.
@@ -135,6 +147,23 @@ impl Batch {
     /// The sequences of a range.
     pub(super) fn sequences(&self, events: &Range<usize>) -> Vec<u64> {
         self.held.range(events.clone()).map(|(_, held)| held.sequence).collect()
+    }
+
+    /// Marks a range as perhaps taken.
+    pub(super) fn doubt(&self, events: &Range<usize>) {
+        self.held.range(events.clone()).for_each(|(_, held)| held.doubt.store(true, Ordering::Relaxed));
+    }
+
+    /// Those of a range that the destination may have had before.
+    pub(super) fn doubtful(&self, events: &Range<usize>) -> BTreeSet<u64> {
+        let doubtful = self.held.range(events.clone()).filter(|(_, held)| held.doubt.load(Ordering::Relaxed));
+        doubtful.map(|(_, held)| held.sequence).collect()
+    }
+
+    /// Those of all that the destination has not had.
+    pub(super) fn undoubted(&self) -> Vec<u64> {
+        let held = self.held.values().filter(|held| !held.doubt.load(Ordering::Relaxed));
+        held.map(|held| held.sequence).collect()
     }
 
     /// When the oldest of a range was stored.

@@ -80,6 +80,11 @@ impl Lane {
                 Sent::Stopped => break,
             }
         }
+        // What was never sent, or refused, is not in doubt when it comes again.
+        let untouched = batch.undoubted();
+        if !untouched.is_empty() {
+            self.ledger.enter(Entry { handed_back: untouched, ..Entry::default() }).await;
+        }
         batch.hand_back().await;
     }
 
@@ -143,6 +148,12 @@ impl Lane {
                     }
                     return Sent::Taken { rejected };
                 }
+                Outcome::Unanswered { reason } => {
+                    self.metrics.posted("unanswered");
+                    batch.doubt(range);
+                    let pause = backoff.next(&mut fastrand::Rng::new());
+                    self.health.failed(Condition::Retrying(reason), pause);
+                }
                 Outcome::Retry { after, reason } => {
                     self.metrics.posted("retry");
                     let pause = backoff.next(&mut fastrand::Rng::new()).max(after.unwrap_or_default());
@@ -184,7 +195,10 @@ impl Lane {
         let fates = sequences.into_iter().enumerate().map(|(place, sequence)| {
             (sequence, if place < taken { Fate::Delivered } else { Fate::Rejected })
         });
-        let entry = Entry { fates: fates.collect(), rejected_spans };
+        let entry = Entry { fates: fates.collect(), rejected_spans, ..Entry::default() };
+        let entry = Entry { doubtful: batch.doubtful(range), ..entry };
+        // From here on it is the ledger that may lack it, not the destination.
+        batch.doubt(range);
         let Some(again) = with_progress(batch, self.ledger.enter(entry)).await else { return false };
         batch.acknowledge(range).await;
         self.metrics.delivered.inc_by(u64::try_from(taken).unwrap_or(u64::MAX));

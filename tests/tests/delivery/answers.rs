@@ -34,7 +34,7 @@ async fn a_passing_failure_delays_events_and_costs_and_repeats_none() {
     }
     let ledger = rig.settled(stored).await;
     assert_eq!((ledger.delivered, ledger.duplicates), (stored as u64, 0), "{ledger:?}");
-    assert_eq!(rig.backend.repeated(), 0);
+    ledger.tells_what_came_twice_to(&rig.backend);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,7 +73,8 @@ async fn a_setting_that_is_wrong_is_told_and_keeps_the_backlog_until_it_is_mende
         rig.condition("well").await;
     }
     let ledger = rig.settled(stored).await;
-    assert_eq!((ledger.delivered, rig.backend.repeated()), (stored as u64, 0));
+    assert_eq!(ledger.delivered, stored as u64);
+    ledger.tells_what_came_twice_to(&rig.backend);
     let log = rig.exporter.process.log();
     assert!(log.contains("check the destination's settings") && log.contains("HTTP 401"), "{log}");
 }
@@ -94,6 +95,23 @@ async fn a_success_counts_however_its_answer_ends_and_however_large_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_without_an_answer_comes_twice_and_is_counted_as_doubtful() {
+    let rig = Rig::start().await;
+    rig.backend.answer_next([Reply::TakeAndCut]);
+    let ids = rig.store(5).await;
+    let ledger = rig.settled(5).await;
+    rig.backend.wait_for(&ids).await;
+    let twice = rig.backend.repeated() as u64;
+    assert!(twice > 0);
+    assert_eq!((ledger.delivered, ledger.duplicates, ledger.doubtful), (5, 0, twice), "{ledger:?}");
+    // What was refused was not taken.
+    rig.backend.answer_next([Reply::status(503)]);
+    rig.store(5).await;
+    let ledger = rig.settled(10).await;
+    assert_eq!((ledger.delivered, ledger.doubtful), (10, twice), "{ledger:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_success_rejects_is_counted_and_never_sent_again() {
     let rig = Rig::start().await;
     rig.backend.answer_next([Reply::Partial(i64::MAX)]);
@@ -108,7 +126,7 @@ async fn what_a_success_rejects_is_counted_and_never_sent_again() {
     let ledger = rig.settled(6).await;
     let requests = u64::try_from(rig.backend.requests()).expect("a count");
     assert_eq!(ledger.rejected, requests, "one event of each POST: {ledger:?}");
-    assert_eq!(rig.backend.repeated(), 0);
+    ledger.tells_what_came_twice_to(&rig.backend);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,7 +143,8 @@ async fn over_json_and_grpc_it_is_the_same() {
         let ids = rig.store(load(100, 5000)).await;
         rig.backend.wait_for(&ids).await;
         let ledger = rig.settled(ids.len()).await;
-        assert_eq!((ledger.delivered, rig.backend.repeated()), (ids.len() as u64, 0), "{protocol}");
+        assert_eq!(ledger.delivered, ids.len() as u64, "{protocol}");
+        ledger.tells_what_came_twice_to(&rig.backend);
         // 401, or UNAUTHENTICATED.
         rig.backend.answer(Reply::status(if protocol == "grpc" { 16 } else { 401 }));
         rig.store(1).await;
@@ -148,6 +167,7 @@ async fn while_an_endpoint_is_away_events_wait_and_memory_stays_within_bounds() 
     rig.backend.server().restart().await;
     rig.backend.wait_for_within(&ids, wait::DEADLINE * 10).await;
     let ledger: Ledger = rig.settled(ids.len()).await;
-    assert_eq!((ledger.delivered, rig.backend.repeated()), (ids.len() as u64, 0));
+    assert_eq!(ledger.delivered, ids.len() as u64);
+    ledger.tells_what_came_twice_to(&rig.backend);
     assert!(rss_mib(&rig.exporter) < 100, "{} MiB", rss_mib(&rig.exporter));
 }

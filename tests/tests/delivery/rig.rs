@@ -1,6 +1,9 @@
 //! An exporter between a nats-server and backends, and its ledger as it tells it.
 
-use std::{collections::HashSet, time::Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 use weir_tests::{
@@ -17,6 +20,9 @@ pub const QUICK: &str = "batch: { events: 64, delay: 20ms }
 retry: { first: 20ms, longest: 200ms, slow: 300ms }
 stream: { max_bytes: 256MiB }
 ";
+
+/// An event that was in hand when something ended comes again after the ack wait, a minute at most.
+const DEADLINE: Duration = Duration::from_secs(180);
 
 /// How many events: few in a short run, more in a long one.
 pub fn load(short: usize, long: usize) -> usize {
@@ -109,6 +115,7 @@ pub struct Ledger {
     pub purged: u64,
     pub backlog: u64,
     pub duplicates: u64,
+    pub doubtful: u64,
 }
 
 impl Ledger {
@@ -129,7 +136,14 @@ impl Ledger {
             purged: figure("purged"),
             backlog: figure("backlog"),
             duplicates: figure("duplicates"),
+            doubtful: figure("doubtful"),
         }
+    }
+
+    /// What came twice to this backend is counted here: POSTs that took longer than their time among it.
+    pub fn tells_what_came_twice_to(&self, backend: &Backend) {
+        let twice = u64::try_from(backend.repeated()).expect("a count");
+        assert!(twice <= self.duplicates + self.doubtful, "{twice} events came twice: {self:?}");
     }
 
     /// The right side of the equation.
@@ -154,7 +168,7 @@ pub async fn settled(exporter: &Exporter, name: &str, stored: usize) -> Ledger {
 
 /// The ledger once it passes and the equation holds.
 pub async fn balanced(exporter: &Exporter, name: &str, passes: impl Fn(&Ledger) -> bool) -> Ledger {
-    let end = Instant::now() + wait::DEADLINE;
+    let end = Instant::now() + DEADLINE;
     loop {
         let ledger = Ledger::of(exporter, name).await;
         if passes(&ledger) && ledger.sum() == ledger.stored {
@@ -168,7 +182,7 @@ pub async fn balanced(exporter: &Exporter, name: &str, passes: impl Fn(&Ledger) 
 
 /// Waits until a destination is in this condition.
 pub async fn condition(exporter: &Exporter, name: &str, word: &str) {
-    let seen = wait::poll(wait::DEADLINE, || async {
+    let seen = wait::poll(DEADLINE, || async {
         let status = status(exporter).await;
         let all = status["destinations"].as_array().cloned().unwrap_or_default();
         all.iter().any(|one| one["name"] == name && one["condition"] == word).then_some(())
