@@ -32,6 +32,7 @@ pub mod soak;
 pub mod source;
 pub mod spans;
 pub mod stack;
+pub mod tls;
 pub mod tmpfs;
 pub mod tools;
 pub mod wait;

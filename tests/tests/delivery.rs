@@ -35,5 +35,7 @@ mod pushes;
 mod reload;
 #[path = "delivery/rig.rs"]
 mod rig;
+#[path = "delivery/secure.rs"]
+mod secure;
 #[path = "delivery/users.rs"]
 mod users;

@@ -15,5 +15,3 @@ mod listen;
 mod rotation;
 #[path = "rendering/tls.rs"]
 mod tls;
-#[path = "rendering/tls_provider.rs"]
-mod tls_provider;

@@ -7,7 +7,7 @@ use tokio::{process::Command, time::timeout};
 use weir_config::{Gateway, Secret, envoy};
 use weir_tests::{tools, wait};
 
-use crate::tls_provider::Certificates;
+use weir_tests::tls::Certificates;
 
 /// The example, with its files in `dir` and not where a deployment has them.
 fn example(dir: &Path) -> Gateway {

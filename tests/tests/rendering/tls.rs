@@ -7,7 +7,7 @@ use weir_tests::{
     stack::{Options, Stack, question},
 };
 
-use crate::tls_provider::{Certificates, Forwarder};
+use weir_tests::tls::{Certificates, Forwarder};
 
 /// The name that the provider's certificate has. Nothing resolves it.
 const NAME: &str = "llm.invalid";

@@ -1,4 +1,6 @@
-//! TLS in front of the fake provider, an HTTP proxy, and the certificates for both.
+//! TLS in front of a server of a test's, an HTTP proxy, and the certificates for both.
+
+#![allow(clippy::expect_used, reason = "tests fail by panicking")]
 
 use std::{
     fs,
@@ -15,22 +17,22 @@ use tokio::{
 };
 use tokio_rustls::{
     TlsAcceptor,
-    rustls::{
-        RootCertStore, ServerConfig,
-        pki_types::{CertificateDer, PrivateKeyDer},
-        server::WebPkiClientVerifier,
-    },
+    rustls::{RootCertStore, ServerConfig, pki_types::PrivateKeyDer, server::WebPkiClientVerifier},
 };
 
 /// A CA and what it has signed: a certificate for a server and one for a client.
+#[derive(Debug)]
 pub struct Certificates {
     ca: CertifiedIssuer<'static, KeyPair>,
-    server: (CertificateDer<'static>, KeyPair),
+    server: (rcgen::Certificate, KeyPair),
     client: (String, KeyPair),
 }
 
 impl Certificates {
     /// New ones; the server's is for these names.
+    ///
+    /// # Panics
+    /// Never in practice: when none can be made.
     pub fn new(names: &[&str]) -> Self {
         let key = || KeyPair::generate().expect("a key");
         let params = |names: &[&str]| {
@@ -45,23 +47,28 @@ impl Certificates {
         let (server_key, client_key) = (key(), key());
         let server = params(names).signed_by(&server_key, &ca).expect("a certificate");
         let client = params(&["weir"]).signed_by(&client_key, &ca).expect("a certificate");
-        Self { server: (server.der().clone(), server_key), client: (client.pem(), client_key), ca }
+        Self { server: (server, server_key), client: (client.pem(), client_key), ca }
     }
 
-    /// Writes what Envoy needs: `ca.pem`, `client.pem` and `client.key`.
+    /// Writes `ca.pem`, `client.pem` and `client.key` for a client, `server.pem` and `server.key` for a server.
+    ///
+    /// # Panics
+    /// When they cannot be written.
     pub fn write(&self, dir: &Path) {
         let (certificate, key) = &self.client;
         for (name, pem) in [
             ("ca.pem", self.ca.pem()),
             ("client.pem", certificate.clone()),
             ("client.key", key.serialize_pem()),
+            ("server.pem", self.server.0.pem()),
+            ("server.key", self.server.1.serialize_pem()),
         ] {
             fs::write(dir.join(name), pem).expect("a PEM file");
         }
     }
 
     /// TLS as a server speaks it that takes only clients with a certificate of the CA.
-    fn acceptor(&self) -> TlsAcceptor {
+    fn acceptor(&self, protocols: &[&str]) -> TlsAcceptor {
         // An error means that it is installed already.
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let mut roots = RootCertStore::empty();
@@ -69,15 +76,17 @@ impl Certificates {
         let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build().expect("a verifier");
         let (certificate, key) = &self.server;
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-        let config = ServerConfig::builder()
+        let mut config = ServerConfig::builder()
             .with_client_cert_verifier(verifier)
-            .with_single_cert(vec![certificate.clone()], key)
+            .with_single_cert(vec![certificate.der().clone()], key)
             .expect("a configuration");
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         TlsAcceptor::from(Arc::new(config))
     }
 }
 
 /// A server on loopback that passes connections on; it ends when it is dropped.
+#[derive(Debug)]
 pub struct Forwarder {
     /// Where it listens.
     pub address: SocketAddr,
@@ -94,15 +103,26 @@ impl Drop for Forwarder {
 
 impl Forwarder {
     /// Takes TLS from clients with a certificate and passes on what is in it.
+    ///
+    /// # Panics
+    /// When there is no port.
     pub async fn tls(certificates: &Certificates, to: SocketAddr) -> Self {
-        let acceptor = certificates.acceptor();
+        Self::tls_of(certificates, to, &[]).await
+    }
+
+    /// The same, and speaks these protocols, by ALPN.
+    ///
+    /// # Panics
+    /// When there is no port.
+    pub async fn tls_of(certificates: &Certificates, to: SocketAddr, protocols: &[&str]) -> Self {
+        let acceptor = certificates.acceptor(protocols);
         Self::start(move |stream, asked| {
             let acceptor = acceptor.clone();
             async move {
                 let Ok(mut stream) = acceptor.accept(stream).await else { return };
                 let name = stream.get_ref().1.server_name().unwrap_or_default().to_owned();
                 asked.lock().expect("no panic").push(name);
-                let mut upstream = TcpStream::connect(to).await.expect("the provider");
+                let Ok(mut upstream) = TcpStream::connect(to).await else { return };
                 let _ = copy_bidirectional(&mut stream, &mut upstream).await;
             }
         })
@@ -110,6 +130,9 @@ impl Forwarder {
     }
 
     /// An HTTP proxy: takes CONNECT, and connects to `to` wherever it is asked to.
+    ///
+    /// # Panics
+    /// When there is no port.
     pub async fn proxy(to: SocketAddr) -> Self {
         Self::start(move |stream, asked| async move {
             let mut stream = BufReader::new(stream);
@@ -120,7 +143,7 @@ impl Forwarder {
                 }
             }
             asked.lock().expect("no panic").push(head);
-            let mut upstream = TcpStream::connect(to).await.expect("the provider");
+            let Ok(mut upstream) = TcpStream::connect(to).await else { return };
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
             let _ = copy_bidirectional(&mut stream, &mut upstream).await;
         })
@@ -143,6 +166,9 @@ impl Forwarder {
     }
 
     /// What clients asked for so far.
+    ///
+    /// # Panics
+    /// Never in practice.
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().expect("no panic").clone()
     }
