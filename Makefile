@@ -73,6 +73,12 @@ screenshots: wasm bins ## Run the page under traffic and take the README's pictu
 	@echo "== screenshots of the page"
 	@cargo test -q -p weir-tests --locked --test page -- --ignored --exact screenshots::every_view_light_and_dark_wide_and_narrow
 
+bench-redact: setup ## Measure redaction on this machine and as wasm in Node, in MB/s
+	@echo "== native"
+	@cargo test -q --release -p weir-filter --locked --test speed -- --ignored --nocapture
+	@echo "== wasm, in Node"
+	@$(wasm) test --release -p weir-filter --no-default-features --test speed -- --nocapture
+
 test-phoenix: wasm bins ## Ship to a real Arize Phoenix and read back what it shows
 	@tests/scripts/phoenix.sh
 

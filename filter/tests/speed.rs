@@ -1,0 +1,96 @@
+//! How fast redaction is, in MB/s, by the same steps on this machine and as wasm in Node: `make
+//! bench-redact`. The machine may be shared, so what counts is how the two compare in one run.
+
+// What is printed is the result.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+#[path = "../benches/texts/mod.rs"]
+mod texts;
+
+use std::hint::black_box;
+
+use serde_json::json;
+use weir_filter::api::Family;
+use weir_filter::redact::{Allow, Counts, Detectors, Fields, Replacement, redact_json};
+
+use texts::{HOSTILE, KB, MATCHING, SIZES, text};
+
+/// How long each step runs at least, in ms; of its rounds the fastest counts.
+const LEAST_MS: f64 = 150.0;
+
+#[cfg(target_arch = "wasm32")]
+fn now_ms() -> f64 {
+    js_sys::Date::now()
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn now_ms() -> f64 {
+    use std::sync::LazyLock;
+    use std::time::Instant;
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed().as_secs_f64() * 1e3
+}
+
+/// How long one call takes, in ms: the least of three measurements.
+fn time(mut call: impl FnMut() -> usize) -> f64 {
+    let rounds = (0..3).map(|_| {
+        let (start, mut calls) = (now_ms(), 0.0);
+        loop {
+            black_box(call());
+            calls += 1.0;
+            let took = now_ms() - start;
+            if took >= LEAST_MS {
+                return took / calls;
+            }
+        }
+    });
+    rounds.fold(f64::INFINITY, f64::min)
+}
+
+fn measure(mut say: impl FnMut(String)) {
+    let new = || Detectors::new(&[], &Allow::default(), "redaction").unwrap();
+    let detectors = new();
+    let set = detectors.all();
+    say(format!("compiling: {:.1} ms, {} KiB", time(|| new().size()), detectors.size() >> 10));
+    let speed = |bytes: usize, ms: f64| format!("{:>5.0}", bytes as f64 / 1e3 / ms);
+    let plain = |text: &str| {
+        let mut counts = Counts::default();
+        detectors.redact(set, black_box(text), &mut Replacement::Label, &mut counts).len()
+    };
+    for (name, matches) in MATCHING {
+        let of_text = SIZES.map(|size| {
+            let text = text(size, matches);
+            speed(text.len(), time(|| plain(&text)))
+        });
+        let of_json = SIZES.map(|size| {
+            let body = json!({"messages": [{"role": "user", "content": text(size, matches)}]}).to_string();
+            let fields = Fields::request(Family::OpenAi);
+            let redact = || {
+                let body = black_box(body.as_bytes());
+                redact_json(body, &detectors, set, fields, &mut Replacement::Label).unwrap().body.len()
+            };
+            speed(body.len(), time(redact))
+        });
+        say(format!("{name:<10} 2, 20, 200 KB: text {}, JSON {}", of_text.join(" "), of_json.join(" ")));
+    }
+    for (name, part) in HOSTILE {
+        let speeds = [KB, 64 * KB, 4000 * KB].map(|size| {
+            let text = part.repeat(size / part.len());
+            speed(text.len(), time(|| plain(&text)))
+        });
+        say(format!("{name:<10} 1 KB, 64 KB, 4 MB: {}", speeds.join(" ")));
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+#[test]
+#[ignore = "a measurement: make bench-redact"]
+fn redaction_is_fast() {
+    measure(|line| println!("{line}"));
+}
+
+#[cfg(target_arch = "wasm32")]
+#[wasm_bindgen_test::wasm_bindgen_test]
+fn redaction_is_fast() {
+    measure(|line| wasm_bindgen_test::console_log!("{line}"));
+}
