@@ -54,6 +54,10 @@ test-faults: setup-run bins ## Run the fault tests of delivery in their long for
 test-docker: setup-run wasm bins ## Run the compose files with a Docker engine, which is installed and started where there is none
 	@tests/scripts/docker.sh
 
+bench: setup wasm ## Measure what Weir costs beside bare Envoy: throughput, latency, streams, memory
+	@cargo build --release --locked -p weir-exporter -p weir-tests --bin weir-exporter --bin weir-bench
+	@"$$CARGO_TARGET_DIR/release/weir-bench"
+
 bench-exporter: setup-run ## Measure the exporter: events a second a core, and memory while a million wait
 	@cargo build --release --locked -p weir-exporter -p weir-tests --bin weir-exporter --bin weir-bench-exporter
 	@"$$CARGO_TARGET_DIR/release/weir-bench-exporter"
@@ -145,4 +149,4 @@ docker:
 	@echo "== compose files, with a Docker engine"
 	@tests/scripts/docker.sh test
 
-.PHONY: run test lint unit wasm-test fuzz fuzz-short e2e screenshots bench-redact bench-exporter chaos soak redaction-report test-faults test-docker docker kubernetes test-phoenix deny setup wasm image dist fmt generate clean help setup-run fmt-check bins
+.PHONY: run test lint unit wasm-test fuzz fuzz-short e2e screenshots bench bench-redact bench-exporter chaos soak redaction-report test-faults test-docker docker kubernetes test-phoenix deny setup wasm image dist fmt generate clean help setup-run fmt-check bins

@@ -92,6 +92,7 @@ foundation() {
     fi
     if [[ $mode == test ]]; then
         has node || packages+=(nodejs)
+        has wrk || packages+=(wrk)
         faketime >/dev/null || packages+=(libfaketime)
         # libFuzzer is in C++.
         has c++ || packages+=(g++)

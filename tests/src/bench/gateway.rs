@@ -1,0 +1,129 @@
+//! What Weir costs: bare Envoy, Envoy with a filter that does nothing, and Weir with everything on, side
+//! by side in one run.
+//!
+//! Every Envoy has one worker and is pinned to one core; load, provider, exporter, NATS and endpoint are
+//! on the other. Rounds are interleaved, so that what else the machine does meets all alike, and figures
+//! are medians of rounds. Ratios are against bare Envoy; absolute times are this machine's.
+
+pub mod cpu;
+pub mod envoys;
+pub mod load;
+pub mod noop;
+pub mod report;
+pub mod server;
+pub mod wrk;
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+
+use self::{
+    cpu::Pins,
+    envoys::{Gateways, Kind},
+    load::{Streams, Target},
+    report::{HalfLoad, Memory, Spread, Stream, Summary, Throughput},
+};
+
+/// How long and how often is measured.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Interleaved rounds of each measurement.
+    pub rounds: usize,
+    /// How long one measurement takes.
+    pub each: Duration,
+    /// Connections of the saturating load.
+    pub connections: usize,
+    /// Streams at once.
+    pub streams: usize,
+}
+
+/// The prompts' sizes, by the names they have in the summary.
+pub const SIZES: [(&str, usize); 3] = [("1KB", 1 << 10), ("10KB", 10 << 10), ("100KB", 100 << 10)];
+
+/// How long each gateway is warmed up before it is measured.
+const WARM: Duration = Duration::from_secs(1);
+
+/// Measures all, and says how far it is.
+///
+/// # Errors
+/// When a component does not come up, or a request is not answered by 200.
+pub async fn run(plan: &Plan, say: impl Fn(&str)) -> anyhow::Result<Summary> {
+    let pins = Pins::find()?;
+    let gateways = Gateways::start(&pins).await?;
+    let mut throughput = Vec::new();
+    for (name, size) in SIZES {
+        say(&format!("throughput at {name}: {} rounds of {:?} each", plan.rounds, plan.each));
+        throughput.push((name, saturate(plan, &pins, &gateways, size).await?));
+    }
+    let (_, small) = throughput.first().context("no size was measured")?;
+    let rate = (small.of(Kind::Weir).rps.median / 2.0).max(1.0);
+    say(&format!("half load: {rate:.0} requests a second"));
+    let half_load = at_half_load(plan, &gateways, rate).await?;
+    say(&format!("streams: {} at once", plan.streams));
+    let stream = streams(plan, &gateways).await?;
+    let memory = Memory {
+        wasm_mib: gateways.wasm_bytes().await? / f64::from(1 << 20),
+        envoy_rss_mib: cpu::resident_bytes(gateways.pid(Kind::Weir))? / f64::from(1 << 20),
+    };
+    let events = gateways.events().await?;
+    ensure!(events.created > 0.0, "not one event was created, so tracing was not on");
+    Ok(Summary { throughput, half_load, stream, memory, events })
+}
+
+/// As much as goes.
+async fn saturate(plan: &Plan, pins: &Pins, gateways: &Gateways, size: usize) -> anyhow::Result<Throughput> {
+    let script = wrk::script(size)?;
+    let mut rounds: Vec<(Kind, f64, f64)> = Vec::new();
+    for kind in Kind::ALL {
+        wrk::run(pins, &script, gateways.port(kind), plan.connections, WARM).await?;
+    }
+    for _ in 0..plan.rounds {
+        for kind in Kind::ALL {
+            let before = cpu::time(gateways.pid(kind))?;
+            let port = gateways.port(kind);
+            let load = wrk::run(pins, &script, port, plan.connections, plan.each).await?;
+            let took = cpu::time(gateways.pid(kind))? - before;
+            rounds.push((kind, load.per_second, took.as_secs_f64() * 1e6 / load.requests));
+        }
+    }
+    Ok(Throughput::of_rounds(&rounds))
+}
+
+/// At a constant rate, each latency from the moment at which its request was due.
+async fn at_half_load(plan: &Plan, gateways: &Gateways, rate: f64) -> anyhow::Result<HalfLoad> {
+    let mut rounds = Vec::new();
+    for _ in 0..plan.rounds {
+        for kind in [Kind::Bare, Kind::Weir] {
+            let target = Target::new(gateways.port(kind), SIZES[0].1);
+            rounds.push((kind, load::constant_rate(target, rate, plan.each).await?));
+        }
+    }
+    Ok(HalfLoad::of(rate, &rounds))
+}
+
+async fn streams(plan: &Plan, gateways: &Gateways) -> anyhow::Result<Stream> {
+    let (mut first, mut chunk) = (Vec::new(), Vec::new());
+    for _ in 0..plan.rounds {
+        for kind in [Kind::Bare, Kind::Weir] {
+            let target = Target::streamed(gateways.port(kind));
+            let before = cpu::time(gateways.pid(kind))?;
+            let Streams { first_token, chunks } = load::streams(target, plan.streams, plan.each).await?;
+            let took = cpu::time(gateways.pid(kind))? - before;
+            ensure!(chunks > 0, "no stream brought a chunk");
+            first.push((kind, first_token));
+            chunk.push((kind, took.as_secs_f64() * 1e6 / chunks as f64));
+        }
+    }
+    let of = |kind: Kind, values: &[(Kind, f64)]| {
+        Spread::of(values.iter().filter(|(it, _)| *it == kind).map(|(_, value)| *value).collect())
+    };
+    let (bare, weir) = (of(Kind::Bare, &chunk), of(Kind::Weir, &chunk));
+    let (bare_first, weir_first) = (of(Kind::Bare, &first), of(Kind::Weir, &first));
+    Ok(Stream {
+        concurrent: plan.streams,
+        bare_first_token_ms: bare_first.median,
+        weir_first_token_ms: weir_first.median,
+        added_first_token_ms: weir_first.median - bare_first.median,
+        added_chunk_us: weir.median - bare.median,
+    })
+}

@@ -1,0 +1,240 @@
+//! The three gateways that are compared, and what Weir needs beside it.
+
+use std::{ffi::OsString, fs, net::SocketAddr, path::Path};
+
+use anyhow::Context;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+use weir_config::{Gateway, envoy as renderer};
+
+use super::{
+    cpu::Pins,
+    load, noop,
+    report::Events,
+    server::{self, Answers},
+};
+use crate::{
+    envoy::Addresses,
+    exporter::{self, Exporter},
+    nats::Nats,
+    process::{Process, Ready, Spec},
+    tools,
+};
+
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Envoy as it is.
+    Bare,
+    /// Envoy with a filter that does nothing.
+    Noop,
+    /// Weir: keys, a virtual model of two targets, redaction of exported content, tracing.
+    Weir,
+}
+
+impl Kind {
+    /// All of them, in the order of a round.
+    pub const ALL: [Self; 3] = [Self::Bare, Self::Noop, Self::Weir];
+
+    /// Its name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bare => "bare",
+            Self::Noop => "noop",
+            Self::Weir => "weir",
+        }
+    }
+}
+
+/// All that runs.
+pub struct Gateways {
+    envoys: [(Process, Addresses); Kind::ALL.len()],
+    _exporter: Exporter,
+    _nats: Nats,
+}
+
+impl Gateways {
+    /// Starts all.
+    ///
+    /// # Errors
+    /// When one does not come up.
+    pub async fn start(pins: &Pins) -> anyhow::Result<Self> {
+        let provider = server::start(pins, Answers::Provider)?;
+        let endpoint = server::start(pins, Answers::Nothing)?;
+        // What is started from here on is on that core too, unless it is pinned elsewhere.
+        pins.move_here()?;
+        let nats = Nats::start().await?;
+        let env = [(
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT".to_owned(),
+            OsString::from(format!("http://{endpoint}/v1/traces")),
+        )];
+        let options = exporter::Options { env: &env, ..exporter::Options::default() };
+        let exporter = Exporter::with(&nats.url(), &options).await?;
+        let bare = plain(pins, provider, None).await?;
+        let noop = plain(pins, provider, Some(&noop::wasm()?)).await?;
+        let weir = weir(pins, provider, &exporter.url()).await?;
+        Ok(Self { envoys: [bare, noop, weir], _exporter: exporter, _nats: nats })
+    }
+
+    fn envoy(&self, kind: Kind) -> &(Process, Addresses) {
+        match kind {
+            Kind::Bare => &self.envoys[0],
+            Kind::Noop => &self.envoys[1],
+            Kind::Weir => &self.envoys[2],
+        }
+    }
+
+    /// Where one takes requests.
+    pub fn port(&self, kind: Kind) -> u16 {
+        self.envoy(kind).1.listen.port()
+    }
+
+    /// The process of one.
+    pub fn pid(&self, kind: Kind) -> u32 {
+        self.envoy(kind).0.id()
+    }
+
+    /// The linear memory of Weir's VMs, in bytes.
+    ///
+    /// # Errors
+    /// When Envoy does not tell.
+    pub async fn wasm_bytes(&self) -> anyhow::Result<f64> {
+        self.stat("weir.memory_bytes").await
+    }
+
+    /// What became of the events.
+    ///
+    /// # Errors
+    /// When Envoy does not tell.
+    pub async fn events(&self) -> anyhow::Result<Events> {
+        Ok(Events {
+            created: self.stat("weir.events_created").await?,
+            accepted: self.stat("weir.events_accepted").await?,
+            dropped: self.stat("weir.events_dropped_outbox_full").await?,
+        })
+    }
+
+    async fn stat(&self, name: &str) -> anyhow::Result<f64> {
+        let admin = self.envoy(Kind::Weir).1.admin.port();
+        let url = format!("http://127.0.0.1:{admin}/stats?filter={name}$");
+        let text = crate::client::http().get(url).send().await?.text().await?;
+        let line =
+            text.lines().find(|line| line.contains(name)).with_context(|| format!("no stat {name}"))?;
+        Ok(line.rsplit(' ').next().unwrap_or_default().trim().parse()?)
+    }
+}
+
+/// An Envoy with nothing of Weir: one route to one provider, and perhaps a filter that does nothing.
+async fn plain(
+    pins: &Pins,
+    provider: SocketAddr,
+    wasm: Option<&[u8]>,
+) -> anyhow::Result<(Process, Addresses)> {
+    let (addresses, dir) = (Addresses::free(None)?, TempDir::with_prefix("weir-bench-")?);
+    let mut filters = Vec::new();
+    if let Some(wasm) = wasm {
+        let file = dir.path().join("noop.wasm");
+        fs::write(&file, wasm)?;
+        filters.push(json!({
+            "name": "noop",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+                "config": { "vm_config": { "runtime": "envoy.wasm.runtime.v8", "code": { "local": { "filename": file } } } },
+            },
+        }));
+    }
+    filters.push(json!({
+        "name": "router",
+        "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
+    }));
+    let address =
+        |it: SocketAddr| json!({ "socket_address": { "address": it.ip(), "port_value": it.port() } });
+    let many = 100_000;
+    let bootstrap = json!({
+        "admin": { "address": address(addresses.admin) },
+        "static_resources": {
+            "listeners": [{
+                "address": address(addresses.listen),
+                "filter_chains": [{ "filters": [{
+                    "name": "http",
+                    "typed_config": {
+                        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+                        "stat_prefix": "bare",
+                        "route_config": { "virtual_hosts": [{
+                            "name": "all",
+                            "domains": ["*"],
+                            "routes": [{ "match": { "prefix": "/" }, "route": { "cluster": "provider" } }],
+                        }] },
+                        "http_filters": filters,
+                    },
+                }] }],
+            }],
+            "clusters": [{
+                "name": "provider",
+                "type": "STATIC",
+                "circuit_breakers": { "thresholds": [{ "max_connections": many, "max_pending_requests": many, "max_requests": many }] },
+                "load_assignment": {
+                    "cluster_name": "provider",
+                    "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address(provider) } }] }],
+                },
+            }],
+        },
+    });
+    let process = start(pins, &bootstrap.to_string(), addresses, dir, Vec::new()).await?;
+    Ok((process, addresses))
+}
+
+/// Weir with everything on.
+async fn weir(pins: &Pins, provider: SocketAddr, exporter: &str) -> anyhow::Result<(Process, Addresses)> {
+    let (addresses, dir) = (Addresses::free(None)?, TempDir::with_prefix("weir-bench-")?);
+    let digest: String = Sha256::digest(load::KEY).iter().map(|byte| format!("{byte:02x}")).collect();
+    let url = format!("http://{provider}/v1");
+    let upstream = |api: &str| json!({ "api": api, "url": url, "key": { "env": "WEIR_BENCH_KEY" } });
+    let yaml = json!({
+        "listen": addresses.listen,
+        "admin": addresses.admin,
+        "providers": { "first": upstream("openai"), "second": upstream("openai") },
+        "models": { "smart": {
+            "targets": [{ "provider": "first", "model": "gpt-4o" }, { "provider": "second", "model": "gpt-4o" }],
+            "retry": { "attempts": 2, "on": [429, 503] },
+        } },
+        "keys": [{ "name": "bench", "sha256": digest, "models": ["smart"] }],
+        "redaction": { "exported": { "content": "redact", "detectors": ["email", "phone", "credit_card", "ssn", "iban", "ip", "secrets"] } },
+        "exporter": { "url": exporter },
+    });
+    let gateway = Gateway::parse(&yaml.to_string())?;
+    let options = renderer::Options { wasm: tools::wasm()?, secrets_dir: None };
+    let rendered = renderer::bootstrap(&gateway, &options)?;
+    let env = vec![("WEIR_BENCH_KEY".to_owned(), "sk-bench".into())];
+    Ok((start(pins, &rendered.bootstrap, addresses, dir, env).await?, addresses))
+}
+
+async fn start(
+    pins: &Pins,
+    bootstrap: &str,
+    addresses: Addresses,
+    dir: TempDir,
+    env: Vec<(String, OsString)>,
+) -> anyhow::Result<Process> {
+    let file = dir.path().join("envoy.yaml");
+    fs::write(&file, bootstrap)?;
+    let args = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning", "-c"];
+    let mut args: Vec<OsString> = args.map(Into::into).into();
+    args.push(file.into());
+    let (program, args) = pins.pinned(pins.gateway, tools::envoy()?, args);
+    let ready = Ready::Http(addresses.admin.port(), "/ready");
+    let spec = Spec { name: "envoy", program, args, env, shows_output: false, ready };
+    Ok(Process::start(spec, dir).await?)
+}
+
+/// The summary's file, with the folders that lead to it.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(path: &Path, summary: &Value) -> anyhow::Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::write(path, format!("{summary:#}\n")).with_context(|| path.display().to_string())
+}

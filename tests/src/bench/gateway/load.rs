@@ -1,0 +1,178 @@
+//! Load at a constant rate, and streams.
+//!
+//! A request's latency counts from the moment at which it was due, not from when a connection was free
+//! for it, so a gateway that stalls is charged for all who wait (no coordinated omission).
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{Request, StatusCode, client::conn::http1::SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpStream, sync::mpsc, task::JoinSet};
+
+use super::report::quantile;
+
+/// Where requests go.
+pub const PATH: &str = "/v1/chat/completions";
+/// The caller's key.
+pub const KEY: &str = "wk-bench";
+/// What requests say of themselves.
+pub const HEADERS: [(&str, &str); 2] =
+    [("content-type", "application/json"), ("authorization", "Bearer wk-bench")];
+
+/// Connections of the constant rate: enough that none has to wait for another at half load.
+const CONNECTIONS: usize = 64;
+
+/// The body of a request with a prompt of this size in bytes.
+pub fn body(size: usize, stream: bool) -> String {
+    const WORDS: &str = "word and ";
+    let text = WORDS.repeat(size / WORDS.len());
+    // Where the provider looks for it: at the end.
+    let stream = if stream { ",\"stream\":true" } else { "" };
+    format!(r#"{{"model":"smart","messages":[{{"role":"user","content":"{text}"}}]{stream}}}"#)
+}
+
+/// Where one kind of request goes.
+#[derive(Clone, Debug)]
+pub struct Target {
+    port: u16,
+    body: Bytes,
+}
+
+impl Target {
+    /// Whole answers to prompts of this size.
+    pub fn new(port: u16, size: usize) -> Self {
+        Self { port, body: body(size, false).into() }
+    }
+
+    /// Streams.
+    pub fn streamed(port: u16) -> Self {
+        Self { port, body: body(super::SIZES[0].1, true).into() }
+    }
+
+    async fn connect(&self) -> anyhow::Result<SendRequest<Full<Bytes>>> {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        // How it ends, the request on it tells.
+        tokio::spawn(async { drop(connection.await) });
+        Ok(sender)
+    }
+
+    fn request(&self) -> anyhow::Result<Request<Full<Bytes>>> {
+        let request = HEADERS
+            .into_iter()
+            .fold(Request::post(PATH).header("host", "gateway"), |it, (name, value)| it.header(name, value));
+        Ok(request.body(Full::new(self.body.clone()))?)
+    }
+}
+
+/// The latencies of a round at a constant rate, in ms.
+#[derive(Clone, Copy, Debug)]
+pub struct Latencies {
+    /// Median.
+    pub p50: f64,
+    /// 99 of 100 are below.
+    pub p99: f64,
+}
+
+/// Sends `rate` requests a second for this long.
+///
+/// # Errors
+/// When a connection breaks or an answer is not 200.
+pub async fn constant_rate(target: Target, rate: f64, each: Duration) -> anyhow::Result<Latencies> {
+    let count = (rate * each.as_secs_f64()) as u32;
+    let (jobs, queue) = async_queue(count as usize);
+    let mut workers = JoinSet::new();
+    for _ in 0..CONNECTIONS {
+        let (target, queue) = (target.clone(), queue.clone());
+        workers.spawn(async move {
+            let mut sender = target.connect().await?;
+            let mut latencies: Vec<f64> = Vec::new();
+            while let Some(due) = next(&queue).await {
+                sender.ready().await?;
+                let response = sender.send_request(target.request()?).await?;
+                ensure!(response.status() == StatusCode::OK, "an answer was {}", response.status());
+                response.into_body().collect().await?;
+                latencies.push(due.elapsed().as_secs_f64() * 1e3);
+            }
+            anyhow::Ok(latencies)
+        });
+    }
+    let start = Instant::now();
+    for number in 0..count {
+        let due = start + Duration::from_secs_f64(f64::from(number) / rate);
+        tokio::time::sleep_until(due.into()).await;
+        jobs.send(due).await.context("every connection has ended")?;
+    }
+    drop(jobs);
+    let mut latencies = Vec::new();
+    while let Some(worker) = workers.join_next().await {
+        latencies.extend(worker??);
+    }
+    Ok(Latencies { p50: quantile(&mut latencies, 0.5), p99: quantile(&mut latencies, 0.99) })
+}
+
+type Queue = std::sync::Arc<tokio::sync::Mutex<mpsc::Receiver<Instant>>>;
+
+fn async_queue(size: usize) -> (mpsc::Sender<Instant>, Queue) {
+    let (sender, receiver) = mpsc::channel(size.max(1));
+    (sender, std::sync::Arc::new(tokio::sync::Mutex::new(receiver)))
+}
+
+async fn next(queue: &Queue) -> Option<Instant> {
+    queue.lock().await.recv().await
+}
+
+/// What a round of streams brought.
+#[derive(Clone, Copy, Debug)]
+pub struct Streams {
+    /// Median time until the first token, in ms.
+    pub first_token: f64,
+    /// Chunks of all streams.
+    pub chunks: u64,
+}
+
+/// Keeps so many streams open for this long; each that ends is followed by another.
+///
+/// # Errors
+/// When a connection breaks or an answer is not 200.
+pub async fn streams(target: Target, count: usize, each: Duration) -> anyhow::Result<Streams> {
+    let end = Instant::now() + each;
+    let mut workers = JoinSet::new();
+    for number in 0..count {
+        let target = target.clone();
+        workers.spawn(async move {
+            // Not all at once, as callers are not either.
+            tokio::time::sleep(Duration::from_millis(1000 * number as u64 / count as u64)).await;
+            let (mut first, mut chunks) = (Vec::new(), 0);
+            let mut sender = target.connect().await?;
+            while Instant::now() < end {
+                sender.ready().await?;
+                let sent = Instant::now();
+                let response = sender.send_request(target.request()?).await?;
+                ensure!(response.status() == StatusCode::OK, "an answer was {}", response.status());
+                let mut body = response.into_body();
+                let before = chunks;
+                while let Some(frame) = body.frame().await {
+                    if frame?.is_data() {
+                        if chunks == before {
+                            first.push(sent.elapsed().as_secs_f64() * 1e3);
+                        }
+                        chunks += 1;
+                    }
+                }
+            }
+            anyhow::Ok((first, chunks))
+        });
+    }
+    let (mut all, mut chunks) = (Vec::new(), 0);
+    while let Some(worker) = workers.join_next().await {
+        let (first, brought) = worker??;
+        all.extend(first);
+        chunks += brought;
+    }
+    Ok(Streams { first_token: quantile(&mut all, 0.5), chunks })
+}

@@ -1,0 +1,115 @@
+//! The provider and the OTLP endpoint of the benchmark: they read what they are sent, and answer at once.
+//!
+//! Each has a thread and a runtime of its own, on the core of all others.
+
+use std::{convert::Infallible, net::SocketAddr, time::Duration};
+
+use anyhow::Context;
+use bytes::Bytes;
+use futures_util::stream;
+use http_body_util::{BodyExt, Either, Full, StreamBody};
+use hyper::{
+    Request, Response,
+    body::{Frame, Incoming},
+    header::{CONTENT_TYPE, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+use super::cpu::Pins;
+
+/// Chunks of a stream, the first of them at once.
+pub const CHUNKS: usize = 50;
+/// The pause before each chunk but the first.
+const PAUSE: Duration = Duration::from_millis(20);
+/// What a request holds that asks for a stream.
+pub const WANTS_STREAM: &[u8] = b"\"stream\":true";
+/// Where a request that asks for a stream says so, counted from the end of its body, in bytes.
+const TAIL: usize = 64;
+
+const WHOLE: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"gpt-4o","choices":[{"index":0,"message":{"role":"assistant","content":"Hello there, friend."},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7}}"#;
+
+/// What a server answers with.
+#[derive(Clone, Copy, Debug)]
+pub enum Answers {
+    /// Completions, whole or as a stream.
+    Provider,
+    /// 200 and nothing.
+    Nothing,
+}
+
+/// Starts one on a free port. It ends with this process.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn start(pins: &Pins, answers: Answers) -> anyhow::Result<SocketAddr> {
+    let (pins, (tell, told)) = (pins.clone(), std::sync::mpsc::channel());
+    std::thread::Builder::new().name("server".to_owned()).spawn(move || {
+        let serve = || -> anyhow::Result<()> {
+            pins.move_here()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await?;
+                tell.send(listener.local_addr()).context("nobody waits for the address")?;
+                loop {
+                    let (connection, _) = listener.accept().await?;
+                    connection.set_nodelay(true)?;
+                    tokio::spawn(http1::Builder::new().serve_connection(
+                        TokioIo::new(connection),
+                        service_fn(move |it| answer(it, answers)),
+                    ));
+                }
+            })
+        };
+        // Whoever waits for the address hears of it by the channel's end.
+        drop(serve());
+    })?;
+    told.recv().context("the server ended before it listened")?.context("no free port")
+}
+
+type Body = Either<Full<Bytes>, StreamBody<stream::BoxStream<'static, Result<Frame<Bytes>, Infallible>>>>;
+
+async fn answer(request: Request<Incoming>, answers: Answers) -> Result<Response<Body>, hyper::Error> {
+    let mut body = request.into_body();
+    let mut tail = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        let last = data.len().saturating_sub(TAIL);
+        tail.extend_from_slice(data.get(last..).unwrap_or_default());
+        tail.drain(..tail.len().saturating_sub(TAIL));
+    }
+    let whole =
+        |text: &'static str| Response::new(Either::Left(Full::new(Bytes::from_static(text.as_bytes()))));
+    let mut response = match answers {
+        Answers::Nothing => return Ok(whole("")),
+        Answers::Provider if tail.windows(WANTS_STREAM.len()).any(|it| it == WANTS_STREAM) => {
+            let mut response = Response::new(Either::Right(StreamBody::new(chunks())));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+            return Ok(response);
+        }
+        Answers::Provider => whole(WHOLE),
+    };
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+fn chunks() -> stream::BoxStream<'static, Result<Frame<Bytes>, Infallible>> {
+    let next = |at: usize| async move {
+        if at > CHUNKS {
+            return None;
+        }
+        if at > 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
+        let bytes = match at {
+            CHUNKS => Bytes::from_static(b"data: [DONE]\n\n"),
+            _ => Bytes::from_static(
+                b"data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"gpt-4o\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" word\"},\"finish_reason\":null}]}\n\n",
+            ),
+        };
+        Some((Ok(Frame::data(bytes)), at + 1))
+    };
+    Box::pin(stream::unfold(0, next))
+}

@@ -1,0 +1,50 @@
+//! `weir-bench`, which is what `make bench` runs: bare Envoy, Envoy with a filter that does nothing, and
+//! Weir, measured side by side.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::Parser;
+use weir_tests::{
+    bench::gateway::{self, Plan},
+    run::say,
+};
+
+/// Measures what Weir costs beside bare Envoy, in one run.
+#[derive(Parser)]
+struct Cli {
+    /// Interleaved rounds of each measurement.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds of each measurement.
+    #[arg(long, default_value_t = 4)]
+    seconds: u64,
+    /// Connections of the saturating load.
+    #[arg(long, default_value_t = 20)]
+    connections: usize,
+    /// Streams at once.
+    #[arg(long, default_value_t = 200)]
+    streams: usize,
+    /// Where the summary is written.
+    #[arg(long, default_value = "target/bench/summary.json")]
+    out: PathBuf,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let Cli { rounds, seconds, connections, streams, out } = Cli::parse();
+    let plan = Plan { rounds, each: Duration::from_secs(seconds), connections, streams };
+    match measure(&plan, &out).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("weir-bench: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn measure(plan: &Plan, out: &std::path::Path) -> anyhow::Result<()> {
+    let summary = gateway::run(plan, say).await?;
+    gateway::envoys::write(out, &summary.json())?;
+    say(&format!("\n{}\n\nWritten to {}", summary.table(), out.display()));
+    Ok(())
+}
