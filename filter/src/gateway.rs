@@ -7,7 +7,6 @@
 mod returning;
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use weir_event::v1;
@@ -20,7 +19,7 @@ use crate::caller::{self, Known};
 use crate::config::{ByteSize, Config};
 use crate::content::Content;
 use crate::decision::{self, Decided};
-use crate::exchange::{Exchange, Shared};
+use crate::exchange::Shared;
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::{Host, Step};
 use crate::models;
@@ -32,8 +31,6 @@ use crate::vm::Vm;
 
 const HEALTH_PATH: &str = "/healthz";
 const MODELS_PATH: &str = "/v1/models";
-/// Longest text of the caller's that is put into an event, in bytes.
-const TEXT_MAX: usize = 512;
 
 /// One stream of the downstream filter.
 #[derive(Debug)]
@@ -204,27 +201,8 @@ impl Gateway {
             Progress::Delivered if exchange.answered => v1::Ending::Completed,
             _ => response::explain(&host.response_details(), &mut exchange),
         };
-        let is_whole = ending == v1::Ending::Completed;
-        if exchange.timing.returning_ns != 0 && exchange.timing.returned_ns == 0 {
-            exchange.timing.returned_ns = exchange.timing.done_ns;
-        }
         exchange.redactions.extend(std::mem::take(&mut self.rewriting).told());
-        if self.vm.policy.borrow().excludes() {
-            exchange.content.withhold();
-        }
-        let reading = std::mem::take(&mut self.reading);
-        let read = reading.finish(exchange.content.characters, is_whole, &mut exchange.response);
-        record::settle(&mut exchange, ending, &self.vm);
-        if self.config.exporter.is_none() {
-            return;
-        }
-        let took_ns = exchange.timing.done_ns.saturating_sub(exchange.timing.received_ns);
-        let failed = record::has_failed(&exchange, ending);
-        let mut outbox = self.vm.outbox.borrow_mut();
-        match self.config.sampling.decide(&exchange.trace, took_ns, failed) {
-            Some(sampling) => outbox.push(exchange.into_event(ending, sampling, read)),
-            None => outbox.leave_out(),
-        }
+        record::finish(exchange, ending, std::mem::take(&mut self.reading), &self.vm, &self.config);
     }
 
     /// Begins a request that is traced: finds out who is calling, and what is said about it. The error is
@@ -238,7 +216,7 @@ impl Gateway {
         received_ns: u64,
     ) -> Result<(), Step> {
         let family = call.api.family();
-        let exchange = self.begin(&headers, &call, received_ns);
+        let exchange = record::begin(&headers, &call, received_ns, &self.vm);
         let Some(number) = self.vm.streams.borrow_mut().enter(&exchange) else {
             return Err(self.turn_away(host, &Refusal::overloaded(), family, ""));
         };
@@ -276,30 +254,6 @@ impl Gateway {
             }
             Err(refusal) => self.refuse(host, &refusal),
         }
-    }
-
-    /// What is known of a request from its headers.
-    fn begin(&self, headers: &Headers, call: &Call, received_ns: u64) -> Shared {
-        let target = headers.text(name::PATH);
-        let path = target.split('?').next().unwrap_or_default();
-        let exchange = Exchange {
-            trace: trace_context::of_request(headers, &mut self.vm.random.borrow_mut()),
-            request: v1::Request {
-                api: record::api(call.api).into(),
-                method: headers.text(name::METHOD),
-                path: short(path.to_owned()),
-                route: call.route.to_owned(),
-                operation: call.api.operation().to_owned(),
-                scheme: headers.text(name::SCHEME),
-                authority: short(headers.text(name::AUTHORITY)),
-                client_address: short(client_address(headers)),
-                user_agent: short(headers.text(name::USER_AGENT)),
-                ..Default::default()
-            },
-            timing: v1::Timing { received_ns, ..Default::default() },
-            ..Default::default()
-        };
-        Rc::new(RefCell::new(exchange))
     }
 
     /// Reads the whole body, decides, and lets the request go to its first target.
@@ -473,15 +427,4 @@ fn forwarded(inference: &Inference, config: &Config) -> Vec<(&'static str, Vec<u
     let for_route = (!config.upstream_filter).then_some(name::X_FORWARDED_PROTO);
     let names = forwarded_headers(inference.call.api).chain(for_route);
     names.filter_map(|key| Some((key, inference.headers.get(key)?.to_vec()))).collect()
-}
-
-/// Where the request came from: Envoy puts the address that it took it from at the end.
-fn client_address(headers: &Headers) -> String {
-    let text = headers.text(name::X_FORWARDED_FOR);
-    text.rsplit(',').next().unwrap_or_default().trim().to_owned()
-}
-
-fn short(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(TEXT_MAX));
-    text
 }

@@ -12,7 +12,9 @@ pub mod name {
     pub const SCHEME: &str = ":scheme";
     pub const STATUS: &str = ":status";
     pub const ACCEPT: &str = "accept";
+    pub const ACCEPT_ENCODING: &str = "accept-encoding";
     pub const ALLOW: &str = "allow";
+    pub const AUTHORIZATION: &str = "authorization";
     pub const BAGGAGE: &str = "baggage";
     pub const CONTENT_ENCODING: &str = "content-encoding";
     pub const CONTENT_LENGTH: &str = "content-length";

@@ -9,7 +9,7 @@
 //! [`response`] watches what comes back: [`stream`] cuts it into messages and takes out what the
 //! caller did not ask for, [`answer`] reads them by API. [`exchange`] is what all of these
 //! share, [`returning`] rewrites what callers receive, [`content`] is what was said, [`sampling`] decides, and [`outbox`] carries the finished event
-//! away.
+//! away. Where nothing is routed, [`observer`] stands in the gateway's place.
 
 pub mod access;
 pub mod answer;
@@ -28,6 +28,7 @@ pub mod headers;
 pub mod host;
 pub mod json;
 pub mod models;
+pub mod observer;
 pub mod outbox;
 pub mod parameters;
 pub mod plan;

@@ -1,11 +1,79 @@
-//! What a finished request leaves behind: its attempts told to their end, and what this VM has
-//! learnt of the targets.
+//! A request's record: what is known of it from its headers, and what it leaves behind when it is over,
+//! its attempts told to their end, what this VM has learnt of the targets, and its event.
+
+use std::cell::RefCell;
+use std::rc::Rc;
 
 use weir_event::v1;
 
-use crate::api::Api;
-use crate::exchange::Exchange;
+use crate::api::{Api, Call};
+use crate::config::Config;
+use crate::exchange::{Exchange, Shared};
+use crate::headers::{Headers, name};
+use crate::response::Reading;
+use crate::trace_context;
 use crate::vm::Vm;
+
+/// Longest text of the caller's that is put into an event, in bytes.
+const TEXT_MAX: usize = 512;
+
+/// What is known of a request from its headers.
+pub fn begin(headers: &Headers, call: &Call, received_ns: u64, vm: &Vm) -> Shared {
+    let target = headers.text(name::PATH);
+    let path = target.split('?').next().unwrap_or_default();
+    let exchange = Exchange {
+        trace: trace_context::of_request(headers, &mut vm.random.borrow_mut()),
+        request: v1::Request {
+            api: api(call.api).into(),
+            method: headers.text(name::METHOD),
+            path: short(path.to_owned()),
+            route: call.route.to_owned(),
+            operation: call.api.operation().to_owned(),
+            scheme: headers.text(name::SCHEME),
+            authority: short(headers.text(name::AUTHORITY)),
+            client_address: short(client_address(headers)),
+            user_agent: short(headers.text(name::USER_AGENT)),
+            ..Default::default()
+        },
+        timing: v1::Timing { received_ns, ..Default::default() },
+        ..Default::default()
+    };
+    Rc::new(RefCell::new(exchange))
+}
+
+/// All is over: settles what was learnt of the targets, and hands the event to the outbox.
+pub fn finish(mut exchange: Exchange, ending: v1::Ending, reading: Reading, vm: &Vm, config: &Config) {
+    let is_whole = ending == v1::Ending::Completed;
+    if exchange.timing.returning_ns != 0 && exchange.timing.returned_ns == 0 {
+        exchange.timing.returned_ns = exchange.timing.done_ns;
+    }
+    if vm.policy.borrow().excludes() {
+        exchange.content.withhold();
+    }
+    let read = reading.finish(exchange.content.characters, is_whole, &mut exchange.response);
+    settle(&mut exchange, ending, vm);
+    if config.exporter.is_none() {
+        return;
+    }
+    let took_ns = exchange.timing.done_ns.saturating_sub(exchange.timing.received_ns);
+    let failed = has_failed(&exchange, ending);
+    let mut outbox = vm.outbox.borrow_mut();
+    match config.sampling.decide(&exchange.trace, took_ns, failed) {
+        Some(sampling) => outbox.push(exchange.into_event(ending, sampling, read)),
+        None => outbox.leave_out(),
+    }
+}
+
+/// Where the request came from: Envoy puts the address that it took it from at the end.
+fn client_address(headers: &Headers) -> String {
+    let text = headers.text(name::X_FORWARDED_FOR);
+    text.rsplit(',').next().unwrap_or_default().trim().to_owned()
+}
+
+fn short(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(TEXT_MAX));
+    text
+}
 
 /// Ends every attempt, and notes which targets failed and how fast the one that answered was.
 pub fn settle(exchange: &mut Exchange, ending: v1::Ending, vm: &Vm) {

@@ -128,6 +128,57 @@ impl<'a> Body<'a> {
     }
 }
 
+/// What is known of a request that is only observed: whatever can be read of its body.
+#[derive(Debug, Default)]
+pub struct Glance {
+    /// The model asked for; empty where none can be found.
+    pub model: String,
+    /// Whether a stream was asked for.
+    pub stream: bool,
+    /// The parameters that concern no content.
+    pub parameters: v1::Parameters,
+    /// The files of a form.
+    pub files: Vec<v1::FormFile>,
+    /// How many characters its texts have.
+    pub characters: u64,
+    /// Whether it is JSON, and so can be part of an event.
+    pub is_json: bool,
+}
+
+impl Glance {
+    /// Reads what can be read, and refuses nothing: what is wrong with the body is for the provider to say.
+    pub fn at(call: &Call, content_type: &[u8], bytes: &[u8]) -> Self {
+        let model = |named: Option<Cow<'_, str>>| {
+            let named = call.model_in_path.clone().or_else(|| named.map(Cow::into_owned));
+            named.filter(|model| is_model_name(model)).unwrap_or_default()
+        };
+        if call.api.takes_form()
+            && let Ok(form) = Form::parse(content_type, bytes)
+        {
+            return Self {
+                model: model(form.text("model").map(Cow::Borrowed)),
+                stream: form.text("stream") == Some("true"),
+                parameters: parameters::of_form(&form),
+                files: form.files(),
+                ..Self::default()
+            };
+        }
+        let Ok(object) = Object::parse(bytes) else {
+            let stream = call.api.streams().unwrap_or_default();
+            return Self { model: model(None), stream, ..Self::default() };
+        };
+        let stream = || object.get("stream").and_then(|value| value.as_bool()).unwrap_or_default();
+        Self {
+            model: model(object.get("model").and_then(|value| value.as_str())),
+            stream: call.api.streams().unwrap_or_else(stream),
+            parameters: parameters::of(call.api, &object),
+            files: Vec::new(),
+            characters: object.text_bytes() as u64,
+            is_json: true,
+        }
+    }
+}
+
 impl Body<'_> {
     /// What makes a stream tell its usage, where the caller did not ask for it and the API has to be asked
     /// (OpenAI API reference, "Chat Completions", `stream_options`).

@@ -207,10 +207,19 @@ impl Reading {
     /// Lets a provider's headers go to the caller, without what is not for it, and with what is told.
     /// `length` is the body's where it is another than the provider's.
     pub fn send_headers(host: &impl Host, headers: &Headers, length: Length, told: Option<&Told>) {
+        Self::send(host, headers, length, told, |key| key == name::SET_COOKIE || key == name::WEIR_RETRY);
+    }
+
+    /// The same, without the headers that are named.
+    pub fn send(
+        host: &impl Host,
+        headers: &Headers,
+        length: Length,
+        told: Option<&Told>,
+        withheld: impl Fn(&str) -> bool,
+    ) {
         let is_other = length != Length::Same;
-        let withheld = |key: &str| {
-            key == name::SET_COOKIE || key == name::WEIR_RETRY || (is_other && key == name::CONTENT_LENGTH)
-        };
+        let withheld = |key: &str| withheld(key) || (is_other && key == name::CONTENT_LENGTH);
         if told.is_none() && !headers.0.iter().any(|(key, _)| withheld(key)) {
             return;
         }

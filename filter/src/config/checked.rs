@@ -4,9 +4,11 @@
 //! decision does not grow with the number of models or keys.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::rc::Rc;
 
-use super::wire::{Exporter, Model, PluginConfig, Provider, Target, Timeouts, Trace};
+use super::observed::{self, Observed};
+use super::wire::{Exporter, Mode, Model, PluginConfig, Provider, Target, Timeouts, Trace};
 use super::{ConfigError, did_you_mean};
 use crate::access::{Grant, Keys, Patterns, SECRET_HEADERS};
 use crate::api::call::is_model_name;
@@ -188,6 +190,10 @@ pub struct JwtSource {
 /// A checked configuration of the gateway role.
 #[derive(Debug)]
 pub struct Config {
+    /// What is done with requests.
+    pub mode: Mode,
+    /// Which requests are observed, where that is all that is done.
+    pub observed: Observed,
     upstreams: HashMap<String, Rc<Upstream>>,
     models: HashMap<String, Rc<VirtualModel>>,
     owners: BTreeMap<String, String>,
@@ -211,13 +217,32 @@ pub struct Config {
     pub redaction: Option<Rc<Redaction>>,
     /// The way to the exporter.
     pub exporter: Option<Exporter>,
+    /// What the filter itself proves to the exporter that it may send by.
+    pub token: Option<Token>,
+}
+
+/// The exporter's token as the value of a header.
+#[derive(Clone)]
+pub struct Token(String);
+
+impl Token {
+    /// The value of `authorization`.
+    pub fn header(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token")
+    }
 }
 
 impl Config {
     /// Checks a configuration where it is not served from: a key that an environment variable holds in
     /// Envoy's process is taken to be there.
     pub fn new(plugin: &PluginConfig, ids: &mut TargetIds) -> Result<Self, ConfigError> {
-        Self::with_variables(plugin, ids, &|_| Some(vec![0; 64]))
+        Self::with_variables(plugin, ids, &|_| Some(vec![b'0'; 64]))
     }
 
     /// Checks a configuration and puts it into the form that requests are served from. `ids` are
@@ -228,6 +253,10 @@ impl Config {
         ids: &mut TargetIds,
         variable: &dyn Fn(&str) -> Option<Vec<u8>>,
     ) -> Result<Self, ConfigError> {
+        let observed = match plugin.mode {
+            Mode::Route => Observed::default(),
+            Mode::Observe => observed::check(plugin).and_then(|()| Observed::new(&plugin.providers))?,
+        };
         let mut upstreams = HashMap::new();
         for (name, provider) in &plugin.providers {
             upstreams.insert(name.clone(), Rc::new(Upstream::new(name, provider)?));
@@ -277,6 +306,8 @@ impl Config {
             })
         });
         Ok(Self {
+            mode: plugin.mode,
+            observed,
             upstreams,
             models,
             owners,
@@ -289,6 +320,7 @@ impl Config {
             sampling: sampling(&plugin.trace)?,
             capture: capture(&plugin.trace)?,
             redaction: Redaction::new(plugin, variable)?.map(Rc::new),
+            token: plugin.exporter.as_ref().map(|exporter| token(exporter, variable)).transpose()?.flatten(),
             exporter: plugin.exporter.clone(),
         })
     }
@@ -445,6 +477,22 @@ impl VirtualModel {
             backoff: None,
         }
     }
+}
+
+fn token(
+    exporter: &Exporter,
+    variable: &dyn Fn(&str) -> Option<Vec<u8>>,
+) -> Result<Option<Token>, ConfigError> {
+    let Some(source) = &exporter.token else { return Ok(None) };
+    let at = |message: &str| {
+        let message = format!("the environment variable {} {message}", source.env);
+        ConfigError::at("exporter.token.env", message)
+    };
+    let bytes = variable(&source.env).ok_or_else(|| at("is not set in Envoy's process"))?;
+    let is_plain = !bytes.is_empty() && bytes.iter().all(u8::is_ascii_graphic);
+    let text = String::from_utf8(bytes).ok().filter(|_| is_plain);
+    let text = text.ok_or_else(|| at("must hold letters, digits and signs only"))?;
+    Ok(Some(Token(format!("Bearer {text}"))))
 }
 
 fn sampling(trace: &Trace) -> Result<Sampling, ConfigError> {

@@ -5,14 +5,16 @@
 //! typed form that requests are served from. Every error names its field.
 
 mod checked;
+mod observed;
 #[cfg(test)]
 mod tests;
 mod wire;
 
-pub use checked::{Capture, Config, Failover, NoPassage, Resolved, Route, VirtualModel, cluster_name};
+pub use checked::{Capture, Config, Failover, NoPassage, Resolved, Route, Token, VirtualModel, cluster_name};
+pub use observed::{Observed, Seen};
 pub use wire::{
-    ByteSize, Exporter, Fallback, Jwt, Limits, Model, PluginConfig, Provider, Retry, Role, Target,
-    TargetHeaders, Timeouts, Trace,
+    ByteSize, Exporter, Fallback, Jwt, Limits, Mode, Model, PluginConfig, Provider, Retry, Role, Target,
+    TargetHeaders, Timeouts, TokenSource, Trace,
 };
 
 /// What is wrong with a configuration, and where.

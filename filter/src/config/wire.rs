@@ -27,6 +27,26 @@ pub enum Role {
     Attempt,
 }
 
+/// What the gateway does with requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Answers for every request: resolves its model, chooses its target, and sends it there.
+    #[default]
+    Route,
+    /// Lets requests go where they go, with the caller's own credentials, and tells what became of
+    /// them; redacts where that is asked for. Where the filter cannot hold a request's headers, as in
+    /// Istio's WasmPlugin and Envoy Gateway's EnvoyExtensionPolicy, nothing else is possible.
+    Observe,
+}
+
+impl Mode {
+    fn is_route(&self) -> bool {
+        *self == Self::Route
+    }
+}
+
 /// The plugin's configuration as written.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -34,6 +54,9 @@ pub struct PluginConfig {
     /// What this instance is for; with `attempt` nothing else is given.
     #[serde(default)]
     pub role: Role,
+    /// What is done with requests.
+    #[serde(default, skip_serializing_if = "Mode::is_route")]
+    pub mode: Mode,
     /// The providers by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub providers: BTreeMap<String, Provider>,
@@ -73,6 +96,7 @@ impl Default for PluginConfig {
     fn default() -> Self {
         Self {
             role: Role::default(),
+            mode: Mode::default(),
             providers: BTreeMap::new(),
             models: BTreeMap::new(),
             keys: Vec::new(),
@@ -320,6 +344,17 @@ pub struct Exporter {
     pub cluster: String,
     /// The value of `:authority` for calls to it.
     pub authority: String,
+    /// The token that it demands, where this filter is to send it; absent: nothing does, or Envoy itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenSource>,
+}
+
+/// Where the exporter's token is. Never the token itself.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenSource {
+    /// An environment variable of Envoy's process that the plugin's VM may read.
+    pub env: String,
 }
 
 /// A number of bytes, written as a number or with a unit: `512`, `64KiB`, `10MiB`, `1GiB`.

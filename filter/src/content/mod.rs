@@ -37,6 +37,8 @@ pub struct Content {
     #[allow(dead_code, reason = "gives its room back when it is dropped")]
     room: Option<Room>,
     request: Vec<u8>,
+    /// What is kept of the request was made short before.
+    is_cut: bool,
     /// It is kept no more: only what the caller said about its request is made fit to be told.
     is_withheld: bool,
     /// How many characters the request's texts have, for an estimate of its tokens.
@@ -81,9 +83,16 @@ impl Content {
             limit,
             room: Some(room),
             request: body,
+            is_cut: false,
             is_withheld: false,
             characters,
         }
+    }
+
+    /// The same where the body that it began with was made short before.
+    #[must_use]
+    pub fn of_short(self, is_cut: bool) -> Self {
+        Self { is_cut, ..self }
     }
 
     /// Keeps nothing of it, whatever was kept.
@@ -111,7 +120,7 @@ impl Content {
 
     /// Where a response in one piece is held.
     pub fn whole(&self) -> Pieces {
-        Pieces::new(WHOLE_MAX, if self.keeps() { limits(self.limit) } else { LONG })
+        pieces(self.limit, self.keeps())
     }
 
     /// What is held of a message of a stream that is long and comes in pieces.
@@ -134,7 +143,7 @@ impl Content {
         let mut counts = Counts::default();
         let limits = limits(self.limit);
         if let Some(Abridged { json, shortened }) =
-            told(&self.request, false, limits, |body, is_cut| export.request(body, is_cut, &mut counts))
+            told(&self.request, self.is_cut, limits, |body, is_cut| export.request(body, is_cut, &mut counts))
         {
             content.request = json.into();
             content.request_shortened = shortened;
@@ -176,6 +185,11 @@ pub struct Read {
     pub transcript: Transcript,
     /// The body of a response in one piece, and whether it was made short.
     pub body: Option<(Vec<u8>, bool)>,
+}
+
+/// Where a body is held that passes, of which so much is kept, or nothing but what is small.
+pub fn pieces(limit: usize, keeps: bool) -> Pieces {
+    Pieces::new(WHOLE_MAX, if keeps { limits(limit) } else { LONG })
 }
 
 fn limits(total: usize) -> Limits {

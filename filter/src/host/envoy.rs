@@ -17,9 +17,10 @@ use weir_event::{CONTENT_TYPE, INGEST_PATH, POLICY_PATH, v1};
 
 use super::{Host, Step};
 use crate::attempt::Attempt;
-use crate::config::{Config, PluginConfig, Role};
+use crate::config::{Config, Mode, PluginConfig, Role};
 use crate::gateway::Gateway;
 use crate::headers::{Headers, Outgoing, name};
+use crate::observer::Observer;
 use crate::outbox::{self, Answer};
 use crate::policy;
 use crate::vm::{ENTROPY, Vm};
@@ -130,6 +131,12 @@ impl Root {
             hostcalls::set_tick_period(outbox::FLUSH_INTERVAL).map_err(|_| "no timer from the host")?;
             self.stats = define_stats();
         }
+        if config.mode == Mode::Observe {
+            let hosts = if plugin.providers.is_empty() { "any host" } else { "the providers' hosts" };
+            info!("weir {}: observes calls to {hosts}, and routes nothing", weir_event::VERSION);
+            self.plugin = Plugin::Gateway(Rc::new(config));
+            return Ok(());
+        }
         info!(
             "weir {}: gateway for {} models of {} providers, {}{}",
             weir_event::VERSION,
@@ -163,12 +170,13 @@ impl Root {
         self.vm.outbox.borrow_mut().withhold_content(self.vm.policy.borrow().excludes());
         loop {
             let Some(batch) = self.vm.outbox.borrow_mut().next_batch(now_ns) else { return };
-            let headers = vec![
+            let mut headers = vec![
                 (name::METHOD, "POST"),
                 (name::PATH, INGEST_PATH),
                 (name::AUTHORITY, exporter.authority.as_str()),
                 (name::CONTENT_TYPE, CONTENT_TYPE),
             ];
+            headers.extend(config.token.as_ref().map(|token| (name::AUTHORIZATION, token.header())));
             let called = hostcalls::dispatch_http_call(
                 &exporter.cluster,
                 headers,
@@ -197,11 +205,12 @@ impl Root {
         if !is_used || !self.vm.policy.borrow().is_to_ask(now_ns) {
             return;
         }
-        let headers = vec![
+        let mut headers = vec![
             (name::METHOD, "GET"),
             (name::PATH, POLICY_PATH),
             (name::AUTHORITY, exporter.authority.as_str()),
         ];
+        headers.extend(config.token.as_ref().map(|token| (name::AUTHORIZATION, token.header())));
         let called =
             hostcalls::dispatch_http_call(&exporter.cluster, headers, None, Vec::new(), policy::ASK_TIMEOUT);
         self.vm.policy.borrow_mut().asked(called.ok(), now_ns);
@@ -326,6 +335,9 @@ impl RootContext for Root {
 
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
         Some(match &self.plugin {
+            Plugin::Gateway(config) if config.mode == Mode::Observe => {
+                Box::new(Observing(Observer::new(Rc::clone(config), Rc::clone(&self.vm))))
+            }
             Plugin::Gateway(config) => {
                 Box::new(Downstream(Gateway::new(Rc::clone(config), Rc::clone(&self.vm))))
             }
@@ -363,6 +375,42 @@ impl HttpContext for Downstream {
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
         action(self.0.on_response_trailers(&Envoy))
+    }
+
+    fn on_log(&mut self) {
+        self.0.on_log(&Envoy);
+    }
+}
+
+struct Observing(Observer);
+
+impl Context for Observing {}
+
+impl HttpContext for Observing {
+    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        action(self.0.on_request_headers(&Envoy, end_of_stream))
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        action(self.0.on_request_body(&Envoy, size, end_of_stream))
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        action(self.0.on_request_trailers(&Envoy))
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        self.0.on_response_headers(&Envoy, end_of_stream);
+        Action::Continue
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        action(self.0.on_response_body(&Envoy, size, end_of_stream))
+    }
+
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        self.0.on_response_trailers(&Envoy);
+        Action::Continue
     }
 
     fn on_log(&mut self) {
