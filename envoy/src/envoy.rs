@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::{fs, io};
 
 use serde_json::{Map, Value, json};
-use weir_filter::config::{PluginConfig, Role, cluster_name};
+use weir_filter::config::{ConfigError, Mode, PluginConfig, Role, cluster_name};
 
 pub(crate) use self::cluster::{CIRCUIT_BREAKER_MAX, SYSTEM_CAS, http_options};
 use self::cluster::{Cluster, tls_socket};
@@ -77,6 +77,7 @@ impl Rendered {
 
 /// Renders the whole bootstrap, and what must lie beside it.
 pub fn bootstrap(gateway: &Gateway, options: &Options) -> Result<Rendered, Error> {
+    check_routes(gateway)?;
     let mut secrets = Secrets::new(options.secrets_dir.as_deref());
     let parts = Parts::new(gateway, options, &mut secrets)?;
     let mut listeners = vec![listener::render(
@@ -103,6 +104,16 @@ pub fn bootstrap(gateway: &Gateway, options: &Options) -> Result<Rendered, Error
     Ok(Rendered { bootstrap: to_yaml(&bootstrap)?, secrets: secrets.files })
 }
 
+/// Refuses what has no listener and no routes to render.
+fn check_routes(gateway: &Gateway) -> Result<(), Error> {
+    if !gateway.observes() {
+        return Ok(());
+    }
+    let message = "with `observe` there is no listener and no route to render: what is to be pasted into an Envoy that has \
+                   them is rendered by `--fragment`, and what a mesh takes by `weir-config istio` and `envoy-gateway`";
+    Err(ConfigError::at("mode", message).into())
+}
+
 /// What every form of Envoy's configuration is made of.
 struct Parts {
     /// The HTTP filters that go before the router.
@@ -119,7 +130,8 @@ impl Parts {
     fn new(gateway: &Gateway, options: &Options, secrets: &mut Secrets<'_>) -> Result<Self, Error> {
         let code = json!({"local": {"filename": options.wasm}});
         let (mut clusters, mut tunnels) = (Vec::new(), Vec::new());
-        for (name, provider) in &gateway.providers {
+        let routed = gateway.providers.iter().filter(|_| !gateway.observes());
+        for (name, provider) in routed {
             let cluster = provider_cluster(name, provider, gateway, &code, secrets)?;
             if let Some(tunnel) = &cluster.tunnel {
                 tunnels.push(tunnel.listener(&cluster.endpoint));
@@ -130,8 +142,10 @@ impl Parts {
         if let Some(exporter) = &gateway.exporter {
             // Without our filter: a call from the VM would come back into it.
             let filters = match &exporter.token {
-                Some(token) => vec![credential_injector(&secrets.key(TOKEN_FIELD, token)?, BEARER)],
-                None => Vec::new(),
+                Some(token) if !gateway.observes() => {
+                    vec![credential_injector(&secrets.key(TOKEN_FIELD, token)?, BEARER)]
+                }
+                _ => Vec::new(),
             };
             let mut cluster =
                 Cluster::new(EXPORTER_CLUSTER, exporter.endpoint()?, filters, BUFFER_HEADROOM).render();
@@ -144,7 +158,10 @@ impl Parts {
         if let Some(endpoint) = gateway.jwt.as_ref().map(Jwt::jwks_endpoint).transpose()?.flatten() {
             clusters.push(Cluster::new(JWKS_CLUSTER, endpoint, Vec::new(), BUFFER_HEADROOM).render());
         }
-        let mut filters = vec![listener::health_check()];
+        let mut filters = Vec::new();
+        if !gateway.observes() {
+            filters.push(listener::health_check());
+        }
         filters.extend(gateway.jwt.iter().map(Jwt::filter));
         filters.push(wasm_filter(&gateway.plugin()?, gateway, &code));
         Ok(Self { filters, routes: routes::render(gateway), clusters, tunnels })
@@ -223,7 +240,7 @@ pub fn plugin_json(plugin: &PluginConfig) -> Value {
 /// The configuration of Envoy's wasm filter. Both roles have the same VM, so that they can share what
 /// they know of a request.
 pub(crate) fn wasm_config(plugin: &PluginConfig, gateway: &Gateway, code: &Value) -> Value {
-    let variables: Vec<&str> = gateway.hash_key().into_iter().collect();
+    let variables = gateway.filter_variables();
     let name = plugin_name(plugin.role);
     let mut wasm = json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
@@ -249,6 +266,10 @@ pub(crate) fn wasm_config(plugin: &PluginConfig, gateway: &Gateway, code: &Value
         },
     });
     let about = match plugin.role {
+        Role::Gateway if plugin.mode == Mode::Observe => {
+            "Observes calls to providers, and routes nothing. FAIL_RELOAD builds a VM that trapped anew; FAIL_OPEN \
+             would let requests pass unsearched."
+        }
         Role::Gateway => {
             "The gateway: knows the caller, chooses the target, redacts, watches the answer. FAIL_RELOAD builds a \
              VM that trapped anew; FAIL_OPEN would let requests pass unchecked. Without \
@@ -260,6 +281,10 @@ pub(crate) fn wasm_config(plugin: &PluginConfig, gateway: &Gateway, code: &Value
         }
     };
     if let Some(config) = wasm.get_mut("config") {
+        if let (Mode::Observe, Some(config)) = (plugin.mode, config.as_object_mut()) {
+            // It holds no headers, so it runs where this cannot be said.
+            config.remove("allow_on_headers_stop_iteration");
+        }
         comment(config, about);
     }
     wasm

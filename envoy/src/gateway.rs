@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use weir_filter::access::Key;
 use weir_filter::config::{
-    self, Config, ConfigError, Limits, Model, PluginConfig, Role, Trace, did_you_mean,
+    self, Config, ConfigError, Limits, Mode, Model, PluginConfig, Role, TokenSource, Trace, did_you_mean,
 };
 use weir_filter::endpoint::Endpoint;
 use weir_filter::redact::Redaction;
@@ -19,6 +19,7 @@ use weir_filter::strategy::TargetIds;
 
 use crate::access_log::AccessLog;
 use crate::jwt::Jwt;
+use crate::observe;
 use crate::place::{self, Place};
 use crate::provider::{Provider, Secret, check_absolute};
 
@@ -86,17 +87,26 @@ impl Error {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Gateway {
-    /// Address and port for callers, such as `0.0.0.0:8080`.
-    pub listen: SocketAddr,
+    /// What is done with requests: `route`, or `observe` where the way of a request is somebody else's
+    /// (a sidecar, or a gateway that has routes of its own). With `observe` whatever says how to route
+    /// is refused, field by field; `providers` then name the hosts whose requests are observed, and
+    /// without any those of every host are.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Address and port for callers, such as `0.0.0.0:8080`. Needed where requests are routed.
+    #[serde(default)]
+    pub listen: Option<SocketAddr>,
     /// TLS for callers; absent: they speak plain HTTP.
     #[serde(default)]
     pub tls: Option<ListenTls>,
     /// Address and port of Envoy's admin interface; absent: none.
     #[serde(default)]
     pub admin: Option<SocketAddr>,
-    /// The providers by name.
+    /// The providers by name. At least one is needed where requests are routed.
+    #[serde(default)]
     pub providers: BTreeMap<String, Provider>,
     /// The models that callers may ask for, by name.
+    #[serde(default)]
     pub models: BTreeMap<String, Model>,
     /// The keys of callers. Without keys and without `jwt` everybody may call.
     #[serde(default)]
@@ -186,6 +196,13 @@ impl Gateway {
             Some(exporter) => Some(config::Exporter {
                 cluster: EXPORTER_CLUSTER.to_owned(),
                 authority: exporter.endpoint()?.authority,
+                // Elsewhere Envoy puts it in, and the filter never sees it.
+                token: match &exporter.token {
+                    Some(Secret::Env(variable)) if self.observes() => {
+                        Some(TokenSource { env: variable.clone() })
+                    }
+                    _ => None,
+                },
             }),
         };
         let providers = self.providers.iter().map(|(name, provider)| {
@@ -194,6 +211,7 @@ impl Gateway {
         });
         Ok(PluginConfig {
             role: Role::Gateway,
+            mode: self.mode,
             providers: providers.collect(),
             models: self.models.clone(),
             keys: self.keys.clone(),
@@ -202,7 +220,7 @@ impl Gateway {
             trace: self.trace.clone(),
             redaction: self.redaction.clone(),
             response_headers: self.response_headers,
-            upstream_filter: self.upstream_filter,
+            upstream_filter: self.upstream_filter && !self.observes(),
             exporter,
         })
     }
@@ -242,12 +260,40 @@ impl Gateway {
         self.redaction.as_ref()?.hash_key.as_ref().map(|source| source.env.as_str())
     }
 
+    /// Whether requests are only observed.
+    pub fn observes(&self) -> bool {
+        self.mode == Mode::Observe
+    }
+
+    /// The environment variables that the filter itself reads, in Envoy's process.
+    pub fn filter_variables(&self) -> Vec<&str> {
+        let token = self.exporter.as_ref().and_then(|exporter| exporter.token.as_ref());
+        let token = token.filter(|_| self.observes()).and_then(|token| match token {
+            Secret::Env(variable) => Some(variable.as_str()),
+            Secret::File(_) => None,
+        });
+        self.hash_key().into_iter().chain(token).collect()
+    }
+
     /// Whether everybody may call: there are no keys and no tokens are asked for.
     pub fn is_open(&self) -> bool {
         self.keys.is_empty() && self.jwt.is_none()
     }
 
     fn check(&self) -> Result<(), ConfigError> {
+        if self.observes() {
+            observe::check(self)?;
+        } else if self.listen.is_none() {
+            return Err(ConfigError::at(
+                "listen",
+                "is missing; give an address and a port, such as 0.0.0.0:8080",
+            ));
+        } else if self.providers.is_empty() {
+            return Err(ConfigError::at(
+                "providers",
+                "name no provider, and so nowhere to route to; name one",
+            ));
+        }
         Config::new(&self.plugin()?, &mut TargetIds::default())?;
         if let Some(jwt) = &self.jwt {
             jwt.jwks_endpoint()?;

@@ -16,6 +16,7 @@ pub mod import;
 pub mod istio;
 mod jwt;
 mod new_key;
+mod observe;
 mod place;
 mod provider;
 mod schema;

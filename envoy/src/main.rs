@@ -394,13 +394,13 @@ fn read(path: &Path) -> anyhow::Result<Gateway> {
         let place = error.place().map(|place| format!(":{place}")).unwrap_or_default();
         anyhow::Error::from(error).context(format!("{}{place}", path.display()))
     })?;
-    if gateway.is_open() {
+    if let Some(listen) = gateway.listen.filter(|_| gateway.is_open()) {
         writeln!(
             io::stderr(),
             "warning: {}: there are no `keys` and no `jwt`, so whoever reaches {} may use every provider. \
              Make a key: weir-config key new --name NAME",
             path.display(),
-            gateway.listen,
+            listen,
         )?;
     }
     Ok(gateway)

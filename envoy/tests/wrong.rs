@@ -51,10 +51,10 @@ const WRONG: &[Wrong] = &[
         "8:9: the file: misplaced bracket"),
     ("an unknown section",
         "exporter: {", "exproter: {",
-        "25:1: exproter: unknown field `exproter`, expected one of listen, tls, admin, providers, models, keys, jwt, limits, trace, redaction, response_headers, upstream_filter, access_log, exporter; did you mean \"exporter\"?"),
+        "25:1: exproter: unknown field `exproter`, expected one of mode, listen, tls, admin, providers, models, keys, jwt, limits, trace, redaction, response_headers, upstream_filter, access_log, exporter; did you mean \"exporter\"?"),
     ("a field that is missing",
         "listen: 127.0.0.1:8080\n", "",
-        "24:1: the file: missing field `listen`"),
+        "listen: is missing; give an address and a port, such as 0.0.0.0:8080"),
     ("an address without a port",
         "listen: 127.0.0.1:8080", "listen: 127.0.0.1",
         "1:9: listen: must be an address and a port, such as 0.0.0.0:8080"),
@@ -189,14 +189,62 @@ const WRONG: &[Wrong] = &[
         "8:9: models: must be a map of fields"),
 ];
 
+const OBSERVING: &str = r#"mode: observe
+providers:
+  openai: { api: openai, url: "https://api.openai.com/v1" }
+redaction: { forwarded: { action: mask, detectors: [email] } }
+exporter: { url: "http://weir-ingest.weir.svc:4319", token: { env: WEIR_INGEST_TOKEN } }
+"#;
+
+/// The same where requests are only observed.
+#[rustfmt::skip]
+const WRONG_OBSERVING: &[Wrong] = &[
+    ("a listener",
+        "mode: observe", "mode: observe\nlisten: 0.0.0.0:8080",
+        "2:1: listen: is that of the proxy that `mode: observe` is put into; leave it out"),
+    ("an access log",
+        "mode: observe", "mode: observe\naccess_log: stdout",
+        "2:1: access_log: is that of the proxy that `mode: observe` is put into; leave it out"),
+    ("models",
+        "mode: observe", "mode: observe\nmodels: { m: { targets: [{ provider: openai }] } }",
+        "2:1: models: say how to route, and `mode: observe` routes nothing; leave them out"),
+    ("a provider's key",
+        "/v1\" }", "/v1\", key: { env: K } }",
+        "3:60: providers.openai.key: is put in where requests are routed; with `mode: observe` callers bring their own; leave it out"),
+    ("a provider's proxy",
+        "/v1\" }", "/v1\", proxy: \"http://p\" }",
+        "3:60: providers.openai.proxy: is that of the proxy that `mode: observe` is put into; leave it out"),
+    ("a grant",
+        "/v1\" }", "/v1\", grants: [files] }",
+        "3:60: providers.openai.grants: is for requests that the gateway sends, and `mode: observe` sends none; leave it out"),
+    ("answers that are refused",
+        "redaction: {", "redaction: { returned: { action: mask, detectors: [email] },",
+        "4:14: redaction.returned.on_unreadable: refuses answers, and in `mode: observe` an answer's status has gone before its body is seen; say \"pass\""),
+    ("a token's file",
+        "{ env: WEIR_INGEST_TOKEN }", "{ file: /t }",
+        "5:63: exporter.token.file: cannot be read by the filter, which sends the token itself with `mode: observe`; give { env: VARIABLE }"),
+    ("an unknown mode",
+        "mode: observe", "mode: obseve",
+        "1:7: mode: unknown variant `obseve`, expected one of route, observe; did you mean \"observe\"?"),
+];
+
 #[test]
 fn every_rule_that_is_broken_is_told_by_place_field_and_what_would_be_right() {
-    Gateway::parse(GOOD).unwrap_or_else(|error| panic!("{error}"));
     assert!(WRONG.len() >= 30);
+    told(GOOD, WRONG);
+}
+
+#[test]
+fn what_only_routing_could_honour_is_refused_where_requests_are_observed() {
+    told(OBSERVING, WRONG_OBSERVING);
+}
+
+fn told(good: &str, wrong: &[Wrong]) {
+    Gateway::parse(good).unwrap_or_else(|error| panic!("{error}"));
     let mut differing = Vec::new();
-    for (what, there, instead, expected) in WRONG {
-        assert_eq!(GOOD.matches(there).count(), 1, "{what}");
-        let error = Gateway::parse(&GOOD.replace(there, instead)).err();
+    for (what, there, instead, expected) in wrong {
+        assert_eq!(good.matches(there).count(), 1, "{what}");
+        let error = Gateway::parse(&good.replace(there, instead)).err();
         let said = error.map_or_else(
             || "nothing".to_owned(),
             |error| match error.place() {

@@ -2,6 +2,7 @@
 
 use std::{ffi::OsString, net::SocketAddr, path::Path, time::Duration};
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use weir_config::{
     Admin, Gateway,
@@ -75,7 +76,24 @@ impl Envoy {
     ) -> Result<Self, StartError> {
         process::on_free_ports(|| async {
             let addresses = Addresses::free(listen)?;
-            start(workers, addresses, env, &yaml(addresses), false).await
+            start(workers, addresses, env, &yaml(addresses), Kind::Whole).await
+        })
+        .await
+    }
+
+    /// Starts one that has one route of its own, to this provider, and what `weir-config` renders to be pasted
+    /// into it.
+    ///
+    /// # Errors
+    /// [`StartError`] when the configuration is wrong or Envoy does not come up.
+    pub async fn observing(
+        provider: SocketAddr,
+        env: &[(String, OsString)],
+        yaml: impl Fn(Addresses) -> String,
+    ) -> Result<Self, StartError> {
+        process::on_free_ports(|| async {
+            let addresses = Addresses::free(None)?;
+            start(1, addresses, env, &yaml(addresses), Kind::Observing(provider)).await
         })
         .await
     }
@@ -90,7 +108,7 @@ impl Envoy {
     ) -> Result<Self, StartError> {
         process::on_free_ports(|| async {
             let addresses = Addresses::free(None)?;
-            start(1, addresses, env, &yaml(addresses), true).await
+            start(1, addresses, env, &yaml(addresses), Kind::Hot).await
         })
         .await
     }
@@ -144,31 +162,91 @@ fn hot(gateway: &Gateway, dir: &Path) -> Result<renderer::Hot, StartError> {
 /// How long Envoy may take to end after SIGTERM.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
+/// What an Envoy is started with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A bootstrap.
+    Whole,
+    /// A bootstrap, and files that can change.
+    Hot,
+    /// A bootstrap that leads everything to one provider, with the fragment in it.
+    Observing(SocketAddr),
+}
+
+/// A proxy that was there before, with one route; the fragment is pasted in as its comments say.
+fn observing(fragment: &str, addresses: Addresses, provider: SocketAddr) -> Result<String, StartError> {
+    let wrong = |error: serde_saphyr::Error| std::io::Error::other(error.to_string());
+    let mut fragment: Value = serde_saphyr::from_str(fragment).map_err(wrong)?;
+    let at = |address: SocketAddr| json!({"socket_address": {"address": address.ip().to_string(), "port_value": address.port()}});
+    let extension = "type.googleapis.com/envoy.extensions.filters";
+    let mut part = |name: &str| fragment.get_mut(name).map(Value::take).unwrap_or_default();
+    let (mut filters, mut clusters) = (part("http_filters"), part("clusters"));
+    if let (Some(filters), Some(clusters)) = (filters.as_array_mut(), clusters.as_array_mut()) {
+        filters.push(json!({
+            "name": "envoy.filters.http.router",
+            "typed_config": {"@type": format!("{extension}.http.router.v3.Router")},
+        }));
+        clusters.push(
+            json!({"name": "provider", "connect_timeout": "5s", "type": "STATIC", "load_assignment": {
+                "cluster_name": "provider",
+                "endpoints": [{"lb_endpoints": [{"endpoint": {"address": at(provider)}}]}],
+            }}),
+        );
+    }
+    let route = json!({"match": {"prefix": "/"}, "route": {"cluster": "provider", "timeout": "30s"}});
+    let manager = json!({
+        "@type": format!("{extension}.network.http_connection_manager.v3.HttpConnectionManager"),
+        "stat_prefix": "proxy",
+        "http_protocol_options": {"enable_trailers": true},
+        "http_filters": filters,
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
+    });
+    let filter = json!({"name": "envoy.filters.network.http_connection_manager", "typed_config": manager});
+    let listener = json!({
+        "name": "proxy",
+        "address": at(addresses.listen),
+        "filter_chains": [{"filters": [filter]}],
+    });
+    let bootstrap = json!({
+        "node": {"id": "proxy", "cluster": "proxy"},
+        "admin": {"address": at(addresses.admin)},
+        "static_resources": {"listeners": [listener], "clusters": clusters},
+    });
+    Ok(bootstrap.to_string())
+}
+
 async fn start(
     workers: usize,
     addresses: Addresses,
     env: &[(String, OsString)],
     yaml: &str,
-    is_hot: bool,
+    kind: Kind,
 ) -> Result<Envoy, StartError> {
     let dir = TempDir::with_prefix("weir-envoy-")?;
     let gateway = Gateway::parse(yaml)?;
-    let bootstrap = if is_hot {
-        let hot = hot(&gateway, dir.path())?;
-        hot.publish(None, std::time::SystemTime::now()).map_err(std::io::Error::other)?;
-        hot.bootstrap
-    } else {
-        let secrets_dir = Some(dir.path().join("secrets"));
-        let options = renderer::Options { wasm: tools::wasm()?, secrets_dir };
-        let rendered = renderer::bootstrap(&gateway, &options)?;
-        rendered.write_secrets()?;
-        rendered.bootstrap
+    let bootstrap = match kind {
+        Kind::Hot => {
+            let hot = hot(&gateway, dir.path())?;
+            hot.publish(None, std::time::SystemTime::now()).map_err(std::io::Error::other)?;
+            hot.bootstrap
+        }
+        Kind::Observing(provider) => {
+            let options = renderer::Options { wasm: tools::wasm()?, secrets_dir: None };
+            observing(&renderer::fragment(&gateway, &options)?.bootstrap, addresses, provider)?
+        }
+        Kind::Whole => {
+            let secrets_dir = Some(dir.path().join("secrets"));
+            let options = renderer::Options { wasm: tools::wasm()?, secrets_dir };
+            let rendered = renderer::bootstrap(&gateway, &options)?;
+            rendered.write_secrets()?;
+            rendered.bootstrap
+        }
     };
     let file = dir.path().join("envoy.yaml");
     std::fs::write(&file, bootstrap)?;
     let mut args: Vec<OsString> = vec!["-c".into(), file.into()];
     args.extend(["--concurrency", &workers.to_string(), "--disable-hot-restart"].map(Into::into));
-    if is_hot {
+    if kind == Kind::Hot {
         // So that a configuration of before is gone within a test, and not after ten minutes.
         args.extend(["--drain-time-s", "2"].map(Into::into));
     }

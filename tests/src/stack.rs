@@ -106,6 +106,7 @@ pub struct Options {
     workers: usize,
     destination: bool,
     is_hot: bool,
+    observing: Option<String>,
 }
 
 impl Default for Options {
@@ -120,6 +121,7 @@ impl Default for Options {
             workers: 1,
             destination: true,
             is_hot: false,
+            observing: None,
         }
     }
 }
@@ -189,6 +191,13 @@ impl Options {
         Self { is_hot: true, ..self }
     }
 
+    /// With an Envoy that has one route, to the provider, and a filter that only observes. This token is what
+    /// ingest demands, and what stands in Envoy's environment as `WEIR_INGEST_TOKEN`.
+    #[must_use]
+    pub fn observing(self, token: &str) -> Self {
+        Self { observing: Some(token.to_owned()), ..self }.exporter_env("WEIR_INGEST_TOKEN", token)
+    }
+
     fn render(&self, wiring: &Wiring) -> String {
         if let Some(yaml) = &self.yaml {
             return yaml(wiring);
@@ -240,14 +249,17 @@ impl Options {
         let exporter = Exporter::start(&nats.url(), &exporter_env, false).await;
         let exporter = exporter.unwrap_or_else(|error| panic!("{error}"));
         let keys = self.upstreams.iter().enumerate();
-        let envoy_env: Vec<(String, OsString)> =
+        let mut envoy_env: Vec<(String, OsString)> =
             keys.map(|(place, upstream)| (key_variable(place), upstream.key().into())).collect();
+        envoy_env.extend(self.observing.iter().map(|token| ("WEIR_INGEST_TOKEN".to_owned(), token.into())));
         let addresses: Vec<SocketAddr> = providers.iter().map(Provider::address).collect();
         let yaml = |gateway| {
             let (provider, providers) = (addresses[0], addresses.clone());
             self.render(&Wiring { gateway, provider, providers, exporter: exporter.url() })
         };
-        let envoy = if self.is_hot {
+        let envoy = if self.observing.is_some() {
+            Envoy::observing(addresses[0], &envoy_env, yaml).await
+        } else if self.is_hot {
             Envoy::start_hot(&envoy_env, yaml).await
         } else {
             Envoy::with_workers(self.workers, None, &envoy_env, yaml).await

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use super::listener::{self, Routes};
 use super::routes;
 use super::secrets::Secrets;
-use super::{NODE, Options, Parts, admin as render_admin, tunnel};
+use super::{NODE, Options, Parts, admin as render_admin, check_routes, tunnel};
 use crate::admin::{Admin, AdminError, number};
 use crate::gateway::{Error, Gateway};
 use crate::yaml::to_yaml;
@@ -93,6 +93,7 @@ pub enum PublishError {
 
 /// Renders a bootstrap, and the files that Envoy will find in `dir`, an absolute path.
 pub fn hot(gateway: &Gateway, options: &Options, dir: &Path) -> Result<Hot, Error> {
+    check_routes(gateway)?;
     let secrets_dir = dir.join(SECRETS);
     let mut secrets = Secrets::in_files(&secrets_dir);
     let parts = Parts::new(gateway, options, &mut secrets)?;

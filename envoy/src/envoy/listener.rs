@@ -1,6 +1,7 @@
 //! The listener for callers: TLS, the connection manager and the health check.
 
 use serde_json::{Map, Value, json};
+use weir_filter::config::ConfigError;
 
 use super::secrets::Secrets;
 use super::{buffer_limit, comment, socket_address};
@@ -28,6 +29,8 @@ pub(super) fn render(
     routes: &Routes,
     secrets: &mut Secrets<'_>,
 ) -> Result<Value, Error> {
+    let missing = || ConfigError::at("listen", "is missing, and so there is no listener to render");
+    let listen = gateway.listen.ok_or_else(missing)?;
     filters.push(json!({
         "name": "envoy.filters.http.router",
         "typed_config": {
@@ -67,7 +70,7 @@ pub(super) fn render(
     }
     let mut listener = json!({
         "name": "weir",
-        "address": socket_address(&gateway.listen.ip().to_string(), gateway.listen.port()),
+        "address": socket_address(&listen.ip().to_string(), listen.port()),
         "per_connection_buffer_limit_bytes": buffer_limit(gateway),
         "filter_chains": [chain],
     });

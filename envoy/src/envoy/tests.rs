@@ -67,6 +67,26 @@ fn every_cluster_has_circuit_breakers_of_its_own() {
 }
 
 #[test]
+fn what_observes_is_the_filter_and_the_way_to_the_exporter_and_nothing_that_holds_headers() {
+    let yaml = "{ mode: observe, providers: { o: { api: openai, url: 'https://o/v1' } },
+        exporter: { url: 'http://h:1', token: { env: T } } }";
+    let gateway = Gateway::parse(yaml).unwrap();
+    let options = Options { wasm: "/w.wasm".into(), secrets_dir: None };
+    let rendered = fragment(&gateway, &options).unwrap().bootstrap;
+    let parts: Value = serde_saphyr::from_str(&rendered).unwrap();
+    assert!(parts.get("virtual_hosts").is_none() && !rendered.contains("allow_on_headers_stop_iteration:"));
+    assert_eq!(parts["http_filters"].as_array().unwrap().len(), 1);
+    let config = &parts["http_filters"][0]["typed_config"]["config"];
+    assert_eq!(config["vm_config"]["environment_variables"]["host_env_keys"], json!(["T"]));
+    assert!(config["configuration"]["value"].as_str().unwrap().contains(r#""mode":"observe""#));
+    let clusters = parts["clusters"].as_array().unwrap();
+    assert_eq!((clusters.len(), &clusters[0]["name"]), (1, &json!(EXPORTER_CLUSTER)));
+    assert!(!clusters[0].to_string().contains("http_filters"), "the filter sends the token itself");
+    let error = bootstrap(&gateway, &options).unwrap_err().to_string();
+    assert!(error.starts_with("mode: with `observe` there is no listener"), "{error}");
+}
+
+#[test]
 fn a_public_provider_is_reached_by_tls_with_its_name_checked() {
     let (bootstrap, _) = render(GATEWAY, None);
     let tls = tls(&bootstrap, "provider.openai");
