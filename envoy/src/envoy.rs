@@ -104,6 +104,15 @@ pub fn bootstrap(gateway: &Gateway, options: &Options) -> Result<Rendered, Error
     Ok(Rendered { bootstrap: to_yaml(&bootstrap)?, secrets: secrets.files })
 }
 
+/// The cluster of the exporter's ingest where the filter itself sends the token; nothing without an exporter.
+pub(crate) fn exporter_cluster(gateway: &Gateway) -> Option<Result<Value, Error>> {
+    let exporter = gateway.exporter.as_ref()?;
+    let rendered = exporter
+        .endpoint()
+        .map(|endpoint| Cluster::new(EXPORTER_CLUSTER, endpoint, Vec::new(), BUFFER_HEADROOM).render());
+    Some(rendered.map_err(Error::from))
+}
+
 /// Refuses what has no listener and no routes to render.
 fn check_routes(gateway: &Gateway) -> Result<(), Error> {
     if !gateway.observes() {

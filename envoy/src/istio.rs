@@ -1,10 +1,13 @@
-//! Renders a gateway for Istio: the manifests that make an Istio gateway a Weir.
+//! Renders a gateway for Istio: the manifests that make an Istio gateway a Weir, or ([`observe`]) those that
+//! have sidecars or a gateway observe.
 //!
 //! Istio's WasmPlugin has no field for stop-iteration, and an EnvoyFilter cannot change what a
 //! WasmPlugin became; without it a filter that holds a request's headers never sees its body. So the
 //! filter comes by EnvoyFilter, as an extension configuration whose `oci://` URL Istio's agent fetches
 //! just as it does a WasmPlugin's. Providers are ServiceEntries; each has a subset of its own, and so a
 //! cluster of its own, even where two share a host. Keys are files of one Secret, which the pod mounts.
+
+mod observe;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -45,8 +48,11 @@ pub struct Options {
     pub hosts: Vec<String>,
     /// The filter's OCI image, such as `oci://registry.example.com/weir-filter:0.1.0`.
     pub image: String,
-    /// The digest of the .wasm file in it, 64 hex digits.
+    /// The image's digest, 64 hex digits: what Istio's agent compares for an image, rather than that of the
+    /// .wasm file in it.
     pub sha256: String,
+    /// A Gateway of the Gateway API in place of the labels, where requests are observed.
+    pub gateway: Option<String>,
 }
 
 /// Why a gateway cannot be rendered for Istio.
@@ -78,26 +84,46 @@ pub enum IstioError {
 /// # Errors
 /// [`IstioError`] when an option is wrong, or a field has no equal in Istio.
 pub fn istio(gateway: &Gateway, options: &Options) -> Result<String, IstioError> {
+    check_image(&options.image, &options.sha256)?;
+    if gateway.observes() {
+        return yaml(&observe::documents(gateway, options)?);
+    }
     check(gateway, options)?;
-    let documents = documents(gateway, options)?;
+    yaml(&documents(gateway, options)?)
+}
+
+/// Documents as YAML, each behind its `---`.
+pub(crate) fn yaml(documents: &[Value]) -> Result<String, IstioError> {
     let mut out = String::new();
-    for document in &documents {
+    for document in documents {
         out.push_str("---\n");
         out.push_str(&to_yaml(document)?);
     }
     Ok(out)
 }
 
-fn check(gateway: &Gateway, options: &Options) -> Result<(), IstioError> {
+/// Checks how the filter's image is named.
+pub(crate) fn check_image(image: &str, sha256: &str) -> Result<(), IstioError> {
     let option = |option, message: &str| Err(IstioError::Option { option, message: message.to_owned() });
-    if !options.image.starts_with("oci://") {
+    if !image.starts_with("oci://") {
         return option(
             "--image",
             "must be the URL of an OCI image, such as oci://registry.example.com/weir-filter:0.1.0",
         );
     }
-    if options.sha256.len() != 64 || !options.sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return option("--sha256", "must be the 64 hex digits that `sha256sum weir_filter.wasm` prints");
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    if sha256.len() != 64 || !sha256.bytes().all(is_digit) {
+        let message =
+            "must be the image's digest: the 64 hex digits that `weir-config image` prints behind sha256:";
+        return option("--sha256", message);
+    }
+    Ok(())
+}
+
+fn check(gateway: &Gateway, options: &Options) -> Result<(), IstioError> {
+    if options.gateway.is_some() {
+        let message = "is for `mode: observe`; where requests are routed, the gateway is named by its labels";
+        return Err(IstioError::Option { option: "--gateway-name", message: message.to_owned() });
     }
     let field = |field: String, message: &str| Err(IstioError::Field { field, message: message.to_owned() });
     for (name, provider) in &gateway.providers {
@@ -138,6 +164,14 @@ fn subset(name: &str) -> Option<&str> {
         .then_some(name)
 }
 
+/// An endpoint as Istio's registry knows it: services of the cluster by their whole name.
+fn in_registry(mut endpoint: Endpoint) -> Endpoint {
+    if endpoint.host.ends_with(".svc") {
+        endpoint.host.push_str(".cluster.local");
+    }
+    endpoint
+}
+
 /// Istio's name of the cluster of a host's subset.
 fn cluster_name(subset: &str, endpoint: &Endpoint) -> String {
     format!("outbound|{}|{subset}|{}", endpoint.port, endpoint.host)
@@ -146,11 +180,11 @@ fn cluster_name(subset: &str, endpoint: &Endpoint) -> String {
 fn documents(gateway: &Gateway, options: &Options) -> Result<Vec<Value>, IstioError> {
     let mut endpoints = BTreeMap::new();
     for (name, provider) in &gateway.providers {
-        endpoints
-            .insert(name.as_str(), provider.endpoint(&format!("providers.{name}")).map_err(Error::from)?);
+        let endpoint = provider.endpoint(&format!("providers.{name}")).map_err(Error::from)?;
+        endpoints.insert(name.as_str(), in_registry(endpoint));
     }
     let exporter = match &gateway.exporter {
-        Some(exporter) => Some(exporter.endpoint().map_err(Error::from)?),
+        Some(exporter) => Some(in_registry(exporter.endpoint().map_err(Error::from)?)),
         None => None,
     };
     let mut plugin = gateway.plugin().map_err(Error::from)?;
@@ -191,10 +225,21 @@ fn documents(gateway: &Gateway, options: &Options) -> Result<Vec<Value>, IstioEr
 }
 
 fn object(api: &str, kind: &str, name: &str, options: &Options, about: &str) -> Map<String, Value> {
+    object_in(&options.namespace, api, kind, name, about)
+}
+
+/// The head of a document, under a comment.
+pub(crate) fn object_in(
+    namespace: &str,
+    api: &str,
+    kind: &str,
+    name: &str,
+    about: &str,
+) -> Map<String, Value> {
     let Value::Object(mut object) = json!({
         "apiVersion": api,
         "kind": kind,
-        "metadata": {"name": name, "namespace": options.namespace},
+        "metadata": {"name": name, "namespace": namespace},
     }) else {
         return Map::new();
     };
@@ -498,7 +543,7 @@ fn gateway_filter(
         cluster_patch(name, endpoint, filters, buffer_limit(gateway));
     }
     if let Some(exporter) = gateway.exporter.as_ref().filter(|exporter| exporter.token.is_some()) {
-        let endpoint = exporter.endpoint().map_err(Error::from)?;
+        let endpoint = in_registry(exporter.endpoint().map_err(Error::from)?);
         let filters = vec![credential_injector(&reference(TOKEN_FIELD), BEARER)];
         cluster_patch(EXPORTER_SUBSET, &endpoint, filters, 1 << 20);
     }

@@ -1,7 +1,7 @@
 //! From one gateway.yaml to everything that Envoy needs to run Weir.
 //!
 //! [`Gateway::parse`] reads and checks the file; [`envoy`] renders it for Envoy and [`istio`] for
-//! Istio; [`import`] makes one from the configuration of another gateway; [`drain`] empties a running
+//! Istio, [`envoy_gateway`] for Envoy Gateway; [`import`] makes one from the configuration of another gateway; [`drain`] empties a running
 //! Envoy; [`schema`] is the file's JSON schema, [`settings`] the same for people, and [`NewKey`]
 //! makes a key for a caller.
 
@@ -10,6 +10,7 @@ mod admin;
 pub mod bus;
 pub mod drain;
 pub mod envoy;
+pub mod envoy_gateway;
 mod gateway;
 pub mod image;
 pub mod import;

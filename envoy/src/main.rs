@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use weir_config::{Admin, Gateway, NewKey, bus, drain, envoy, image, import, istio, schema, settings};
+use weir_config::{
+    Admin, Gateway, NewKey, bus, drain, envoy, envoy_gateway, image, import, istio, schema, settings,
+};
 use weir_filter::config::PluginConfig;
 
 #[derive(Parser)]
@@ -33,8 +35,11 @@ enum Command {
     },
     /// Render an Envoy bootstrap, or what else an Envoy needs.
     Envoy(EnvoyArgs),
-    /// Render the manifests for an Istio gateway.
+    /// Render the manifests for an Istio gateway that routes, or, with `mode: observe`, for sidecars or a
+    /// gateway that observe.
     Istio(IstioArgs),
+    /// Render the manifests by which an Envoy Gateway observes (`mode: observe`).
+    EnvoyGateway(EnvoyGatewayArgs),
     /// Render the plugin's JSON alone, for whatever else loads the filter.
     Plugin {
         /// The file.
@@ -121,18 +126,39 @@ struct IstioArgs {
     /// The filter's OCI image: oci://registry.example.com/weir-filter:0.1.0
     #[arg(long)]
     image: String,
-    /// The SHA-256 of the .wasm file in it, in hex.
+    /// The image's digest, in hex: what `weir-config image` prints behind sha256:
     #[arg(long)]
     sha256: String,
-    /// The namespace of the gateway's pods.
+    /// The namespace of the pods.
     #[arg(long, default_value = "istio-ingress")]
     namespace: String,
     /// A label of theirs; can be given several times.
     #[arg(long, value_parser = label, default_value = "istio=ingress")]
     selector: Vec<(String, String)>,
-    /// A host name that callers use; can be given several times.
+    /// A host name that callers use; can be given several times. For a gateway that routes.
     #[arg(long, default_value = "*")]
     host: Vec<String>,
+    /// A Gateway of the Gateway API in place of the labels, for `mode: observe`.
+    #[arg(long, conflicts_with = "selector")]
+    gateway_name: Option<String>,
+}
+
+#[derive(Args)]
+struct EnvoyGatewayArgs {
+    /// The file.
+    gateway: PathBuf,
+    /// The filter's OCI image: oci://registry.example.com/weir-filter:0.1.0
+    #[arg(long)]
+    image: String,
+    /// The image's digest, in hex: what `weir-config image` prints behind sha256:
+    #[arg(long)]
+    sha256: String,
+    /// The namespace of the Gateway.
+    #[arg(long, default_value = "default")]
+    namespace: String,
+    /// The Gateway's name.
+    #[arg(long)]
+    gateway_name: String,
 }
 
 #[derive(Args)]
@@ -229,8 +255,20 @@ fn run() -> anyhow::Result<()> {
                 hosts: args.host,
                 image: args.image,
                 sha256: args.sha256,
+                gateway: args.gateway_name,
             };
             let rendered = istio::istio(&read(&args.gateway)?, &options)
+                .with_context(|| args.gateway.display().to_string())?;
+            io::stdout().write_all(rendered.as_bytes())?;
+        }
+        Command::EnvoyGateway(args) => {
+            let options = envoy_gateway::Options {
+                namespace: args.namespace,
+                gateway: args.gateway_name,
+                image: args.image,
+                sha256: args.sha256,
+            };
+            let rendered = envoy_gateway::envoy_gateway(&read(&args.gateway)?, &options)
                 .with_context(|| args.gateway.display().to_string())?;
             io::stdout().write_all(rendered.as_bytes())?;
         }

@@ -35,6 +35,7 @@ fn options() -> Options {
         hosts: vec!["*".to_owned()],
         image: "oci://registry.example.com/weir-filter:0.1.0".to_owned(),
         sha256: "0f".repeat(32),
+        gateway: None,
     }
 }
 
