@@ -19,10 +19,10 @@ use crate::{
     VERSION,
     bus::Bus,
     fleet::{Fleet, Report},
-    ingest::{Figures, Shown, Sources},
     managed::{Managed, Policy, Summary},
     metrics,
     metrics::Metrics,
+    sources::{Sources, Told},
 };
 
 /// How many sources `/status` names.
@@ -37,8 +37,10 @@ pub struct Admin {
     pub metrics: Arc<Metrics>,
     /// The destinations.
     pub fleet: Fleet,
-    /// The sources, where this process ingests.
-    pub sources: Option<Arc<Mutex<Sources>>>,
+    /// The sources.
+    pub sources: Sources,
+    /// Whether this process takes events.
+    pub ingests: bool,
     /// What is wrong with the last configuration.
     pub wrong: Arc<Mutex<Option<String>>>,
     /// The settings that are made on the page.
@@ -70,7 +72,7 @@ async fn readyz(State(admin): State<Admin>) -> Response {
 async fn metrics(State(admin): State<Admin>) -> Response {
     admin.metrics.bus_connected.set(i64::from(admin.bus.is_connected()));
     admin.fleet.show();
-    if let Some((count, sums)) = admin.sums() {
+    if let Some((count, sums)) = admin.sources.sums() {
         admin.metrics.show_sources(count, &sums);
     }
     match admin.metrics.render() {
@@ -90,6 +92,9 @@ struct Status {
     configuration: Option<String>,
     destinations: Vec<Report>,
     settings: Summary,
+    /// The gateway's workers, over all exporters: the same at each of them.
+    gateway: Option<Told>,
+    /// What this process took since its start.
     ingest: Option<IngestStatus>,
 }
 
@@ -100,38 +105,26 @@ struct IngestStatus {
     refused: u64,
     compressed: u64,
     stripped: u64,
-    sources: usize,
-    sums: Figures,
-    latest: Vec<Shown>,
 }
 
 impl Admin {
     /// Why the exporter is not ready, or `Ok`. Events are not taken before it is known what may be stored of them.
     fn state(&self) -> Result<(), String> {
         self.bus.state()?;
-        if self.sources.is_some() && *self.managed.policy().borrow() == Policy::Unknown {
+        if self.ingests && *self.managed.policy().borrow() == Policy::Unknown {
             return Err("the capture policy is not known yet".to_owned());
         }
         Ok(())
     }
 
-    fn sums(&self) -> Option<(usize, Figures)> {
-        let sources = self.sources.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
-        Some((sources.len(), sources.sums()))
-    }
-
     fn ingest(&self) -> Option<IngestStatus> {
-        let sources = self.sources.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = &self.metrics.ingest;
-        Some(IngestStatus {
+        self.ingests.then(|| IngestStatus {
             stored: counts.stored.get(),
             duplicate: counts.duplicate.get(),
             refused: counts.refused.get(),
             compressed: counts.compressed.get(),
             stripped: counts.stripped.get(),
-            sources: sources.len(),
-            sums: sources.sums(),
-            latest: sources.latest(SOURCES_SHOWN),
         })
     }
 }
@@ -145,6 +138,7 @@ async fn status(State(admin): State<Admin>) -> Response {
         configuration: admin.wrong.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         destinations: admin.fleet.reports(),
         settings: admin.managed.summary(),
+        gateway: admin.sources.told(SOURCES_SHOWN),
         ingest: admin.ingest(),
     };
     match serde_json::to_vec_pretty(&status) {

@@ -28,6 +28,7 @@ use crate::{
     server::{self, Listener, MAX_CONNECTIONS},
     settings::Settings,
     ship::{self, ShipError},
+    sources::{Sources, SourcesKeeper},
 };
 
 /// How often it is looked whether a destination's task ended on its own.
@@ -124,15 +125,20 @@ impl Exporter {
             let ingest = Ingest::new(bus.clone(), &settings.ingest, metrics.ingest.clone());
             ingest.under(managed.policy())
         });
+        let sources =
+            ingest.as_ref().map_or_else(|| Sources::new(settings.ingest.max_sources), Ingest::sources);
         let wrong = Arc::new(Mutex::new(None));
 
-        let last = CancellationToken::new();
+        let (last, entered) = (CancellationToken::new(), CancellationToken::new());
+        let accounts = SourcesKeeper::new(sources.clone(), bus.clone(), settings.role.ingests());
+        let accounts = tokio::spawn(accounts.run(entered.clone()));
         let mut background = JoinSet::new();
         let admin = Admin {
             bus: bus.clone(),
             metrics: Arc::clone(&metrics),
             fleet: fleet.clone(),
-            sources: ingest.as_ref().map(Ingest::sources),
+            sources: sources.clone(),
+            ingests: settings.role.ingests(),
             wrong: Arc::clone(&wrong),
             managed: managed.clone(),
             stop: stop.clone(),
@@ -142,7 +148,7 @@ impl Exporter {
                 bus: bus.clone(),
                 fleet: fleet.clone(),
                 metrics: Arc::clone(&metrics),
-                sources: ingest.as_ref().map(Ingest::sources),
+                sources: sources.clone(),
                 wrong: Arc::clone(&wrong),
                 managed: managed.clone(),
             };
@@ -228,6 +234,11 @@ impl Exporter {
         }
         // A reload under way ends before what it started is stopped.
         let _ = reload.await;
+        // No batch is taken any more, so what came of sources is whole.
+        entered.cancel();
+        if accounts.await.is_err() {
+            error!("the task of the sources' ledgers ended on its own");
+        }
         // Nothing is counted any more, so the last push says it all.
         let ((delivered, handed_back), ()) = tokio::join!(fleet.stop(), pushes.stop());
         bus.close().await;

@@ -34,6 +34,7 @@ pub mod settings;
 pub mod ship;
 pub mod shutdown;
 pub mod sink;
+pub mod sources;
 pub mod spans;
 
 pub use exporter::{Error, Exporter};

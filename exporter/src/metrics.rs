@@ -16,9 +16,9 @@ use prometheus_client::{
 
 use crate::{
     genai::{Counted, GenAi},
-    ingest::Figures,
     ledger::Account,
     ship::Condition,
+    sources::Figures,
 };
 
 /// Media type of OpenMetrics text (OpenMetrics 1.0, "Protocol Negotiation").
@@ -301,7 +301,7 @@ fn register_ingest(registry: &mut Registry, ingest: &IngestMetrics, families: &F
     part.register("sources", "Sources whose ledgers are kept", families.sources.clone());
     part.register(
         "source_events",
-        "Sums over sources, by this process; some by their word",
+        "Sums over all sources, the same at every exporter; some by their word",
         families.figures.clone(),
     );
 }

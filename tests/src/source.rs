@@ -36,6 +36,7 @@ static WORDS: LazyLock<Vec<String>> = LazyLock::new(|| {
 pub struct Source {
     id: [u8; 16],
     next: u64,
+    accepted: u64,
     bytes: usize,
     key: &'static str,
     prompt: String,
@@ -64,7 +65,15 @@ impl Source {
     /// A new one.
     pub fn new() -> Self {
         let id = fastrand::u128(..).to_be_bytes();
-        Self { id, next: 1, bytes: 0, key: "team-a", prompt: "What is a weir?".to_owned(), is_newer: false }
+        Self {
+            id,
+            next: 1,
+            accepted: 0,
+            bytes: 0,
+            key: "team-a",
+            prompt: "What is a weir?".to_owned(),
+            is_newer: false,
+        }
     }
 
     /// One version ahead: events and batches have a field that the exporter does not know.
@@ -103,7 +112,12 @@ impl Source {
             events.push(event.into());
             self.next += 1;
         }
-        let totals = Totals { created: self.next - 1, pending: count as u64, ..Totals::default() };
+        let totals = Totals {
+            created: self.next - 1,
+            accepted: self.accepted,
+            pending: self.next - 1 - self.accepted,
+            ..Totals::default()
+        };
         let batch = EventBatch { source: self.id.to_vec().into(), events, totals: Some(totals) };
         let mut body = batch.encode_to_vec();
         if self.is_newer {
@@ -121,6 +135,7 @@ impl Source {
         while ids.len() < count {
             let batch = self.batch(256.min(count - ids.len()));
             batch.store(url).await;
+            self.accepted += batch.ids.len() as u64;
             ids.extend(batch.ids);
         }
         ids

@@ -37,5 +37,7 @@ mod reload;
 mod rig;
 #[path = "delivery/secure.rs"]
 mod secure;
+#[path = "delivery/sources.rs"]
+mod sources;
 #[path = "delivery/users.rs"]
 mod users;

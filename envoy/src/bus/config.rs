@@ -85,7 +85,16 @@ fn quoted<T: AsRef<str>>(subjects: &[T]) -> String {
 fn permissions(user: User) -> (Vec<String>, Vec<String>) {
     let mut publish = match user {
         // No consumer, no message: what is stored it cannot read.
-        User::Ingest => vec!["weir.events.>".to_owned(), "$JS.API.STREAM.INFO.WEIR_EVENTS".to_owned()],
+        // Of the ledgers it has its sources' alone.
+        User::Ingest => [
+            "weir.events.>",
+            "$JS.API.STREAM.INFO.WEIR_EVENTS",
+            "$KV.WEIR_LEDGER.source.*",
+            "$JS.API.STREAM.INFO.KV_WEIR_LEDGER",
+            "$JS.API.DIRECT.GET.KV_WEIR_LEDGER.$KV.WEIR_LEDGER.source.*",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
         User::Ship => [
             keeps("WEIR_EVENTS", "weir.events.>"),
             keeps("WEIR_DEAD_LETTERS", "weir.dead.>"),

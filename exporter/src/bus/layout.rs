@@ -46,6 +46,9 @@ const DEAD_SHARE: i64 = 10;
 /// The bucket of ledgers.
 pub const LEDGER: &str = "WEIR_LEDGER";
 
+/// The stream that the server keeps it in.
+const LEDGER_STREAM: &str = "KV_WEIR_LEDGER";
+
 /// The names of destinations' consumers begin with this, and only theirs.
 pub const CONSUMER_PREFIX: &str = "ship-";
 
@@ -107,21 +110,28 @@ pub(super) async fn dead_letters(context: &Context, settings: &StreamSettings) -
 
 /// Puts the bucket of ledgers in place.
 pub(super) async fn ledger(context: &Context, settings: &StreamSettings) -> Result<(), BusError> {
-    if context.get_key_value(LEDGER).await.is_ok() {
-        return Ok(());
+    if let Ok(stream) = context.get_stream(LEDGER_STREAM).await {
+        return without_rollup(context, &stream.cached_info().config).await;
     }
     let config = kv::Config {
         bucket: LEDGER.to_owned(),
-        description: "What became of every event, for each destination of weir-exporter".to_owned(),
+        description: "What became of every event, for each source and destination of weir-exporter"
+            .to_owned(),
         history: 1,
         storage: StorageType::File,
         num_replicas: settings.replicas,
         ..kv::Config::default()
     };
-    context.create_key_value(config).await.map(drop).map_err(|error| BusError::JetStream {
+    let made = context.create_key_value(config).await.map_err(|error| BusError::JetStream {
         what: format!("create bucket {LEDGER}"),
         why: error.to_string(),
-    })
+    })?;
+    without_rollup(context, &made.stream.cached_info().config).await
+}
+
+/// By one message with a rollup header whoever may write one key of a bucket would empty it.
+async fn without_rollup(context: &Context, found: &Config) -> Result<(), BusError> {
+    update(context, found, Config { allow_rollup: false, ..found.clone() }).await
 }
 
 /// Puts a consumer in place, or brings it up to date.

@@ -30,6 +30,9 @@ const COLUMNS: [&str; 10] = [
     "doubtful",
 ];
 
+/// What is told of the gateway's workers: the first is the sum of the others.
+const SOURCES: [&str; 6] = ["created", "stored", "refused", "dropped", "sampled_out", "unsent"];
+
 /// Asks the exporter that these settings describe.
 ///
 /// # Errors
@@ -82,17 +85,18 @@ fn text(first: &Value, second: &Value) -> String {
     if let Some(settings) = second.get("settings").filter(|settings| settings.is_object()) {
         lines.extend(saved(settings));
     }
+    if let Some(gateway) = second.get("gateway").filter(|gateway| gateway.is_object()) {
+        let sums = gateway.get("sums").cloned().unwrap_or_default();
+        let told: Vec<_> = SOURCES.iter().map(|name| format!("{name} {}", figure(&sums, name))).collect();
+        lines.push(format!("gateway: {} workers, {}", figure(gateway, "sources"), told.join(", ")));
+        lines.push(format!("  of those unsent {} are missing", figure(&sums, "missing")));
+    }
     if let Some(ingest) = second.get("ingest").filter(|ingest| ingest.is_object()) {
         let rate = figure(ingest, "stored")
             .saturating_sub(first.get("ingest").map_or(0, |before| figure(before, "stored")));
-        let sums = ingest.get("sums").cloned().unwrap_or_default();
         lines.push(format!(
-            "ingest: {} stored since the start, {rate}/s; {} sources, {} events missing of theirs, {} dropped by them; \
-             {} refused, {} compressed, {} without content",
+            "ingest: {} stored since the start, {rate}/s; {} refused, {} compressed, {} without content",
             figure(ingest, "stored"),
-            figure(ingest, "sources"),
-            figure(&sums, "missing"),
-            figure(&sums, "dropped"),
             figure(ingest, "refused"),
             figure(ingest, "compressed"),
             figure(ingest, "stripped"),
@@ -156,6 +160,7 @@ mod tests {
                     "enabled": true, "saved": 2, "revision": 7, "content": "exclude",
                     "wrong": null, "off": { "mw": "key: no" }
                 },
+                "gateway": { "sources": 2, "sums": { "created": 9, "stored": 7, "unsent": 2, "missing": 1 } },
                 "destinations": [{
                     "name": "mw", "condition": "retrying", "reason": "HTTP 503", "stored": 20,
                     "delivered": delivered, "backlog": 20 - delivered, "unaccounted": 0
@@ -164,6 +169,8 @@ mod tests {
         };
         let text = text(&status(3), &status(10));
         for part in [
+            "gateway: 2 workers, created 9, stored 7, refused 0, dropped 0, sampled_out 0, unsent 2",
+            "of those unsent 1 are missing",
             "mw: retrying (HTTP 503), 7/s",
             "stored 20, delivered 10",
             "stream: no",

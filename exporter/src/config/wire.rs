@@ -80,7 +80,7 @@ pub struct Ingest {
     pub max_batches_per_second: Option<u32>,
     /// Connections open at once (default: 1024).
     pub max_connections: Option<u32>,
-    /// Sources whose ledgers are kept; the one unheard of for longest makes room (default: 1024).
+    /// About how many sources' ledgers are open; the one unheard of for longest is closed into the sums (default: 1024).
     pub max_sources: Option<u32>,
 }
 

@@ -8,13 +8,12 @@
 
 mod body;
 mod limits;
-mod sources;
 mod token;
 mod withhold;
 
 use std::{
     future::Future,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
     time::Instant,
 };
 
@@ -37,7 +36,6 @@ use weir_event::{
 };
 
 pub use body::BodyError;
-pub use sources::{Figures, Shown, Sources};
 pub use token::TokenCheck;
 
 use crate::{
@@ -45,6 +43,7 @@ use crate::{
     managed::Policy as Capture,
     metrics::{IngestMetrics, OutcomeLabel, amount},
     settings::IngestSettings,
+    sources::Sources,
 };
 use limits::{Rate, Room};
 
@@ -93,7 +92,7 @@ pub struct Ingest<S> {
     store: S,
     metrics: IngestMetrics,
     policy: Arc<RwLock<Arc<Policy>>>,
-    sources: Arc<Mutex<Sources>>,
+    sources: Sources,
     capture: watch::Receiver<Capture>,
 }
 
@@ -125,7 +124,7 @@ impl<S: Store> Ingest<S> {
             store,
             metrics,
             policy: Arc::new(RwLock::new(Policy::new(settings))),
-            sources: Arc::new(Mutex::new(Sources::new(settings.max_sources))),
+            sources: Sources::new(settings.max_sources),
             capture: watch::channel(Capture::NONE).1,
         }
     }
@@ -145,8 +144,8 @@ impl<S: Store> Ingest<S> {
     }
 
     /// The ledgers of sources.
-    pub fn sources(&self) -> Arc<Mutex<Sources>> {
-        Arc::clone(&self.sources)
+    pub fn sources(&self) -> Sources {
+        self.sources.clone()
     }
 
     fn policy(&self) -> Arc<Policy> {
@@ -287,7 +286,7 @@ async fn take<S: Store>(ingest: &Ingest<S>, batch: EventBatch) -> (&'static str,
             Err(reason) => answer.refused.push(Refusal { position, reason: reason.to_owned() }),
         }
     }
-    let mut missing = false;
+    let (mut missing, mut never) = (false, Vec::new());
     for ((position, sequence), stored) in places.into_iter().zip(ingest.store.store(events).await) {
         match stored {
             Stored::Yes { duplicate, form } => {
@@ -297,15 +296,17 @@ async fn take<S: Store>(ingest: &Ingest<S>, batch: EventBatch) -> (&'static str,
                 ingest.metrics.compressed.inc_by(u64::from(form == Form::Compressed && !duplicate));
                 ingest.metrics.stripped.inc_by(u64::from(form == Form::Stripped && !duplicate));
             }
-            Stored::Never(reason) => answer.refused.push(Refusal { position, reason }),
+            Stored::Never(reason) => {
+                never.push(sequence);
+                answer.refused.push(Refusal { position, reason });
+            }
             Stored::NotNow => missing = true,
         }
     }
     answer.refused.sort_by_key(|refusal| refusal.position);
     if let Ok(source) = <[u8; SOURCE_LEN]>::try_from(batch.source.as_ref()) {
-        let refused = u64::try_from(answer.refused.len()).unwrap_or(u64::MAX);
-        let mut sources = ingest.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        sources.enter(source, &answer.stored, refused, batch.totals.as_ref());
+        // What could not be read has no sequence: the source counts it too, and tells with its next batch.
+        ingest.sources.enter(source, &answer.stored, &never, batch.totals.as_ref());
     }
     ingest.metrics.stored.inc_by(answer.stored.len().try_into().unwrap_or(u64::MAX));
     ingest.metrics.refused.inc_by(answer.refused.len().try_into().unwrap_or(u64::MAX));

@@ -247,7 +247,6 @@ async fn over_the_rate_or_without_room_the_answer_is_503_before_anything_is_read
     let (status, headers, answer) = answered(ingest.clone().router(), announced).await;
     assert_eq!((status, &headers[RETRY_AFTER]), (StatusCode::SERVICE_UNAVAILABLE, &"1".parse().unwrap()));
     assert!(told(answer).stored.is_empty());
-    assert_eq!(ingest.sources().lock().unwrap().sums().stored, 1);
 }
 
 #[tokio::test]

@@ -41,6 +41,36 @@ impl Ranges {
         true
     }
 
+    /// Adds all that another set has.
+    pub fn add(&mut self, other: &Self) {
+        self.add_above(other, 0);
+    }
+
+    /// Adds what another set has above a sequence.
+    pub fn add_above(&mut self, other: &Self, floor: u64) {
+        for (first, last) in &other.0 {
+            if *last > floor {
+                self.insert_range((*first).max(floor.saturating_add(1)), *last);
+            }
+        }
+    }
+
+    /// Adds a whole range, of which some may be there.
+    fn insert_range(&mut self, mut first: u64, mut last: u64) {
+        let from = self.0.partition_point(|(_, end)| end.saturating_add(1) < first);
+        let until = self.0.partition_point(|(start, _)| *start <= last.saturating_add(1));
+        if let Some(joined) = self.0.get(from..until).filter(|joined| !joined.is_empty()) {
+            first = joined.first().map_or(first, |(start, _)| first.min(*start));
+            last = joined.last().map_or(last, |(_, end)| last.max(*end));
+        }
+        self.0.splice(from..until.max(from), [(first, last)]);
+    }
+
+    /// Whether nothing is there.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Takes a sequence out; false where it was not there.
     pub fn remove(&mut self, sequence: u64) -> bool {
         let place = self.0.partition_point(|(_, last)| *last < sequence);
@@ -102,6 +132,28 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn two_sets_make_the_set_that_has_both() {
+        let mut rng = fastrand::Rng::with_seed(11);
+        for _ in 0..2_000 {
+            let mut draw = |most: usize| -> BTreeSet<u64> {
+                let from = rng.u64(1..60);
+                (0..rng.usize(..most)).map(|_| rng.u64(from..from + 40)).collect()
+            };
+            let (one, other) = (draw(30), draw(30));
+            let floor = rng.u64(..100) * u64::from(rng.bool());
+            let ranges = |set: &BTreeSet<u64>| {
+                let mut ranges = Ranges::default();
+                set.iter().for_each(|sequence| _ = ranges.insert(*sequence));
+                ranges
+            };
+            let both = one.iter().copied().chain(other.iter().copied().filter(|it| *it > floor)).collect();
+            let mut joined = ranges(&one);
+            joined.add_above(&ranges(&other), floor);
+            assert_eq!(joined, ranges(&both), "{one:?} and {other:?} above {floor}");
+        }
+    }
 
     #[test]
     fn it_is_the_set_that_a_set_would_be() {

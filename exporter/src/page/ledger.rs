@@ -6,24 +6,25 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 
 use super::Shared;
-use crate::{fleet::Report, ingest::Figures};
+use crate::{fleet::Report, sources::Figures};
 
-/// The gateway's side: created = accepted + refused + dropped + sampled_out + elsewhere.
+/// The gateway's side: over all exporters and their restarts:
+/// created = accepted + refused + dropped + sampled_out + elsewhere.
 #[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
 pub(super) struct Gateway {
     /// Workers of Envoy's that were heard of.
     workers: usize,
     /// By their word.
     created: u64,
-    /// Answered here as stored.
+    /// Answered as stored.
     accepted: u64,
-    /// Answered here as never to be stored.
+    /// Answered as never to be stored.
     refused: u64,
     /// By their word: the outbox was full.
     dropped: u64,
     /// By their word: left out by sampling.
     sampled_out: u64,
-    /// The rest: on the way, or given to another exporter, or to this one before it started.
+    /// The rest: on the way, or lost with their worker.
     elsewhere: u64,
     /// By their word, not yet answered when they last sent something.
     pending: u64,
@@ -32,7 +33,7 @@ pub(super) struct Gateway {
 /// The ledger.
 #[derive(Debug, Serialize)]
 pub(super) struct Ledger {
-    /// None where this process takes no events.
+    /// None before it was read from NATS.
     gateway: Option<Gateway>,
     /// Each: stored = delivered + rejected + dead_lettered + filtered + evicted + purged + backlog.
     destinations: Vec<Report>,

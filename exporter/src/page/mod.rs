@@ -39,10 +39,10 @@ pub use settings::PageSettings;
 use crate::{
     bus::Bus,
     fleet::Fleet,
-    ingest::{Figures, Sources},
     managed::{self, Managed},
     metrics::Metrics,
     server::{self, Listener},
+    sources::{Figures, Sources},
 };
 use guard::Guard;
 use login::Login;
@@ -65,8 +65,8 @@ pub struct Subjects {
     pub fleet: Fleet,
     /// What is counted.
     pub metrics: Arc<Metrics>,
-    /// The sources, where this process ingests.
-    pub sources: Option<Arc<Mutex<Sources>>>,
+    /// The sources.
+    pub sources: Sources,
     /// What is wrong with the last configuration.
     pub wrong: Arc<Mutex<Option<String>>>,
     /// The settings that are made here.
@@ -74,10 +74,9 @@ pub struct Subjects {
 }
 
 impl Subjects {
-    /// The sums over sources, and how many there are.
+    /// The sums over sources, and how many there are; none before that is known.
     fn sums(&self) -> Option<(usize, Figures)> {
-        let sources = self.sources.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
-        Some((sources.len(), sources.sums()))
+        self.sources.sums()
     }
 
     fn wrong(&self) -> Option<String> {

@@ -23,7 +23,7 @@ const HOUR: i64 = 3600;
 
 /// When a source was last heard of by the exporter's clock, in Unix seconds.
 async fn heard(exporter: &Exporter) -> i64 {
-    status(exporter).await["ingest"]["latest"][0]["heard"].as_i64().unwrap_or_default()
+    status(exporter).await["gateway"]["latest"][0]["heard"].as_i64().unwrap_or_default()
 }
 
 fn now() -> i64 {

@@ -36,7 +36,7 @@ async fn calling(stack: &Stack, stop: &AtomicBool, answered: &AtomicUsize) {
 }
 
 async fn sources(stack: &Stack) -> Vec<Value> {
-    status(&stack.exporter).await["ingest"]["latest"].as_array().cloned().unwrap_or_default()
+    status(&stack.exporter).await["gateway"]["latest"].as_array().cloned().unwrap_or_default()
 }
 
 fn figure(source: &Value, name: &str) -> usize {

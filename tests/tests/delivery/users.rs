@@ -12,7 +12,7 @@ use weir_tests::{
     tools, wait,
 };
 
-use super::rig::{QUICK, destination, settled};
+use super::rig::{QUICK, destination, settled, status};
 
 /// NATS by what was made in this directory.
 async fn shipped(dir: &Path) -> Nats {
@@ -71,6 +71,11 @@ async fn each_part_does_its_work_as_a_user_of_its_own() {
     backend.poison(batch.ids[3..5].to_vec(), 400);
     batch.store(&ingest.url()).await;
     assert_eq!(settled(&ship, "d", 20).await.dead_lettered, 2);
+    // Ingest writes its sources' ledgers, which the other reads.
+    for exporter in [&ingest, &ship] {
+        let known = || async { (status(exporter).await["gateway"]["sums"]["stored"] == 20).then_some(()) };
+        assert!(wait::poll(wait::DEADLINE, known).await.is_some(), "{}", exporter.process.log_end());
+    }
 
     backend.poison([], 400);
     let replayed = Command::new(tools::binary("weir-exporter").expect("the exporter"))
@@ -116,8 +121,36 @@ async fn who_stores_events_cannot_read_them_and_nobody_comes_in_without_a_key() 
             wait::until("the refusal", refused).await;
         }
     }
+    ledger_of_ships_is_safe(&nats, dir.path()).await;
     let (ca, url) = (dir.path().join("ship/ca.pem"), nats.url());
     let stranger = async_nats::ConnectOptions::new().require_tls(true).add_root_certificates(ca);
     assert!(stranger.connect(url.clone()).await.is_err(), "a client without a key came in");
     assert!(async_nats::connect(url).await.is_err(), "a client without TLS came in");
+}
+
+/// Ingest writes and reads `source.*` in the bucket of ledgers, and nothing else of it.
+async fn ledger_of_ships_is_safe(nats: &Nats, dir: &Path) {
+    let ship = jetstream::new(client(nats, dir, User::Ship).await);
+    let whole = ship.get_key_value("WEIR_LEDGER").await.expect("the bucket");
+    whole.put("ship.d", "ship's".into()).await.expect("ship writes");
+
+    let client = client(nats, dir, User::Ingest).await;
+    let bus = jetstream::new(client.clone());
+    let bucket = bus.get_key_value("WEIR_LEDGER").await.expect("ingest opens it");
+    let revision = bucket.update("source.0", "one".into(), 0).await.expect("ingest writes its own");
+    assert!(bucket.update("source.0", "two".into(), 0).await.is_err(), "over another's revision");
+    bucket.update("source.0", "two".into(), revision).await.expect("ingest writes its own again");
+    assert_eq!(bucket.get("source.0").await.expect("read").as_deref(), Some(&b"two"[..]));
+
+    assert!(bucket.put("ship.d", "mine".into()).await.is_err(), "ingest wrote ship's ledger");
+    assert!(bucket.put("source", "mine".into()).await.is_err(), "ingest wrote beside its own");
+    assert!(bucket.get("ship.d").await.is_err(), "ingest read ship's ledger");
+    assert!(bucket.delete("ship.d").await.is_err(), "ingest deleted ship's ledger");
+    assert!(bus.delete_stream("KV_WEIR_LEDGER").await.is_err(), "ingest deleted the bucket");
+    // This header would empty the whole bucket by a message to its own key.
+    let mut headers = async_nats::HeaderMap::new();
+    headers.insert("Nats-Rollup", "all");
+    let sent = bus.publish_with_headers("$KV.WEIR_LEDGER.source.0", headers, "gone".into()).await;
+    assert!(sent.expect("sent").await.is_err(), "ingest emptied the bucket");
+    assert_eq!(whole.get("ship.d").await.expect("read").as_deref(), Some(&b"ship's"[..]));
 }

@@ -47,7 +47,7 @@ export function flow(ledger) {
         name: "Created", about: plural(gateway.workers, "gateway worker"), sum: Math.max(gateway.created, known), scale, rest: 0,
         parts: [
           [gateway.accepted, "good", "accepted"],
-          [gateway.elsewhere, "wait", "on the way, or taken elsewhere"],
+          [gateway.elsewhere, "wait", "on the way, or lost with their worker"],
           [gateway.sampled_out, "mute", "sampled out"],
           [gateway.dropped, "bad", "dropped (outbox full)"],
           [gateway.refused, "bad", "refused"],
@@ -60,7 +60,7 @@ export function flow(ledger) {
     const parts = FATES.map(([figure, kind, words]) => [one[figure], kind, words]);
     const sum = parts.reduce((all, [n]) => all + n, 0);
     const before = gateway ? one.stored - gateway.accepted : 0;
-    const about = before > 0 ? `${one.target} · ${count(before)} from before this exporter's start, from others, or replayed` : one.target;
+    const about = before > 0 ? `${one.target} · ${count(before)} replayed, or of workers not counted here` : one.target;
     const kind = { well: "ok", retrying: "warn" }[one.condition] ?? "bad";
     return [
       gateway ? band(gateway.accepted, one.stored, scale) : null,

@@ -1,0 +1,228 @@
+//! Brings what came of sources into JetStream's key-value store, and what other exporters brought there into here.
+//!
+//! Each part of the accounts is one value under `source.`, written by its revision: a write that meets another
+//! exporter's is made again on top of it. Nothing waits for it. What a killed exporter had not written is in the
+//! sources' next word; what may have been written is written again, for it counts once.
+
+use std::{sync::Arc, time::Duration};
+
+use async_nats::jetstream::kv::{Operation, Store, UpdateErrorKind};
+use bytes::Bytes;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::{SHARDS, Shard, Sources, now};
+use crate::bus::{Bus, BusError};
+
+/// How often what came is written.
+const WRITE: Duration = Duration::from_secs(1);
+
+/// Every so many times the parts that nothing came to are read: others may have written.
+const READ_EVERY: u32 = 2;
+
+/// The longest pause after a failure.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// So many failures one after another are told: at the start the store may not be there yet.
+const FAILURES_TOLD: u32 = 3;
+
+/// How long the last write may take.
+const LAST_WRITE: Duration = Duration::from_secs(5);
+
+/// How long a value may take to be read.
+const READ_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How often a write is made again on top of others'.
+const ATTEMPTS: usize = 16;
+
+/// The largest value, unless NATS takes less.
+const MAX_VALUE: usize = 512 << 10;
+
+/// Keeps the accounts of sources.
+pub struct SourcesKeeper {
+    sources: Sources,
+    bus: Bus,
+    /// Whether this process takes events; else it only looks.
+    writes: bool,
+    /// The revision that each part was last read or written at.
+    revisions: Vec<Option<u64>>,
+}
+
+impl SourcesKeeper {
+    /// One that writes, where this process takes events, or else only reads.
+    pub fn new(sources: Sources, bus: Bus, writes: bool) -> Self {
+        Self { sources, bus, writes, revisions: vec![None; SHARDS] }
+    }
+
+    /// Reads and writes until `ended`, which is once nobody enters any more, and then a last time.
+    pub async fn run(mut self, ended: CancellationToken) {
+        let (mut failures, mut rounds) = (0_u32, 0_u32);
+        loop {
+            tokio::select! {
+                () = ended.cancelled() => break,
+                () = sleep(pause(rounds, failures)) => {}
+            }
+            if self.bus.state().is_err() {
+                continue;
+            }
+            match self.round(rounds.is_multiple_of(READ_EVERY)).await {
+                Ok(()) => {
+                    if failures >= FAILURES_TOLD {
+                        info!("the sources' ledgers are written again");
+                    }
+                    failures = 0;
+                    rounds = rounds.wrapping_add(1).max(1);
+                }
+                Err(error) => {
+                    failures = failures.saturating_add(1);
+                    if failures == FAILURES_TOLD {
+                        warn!(%error, "the sources' ledgers are not kept: this process tells what it took itself");
+                    }
+                    debug!(%error, failures, "the sources' ledgers were not kept");
+                    // Nothing better is known.
+                    if failures >= FAILURES_TOLD {
+                        self.sources.slots().iter_mut().for_each(|slot| slot.asked = true);
+                    }
+                }
+            }
+        }
+        if self.writes && self.bus.is_connected() {
+            match timeout(LAST_WRITE, self.round(false)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => debug!(%error, "the sources' ledgers were not written at the end"),
+                Err(_) => debug!("the sources' ledgers were not written in time at the end"),
+            }
+        }
+    }
+
+    /// Writes the parts that something came to, and reads the others where `reads`.
+    async fn round(&mut self, reads: bool) -> Result<(), BusError> {
+        let store = self.bus.ledger().await?;
+        for place in 0..SHARDS {
+            let dirty = self.take_up(place);
+            if dirty && self.writes {
+                let written = self.write(&store, place).await;
+                if written.is_err() {
+                    self.put_back(place);
+                    // It may have been written.
+                    self.revisions.get_mut(place).map(Option::take);
+                }
+                written?;
+            } else if reads || self.revisions.get(place).is_none_or(Option::is_none) {
+                let (known, revision) = self.read(&store, place).await?;
+                self.settle(place, known, Some(revision));
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins to send what came; whether there is something.
+    fn take_up(&self, place: usize) -> bool {
+        let mut slots = self.sources.slots();
+        let Some(slot) = slots.get_mut(place) else { return false };
+        slot.sending = std::mem::take(&mut slot.news);
+        !slot.sending.is_empty()
+    }
+
+    /// What was not sent is news again.
+    fn put_back(&self, place: usize) {
+        let mut slots = self.sources.slots();
+        let Some(slot) = slots.get_mut(place) else { return };
+        let newer = std::mem::replace(&mut slot.news, std::mem::take(&mut slot.sending));
+        for (name, newer) in newer {
+            slot.news.entry(name).or_default().add(&newer);
+        }
+    }
+
+    async fn write(&mut self, store: &Store, place: usize) -> Result<(), BusError> {
+        let key = key(place);
+        let mut current = {
+            let slots = self.sources.slots();
+            let known = slots.get(place).map(|slot| Arc::clone(&slot.known)).unwrap_or_default();
+            self.revisions.get(place).copied().flatten().map(|revision| (known, revision))
+        };
+        // Each round loses against another exporter's write, and there are only so many of those.
+        for _ in 0..ATTEMPTS {
+            let (known, revision) = match current.take() {
+                Some(current) => current,
+                None => self.read(store, place).await?,
+            };
+            let mut next = Shard::clone(&known);
+            {
+                let slots = self.sources.slots();
+                let Some(slot) = slots.get(place) else { return Ok(()) };
+                next.take(&slot.sending, now(), self.sources.most);
+            }
+            let value = self.encoded(&mut next).map_err(|error| failed(&key, &error))?;
+            match store.update(&key, value, revision).await {
+                Ok(revision) => {
+                    self.settle(place, Arc::new(next), Some(revision));
+                    return Ok(());
+                }
+                Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => {}
+                Err(error) => return Err(failed(&key, &error)),
+            }
+        }
+        Err(failed(&key, &"too many others write at once"))
+    }
+
+    /// What a part holds, by the store, with its revision. A store that was made anew gets what was known before.
+    async fn read(&self, store: &Store, place: usize) -> Result<(Arc<Shard>, u64), BusError> {
+        let key = key(place);
+        let entry = timeout(READ_DEADLINE, store.entry(&key)).await.map_err(|error| failed(&key, &error))?;
+        match entry.map_err(|error| failed(&key, &error))? {
+            Some(entry) if entry.operation == Operation::Put => {
+                let shard = serde_json::from_slice(&entry.value).map_err(|error| failed(&key, &error))?;
+                Ok((Arc::new(shard), entry.revision))
+            }
+            other => {
+                let slots = self.sources.slots();
+                let known = slots.get(place).map(|slot| Arc::clone(&slot.known)).unwrap_or_default();
+                Ok((known, other.map_or(0, |entry| entry.revision)))
+            }
+        }
+    }
+
+    fn encoded(&self, shard: &mut Shard) -> Result<Bytes, serde_json::Error> {
+        let most = MAX_VALUE.min(self.bus.max_payload() / 2);
+        loop {
+            let value = serde_json::to_vec(&shard)?;
+            let sources = shard.sources.len();
+            if value.len() <= most || sources <= 1 {
+                return Ok(value.into());
+            }
+            shard.make_room(sources / 2);
+        }
+    }
+
+    /// A part is as the store has it, with all that was sent.
+    fn settle(&mut self, place: usize, known: Arc<Shard>, revision: Option<u64>) {
+        if let Some(kept) = self.revisions.get_mut(place) {
+            *kept = revision;
+        }
+        if let Some(slot) = self.sources.slots().get_mut(place) {
+            slot.known = known;
+            slot.sending.clear();
+            slot.asked = true;
+        }
+    }
+}
+
+/// The first look is soon, for nothing is told before it.
+fn pause(rounds: u32, failures: u32) -> Duration {
+    match (rounds, failures) {
+        (0, 0) => WRITE / 10,
+        (_, 0) => WRITE,
+        (_, failures) => WRITE.saturating_mul(1 << failures.min(10)).min(LONGEST_PAUSE),
+    }
+}
+
+/// The key of a part.
+fn key(place: usize) -> String {
+    format!("source.{place:x}")
+}
+
+fn failed(key: &str, error: &dyn std::fmt::Display) -> BusError {
+    BusError::JetStream { what: format!("keep the ledger {key}"), why: error.to_string() }
+}
