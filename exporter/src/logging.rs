@@ -21,7 +21,7 @@ pub enum LogFormat {
 }
 
 /// What the libraries below say is told by the exporter itself, once and with its place.
-const DEFAULT_FILTER: &str = "info,async_nats=warn,rustls_platform_verifier=off";
+const DEFAULT_FILTER: &str = "info,async_nats=warn,async_nats::connector=off,rustls_platform_verifier=off";
 
 /// Starts logging for the process; does nothing where a subscriber is already set.
 pub fn start(format: LogFormat) {

@@ -9,6 +9,7 @@ use async_nats::ServerAddr;
 
 pub use crate::destination::BatchSettings;
 use crate::{
+    bus::Credentials,
     cli::{Flags, Role},
     config::{
         self, Config, ConfigError, Written,
@@ -81,14 +82,27 @@ pub enum NatsAuth {
     /// It does not, or the URL does.
     #[default]
     None,
-    /// By a credentials file's content.
-    Credentials(Secret),
+    /// By a credentials file, which is read for every connection.
+    Credentials(PathBuf),
     /// By an nkey's seed.
     Nkey(Secret),
     /// By a token.
     Token(Secret),
     /// By name and password.
     User(String, Secret),
+}
+
+impl NatsAuth {
+    /// The setting that it comes from.
+    pub fn setting(&self) -> &'static str {
+        match self {
+            Self::None => "nats.credentials, nkey, token or user, of which none is set",
+            Self::Credentials(_) => "nats.credentials",
+            Self::Nkey(_) => "nats.nkey",
+            Self::Token(_) => "nats.token",
+            Self::User(..) => "nats.user and nats.password",
+        }
+    }
 }
 
 /// What the stream keeps, and for how long.
@@ -144,7 +158,7 @@ pub struct IngestSettings {
     pub max_batches_per_second: Option<u32>,
     /// Connections at once.
     pub max_connections: usize,
-    /// Sources whose ledgers are kept.
+    /// About how many sources' ledgers are open.
     pub max_sources: usize,
 }
 
@@ -370,8 +384,8 @@ fn auth(nats: &wire::Nats, env: &Env) -> Result<NatsAuth, ConfigError> {
         return Err(ConfigError::at("nats.user", "user and password go together"));
     }
     if let Some(file) = &nats.credentials {
-        let place = wire::SecretRef::File(file.clone());
-        return Ok(NatsAuth::Credentials(Secret::find("nats.credentials", &place, env)?));
+        let named = |error| ConfigError::at("nats.credentials", format!("{} {error}", file.display()));
+        return Credentials::read(file).map(|_| NatsAuth::Credentials(file.clone())).map_err(named);
     }
     if let Some(place) = &nats.nkey {
         return Ok(NatsAuth::Nkey(Secret::find("nats.nkey", place, env)?));

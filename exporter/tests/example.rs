@@ -15,13 +15,18 @@ const EXAMPLE: &str = include_str!("../examples/exporter.yaml");
 fn placed(dir: &Path) -> String {
     let pair = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let (certificate, key) = (pair.cert.pem(), pair.signing_key.serialize_pem());
+    let credentials = format!(
+        "-----BEGIN NATS USER JWT-----\na.b.c\n------END NATS USER JWT------\n\
+         -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
+        nkeys::KeyPair::new_user().seed().unwrap()
+    );
     for (name, text) in [
         ("server.pem", certificate.as_str()),
         ("server.key", &key),
         ("client.pem", &certificate),
         ("client.key", &key),
         ("ca.pem", &certificate),
-        ("weir.creds", "-----BEGIN NATS USER JWT-----\n"),
+        ("weir.creds", &credentials),
         ("collector-key", "a-key"),
         ("nats.nk", "a-seed"),
         ("prices.yaml", "models: { my-model: { input: 1.0, output: 2.0 } }\n"),

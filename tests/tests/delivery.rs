@@ -15,6 +15,8 @@ mod bus;
 mod clock;
 #[path = "delivery/commands.rs"]
 mod commands;
+#[path = "delivery/credentials.rs"]
+mod credentials;
 #[path = "delivery/destinations.rs"]
 mod destinations;
 #[path = "delivery/disk.rs"]

@@ -4,6 +4,7 @@
 //! The exporter starts whether NATS is there or not and says through [`Bus::state`] what is missing.
 //! While NATS is not connected nothing is published, so nothing queues up in the client.
 
+mod credentials;
 mod dead_letters;
 mod layout;
 mod onlooker;
@@ -19,7 +20,7 @@ use std::{
 };
 
 use async_nats::{
-    Client, ConnectOptions, Event,
+    AuthError, Client, ClientError, ConnectErrorKind, ConnectOptions, Event,
     connection::State,
     jetstream::{self, consumer::PullConsumer, kv},
 };
@@ -31,6 +32,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+pub use credentials::Credentials;
 pub use dead_letters::DeadLetter;
 pub use layout::{
     ACK_WAIT, CONSUMER_PREFIX, ConsumerSettings, DEAD_LETTERS, LEDGER, STREAM, SUBJECT, destination_of,
@@ -80,9 +82,6 @@ pub enum BusError {
     /// The client could not be set up.
     #[error("cannot set up the NATS client")]
     Connect(#[from] async_nats::ConnectError),
-    /// The credentials file is none.
-    #[error("nats.credentials: the file is not one that `nsc generate creds` writes")]
-    Credentials,
     /// JetStream did not do what it was asked.
     #[error("cannot {what}: {why}")]
     JetStream {
@@ -135,6 +134,8 @@ struct Shared {
     settings: BusSettings,
     wanted: Mutex<Wanted>,
     state: watch::Sender<Result<(), String>>,
+    /// Why NATS does not let us in, where it answers.
+    refused: watch::Sender<Option<String>>,
     look: Arc<Notify>,
     ledger: tokio::sync::OnceCell<kv::Store>,
 }
@@ -155,7 +156,9 @@ impl Bus {
     pub async fn connect(settings: BusSettings, consumers: Vec<ConsumerSettings>) -> Result<Self, BusError> {
         let look = Arc::new(Notify::new());
         let changed = Arc::clone(&look);
-        let options = ConnectOptions::new()
+        let refused = watch::Sender::new(None);
+        let (who, told_refused) = (settings.auth.setting(), refused.clone());
+        let options = identified(&settings.auth, &refused)
             .name("weir-exporter")
             .custom_inbox_prefix(inbox(settings.role))
             .retry_on_initial_connect()
@@ -164,11 +167,11 @@ impl Bus {
             .ping_interval(PING_INTERVAL)
             .reconnect_delay_callback(reconnect_pause)
             .event_callback(move |event| {
-                told(&event);
+                told(&event, who, &told_refused);
                 changed.notify_one();
                 std::future::ready(())
             });
-        let options = secured(identified(options, &settings.auth)?, settings.tls.as_ref());
+        let options = secured(options, settings.tls.as_ref());
         let client = options.connect(settings.servers.0.clone()).await?;
         let context = jetstream::context::ContextBuilder::new()
             .timeout(API_DEADLINE)
@@ -177,7 +180,7 @@ impl Bus {
             .build(client.clone());
         let state = watch::Sender::new(Err(format!("not connected to NATS at {}", settings.servers)));
         let wanted = Mutex::new(Wanted { stream: settings.stream.clone(), consumers });
-        let shared = Shared { settings, wanted, state, look, ledger: tokio::sync::OnceCell::new() };
+        let shared = Shared { settings, wanted, state, refused, look, ledger: tokio::sync::OnceCell::new() };
         Ok(Self { client, context, shared: Arc::new(shared) })
     }
 
@@ -212,9 +215,18 @@ impl Bus {
     /// One sentence for an operator.
     pub fn state(&self) -> Result<(), String> {
         if !self.is_connected() {
-            return Err(format!("not connected to NATS at {}", self.shared.settings.servers));
+            return Err(self.away());
         }
         self.shared.state.borrow().clone()
+    }
+
+    /// Why there is no connection, as far as is known.
+    fn away(&self) -> String {
+        let servers = &self.shared.settings.servers;
+        match &*self.shared.refused.borrow() {
+            None => format!("not connected to NATS at {servers}"),
+            Some(why) => format!("NATS at {servers} {why}"),
+        }
     }
 
     /// Asks for the stream and the consumers to be looked at soon, because something seemed missing.
@@ -244,7 +256,7 @@ impl Bus {
                 self.tell(&found);
                 if found.is_ok() { RECHECK } else { RECHECK_SOON }
             } else {
-                self.tell(&Err(format!("not connected to NATS at {}", self.shared.settings.servers)));
+                self.tell(&Err(self.away()));
                 RECHECK_SOON
             };
             tokio::select! {
@@ -433,19 +445,29 @@ fn inbox(role: Role) -> &'static str {
     if role.ships() { "_INBOX_weir_ship" } else { "_INBOX_weir_ingest" }
 }
 
-fn identified(options: ConnectOptions, auth: &NatsAuth) -> Result<ConnectOptions, BusError> {
-    Ok(match auth {
+type Refused = watch::Sender<Option<String>>;
+
+fn identified(auth: &NatsAuth, refused: &Refused) -> ConnectOptions {
+    let options = ConnectOptions::new();
+    match auth {
         NatsAuth::None => options,
-        // The reason could show a line of the file.
         NatsAuth::Credentials(file) => {
-            options.credentials(file.expose()).map_err(|_| BusError::Credentials)?
+            let (file, refused) = (file.clone(), refused.clone());
+            ConnectOptions::with_auth_callback(move |nonce| {
+                let answer = Credentials::read(&file).and_then(|credentials| credentials.answer(&nonce));
+                std::future::ready(answer.map_err(|error| {
+                    let why = format!("nats.credentials: {} {error}", file.display());
+                    refused.send_replace(Some(format!("waits to be told who we are: {why}")));
+                    AuthError::new(why)
+                }))
+            })
         }
         NatsAuth::Nkey(seed) => options.nkey(seed.expose().to_owned()),
         NatsAuth::Token(token) => options.token(token.expose().to_owned()),
         NatsAuth::User(user, password) => {
             options.user_and_password(user.clone(), password.expose().to_owned())
         }
-    })
+    }
 }
 
 fn secured(mut options: ConnectOptions, tls: Option<&wire::ClientTls>) -> ConnectOptions {
@@ -466,12 +488,27 @@ fn reconnect_pause(attempts: usize) -> Duration {
     most.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
-fn told(event: &Event) {
+/// Tells of an event; `who` names the setting by which we say who we are.
+fn told(event: &Event, who: &'static str, refused: &Refused) {
     match event {
-        Event::Connected => info!("connected to NATS"),
+        Event::Connected => {
+            refused.send_replace(None);
+            info!("connected to NATS");
+        }
         Event::Disconnected => warn!("lost the connection to NATS"),
         Event::ServerError(error) => warn!(%error, "NATS reports an error"),
+        Event::ClientError(ClientError::Other(error)) if is_refusal(error) => {
+            let why = format!("does not let the exporter in ({error}): look at {who}");
+            if refused.send_replace(Some(why)).is_none() {
+                error!(error, setting = who, "NATS does not let the exporter in");
+            }
+        }
         Event::ClientError(error) => debug!(%error, "NATS client"),
         other => debug!(event = %other, "NATS client"),
     }
+}
+
+/// Whether NATS refused a connection for who we are. The client tells by text alone.
+fn is_refusal(error: &str) -> bool {
+    error.contains(&ConnectErrorKind::AuthorizationViolation.to_string())
 }
