@@ -92,6 +92,11 @@ struct Fragment {
 }
 
 impl Fragments {
+    /// None, with room for so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), events: Vec::new() }
+    }
+
     /// No more of them.
     pub fn seal(self) -> Sealed {
         Sealed { bytes: self.bytes.into(), events: self.events }
@@ -107,6 +112,11 @@ impl Sealed {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
+    }
+
+    /// How many bytes they are.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
     }
 
     /// How many spans these events have.

@@ -204,7 +204,7 @@ pub enum WhenFull {
 pub struct Batch {
     /// At most this many events, from 1 to 4096 (default: 512).
     pub events: Option<u32>,
-    /// At most this many bytes before compression, one event excepted (default: 4MiB).
+    /// At most this many bytes before compression, one event excepted (default: 2MiB).
     pub bytes: Option<Size>,
     /// How long a batch waits for more events (default: 200ms).
     pub delay: Option<Time>,

@@ -376,7 +376,7 @@ fn file(path: &str, one: &wire::Destination) -> Result<FileSettings, ConfigError
 
 fn batch(path: &str, own: &wire::Batch, general: &wire::Batch) -> Result<BatchSettings, ConfigError> {
     let events = ranged(&format!("{path}.events"), own.events.or(general.events), 512, 1, 4096)?;
-    let bytes = own.bytes.or(general.bytes).map_or(4 << 20, |size| size.0);
+    let bytes = own.bytes.or(general.bytes).map_or(2 << 20, |size| size.0);
     if !(1 << 10..=64 << 20).contains(&bytes) {
         return Err(ConfigError::at(format!("{path}.bytes"), "must be from 1KiB to 64MiB"));
     }

@@ -65,10 +65,15 @@ pub(super) struct Mapper {
 }
 
 impl Mapper {
-    /// Maps and encodes events; those that are not sent come out beside.
-    pub(super) fn map(&self, pulled: Vec<Pulled>, metrics: &ShipMetrics) -> Result<Mapped, EncodeError> {
+    /// Maps and encodes events, of which about so many bytes are expected; those that are not sent come out beside.
+    pub(super) fn map(
+        &self,
+        pulled: Vec<Pulled>,
+        expected: usize,
+        metrics: &ShipMetrics,
+    ) -> Result<Mapped, EncodeError> {
         let mut mapped = Mapped { batch: Batch::new(metrics.clone()), unsent: Vec::new() };
-        let mut fragments = Fragments::default();
+        let mut fragments = Fragments::with_capacity(expected + expected / 8);
         for one in pulled {
             let held = Held {
                 acker: one.acker,

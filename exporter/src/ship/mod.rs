@@ -2,8 +2,8 @@
 //!
 //! An event is entered into the ledger once its destination has taken it, and acknowledged after that. While a
 //! batch waits, JetStream is told that it is still being worked on; at shutdown what was not sent is handed
-//! back, so it is delivered again at once. As many batches are in hand as the destination's concurrency says,
-//! so memory is bounded whatever the backlog.
+//! back, so it is delivered again at once. As many batches are in hand as the destination's concurrency says, each
+//! about as large as its settings say once it is spans, so memory is bounded whatever the backlog.
 
 mod backoff;
 mod batch;
@@ -32,6 +32,7 @@ use crate::{
 };
 use batch::{Mapper, Pulled};
 use deliver::stopped_within;
+use pull::Growth;
 
 /// Pause after NATS did not give what was asked.
 const PULL_PAUSE: Duration = Duration::from_millis(500);
@@ -84,6 +85,7 @@ struct Lane {
     bus: Bus,
     sink: Sink,
     mapper: Mapper,
+    growth: Growth,
     ledger: Ledger,
     health: Arc<Health>,
     metrics: ShipMetrics,
@@ -117,7 +119,9 @@ impl Ship {
         };
         info!(destination = &*settings.name, to = settings.target(), "shipping");
         let consumer = consumer_name(&settings.name);
-        Ok(Self { consumer, lane: Arc::new(Lane { settings, bus, sink, mapper, ledger, health, metrics }) })
+        let growth = Growth::default();
+        let lane = Lane { settings, bus, sink, mapper, growth, ledger, health, metrics };
+        Ok(Self { consumer, lane: Arc::new(lane) })
     }
 
     /// Pulls and delivers until `stop`; what is in hand then is delivered or handed back.
@@ -171,7 +175,13 @@ impl Lane {
     /// Maps what was pulled and delivers it.
     async fn work(self: Arc<Self>, pulled: Vec<Pulled>, stop: &CancellationToken) {
         let lane = Arc::clone(&self);
-        let mapped = tokio::task::spawn_blocking(move || lane.mapper.map(pulled, &lane.metrics)).await;
+        let map = move || {
+            let bytes = pulled.iter().map(|one| one.message.payload.len()).sum();
+            let mapped = lane.mapper.map(pulled, lane.growth.after(bytes), &lane.metrics)?;
+            lane.growth.saw(bytes, mapped.batch.fragments.bytes());
+            Ok::<_, EncodeError>(mapped)
+        };
+        let mapped = tokio::task::spawn_blocking(map).await;
         match mapped {
             Ok(Ok(mapped)) => self.deliver(mapped, stop).await,
             // It comes again once the ack wait is over.

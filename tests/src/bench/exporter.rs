@@ -54,18 +54,24 @@ pub struct Plan {
     pub sizes: Vec<(&'static str, usize, usize)>,
     /// The size whose drain is the backlog's.
     pub backlog: &'static str,
+    /// Whether the page is served, with its traces as by default.
+    pub page: bool,
 }
 
 impl Plan {
     /// A million events of 1 KB, and a gigabyte of 16 KB.
     pub fn whole() -> Self {
-        Self { sizes: vec![("1KB", 1 << 10, 1_000_000), ("16KB", 16 << 10, 60_000)], backlog: "1KB" }
+        Self {
+            sizes: vec![("1KB", 1 << 10, 1_000_000), ("16KB", 16 << 10, 60_000)],
+            backlog: "1KB",
+            page: true,
+        }
     }
 
     /// As many events of each.
     pub fn of(events: usize) -> Self {
         let sizes = Self::whole().sizes.into_iter().map(|(name, bytes, _)| (name, bytes, events));
-        Self { sizes: sizes.collect(), backlog: "1KB" }
+        Self { sizes: sizes.collect(), ..Self::whole() }
     }
 }
 
@@ -170,8 +176,9 @@ pub async fn measure(plan: &Plan, tell: &dyn Fn(&str)) -> anyhow::Result<Report>
     for (size, bytes, events) in &plan.sizes {
         let nats = Nats::start().await?;
         let endpoint = Discard::start().await;
+        let page = if plan.page { "" } else { "page: {}\n" };
         let config = format!(
-            "stream: {{ max_bytes: 8GiB }}\ndestinations:\n  d: {{ type: otlp, endpoint: \"http://{}/v1/traces\" }}\n",
+            "{page}stream: {{ max_bytes: 8GiB }}\ndestinations:\n  d: {{ type: otlp, endpoint: \"http://{}/v1/traces\" }}\n",
             endpoint.server.address()
         );
         // Ingest alone makes nothing in NATS; who ships has been there before it.

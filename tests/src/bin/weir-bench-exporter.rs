@@ -18,6 +18,9 @@ struct Arguments {
     /// So many events of each size instead of a million and sixty thousand.
     #[arg(long)]
     events: Option<usize>,
+    /// Without the page and the traces that it holds.
+    #[arg(long)]
+    without_page: bool,
 }
 
 #[tokio::main]
@@ -32,7 +35,8 @@ async fn main() -> ExitCode {
 }
 
 async fn main_or_error(arguments: Arguments) -> anyhow::Result<()> {
-    let plan = arguments.events.map_or_else(Plan::whole, Plan::of);
+    let mut plan = arguments.events.map_or_else(Plan::whole, Plan::of);
+    plan.page = !arguments.without_page;
     let report = measure(&plan, &|text| run::say(text)).await?;
     run::say(&format!("\n{}", report.table()));
     if let Some(dir) = arguments.output.parent() {
