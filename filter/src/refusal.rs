@@ -230,6 +230,12 @@ impl Refusal {
         Self::new(502, "server_error", "provider_auth", message.to_owned())
     }
 
+    /// 502: the provider answered with another protocol.
+    pub fn unasked_upgrade() -> Self {
+        let message = "The provider switched to another protocol, which nobody had asked for.";
+        Self::new(502, "server_error", "unasked_upgrade", message.to_owned())
+    }
+
     /// What Envoy answered itself because no provider did, by its status.
     pub fn no_answer(status: u16) -> Self {
         match status {

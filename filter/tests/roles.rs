@@ -233,6 +233,20 @@ fn a_provider_that_refuses_the_gateways_key_is_the_gateways_fault_and_its_text_i
 }
 
 #[test]
+fn a_provider_that_switches_to_another_protocol_is_answered_for() {
+    let mut stream = Stream::new(&[], BODY);
+    stream.arrive();
+    let mut attempt = stream.attempt();
+    stream.respond(&mut attempt, "101", "", &[]);
+    let (status, error) = stream.host.refused();
+    assert_eq!((status, error["code"].as_str()), (502, Some("unasked_upgrade")));
+    let event = stream.event().unwrap();
+    let response = event.response.as_ref().unwrap();
+    assert_eq!((event.ending(), response.status), (v1::Ending::Completed, 502));
+    assert_eq!((response.error_type.as_str(), event.attempts[0].status), ("unasked_upgrade", 101));
+}
+
+#[test]
 fn endings_are_told_apart_by_envoys_details() {
     let cases = [
         ("downstream_remote_disconnect", v1::Ending::ClientDisconnected),

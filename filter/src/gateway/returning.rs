@@ -6,6 +6,10 @@ use crate::host::{Host, Step};
 use crate::refusal::Refusal;
 use crate::response::{self, Length, Reading, Rewriting, Told};
 use crate::returning::whole::Outcome;
+use crate::trace_context;
+
+/// No caller's upgrade reaches a provider, so none was asked for.
+const SWITCHING_PROTOCOLS: u16 = 101;
 
 impl Gateway {
     /// The response's headers are here.
@@ -20,9 +24,12 @@ impl Gateway {
             attempt.on_response_headers(host, end_of_stream);
         }
         let headers = host.response_headers();
+        let status = headers.number(name::STATUS).and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
+        if status == SWITCHING_PROTOCOLS {
+            return self.refuse_upgrade(host);
+        }
         let mut exchange = inference.exchange.borrow_mut();
         let exchange = &mut *exchange;
-        let status = headers.number(name::STATUS).and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
         exchange.response.status = status.into();
         // Marked: the provider's answer after all, since Envoy made no further attempt.
         let provider_answered = exchange.answered || headers.get(name::WEIR_RETRY).is_some();
@@ -72,6 +79,23 @@ impl Gateway {
             self.progress = Progress::Delivered;
         }
         Step::Continue
+    }
+
+    /// Answers instead of a provider that speaks another protocol from here on. Whatever comes behind it is
+    /// no body, so there is none to be replaced.
+    fn refuse_upgrade(&mut self, host: &impl Host) -> Step {
+        let Some(inference) = &self.inference else { return Step::Continue };
+        let (refusal, family) = (Refusal::unasked_upgrade(), inference.call.api.family());
+        let mut exchange = inference.exchange.borrow_mut();
+        exchange.answered = true;
+        exchange.response.status = refusal.status.into();
+        refusal.code.clone_into(&mut exchange.response.error_type);
+        let trace_id = self.config.response_headers.then(|| trace_context::trace_id(&exchange.trace));
+        drop(exchange);
+        let step = self.turn_away(host, &refusal, family, &trace_id.unwrap_or_default());
+        // The provider did answer.
+        self.progress = Progress::Delivered;
+        step
     }
 
     /// `size` bytes of the response's body are passing.
