@@ -25,6 +25,11 @@ pub(super) fn span(family: &Family<'_>, id: EventId, facts: &Facts<'_>) -> Span 
         "" if known => request.path.as_str(),
         route => route,
     };
+    // What the conventions call a method that is not known; a span must have a name.
+    let method = match request.method.trim() {
+        "" => "HTTP",
+        method => method,
+    };
     let (host, port) = host_and_port(&request.authority);
     let mut attributes = Attributes::new(facts.view.value_limit);
     attributes
@@ -58,7 +63,7 @@ pub(super) fn span(family: &Family<'_>, id: EventId, facts: &Facts<'_>) -> Span 
     let failed = response.status >= 500;
     let error = failed.then(|| response.status.to_string());
     family.root(Draft {
-        name: format!("{} {route}", request.method).trim().to_owned(),
+        name: format!("{method} {route}").trim_end().to_owned(),
         kind: SpanKind::Server,
         times: (timing.received_ns, timing.done_ns),
         attributes,

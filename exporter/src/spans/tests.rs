@@ -294,3 +294,9 @@ fn a_caller_with_a_key_is_told_and_its_authentication_has_a_span() {
     }
     assert_eq!(spans, of(id, &event), "the same event gives the same spans");
 }
+
+#[test]
+fn an_event_that_tells_nothing_still_becomes_a_span_with_a_name() {
+    let spans = of(ID, &TraceEvent::default());
+    assert_eq!(spans.iter().map(|span| span.name.as_str()).collect::<Vec<_>>(), ["HTTP"]);
+}
