@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::{
+    io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex},
 };
@@ -17,12 +18,15 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     sync::Notify,
     task::{JoinHandle, JoinSet},
 };
 
 use crate::{ports, wait};
+
+/// Connections that may wait to be taken.
+const BACKLOG: u32 = 4096;
 
 /// Among a request's extensions: cuts the connection that it came on, unanswered.
 #[derive(Clone, Debug, Default)]
@@ -61,7 +65,7 @@ impl Server {
     pub async fn start_at(ip: IpAddr, router: Router) -> Self {
         for _ in 0..5 {
             let address = SocketAddr::from((ip, ports::free().expect("a free port")));
-            if let Ok(listener) = TcpListener::bind(address).await {
+            if let Ok(listener) = listen(address) {
                 let running = tokio::spawn(serve(listener, router.clone()));
                 return Self { router, address, running: Mutex::new(Some(running)) };
             }
@@ -90,7 +94,7 @@ impl Server {
     /// When the port has been taken.
     pub async fn restart(&self) {
         self.stop().await;
-        let listener = wait::poll(wait::DEADLINE, || async { TcpListener::bind(self.address).await.ok() })
+        let listener = wait::poll(wait::DEADLINE, || async { listen(self.address).ok() })
             .await
             .expect("the server's port is still free");
         *self.running.lock().unwrap() = Some(tokio::spawn(serve(listener, self.router.clone())));
@@ -103,6 +107,14 @@ impl Drop for Server {
             running.abort();
         }
     }
+}
+
+/// With room for callers that all come at once; the system may give less.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 async fn serve(listener: TcpListener, router: Router) {

@@ -8,8 +8,6 @@
 use std::{
     collections::{HashMap, hash_map::Entry},
     io::Read,
-    net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use axum::{
@@ -25,8 +23,11 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message;
 
-use super::TraceId;
-use crate::server::{Cut, Server};
+use super::{
+    TraceId,
+    scripted::{self, Scripted, Shared, lock},
+};
+use crate::server::Cut;
 
 /// An event's id: its source, and its place in it.
 pub type Id = (u128, u64);
@@ -60,8 +61,9 @@ pub struct Told {
     pub answered: u32,
 }
 
+/// What an endpoint keeps.
 #[derive(Debug, Default)]
-struct Record {
+pub struct Record {
     mood: Mood,
     told: HashMap<Id, Told>,
     repeated: u64,
@@ -69,55 +71,41 @@ struct Record {
     keeps: bool,
 }
 
-/// A running endpoint.
-#[derive(Debug)]
-pub struct Endpoint {
-    server: Server,
-    record: Arc<Mutex<Record>>,
+impl scripted::Record for Record {
+    type Mood = Mood;
+    fn mood(&mut self) -> &mut Mood {
+        &mut self.mood
+    }
 }
+
+/// A running endpoint.
+pub type Endpoint = Scripted<Record>;
 
 impl Endpoint {
     /// Starts one. Without `keeps` it only counts.
     pub async fn start(keeps: bool) -> Self {
-        let record = Arc::new(Mutex::new(Record { keeps, ..Record::default() }));
-        let router =
-            Router::new().fallback(take).layer(DefaultBodyLimit::disable()).with_state(Arc::clone(&record));
-        Self { server: Server::start(router).await, record }
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.server.address()
-    }
-
-    /// The server, to stop and restart it.
-    pub fn server(&self) -> &Server {
-        &self.server
-    }
-
-    /// Answers like this from now on.
-    pub fn set(&self, mood: Mood) {
-        lock(&self.record).mood = mood;
+        let router = Router::new().fallback(take).layer(DefaultBodyLimit::disable());
+        Self::over(Record { keeps, ..Record::default() }, router).await
     }
 
     /// What was told, by event.
     pub fn told(&self) -> HashMap<Id, Told> {
-        lock(&self.record).told.clone()
+        self.record().told.clone()
     }
 
     /// How many different events were told.
     pub fn count(&self) -> usize {
-        lock(&self.record).told.len()
+        self.record().told.len()
     }
 
     /// How often an event came that had come before.
     pub fn repeated(&self) -> u64 {
-        lock(&self.record).repeated
+        self.record().repeated
     }
 
     /// How often one came again and told something else.
     pub fn changed(&self) -> u64 {
-        lock(&self.record).changed
+        self.record().changed
     }
 }
 
@@ -137,12 +125,8 @@ impl Record {
     }
 }
 
-fn lock(record: &Mutex<Record>) -> MutexGuard<'_, Record> {
-    record.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 async fn take(
-    State(record): State<Arc<Mutex<Record>>>,
+    State(record): State<Shared<Record>>,
     Extension(cut): Extension<Cut>,
     uri: Uri,
     headers: HeaderMap,

@@ -8,8 +8,6 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
-    net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -24,8 +22,10 @@ use bytes::Bytes;
 use futures_util::stream;
 use serde_json::json;
 
-use super::{MARK, TraceId, marked};
-use crate::server::Server;
+use super::{
+    MARK, TraceId, marked,
+    scripted::{self, Scripted, Shared, lock},
+};
 
 /// Pieces of content in a stream.
 const PIECES: usize = 10;
@@ -54,61 +54,43 @@ pub struct Seen {
     pub last: Instant,
 }
 
-#[derive(Debug)]
-struct Record {
+/// What a provider keeps.
+#[derive(Debug, Default)]
+pub struct Record {
     mood: Mood,
     keeps: bool,
     count: u64,
     seen: HashMap<TraceId, Seen>,
 }
 
-/// A running provider.
-#[derive(Debug)]
-pub struct Provider {
-    server: Server,
-    record: Arc<Mutex<Record>>,
+impl scripted::Record for Record {
+    type Mood = Mood;
+    fn mood(&mut self) -> &mut Mood {
+        &mut self.mood
+    }
 }
+
+/// A running provider.
+pub type Provider = Scripted<Record>;
 
 impl Provider {
     /// Starts one. Without `keeps` it only counts, so that a long run stays small.
     pub async fn start(keeps: bool) -> Self {
-        let record = Record { mood: Mood::Well, keeps, count: 0, seen: HashMap::new() };
-        let record = Arc::new(Mutex::new(record));
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&record));
-        Self { server: Server::start(router).await, record }
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.server.address()
-    }
-
-    /// The server, to stop and restart it.
-    pub fn server(&self) -> &Server {
-        &self.server
-    }
-
-    /// Answers like this from now on.
-    pub fn set(&self, mood: Mood) {
-        lock(&self.record).mood = mood;
+        Self::over(Record { keeps, ..Record::default() }, Router::new().fallback(answer)).await
     }
 
     /// How many requests came.
     pub fn count(&self) -> u64 {
-        lock(&self.record).count
+        self.record().count
     }
 
     /// What came, by trace.
     pub fn seen(&self) -> HashMap<TraceId, Seen> {
-        lock(&self.record).seen.clone()
+        self.record().seen.clone()
     }
 }
 
-fn lock(record: &Mutex<Record>) -> MutexGuard<'_, Record> {
-    record.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-async fn answer(State(record): State<Arc<Mutex<Record>>>, body: Bytes) -> Response {
+async fn answer(State(record): State<Shared<Record>>, body: Bytes) -> Response {
     let Some(trace) = marked(&body) else { return StatusCode::BAD_REQUEST.into_response() };
     let mood = {
         let mut record = lock(&record);
