@@ -45,12 +45,9 @@ async fn main() -> ExitCode {
     match soak::run(&settings, run::say).await {
         Ok(report) => {
             run::say(&report.text);
-            run::say(if report.good {
-                "GOOD: nothing grows, nothing is lost"
-            } else {
-                "NOT GOOD: see above"
-            });
-            if report.good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            let good = report.flat && report.whole;
+            run::say(if good { "GOOD: nothing grows, nothing is lost" } else { "NOT GOOD: see above" });
+            if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
             run::say(&format!("weir-soak: {error}"));

@@ -81,8 +81,16 @@ pub enum SoakError {
 pub struct Report {
     /// To be shown.
     pub text: String,
-    /// Whether nothing grew and nothing was lost.
-    pub good: bool,
+    /// Whether nothing grew.
+    pub flat: bool,
+    /// Whether every request was answered as it should, and told once.
+    pub whole: bool,
+}
+
+/// One of the two judgements.
+struct Judged {
+    text: String,
+    good: bool,
 }
 
 #[derive(Debug, Default)]
@@ -216,7 +224,11 @@ pub async fn run(settings: &Settings, mut say: impl FnMut(&str)) -> Result<Repor
         say(&format!("{unread} looks were not answered in time, and left out"));
     }
     let growth = judge_growth(settings, &samples)?;
-    Ok(Report { text: format!("{}\n{}", growth.text, ledger.text), good: growth.good && ledger.good })
+    Ok(Report {
+        text: format!("{}\n{}", growth.text, ledger.text),
+        flat: growth.good,
+        whole: ledger.good && tally.answered > 0,
+    })
 }
 
 fn line(sample: &Sample) -> String {
@@ -224,7 +236,7 @@ fn line(sample: &Sample) -> String {
     format!("{:6.1} min  {}", sample.minutes, shown.collect::<Vec<_>>().join("  "))
 }
 
-fn judge_ledger(rig: &Rig, tally: &Tally, gateway: &Gateway, ledger: &Ledger) -> Report {
+fn judge_ledger(rig: &Rig, tally: &Tally, gateway: &Gateway, ledger: &Ledger) -> Judged {
     let delivered = rig.endpoint.count() as u64;
     let requests = tally.answered + tally.left;
     let good = tally.wrong == 0
@@ -252,7 +264,7 @@ fn judge_ledger(rig: &Rig, tally: &Tally, gateway: &Gateway, ledger: &Ledger) ->
         rig.endpoint.repeated(),
         if good { "every request is at the endpoint once" } else { "the ledger does NOT add up" },
     );
-    Report { text, good }
+    Judged { text, good }
 }
 
 /// Ten minutes, or a third of a run that is shorter than half an hour.
@@ -260,7 +272,7 @@ fn warm_up(length: Duration) -> Duration {
     WARM_UP.min(length / 3)
 }
 
-fn judge_growth(settings: &Settings, samples: &[Sample]) -> io::Result<Report> {
+fn judge_growth(settings: &Settings, samples: &[Sample]) -> io::Result<Judged> {
     let warm = warm_up(settings.length).as_secs_f64() / 60.0;
     let mut text = format!(
         "after a warm-up of {warm:.1} min, {} samples:\n{:36} {:>9} {:>9} {:>9} {:>12} {:>10}\n",
@@ -300,7 +312,7 @@ fn judge_growth(settings: &Settings, samples: &[Sample]) -> io::Result<Report> {
         settings.length.as_secs_f64() / 60.0
     );
     fs::write(settings.out.join("soak.svg"), plot::svg(&title, &all, warm))?;
-    Ok(Report { text, good })
+    Ok(Judged { text, good })
 }
 
 #[cfg(test)]
