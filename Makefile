@@ -58,6 +58,11 @@ bench: setup wasm ## Measure what Weir costs beside bare Envoy: throughput, late
 	@cargo build --release --locked -p weir-exporter -p weir-tests --bin weir-exporter --bin weir-bench
 	@"$$CARGO_TARGET_DIR/release/weir-bench"
 
+bench-peers: wasm ## Measure Weir beside LiteLLM's proxy and Portkey's gateway, which are installed first
+	@$(setup) peers
+	@cargo build --release --locked -p weir-exporter -p weir-tests --bin weir-exporter --bin weir-bench-peers
+	@"$$CARGO_TARGET_DIR/release/weir-bench-peers"
+
 bench-exporter: setup-run ## Measure the exporter: events a second a core, and memory while a million wait
 	@cargo build --release --locked -p weir-exporter -p weir-tests --bin weir-exporter --bin weir-bench-exporter
 	@"$$CARGO_TARGET_DIR/release/weir-bench-exporter"
@@ -149,4 +154,4 @@ docker:
 	@echo "== compose files, with a Docker engine"
 	@tests/scripts/docker.sh test
 
-.PHONY: run test lint unit wasm-test fuzz fuzz-short e2e screenshots bench bench-redact bench-exporter chaos soak redaction-report test-faults test-docker docker kubernetes test-phoenix deny setup wasm image dist fmt generate clean help setup-run fmt-check bins
+.PHONY: run test lint unit wasm-test fuzz fuzz-short e2e screenshots bench bench-redact bench-exporter bench-peers chaos soak redaction-report test-faults test-docker docker kubernetes test-phoenix deny setup wasm image dist fmt generate clean help setup-run fmt-check bins

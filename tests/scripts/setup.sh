@@ -4,6 +4,7 @@
 #        setup.sh test   these, the wasm test runner, cargo-fuzz, the official clients of the APIs in Python, Chromium
 #        setup.sh phoenix   as for run, and Arize Phoenix
 #        setup.sh dist      what `make dist` needs beside Rust: an SBOM's and a licence list's maker
+#        setup.sh peers     as for run, and the gateways that Weir is measured beside: LiteLLM's proxy, Portkey's
 #        setup.sh docker    as for run, and a Docker engine where there is none
 # Says nothing when there is nothing to do. Every tool has a directory named after its version that
 # appears in one rename, so an interrupted run leaves no half tool and a changed pin installs anew.
@@ -19,6 +20,9 @@ phoenix=20.26.1  # of the package arize-phoenix
 kubernetes=1.37.0 # of the package kubernetes-validate
 cyclonedx=0.5.9  # of the crate cargo-cyclonedx
 about=0.9.3      # of the crate cargo-about
+litellm=1.106.12 # of the package litellm: the newest whose proxy can be installed whole
+portkey=1.15.2   # of the npm package @portkey-ai/gateway
+hono=1.13.8      # of the npm package @hono/node-server: with later ones Portkey's gateway streams nothing
 websockets=17.4  # of the package websockets
 node=18          # the oldest that will do
 fuzz=0.13.1      # of the crate cargo-fuzz
@@ -90,9 +94,12 @@ foundation() {
     elif ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
         packages+=(python3-venv)
     fi
-    if [[ $mode == test ]]; then
+    if [[ $mode == test || $mode == peers ]]; then
         has node || packages+=(nodejs)
         has wrk || packages+=(wrk)
+    fi
+    [[ $mode != peers ]] || has npm || packages+=(npm)
+    if [[ $mode == test ]]; then
         faketime >/dev/null || packages+=(libfaketime)
         # libFuzzer is in C++.
         has c++ || packages+=(g++)
@@ -167,6 +174,19 @@ environment() {
     name "$1" "$tools/$2"
 }
 
+# portkey_gateway DIR
+portkey_gateway() {
+    mkdir "$1"
+    cat >"$1/package.json" <<JSON
+{
+  "private": true,
+  "dependencies": { "@portkey-ai/gateway": "$portkey" },
+  "overrides": { "@hono/node-server": "$hono" }
+}
+JSON
+    attempt 600 npm install --prefix "$1" --ignore-scripts --no-audit --no-fund
+}
+
 # bindgen_runner DIR: quick to build rather than quick to run, and without TLS, which it never uses.
 bindgen_runner() {
     attempt 1800 env CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off \
@@ -175,11 +195,14 @@ bindgen_runner() {
         --target-dir "$work/target" --root "$1" "wasm-bindgen-cli@$bindgen"
 }
 
-# crate NAME@VERSION DIR: quick to build rather than quick to run.
+# crate NAME@VERSION… DIR: quick to build rather than quick to run. More arguments are cargo's.
 crate() {
+    local dir=${*: -1}
     attempt 1800 env CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off \
         CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=false \
-        cargo install --locked --target-dir "$work/target" --root "$2" "$1"
+        cargo install --locked --target-dir "$work/target" --root "$dir" "${@:1:$#-1}"
+    # Without a feature that it needs a program is left out, and that is no error to cargo.
+    [[ -d $dir/bin ]] || die "$1 was built without a program; the whole output is in $log"
 }
 
 # name NAME FILE: makes $tools/NAME lead to this version's file.
@@ -188,7 +211,7 @@ name() {
     [[ $(readlink "$tools/$1") == "$2" ]] || ln -sfn "$2" "$tools/$1"
 }
 
-[[ $mode =~ ^(run|test|phoenix|docker|dist)$ ]] || die "'$mode' is not a mode: it can be run, test, phoenix, docker or dist"
+[[ $mode =~ ^(run|test|phoenix|peers|docker|dist)$ ]] || die "'$mode' is not a mode: it can be run, test, phoenix, peers, docker or dist"
 [[ ${WEIR_WASM_ROUTE:-rustup} =~ ^(rustup|debian)$ ]] || die "WEIR_WASM_ROUTE can be rustup or debian"
 mkdir -p "$tools/bin"
 exec 9>"$tools/.lock"
@@ -201,7 +224,7 @@ wasm_target
 if [[ $mode == dist ]]; then
     provide "cyclonedx-$cyclonedx" "building cargo-cyclonedx $cyclonedx (1 to 3 minutes)" crate "cargo-cyclonedx@$cyclonedx"
     name bin/cargo-cyclonedx "$tools/cyclonedx-$cyclonedx/bin/cargo-cyclonedx"
-    provide "about-$about" "building cargo-about $about (2 to 5 minutes)" crate "cargo-about@$about"
+    provide "about-$about" "building cargo-about $about (2 to 5 minutes)" crate "cargo-about@$about" --features cli
     name bin/cargo-about "$tools/about-$about/bin/cargo-about"
     exit 0
 fi
@@ -219,6 +242,12 @@ fi
 if [[ $mode == phoenix ]]; then
     environment phoenix "phoenix-$phoenix" "installing Arize Phoenix $phoenix (850 MB on disk, up to 3 minutes)" \
         "arize-phoenix==$phoenix" "websockets==$websockets"
+fi
+if [[ $mode == peers ]]; then
+    environment litellm "litellm-$litellm" "installing LiteLLM's proxy $litellm (750 MB on disk, up to 3 minutes)" \
+        "litellm[proxy]==$litellm"
+    provide "portkey-$portkey-$hono" "installing Portkey's gateway $portkey (25 MB, half a minute)" portkey_gateway
+    name portkey "$tools/portkey-$portkey-$hono"
 fi
 [[ $mode == test ]] || exit 0
 

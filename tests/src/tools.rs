@@ -70,6 +70,23 @@ pub fn clients_python() -> Result<PathBuf, ToolError> {
     tool("Python with the APIs' official packages", "clients/bin/python")
 }
 
+/// A Python in whose environment LiteLLM's proxy is installed.
+///
+/// # Errors
+/// [`ToolError`] when it is not there.
+pub fn litellm_python() -> Result<PathBuf, ToolError> {
+    tool("LiteLLM", "litellm/bin/python")
+}
+
+/// The directory that Portkey's gateway is installed in.
+///
+/// # Errors
+/// [`ToolError`] when it is not there.
+pub fn portkey() -> Result<PathBuf, ToolError> {
+    let manifest = tool("Portkey's gateway", "portkey/package.json")?;
+    Ok(manifest.parent().map(Path::to_owned).unwrap_or_default())
+}
+
 /// The filter's wasm file: `$WEIR_WASM`, else `weir_filter.wasm` in cargo's target directory.
 ///
 /// # Errors

@@ -72,7 +72,7 @@ pub async fn run(plan: &Plan, say: impl Fn(&str)) -> anyhow::Result<Summary> {
 
 /// As much as goes.
 async fn saturate(plan: &Plan, pins: &Pins, gateways: &Gateways, size: usize) -> anyhow::Result<Throughput> {
-    let script = wrk::script(size)?;
+    let script = wrk::script(size, &load::headers())?;
     let mut rounds: Vec<(Kind, f64, f64)> = Vec::new();
     for kind in Kind::ALL {
         wrk::run(pins, &script, gateways.port(kind), plan.connections, WARM).await?;

@@ -1,4 +1,6 @@
-//! Measures of the real processes, for `make bench` and `make bench-exporter`; a short form of them is a test.
+//! Measures of the real processes, for `make bench`, `make bench-exporter` and `make bench-peers`; a short form
+//! of the first two is a test.
 
 pub mod exporter;
 pub mod gateway;
+pub mod peers;

@@ -12,7 +12,7 @@ use super::{
     cpu::Pins,
     load, noop,
     report::Events,
-    server::{self, Answers},
+    server::{self, Answers, Served},
 };
 use crate::{
     envoy::Addresses,
@@ -49,6 +49,8 @@ impl Kind {
 
 /// All that runs.
 pub struct Gateways {
+    /// Which all of them lead to.
+    pub provider: Served,
     envoys: [(Process, Addresses); Kind::ALL.len()],
     _exporter: Exporter,
     _nats: Nats,
@@ -67,14 +69,14 @@ impl Gateways {
         let nats = Nats::start().await?;
         let env = [(
             "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT".to_owned(),
-            OsString::from(format!("http://{endpoint}/v1/traces")),
+            OsString::from(format!("http://{}/v1/traces", endpoint.address)),
         )];
         let options = exporter::Options { env: &env, ..exporter::Options::default() };
         let exporter = Exporter::with(&nats.url(), &options).await?;
-        let bare = plain(pins, provider, None).await?;
-        let noop = plain(pins, provider, Some(&noop::wasm()?)).await?;
-        let weir = weir(pins, provider, &exporter.url()).await?;
-        Ok(Self { envoys: [bare, noop, weir], _exporter: exporter, _nats: nats })
+        let bare = plain(pins, provider.address, None).await?;
+        let noop = plain(pins, provider.address, Some(&noop::wasm()?)).await?;
+        let weir = weir(pins, provider.address, &exporter.url()).await?;
+        Ok(Self { provider, envoys: [bare, noop, weir], _exporter: exporter, _nats: nats })
     }
 
     fn envoy(&self, kind: Kind) -> &(Process, Addresses) {
@@ -82,6 +84,16 @@ impl Gateways {
             Kind::Bare => &self.envoys[0],
             Kind::Noop => &self.envoys[1],
             Kind::Weir => &self.envoys[2],
+        }
+    }
+
+    /// The process of one, to stop it for a time.
+    pub fn process(&mut self, kind: Kind) -> &mut Process {
+        let [bare, noop, weir] = &mut self.envoys;
+        match kind {
+            Kind::Bare => &mut bare.0,
+            Kind::Noop => &mut noop.0,
+            Kind::Weir => &mut weir.0,
         }
     }
 

@@ -25,6 +25,9 @@ pub const HEADERS: [(&str, &str); 2] =
 /// Connections of the constant rate: enough that none has to wait for another at half load.
 const CONNECTIONS: usize = 64;
 
+/// How long the last answers may take of a gateway that has to carry all.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// The body of a request with a prompt of this size in bytes.
 pub fn body(size: usize, stream: bool) -> String {
     const WORDS: &str = "word and ";
@@ -39,17 +42,31 @@ pub fn body(size: usize, stream: bool) -> String {
 pub struct Target {
     port: u16,
     body: Bytes,
+    headers: Headers,
+}
+
+/// What a request says of itself.
+pub type Headers = Vec<(&'static str, String)>;
+
+/// [`HEADERS`].
+pub fn headers() -> Headers {
+    HEADERS.map(|(name, value)| (name, value.to_owned())).into()
 }
 
 impl Target {
     /// Whole answers to prompts of this size.
     pub fn new(port: u16, size: usize) -> Self {
-        Self { port, body: body(size, false).into() }
+        Self { port, body: body(size, false).into(), headers: headers() }
     }
 
     /// Streams.
     pub fn streamed(port: u16) -> Self {
-        Self { port, body: body(super::SIZES[0].1, true).into() }
+        Self { port, body: body(super::SIZES[0].1, true).into(), headers: headers() }
+    }
+
+    /// The same with other headers.
+    pub fn with(self, headers: &Headers) -> Self {
+        Self { headers: headers.clone(), ..self }
     }
 
     async fn connect(&self) -> anyhow::Result<SendRequest<Full<Bytes>>> {
@@ -62,9 +79,10 @@ impl Target {
     }
 
     fn request(&self) -> anyhow::Result<Request<Full<Bytes>>> {
-        let request = HEADERS
-            .into_iter()
-            .fold(Request::post(PATH).header("host", "gateway"), |it, (name, value)| it.header(name, value));
+        let request = self
+            .headers
+            .iter()
+            .fold(Request::post(PATH).header("host", "gateway"), |it, (name, value)| it.header(*name, value));
         Ok(request.body(Full::new(self.body.clone()))?)
     }
 }
@@ -83,36 +101,89 @@ pub struct Latencies {
 /// # Errors
 /// When a connection breaks or an answer is not 200.
 pub async fn constant_rate(target: Target, rate: f64, each: Duration) -> anyhow::Result<Latencies> {
-    let count = (rate * each.as_secs_f64()) as u32;
+    let round = at_rate(target, rate, each, PATIENCE).await?;
+    ensure!(round.answered == round.due, "{} of {} requests were answered by 200", round.answered, round.due);
+    Ok(round.latencies)
+}
+
+/// What a round at a constant rate brought, whether all of it was carried or not.
+#[derive(Clone, Copy, Debug)]
+pub struct AtRate {
+    /// Requests that were due.
+    pub due: usize,
+    /// Those among them that were answered by 200 in time.
+    pub answered: usize,
+    /// Of all that were due; who was not answered has waited until the end, at least.
+    pub latencies: Latencies,
+}
+
+/// Sends `rate` requests a second for this long, and waits so much longer for the last answers.
+///
+/// # Errors
+/// When a connection cannot be made.
+pub async fn at_rate(
+    target: Target,
+    rate: f64,
+    each: Duration,
+    patience: Duration,
+) -> anyhow::Result<AtRate> {
+    let count = ((rate * each.as_secs_f64()) as u32).max(1);
     let (jobs, queue) = async_queue(count as usize);
-    let mut workers = JoinSet::new();
+    let mut senders = Vec::new();
     for _ in 0..CONNECTIONS {
-        let (target, queue) = (target.clone(), queue.clone());
-        workers.spawn(async move {
-            let mut sender = target.connect().await?;
-            let mut latencies: Vec<f64> = Vec::new();
-            while let Some(due) = next(&queue).await {
-                sender.ready().await?;
-                let response = sender.send_request(target.request()?).await?;
-                ensure!(response.status() == StatusCode::OK, "an answer was {}", response.status());
-                response.into_body().collect().await?;
-                latencies.push(due.elapsed().as_secs_f64() * 1e3);
-            }
-            anyhow::Ok(latencies)
-        });
+        senders.push(target.connect().await?);
     }
     let start = Instant::now();
+    let end = start + each + patience;
+    let mut workers = JoinSet::new();
+    for mut sender in senders {
+        let (target, queue) = (target.clone(), queue.clone());
+        workers.spawn(async move {
+            let mut latencies: Vec<f64> = Vec::new();
+            while let Some(due) = next(&queue).await {
+                match tokio::time::timeout_at(end.into(), asked(&mut sender, &target)).await {
+                    // No more will be answered in time.
+                    Err(_) => return latencies,
+                    Ok(Ok(StatusCode::OK)) => latencies.push(due.elapsed().as_secs_f64() * 1e3),
+                    Ok(_) => {}
+                }
+            }
+            latencies
+        });
+    }
     for number in 0..count {
         let due = start + Duration::from_secs_f64(f64::from(number) / rate);
         tokio::time::sleep_until(due.into()).await;
+        // It has room for all.
         jobs.send(due).await.context("every connection has ended")?;
     }
     drop(jobs);
     let mut latencies = Vec::new();
     while let Some(worker) = workers.join_next().await {
-        latencies.extend(worker??);
+        latencies.extend(worker?);
     }
-    Ok(Latencies { p50: quantile(&mut latencies, 0.5), p99: quantile(&mut latencies, 0.99) })
+    let (due, answered) = (count as usize, latencies.len());
+    latencies.resize(due, (end - start).as_secs_f64() * 1e3);
+    let [p50, p99] = [0.5, 0.99].map(|share| quantile(&mut latencies, share));
+    Ok(AtRate { due, answered, latencies: Latencies { p50, p99 } })
+}
+
+/// Asks once, on another connection where this one was closed while nothing was on it.
+async fn asked(sender: &mut SendRequest<Full<Bytes>>, target: &Target) -> anyhow::Result<StatusCode> {
+    let response = match sender.ready().await {
+        Ok(()) => sender.send_request(target.request()?).await,
+        Err(closed) => Err(closed),
+    };
+    let response = match response {
+        Ok(response) => response,
+        Err(_) => {
+            *sender = target.connect().await?;
+            sender.send_request(target.request()?).await?
+        }
+    };
+    let status = response.status();
+    response.into_body().collect().await?;
+    Ok(status)
 }
 
 type Queue = std::sync::Arc<tokio::sync::Mutex<mpsc::Receiver<Instant>>>;

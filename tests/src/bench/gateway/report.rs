@@ -233,7 +233,8 @@ impl Summary {
     }
 }
 
-fn round(value: f64, digits: i32) -> f64 {
+/// With so many digits behind the point.
+pub fn round(value: f64, digits: i32) -> f64 {
     let scale = 10f64.powi(digits);
     (value * scale).round() / scale
 }

@@ -2,7 +2,15 @@
 //!
 //! Each has a thread and a runtime of its own, on the core of all others.
 
-use std::{convert::Infallible, net::SocketAddr, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -40,12 +48,29 @@ pub enum Answers {
     Nothing,
 }
 
+/// One that runs.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// Where it listens.
+    pub address: SocketAddr,
+    thinks: Arc<AtomicU64>,
+}
+
+impl Served {
+    /// From now on a whole answer comes so much later than it could.
+    pub fn think(&self, pause: Duration) {
+        self.thinks.store(u64::try_from(pause.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
 /// Starts one on a free port. It ends with this process.
 ///
 /// # Errors
 /// When it cannot be started.
-pub fn start(pins: &Pins, answers: Answers) -> anyhow::Result<SocketAddr> {
+pub fn start(pins: &Pins, answers: Answers) -> anyhow::Result<Served> {
     let (pins, (tell, told)) = (pins.clone(), std::sync::mpsc::channel());
+    let thinks = Arc::new(AtomicU64::new(0));
+    let pause = Arc::clone(&thinks);
     std::thread::Builder::new().name("server".to_owned()).spawn(move || {
         let serve = || -> anyhow::Result<()> {
             pins.move_here()?;
@@ -56,9 +81,12 @@ pub fn start(pins: &Pins, answers: Answers) -> anyhow::Result<SocketAddr> {
                 loop {
                     let (connection, _) = listener.accept().await?;
                     connection.set_nodelay(true)?;
+                    let pause = Arc::clone(&pause);
                     tokio::spawn(http1::Builder::new().serve_connection(
                         TokioIo::new(connection),
-                        service_fn(move |it| answer(it, answers)),
+                        service_fn(move |it| {
+                            answer(it, answers, Duration::from_micros(pause.load(Ordering::Relaxed)))
+                        }),
                     ));
                 }
             })
@@ -66,12 +94,17 @@ pub fn start(pins: &Pins, answers: Answers) -> anyhow::Result<SocketAddr> {
         // Whoever waits for the address hears of it by the channel's end.
         drop(serve());
     })?;
-    told.recv().context("the server ended before it listened")?.context("no free port")
+    let address = told.recv().context("the server ended before it listened")?.context("no free port")?;
+    Ok(Served { address, thinks })
 }
 
 type Body = Either<Full<Bytes>, StreamBody<stream::BoxStream<'static, Result<Frame<Bytes>, Infallible>>>>;
 
-async fn answer(request: Request<Incoming>, answers: Answers) -> Result<Response<Body>, hyper::Error> {
+async fn answer(
+    request: Request<Incoming>,
+    answers: Answers,
+    pause: Duration,
+) -> Result<Response<Body>, hyper::Error> {
     let mut body = request.into_body();
     let mut tail = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -89,7 +122,12 @@ async fn answer(request: Request<Incoming>, answers: Answers) -> Result<Response
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
             return Ok(response);
         }
-        Answers::Provider => whole(WHOLE),
+        Answers::Provider => {
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            whole(WHOLE)
+        }
     };
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)

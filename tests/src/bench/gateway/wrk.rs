@@ -16,15 +16,18 @@ pub struct Round {
     pub per_second: f64,
 }
 
+/// How long an answer may take, in seconds: far more than it should.
+const TIMEOUT: u32 = 30;
+
 /// A script for wrk that asks with a prompt of this size.
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn script(size: usize) -> anyhow::Result<NamedTempFile> {
+pub fn script(size: usize, headers: &load::Headers) -> anyhow::Result<NamedTempFile> {
     let mut file = NamedTempFile::with_prefix("weir-bench-")?;
     writeln!(file, "wrk.method = 'POST'")?;
-    for (name, value) in load::HEADERS {
-        writeln!(file, "wrk.headers['{name}'] = '{value}'")?;
+    for (name, value) in headers {
+        writeln!(file, "wrk.headers['{name}'] = [==[{value}]==]")?;
     }
     writeln!(file, "wrk.body = [==[{}]==]", load::body(size, false))?;
     file.flush()?;
@@ -47,6 +50,7 @@ pub async fn run(
         "-t1".to_owned(),
         format!("-c{connections}"),
         format!("-d{seconds}"),
+        format!("--timeout={TIMEOUT}s"),
         "-s".to_owned(),
         script.path().display().to_string(),
         format!("http://127.0.0.1:{port}{}", load::PATH),

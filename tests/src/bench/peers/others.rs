@@ -1,0 +1,223 @@
+//! The gateways that are compared, each with one worker on the same core.
+
+use std::{ffi::OsString, fs, path::PathBuf};
+
+use anyhow::{Context, ensure};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    bench::gateway::{
+        cpu::Pins,
+        envoys::{self, Gateways},
+        load::{self, Headers},
+        server::Served,
+    },
+    ports,
+    process::{Process, Ready, Spec},
+    tools,
+};
+
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Envoy as it is.
+    Bare,
+    /// Weir with everything on.
+    Weir,
+    /// Portkey's gateway.
+    Portkey,
+    /// LiteLLM's proxy.
+    LiteLlm,
+}
+
+impl Kind {
+    /// All of them, in the order of a round.
+    pub const ALL: [Self; 4] = [Self::Bare, Self::Weir, Self::Portkey, Self::LiteLlm];
+
+    /// Its name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bare => "bare",
+            Self::Weir => "weir",
+            Self::Portkey => "portkey",
+            Self::LiteLlm => "litellm",
+        }
+    }
+}
+
+/// The caller's key at LiteLLM, which takes none without this prefix.
+const LITELLM_KEY: &str = "sk-bench-caller";
+
+/// All that runs.
+pub struct Others {
+    gateways: Gateways,
+    portkey: (Process, u16),
+    litellm: (Process, u16),
+}
+
+impl Others {
+    /// Starts all.
+    ///
+    /// # Errors
+    /// When one does not come up.
+    pub async fn start(pins: &Pins) -> anyhow::Result<Self> {
+        let gateways = Gateways::start(pins).await?;
+        let portkey = portkey(pins).await.context("Portkey's gateway")?;
+        let litellm = litellm(pins, &gateways.provider).await.context("LiteLLM's proxy")?;
+        Ok(Self { gateways, portkey, litellm })
+    }
+
+    /// The provider that all lead to.
+    pub fn provider(&self) -> &Served {
+        &self.gateways.provider
+    }
+
+    /// Has this one run, and none of the others.
+    ///
+    /// # Errors
+    /// When a process is gone.
+    pub fn only(&mut self, kind: Kind) -> anyhow::Result<()> {
+        for other in Kind::ALL {
+            let process = match other {
+                Kind::Bare => self.gateways.process(envoys::Kind::Bare),
+                Kind::Weir => self.gateways.process(envoys::Kind::Weir),
+                Kind::Portkey => &mut self.portkey.0,
+                Kind::LiteLlm => &mut self.litellm.0,
+            };
+            ensure!(process.ended().is_none(), "{} has ended:\n{}", other.name(), process.log_end());
+            if other == kind { process.resume()? } else { process.pause()? }
+        }
+        Ok(())
+    }
+
+    /// Where one takes requests.
+    pub fn port(&self, kind: Kind) -> u16 {
+        match kind {
+            Kind::Bare => self.gateways.port(envoys::Kind::Bare),
+            Kind::Weir => self.gateways.port(envoys::Kind::Weir),
+            Kind::Portkey => self.portkey.1,
+            Kind::LiteLlm => self.litellm.1,
+        }
+    }
+
+    /// The process of one.
+    pub fn pid(&self, kind: Kind) -> u32 {
+        match kind {
+            Kind::Bare => self.gateways.pid(envoys::Kind::Bare),
+            Kind::Weir => self.gateways.pid(envoys::Kind::Weir),
+            Kind::Portkey => self.portkey.0.id(),
+            Kind::LiteLlm => self.litellm.0.id(),
+        }
+    }
+
+    /// What a request to one has to say of itself.
+    pub fn headers(&self, kind: Kind) -> Headers {
+        let content_type = ("content-type", "application/json".to_owned());
+        match kind {
+            Kind::Bare | Kind::Weir => load::headers(),
+            Kind::LiteLlm => vec![content_type, ("authorization", format!("Bearer {LITELLM_KEY}"))],
+            Kind::Portkey => {
+                let config = json!({
+                    "provider": "openai",
+                    "api_key": "sk-bench",
+                    "custom_host": format!("http://{}/v1", self.provider().address),
+                    "override_params": { "model": "gpt-4o" },
+                });
+                vec![content_type, ("x-portkey-config", config.to_string())]
+            }
+        }
+    }
+
+    /// Which versions are compared, by name.
+    ///
+    /// # Errors
+    /// When a program does not say its version.
+    pub async fn versions(&self) -> anyhow::Result<Vec<(&'static str, String)>> {
+        let package = tools::portkey()?.join("node_modules/@portkey-ai/gateway/package.json");
+        let package: Value = serde_json::from_slice(&fs::read(package)?)?;
+        let python = tools::litellm_python()?;
+        let litellm = "import importlib.metadata as m; print(m.version('litellm'))";
+        // A commit, the version and how it was built, between slashes.
+        let envoy = said(&tools::envoy()?, &["--version"]).await?;
+        let envoy =
+            envoy.rsplit(' ').next().and_then(|build| build.split('/').nth(1)).unwrap_or(&envoy).to_owned();
+        Ok(vec![
+            ("weir", weir_event::VERSION.to_owned()),
+            ("envoy", envoy),
+            ("portkey", package.get("version").and_then(Value::as_str).unwrap_or_default().to_owned()),
+            ("node", said(&node()?, &["--version"]).await?),
+            ("litellm", said(&python, &["-c", litellm]).await?),
+            ("python", said(&python, &["--version"]).await?),
+        ])
+    }
+}
+
+async fn said(program: &PathBuf, args: &[&str]) -> anyhow::Result<String> {
+    let output = tokio::process::Command::new(program).args(args).output().await?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().find(|line| !line.trim().is_empty());
+    Ok(line.with_context(|| format!("{} told no version", program.display()))?.trim().to_owned())
+}
+
+fn node() -> anyhow::Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let node = std::env::split_paths(&path).map(|dir| dir.join("node")).find(|it| it.is_file());
+    node.context("node is missing: Portkey's gateway runs in it")
+}
+
+/// In Node, as its own command starts it, without the page that it would show. What it routes to comes with
+/// each request.
+async fn portkey(pins: &Pins) -> anyhow::Result<(Process, u16)> {
+    let (port, dir) = (ports::free()?, TempDir::with_prefix("weir-bench-")?);
+    let program = tools::portkey()?.join("node_modules/@portkey-ai/gateway/build/start-server.js");
+    let args = vec![program.into(), format!("--port={port}").into(), "--headless".into()];
+    // It leads to no private address otherwise.
+    let env = vec![
+        ("TRUSTED_CUSTOM_HOSTS".to_owned(), "127.0.0.1".into()),
+        ("NODE_ENV".to_owned(), "production".into()),
+    ];
+    started(pins, "portkey", node()?, args, env, (port, dir), Ready::Tcp(port)).await
+}
+
+/// With one worker, a master key and no database, logs for errors alone.
+async fn litellm(pins: &Pins, provider: &Served) -> anyhow::Result<(Process, u16)> {
+    let (port, dir) = (ports::free()?, TempDir::with_prefix("weir-bench-")?);
+    let config = json!({
+        "model_list": [{
+            "model_name": "smart",
+            "litellm_params": {
+                "model": "openai/gpt-4o",
+                "api_base": format!("http://{}/v1", provider.address),
+                "api_key": "sk-bench",
+            },
+        }],
+        "general_settings": { "master_key": LITELLM_KEY },
+        "litellm_settings": { "telemetry": false },
+    });
+    let file = dir.path().join("litellm.yaml");
+    fs::write(&file, config.to_string())?;
+    let python = tools::litellm_python()?;
+    // The script names a Python that was moved since.
+    let mut args: Vec<OsString> = vec![python.with_file_name("litellm").into()];
+    args.extend(["--host", "127.0.0.1", "--num_workers", "1", "--port"].map(Into::into));
+    args.extend([port.to_string().into(), "--config".into(), file.into()]);
+    let env =
+        [("LITELLM_LOCAL_MODEL_COST_MAP", "True"), ("LITELLM_LOG", "ERROR"), ("LITELLM_TELEMETRY", "False")];
+    let env = env.map(|(name, value)| (name.to_owned(), value.into())).into();
+    started(pins, "litellm", python, args, env, (port, dir), Ready::Http(port, "/health/liveliness")).await
+}
+
+async fn started(
+    pins: &Pins,
+    name: &'static str,
+    program: PathBuf,
+    args: Vec<OsString>,
+    env: Vec<(String, OsString)>,
+    (port, dir): (u16, TempDir),
+    ready: Ready,
+) -> anyhow::Result<(Process, u16)> {
+    let (program, args) = pins.pinned(pins.gateway, program, args);
+    let spec = Spec { name, program, args, env, shows_output: false, ready };
+    Ok((Process::start(spec, dir).await?, port))
+}
