@@ -116,7 +116,7 @@ fmt: ## Format the code
 
 generate: ## Write anew what is generated: the Rust of the event's protobuf, schemas, golden spans
 	@WEIR_UPDATE=1 cargo test -p weir-event --locked --test generated
-	@WEIR_UPDATE=1 cargo test -p weir-config --locked --test schema --test settings
+	@WEIR_UPDATE=1 cargo test -p weir-config --locked --test schema --test settings --test overlays
 	@WEIR_UPDATE=1 cargo test -p weir-exporter --locked --test schema --test golden
 	@WEIR_UPDATE=1 cargo test -p weir-exporter --locked --test docs
 	@WEIR_UPDATE=1 cargo test -p weir-tests --locked --test golden

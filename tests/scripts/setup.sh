@@ -18,6 +18,9 @@ anthropic=2.14.0 # of the package anthropic
 genai=3.6.1      # of the package google-genai
 phoenix=20.26.1  # of the package arize-phoenix
 kubernetes=1.37.0 # of the package kubernetes-validate
+typescript=5.9.3 # of the package typescript, and of those with the types of Istio's and the Prometheus operator's kinds
+istio=3.0.1
+prometheus=6.0.0
 cyclonedx=0.5.9  # of the crate cargo-cyclonedx
 about=0.9.3      # of the crate cargo-about
 litellm=1.106.12 # of the package litellm: the newest whose proxy can be installed whole
@@ -96,6 +99,7 @@ foundation() {
     fi
     if [[ $mode == test || $mode == peers ]]; then
         has node || packages+=(nodejs)
+        has npm || packages+=(npm)
         has wrk || packages+=(wrk)
     fi
     [[ $mode != peers ]] || has npm || packages+=(npm)
@@ -164,6 +168,12 @@ python_packages() {
     local dir=${*: -1}
     attempt 120 python3 -m venv "$dir"
     attempt 900 "$dir/bin/python" -m pip install --disable-pip-version-check --only-binary :all: "${@:1:$#-1}"
+}
+
+# node_packages NAME@VERSION… DIR
+node_packages() {
+    mkdir -p "${*: -1}"
+    attempt 600 npm install --prefix "${*: -1}" --ignore-scripts --no-audit --no-fund "${@:1:$#-1}"
 }
 
 # environment NAME NAME-VERSION WHAT PACKAGE…: makes $tools/NAME lead to a virtual environment with these
@@ -257,6 +267,10 @@ environment clients "clients-$openai-$anthropic-$genai" \
     "openai==$openai" "anthropic==$anthropic" "google-genai==$genai"
 environment kubernetes "kubernetes-$kubernetes" "installing Kubernetes' schemas (half a minute)" \
     "kubernetes-validate==$kubernetes"
+types=manifest-types-$typescript-$istio-$prometheus
+provide "$types" "installing the types of Istio's and the Prometheus operator's kinds (half a minute)" node_packages \
+    "typescript@$typescript" "@kubernetes-models/istio@$istio" "@kubernetes-models/prometheus-operator@$prometheus"
+name manifest-types "$tools/$types"
 provide "wasm-bindgen-$bindgen" "building wasm-bindgen's test runner $bindgen (2 to 4 minutes)" bindgen_runner
 name bin/wasm-bindgen-test-runner "$tools/wasm-bindgen-$bindgen/bin/wasm-bindgen-test-runner"
 provide "cargo-fuzz-$fuzz" "building cargo-fuzz $fuzz (1 to 2 minutes)" crate "cargo-fuzz@$fuzz"
