@@ -8,7 +8,7 @@ use std::path::Path;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use weir_config::envoy::{Options, bootstrap, fragment, hot};
-use weir_config::{Error, Gateway, istio};
+use weir_config::{Error, Gateway, envoy_gateway, istio};
 use weir_filter::config::PluginConfig;
 
 fuzz_target!(|yaml: &str| {
@@ -28,6 +28,28 @@ fuzz_target!(|yaml: &str| {
     let written = serde_json::to_vec(&plugin).expect("which can be written");
     assert_eq!(PluginConfig::from_json(&written).expect("and read"), plugin);
 
+    let options = istio::Options {
+        namespace: "istio-ingress".to_owned(),
+        selector: BTreeMap::from([("istio".to_owned(), "ingress".to_owned())]),
+        hosts: vec!["*".to_owned()],
+        image: "oci://registry.example/weir-filter:1".to_owned(),
+        sha256: "0".repeat(64),
+        gateway: None,
+    };
+    manifests(istio::istio(&gateway, &options));
+    let options = Options { wasm: "/weir.wasm".into(), secrets_dir: None };
+    if gateway.observes() {
+        // Only what is pasted into a proxy that has routes of its own.
+        assert!(bootstrap(&gateway, &options).is_err());
+        documents(&fragment(&gateway, &options).expect("what was checked can be rendered").bootstrap);
+        let options = envoy_gateway::Options {
+            namespace: "apps".to_owned(),
+            gateway: "eg".to_owned(),
+            image: "oci://registry.example/weir-filter:1".to_owned(),
+            sha256: "0".repeat(64),
+        };
+        return manifests(envoy_gateway::envoy_gateway(&gateway, &options));
+    }
     let dir = Path::new("/etc/weir/secrets");
     for secrets_dir in [None, Some(dir.to_owned())] {
         let options = Options { wasm: "/weir.wasm".into(), secrets_dir };
@@ -41,16 +63,12 @@ fuzz_target!(|yaml: &str| {
         }
         documents(&fragment(&gateway, &options).expect("and as parts").bootstrap);
     }
-    let options = Options { wasm: "/weir.wasm".into(), secrets_dir: None };
     documents(&hot(&gateway, &options, Path::new("/etc/weir/xds")).expect("and by files").bootstrap);
-    let options = istio::Options {
-        namespace: "istio-ingress".to_owned(),
-        selector: BTreeMap::from([("istio".to_owned(), "ingress".to_owned())]),
-        hosts: vec!["*".to_owned()],
-        image: "oci://registry.example/weir-filter:1".to_owned(),
-        sha256: "0".repeat(64),
-    };
-    match istio::istio(&gateway, &options) {
+});
+
+/// What a mesh is given is valid YAML, or refused by field.
+fn manifests(rendered: Result<String, istio::IstioError>) {
+    match rendered {
         Ok(manifests) => {
             for document in manifests.split("\n---\n") {
                 documents(document);
@@ -59,7 +77,7 @@ fuzz_target!(|yaml: &str| {
         Err(istio::IstioError::Field { field, message }) => assert!(!field.is_empty() && !message.is_empty()),
         Err(error) => panic!("{error}"),
     }
-});
+}
 
 fn documents(yaml: &str) -> Vec<Value> {
     vec![serde_saphyr::from_str(yaml).unwrap_or_else(|error| panic!("{error}:\n{yaml}"))]
