@@ -12,16 +12,14 @@ ask() {
     exec 3>&-
 }
 
-# How many events the filter holds, those that it made less those that it is done with, and how many requests.
+# How many events the filter holds, and how many requests.
 pending() {
     local name value sum=0
     while read -r name value; do
         case $name in
-            *weir.events_created: | *weir.streams:) ((sum += value)) ;;
-            *weir.events_pending:) ;;
-            *weir.events_*:) ((sum -= value)) ;;
+            *weir.events_pending: | *weir.streams:) ((sum += value)) ;;
         esac
-    done < <(ask GET "/stats?filter=weir%5C.(events_|streams)" | tr -d '\r')
+    done < <(ask GET "/stats?filter=weir%5C.(events_pending|streams)" | tr -d '\r')
     echo "$sum"
 }
 
