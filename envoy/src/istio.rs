@@ -92,6 +92,16 @@ pub fn istio(gateway: &Gateway, options: &Options) -> Result<String, IstioError>
     yaml(&documents(gateway, options)?)
 }
 
+/// What a gateway asks for and Istio's manifests leave out, one sentence each.
+pub fn lost(gateway: &Gateway) -> Vec<String> {
+    let with_backoff = gateway.models.iter().filter(|(_, model)| model.retry.backoff.is_some());
+    with_backoff
+        .map(|(name, _)| {
+            format!("models.{name}.retry.backoff: the one route of Istio's has one pause, the usual 25ms")
+        })
+        .collect()
+}
+
 /// Documents as YAML, each behind its `---`.
 pub(crate) fn yaml(documents: &[Value]) -> Result<String, IstioError> {
     let mut out = String::new();

@@ -28,10 +28,6 @@ enum Command {
     Check {
         /// The file.
         gateway: PathBuf,
-        /// Also fail when an environment variable that it names is not set here: for the place where Envoy
-        /// is started.
-        #[arg(long)]
-        env: bool,
     },
     /// Render an Envoy bootstrap, or what else an Envoy needs.
     Envoy(EnvoyArgs),
@@ -233,18 +229,25 @@ fn main() -> ExitCode {
 
 fn run() -> anyhow::Result<()> {
     match Cli::parse().command {
-        Command::Check { gateway, env } => {
+        Command::Check { gateway } => {
             let checked = read(&gateway)?;
-            if env {
-                checked.check_environment().with_context(|| gateway.display().to_string())?;
+            let file = gateway.display();
+            if checked.observes() {
+                writeln!(
+                    io::stdout(),
+                    "{file}: good; observes {}. Next: weir-config istio {file}, envoy-gateway {file} or envoy --fragment {file}",
+                    match checked.providers.len() {
+                        0 => "calls to every host".to_owned(),
+                        count => format!("{count} providers"),
+                    },
+                )?;
+                return Ok(());
             }
             writeln!(
                 io::stdout(),
-                "{}: good; {} providers, {} models. Next: weir-config envoy {}",
-                gateway.display(),
+                "{file}: good; {} providers, {} models. Next: weir-config envoy {file}",
                 checked.providers.len(),
                 checked.models.len(),
-                gateway.display(),
             )?;
         }
         Command::Envoy(args) => render(args)?,
@@ -257,8 +260,12 @@ fn run() -> anyhow::Result<()> {
                 sha256: args.sha256,
                 gateway: args.gateway_name,
             };
-            let rendered = istio::istio(&read(&args.gateway)?, &options)
-                .with_context(|| args.gateway.display().to_string())?;
+            let gateway = read(&args.gateway)?;
+            for lost in istio::lost(&gateway) {
+                writeln!(io::stderr(), "lost: {lost}")?;
+            }
+            let rendered =
+                istio::istio(&gateway, &options).with_context(|| args.gateway.display().to_string())?;
             io::stdout().write_all(rendered.as_bytes())?;
         }
         Command::EnvoyGateway(args) => {

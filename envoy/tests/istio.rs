@@ -139,6 +139,15 @@ fn both_roles_come_from_one_image_and_can_stop_at_headers() {
 }
 
 #[test]
+fn what_is_left_out_is_told_by_field() {
+    let lost = |yaml: &str| weir_config::istio::lost(&Gateway::parse(yaml).unwrap());
+    assert!(lost(GATEWAY).is_empty());
+    let with =
+        GATEWAY.replace("[{ provider: openai }] }", "[{ provider: openai }], retry: { backoff: 1s } }");
+    assert!(lost(&with)[0].starts_with("models.gpt-4o.retry.backoff: "));
+}
+
+#[test]
 fn tls_checks_the_name_by_the_systems_cas_or_the_providers_own_and_nothing_is_thrown_out() {
     let documents = documents(GATEWAY);
     let rule = named(&documents, "DestinationRule", "weir-api-openai-com-443");
