@@ -8,7 +8,7 @@ use std::{future::Future, time::Duration};
 use tokio::time::Instant;
 
 /// The deadline for whatever should happen soon.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// How often a condition is looked at.
 pub const INTERVAL: Duration = Duration::from_millis(20);

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use weir_tests::{backend::Reply, wait};
+use weir_tests::backend::Reply;
 
-use super::rig::{Ledger, Rig, balanced, load, rss_mib};
+use super::{
+    kills::LONG,
+    rig::{Ledger, Rig, balanced, load, rss_mib},
+};
 
 fn retry_after(status: u16, value: impl Into<String>) -> Reply {
     Reply::Status(status, vec![("retry-after", value.into())])
@@ -165,7 +168,7 @@ async fn while_an_endpoint_is_away_events_wait_and_memory_stays_within_bounds() 
     // An unoptimized build with four lanes of 64 events each; 100 000 events are some 60 MB.
     assert!(rss_mib(&rig.exporter) < 100, "{} MiB", rss_mib(&rig.exporter));
     rig.backend.server().restart().await;
-    rig.backend.wait_for_within(&ids, wait::DEADLINE * 10).await;
+    rig.backend.wait_for_within(&ids, LONG).await;
     let ledger: Ledger = rig.settled(ids.len()).await;
     assert_eq!(ledger.delivered, ids.len() as u64);
     ledger.tells_what_came_twice_to(&rig.backend);

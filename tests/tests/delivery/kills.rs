@@ -22,6 +22,9 @@ use super::rig::{QUICK, Rig, destination, exporter, is_long, settled};
 /// What is stored under load may be a hundred thousand events.
 pub const LONG: Duration = Duration::from_secs(600);
 
+/// Pause between two batches: a slow machine that delivers later than it stores would fill the stream.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// Stores events until it is told to stop; gives their ids.
 pub fn storing(url: String, stop: &Arc<AtomicBool>) -> JoinHandle<Vec<String>> {
     let stop = Arc::clone(stop);
@@ -31,14 +34,19 @@ pub fn storing(url: String, stop: &Arc<AtomicBool>) -> JoinHandle<Vec<String>> {
             let batch = source.batch(50);
             batch.store(&url).await;
             ids.extend(batch.ids);
+            tokio::time::sleep(PAUSE).await;
         }
         ids
     })
 }
 
+/// How long nothing may arrive: after several kills what was in hand may be all that a consumer gives out, for as
+/// long as the ack wait, and a cluster chooses its leaders anew.
+const STALL: Duration = Duration::from_secs(180);
+
 /// Waits until events arrive again.
 async fn goes_on(backend: &Backend, exporter: &Exporter, when: &str) {
-    let on = tokio::time::timeout(Duration::from_secs(50), more(backend, 5)).await;
+    let on = tokio::time::timeout(STALL, more(backend, 5)).await;
     assert!(on.is_ok(), "nothing goes on {when}:\n{}", exporter.process.log_end());
 }
 
@@ -49,9 +57,7 @@ fn rounds() -> usize {
 /// Waits until so many more requests came.
 pub async fn more(backend: &Backend, count: usize) {
     let before = backend.requests();
-    let come = wait::poll(Duration::from_secs(60), || {
-        std::future::ready((backend.requests() >= before + count).then_some(()))
-    });
+    let come = wait::poll(STALL, || std::future::ready((backend.requests() >= before + count).then_some(())));
     assert!(come.await.is_some(), "no more requests came");
 }
 

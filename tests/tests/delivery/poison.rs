@@ -3,7 +3,10 @@
 
 use weir_tests::{backend::Reply, wait};
 
-use super::rig::{Ledger, Rig, balanced, load};
+use super::{
+    kills::LONG,
+    rig::{Ledger, Rig, balanced, load},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_one_event_that_is_refused_is_set_aside_and_the_others_arrive() {
@@ -15,7 +18,7 @@ async fn the_one_event_that_is_refused_is_set_aside_and_the_others_arrive() {
         rig.backend.poison(poison.clone(), status);
         rig.backend.server().restart().await;
         let well: Vec<String> = ids.iter().filter(|id| !poison.contains(id)).cloned().collect();
-        rig.backend.wait_for(&well).await;
+        rig.backend.wait_for_within(&well, LONG).await;
         let ledger = rig.settled(ids.len()).await;
         assert_eq!(ledger.dead_lettered, poison.len() as u64, "{status}: {ledger:?}");
         assert_eq!(ledger.delivered, well.len() as u64, "{status}: {ledger:?}");
