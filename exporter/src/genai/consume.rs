@@ -27,7 +27,7 @@ const PULL_EVENTS: usize = 512;
 
 /// What one pull asks for. It stays open for a second: how soon an event is counted matters less than how many
 /// pulls that takes. This is also the longest that a stop waits for it.
-const PULL: Ask = Ask { events: PULL_EVENTS, bytes: 4 << 20, wait: Duration::from_secs(1), at_once: false };
+const PULL: Ask = Ask { events: PULL_EVENTS, bytes: 1 << 20, wait: Duration::from_secs(1), at_once: false };
 
 /// Events delivered to all exporters and not yet acknowledged, at most.
 const MAX_ACK_PENDING: usize = 16 * PULL_EVENTS;

@@ -25,7 +25,7 @@ use crate::{
 const PULL: usize = 256;
 
 /// What one pull asks for: what is there, as soon as there is anything.
-const ASK: Ask = Ask { events: PULL, bytes: 4 << 20, wait: Duration::from_secs(1), at_once: true };
+const ASK: Ask = Ask { events: PULL, bytes: 1 << 20, wait: Duration::from_secs(1), at_once: true };
 
 /// Events looked at in a second.
 const RATE: f64 = 2000.0;
