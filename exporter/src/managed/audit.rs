@@ -29,14 +29,19 @@ pub struct Entry {
     pub actor: String,
     /// From where.
     pub address: String,
-    /// What, by one word: `created`, `changed`, `removed`, `policy`, `resealed`.
+    /// What, by one word: `created`, `changed`, `removed`, `policy`, `resealed`, and of dead letters `replayed` and
+    /// `deleted`.
     pub what: String,
     /// Of which destination; empty for the policy.
     pub name: String,
-    /// The revision that came of it.
+    /// The revision of the settings that came of it; 0 for dead letters.
     pub revision: u64,
     /// Which fields.
     pub changes: Vec<String>,
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(MAX_TEXT).collect()
 }
 
 /// The time as RFC 3339 has it.
@@ -55,7 +60,6 @@ impl Managed {
         revision: u64,
         changes: &[String],
     ) -> bool {
-        let short = |text: &str| text.chars().take(MAX_TEXT).collect::<String>();
         let entry = Entry {
             at: now(),
             actor: short(&actor.name),
@@ -66,11 +70,31 @@ impl Managed {
             changes: changes.iter().take(MAX_CHANGES).map(|change| short(change)).collect(),
         };
         info!(actor = entry.actor, address = entry.address, name, revision, ?changes, "settings {what}");
-        let Ok(bytes) = serde_json::to_vec(&entry) else { return false };
+        self.trail(&entry).await
+    }
+
+    /// Adds what somebody did with a destination's dead letters; it is done, whether this is written or not.
+    pub(crate) async fn note_letters(&self, actor: &Actor, what: &str, destination: &str, count: usize) {
+        let letters = if count == 1 { "dead letter" } else { "dead letters" };
+        let entry = Entry {
+            at: now(),
+            actor: short(&actor.name),
+            address: short(&actor.address),
+            what: what.to_owned(),
+            name: destination.to_owned(),
+            revision: 0,
+            changes: vec![format!("{count} {letters}")],
+        };
+        info!(actor = entry.actor, address = entry.address, destination, count, "dead letters {what}");
+        self.trail(&entry).await;
+    }
+
+    async fn trail(&self, entry: &Entry) -> bool {
+        let Ok(bytes) = serde_json::to_vec(entry) else { return false };
         match self.shared.bus.audit(bytes.into()).await {
             Ok(()) => true,
             Err(error) => {
-                warn!(%error, "a change of settings is not in the audit trail");
+                warn!(%error, "what was done is not in the audit trail");
                 false
             }
         }

@@ -11,7 +11,6 @@ use axum::{
 };
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
-use tracing::info;
 use weir_event::{EventId, v1::TraceEvent};
 
 use super::{Shared, respond::Refusal, row::Row, trace, traces};
@@ -98,7 +97,7 @@ pub(super) async fn replay_one(
 ) -> Result<Response, Refusal> {
     let letter = find(&shared, number).await?;
     shared.subjects.bus.replay(&letter).await?;
-    told(&actor, "replayed", &letter.destination, 1);
+    told(&shared, &actor, "replayed", &letter.destination, 1).await;
     Ok(done(1, false))
 }
 
@@ -110,7 +109,7 @@ pub(super) async fn purge_one(
 ) -> Result<Response, Refusal> {
     let letter = find(&shared, number).await?;
     shared.subjects.bus.forget(letter.number).await?;
-    told(&actor, "deleted", &letter.destination, 1);
+    told(&shared, &actor, "deleted", &letter.destination, 1).await;
     Ok(done(1, false))
 }
 
@@ -153,14 +152,15 @@ async fn round(shared: &Shared, actor: &Actor, of: &Of, replay: bool) -> Result<
         }
     }
     let count = meant.len().min(ROUND);
-    told(actor, if replay { "replayed" } else { "deleted" }, &of.destination, count);
+    told(shared, actor, if replay { "replayed" } else { "deleted" }, &of.destination, count).await;
     Ok(done(count, meant.len() > ROUND))
 }
 
-/// Says in the log who did it.
-fn told(actor: &Actor, what: &str, destination: &str, count: usize) {
-    let Actor { name, address } = actor;
-    info!(actor = name, address, destination, count, "dead letters {what}");
+/// Says in the log and in the audit trail who did it.
+async fn told(shared: &Shared, actor: &Actor, what: &str, destination: &str, count: usize) {
+    if count > 0 {
+        shared.subjects.managed.note_letters(actor, what, destination, count).await;
+    }
 }
 
 fn done(count: usize, more: bool) -> Response {

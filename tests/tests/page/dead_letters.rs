@@ -28,5 +28,10 @@ async fn a_dead_letter_says_why_and_is_delivered_once_it_is_replayed() {
     rig.backend.wait_for(&batch.ids).await;
     let settled = |ledger: &Value| ledger["destinations"][0]["delivered"] == 3 && ledger["dead_letters"] == 0;
     rig.wait_for("/api/ledger", settled).await;
+    rig.wait_for("/api/audit", |audit| {
+        let last = &audit["entries"][0];
+        last["what"] == "replayed" && last["name"].is_string() && last["changes"][0] == "1 dead letter"
+    })
+    .await;
     assert_eq!(browser.complaints().await, [] as [&str; 0]);
 }

@@ -80,7 +80,7 @@ export function destination(name) {
 
   const showState = (one) => {
     const [kind, word] = HEALTH[one.state.health] ?? ["note", one.state.health];
-    state.replaceChildren(h("p", { class: "row" }, dot(kind), h("b", {}, word), h("span", {}, one.state.message ?? ""), one.state.backlog > 0 && h("span", { class: "quiet" }, `${plural(one.state.backlog, "event")} waiting`)));
+    state.replaceChildren(h("p", { class: "row" }, dot(kind), h("b", {}, word), h("span", {}, one.state.message ?? "")));
   };
 
   async function load() {

@@ -2,7 +2,7 @@
 
 import { api, get, refresher } from "./api.js";
 import { dot, empty, failed, h, toast } from "./dom.js";
-import { day, plural, sentence } from "./format.js";
+import { day, sentence } from "./format.js";
 
 const TYPES = { middleware: "Middleware", otlp: "OTLP", console: "Console", file: "File" };
 export const HEALTH = { ok: ["ok", "delivering"], retrying: ["warn", "retrying"], refusing: ["bad", "refusing"], off: ["note", "off"], starting: ["note", "starting"] };
@@ -19,8 +19,7 @@ function card(one) {
       settings.exclude_request_data && h("span", { class: "chip" }, "no request data"),
       h("span", { class: "grow" }), h("span", { class: `word ${kind}` }, word)),
     h("div", { class: "quiet mono" }, target(one)),
-    one.state.message && h("p", { class: kind === "ok" ? "quiet" : "" }, one.state.message),
-    one.state.backlog > 0 && h("p", { class: "quiet" }, `${plural(one.state.backlog, "event")} waiting`));
+    one.state.message && h("p", { class: kind === "ok" ? "quiet" : "" }, one.state.message));
 }
 
 export function settings() {
