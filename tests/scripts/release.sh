@@ -24,12 +24,14 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}/shipped
 # Where things lie here is nobody's affair, and would make the bytes differ.
 home=${CARGO_HOME:-$HOME/.cargo}
 paths="--remap-path-prefix=$PWD=/weir --remap-path-prefix=$home=/cargo"
+# Beside the flags that .cargo/config.toml sets for wasm, which RUSTFLAGS would replace.
+wasm_paths="target.wasm32-unknown-unknown.rustflags=[\"${paths// /\", \"}\"]"
 
 echo "== static binaries, $host"
 RUSTFLAGS="-C target-feature=+crt-static $paths" cargo build --release --locked --target "$host" \
     -p weir-exporter -p weir-config -p weir-demo
 echo "== filter"
-tests/scripts/wasm.sh build --release -p weir-filter
+tests/scripts/wasm.sh build --release -p weir-filter --config "$wasm_paths"
 built=$CARGO_TARGET_DIR/$host/release
 wasm=$CARGO_TARGET_DIR/weir_filter.wasm
 for binary in "${binaries[@]}"; do
