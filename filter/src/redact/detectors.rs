@@ -15,9 +15,10 @@ use regex_syntax::hir::{Hir, Look};
 
 use super::custom::{Expression, build, compile_hir};
 use super::fold::{Back, Reading, fold};
+use super::literals::Literals;
 use super::names::{Builtin, CUSTOM_MAX, DetectorId, SECRETS, Set};
 use super::replace::LABEL_MAX;
-use super::scan::{Literals, scan};
+use super::scan::scan;
 use super::settings::{Allow, Custom};
 use super::view::{Found, Sink, View};
 use crate::config::{ConfigError, did_you_mean};
@@ -80,8 +81,6 @@ impl fmt::Debug for Detectors {
 impl Detectors {
     /// Compiles the built-in detectors and the operator's own. An error's path begins with `path`.
     pub fn new(custom: &[Custom], allow: &Allow, path: &str) -> Result<Self, ConfigError> {
-        let literals = Literals::new()
-            .ok_or_else(|| ConfigError::at(path, "the built-in detectors cannot be compiled"))?;
         if custom.len() > CUSTOM_MAX {
             let message = format!("{} detectors given; give at most {CUSTOM_MAX}", custom.len());
             return Err(ConfigError::at(format!("{path}.custom"), message));
@@ -97,7 +96,7 @@ impl Detectors {
         let builtin = Builtin::ALL.into_iter().map(|builtin| builtin.name().to_uppercase());
         let labels = builtin.chain(custom.iter().map(|custom| custom.name.to_uppercase()));
         Ok(Self {
-            literals,
+            literals: Literals::new(),
             labels: labels.collect(),
             custom: compiled,
             allowed: allowed_values(&allow.values, &format!("{path}.allow.values"))?,

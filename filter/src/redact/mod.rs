@@ -18,6 +18,7 @@ mod hardware;
 mod iban;
 mod key;
 mod label;
+mod literals;
 mod names;
 mod nesting;
 mod number;

@@ -1,15 +1,11 @@
-//! One pass over a text: where something may stand is recognized by literals, all in one automaton,
-//! and by single bytes; what stands there is judged by its validator, from there.
+//! A pass over a text: where something may stand is recognized by literals and by single bytes; what
+//! stands there is judged by its validator, from there, in the order of the text.
 //!
-//! Each byte is read once by the pass itself. A validator reads a bounded number of bytes, or those
-//! that it makes a match of, so time is linear in the text whatever it is.
+//! A validator reads a bounded number of bytes, or those that it makes a match of, so time is linear
+//! in the text whatever it is.
 
-use aho_corasick::automaton::Automaton;
-use aho_corasick::dfa::DFA;
-use aho_corasick::{Anchored, MatchKind, StartKind};
-
-use super::key::KEYS;
-use super::label::{WORDS, Word};
+use super::label::Word;
+use super::literals::{Literal, Literals};
 use super::names::{Builtin, Set};
 use super::view::{ALNUM, ALPHA, DIGIT, HEX, Sink, TAIL, TRIGGER, View, is};
 use super::{birth, document, email, hardware, iban, key, label, number, pem, phone, secret};
@@ -18,69 +14,6 @@ use super::{birth, document, email, hardware, iban, key, label, number, pem, pho
 const TAIL_MAX: usize = 64;
 /// How far behind a word for a birth its date may stand, with a place between, in bytes.
 const BIRTH_REACH: usize = 40;
-
-/// What a literal announces.
-#[derive(Clone, Copy, Debug)]
-enum Literal {
-    Word(Word),
-    Key(&'static key::Key),
-    Pem,
-    Jwt,
-    Url,
-    AzureSecret,
-    AzureSignature,
-    SlackHook,
-}
-
-/// The literals of all detectors in one automaton.
-pub(super) struct Literals {
-    automaton: DFA,
-    meanings: Vec<Literal>,
-}
-
-impl Literals {
-    /// Builds the automaton; `None` where the library refuses, which it does for larger ones only.
-    pub fn new() -> Option<Self> {
-        let words =
-            WORDS.iter().flat_map(|(word, texts)| texts.iter().map(|text| (*text, Literal::Word(*word))));
-        let keys = KEYS.iter().map(|key| (key.prefix, Literal::Key(key)));
-        let others = [
-            ("-----BEGIN ", Literal::Pem),
-            ("eyJ", Literal::Jwt),
-            ("://", Literal::Url),
-            ("Q~", Literal::AzureSecret),
-            ("sig=", Literal::AzureSignature),
-            ("hooks.slack.com/services/", Literal::SlackHook),
-        ];
-        let (texts, meanings): (Vec<_>, Vec<_>) = words.chain(keys).chain(others).unzip();
-        let automaton = DFA::builder()
-            .match_kind(MatchKind::Standard)
-            .start_kind(StartKind::Unanchored)
-            .ascii_case_insensitive(true)
-            .prefilter(false)
-            .build(texts)
-            .ok()?;
-        Some(Self { automaton, meanings })
-    }
-
-    /// Whether a short text has a word that announces a value.
-    pub fn has_word(&self, text: &str) -> bool {
-        let Ok(mut state) = self.automaton.start_state(Anchored::No) else { return false };
-        text.bytes().any(|byte| {
-            state = self.automaton.next_state(Anchored::No, state, byte);
-            self.automaton.is_match(state)
-                && (0..self.automaton.match_len(state)).any(|index| {
-                    let pattern = self.automaton.match_pattern(state, index).as_usize();
-                    matches!(self.meanings.get(pattern), Some(Literal::Word(_)))
-                })
-        })
-    }
-
-    /// Its size in memory, in bytes.
-    pub fn size(&self) -> usize {
-        self.automaton.memory_usage() + size_of_val(self.meanings.as_slice())
-    }
-}
 
 /// Labels of replacements, to know them by.
 pub(super) type Labels = [String];
@@ -112,26 +45,38 @@ pub(super) fn scan(literals: &Literals, set: Set, labels: &Labels, view: &View<'
         value: (0, 0),
         url_at: usize::MAX,
     };
-    let automaton = &literals.automaton;
-    let Ok(mut state) = automaton.start_state(Anchored::No) else { return };
-    for (at, byte) in view.bytes().iter().copied().enumerate() {
-        state = automaton.next_state(Anchored::No, state, byte);
-        if automaton.is_special(state) && automaton.is_match(state) {
-            for index in 0..automaton.match_len(state) {
-                let pattern = automaton.match_pattern(state, index);
-                let start = (at + 1).saturating_sub(automaton.pattern_len(pattern));
-                if let Some(meaning) = literals.meanings.get(pattern.as_usize()) {
-                    pass.literal(*meaning, start, at + 1);
-                }
-            }
+    let mut occurrences = literals.find(view.bytes()).into_iter().peekable();
+    triggers(view, |at, byte| {
+        while let Some(it) = occurrences.next_if(|it| it.end <= at + 1) {
+            pass.literal(it.meaning, it.start, it.end);
         }
-        if is(byte, TRIGGER) && at >= view.from {
-            pass.byte(at, byte);
-        }
+        pass.byte(at, byte);
+    });
+    for it in occurrences {
+        pass.literal(it.meaning, it.start, it.end);
     }
     let tail = view.run_back(view.len(), TAIL, view.from.max(view.barrier), TAIL_MAX);
     if tail < view.len() {
         sink.open = sink.open.min(tail);
+    }
+}
+
+/// Hands on the bytes of a view, from where matches start, at which a candidate may be recognized.
+fn triggers(view: &View<'_>, mut take: impl FnMut(usize, u8)) {
+    /// Bytes that are told at once to have none.
+    const CHUNK: usize = 16;
+    let mut at = view.from;
+    for chunk in view.bytes().get(at..).unwrap_or_default().chunks(CHUNK) {
+        // Digits and most signs, of which prose has few.
+        let may_be = |byte: &u8| byte.wrapping_sub(b'(') <= b'@' - b'(' || *byte == b'[' || *byte == b'~';
+        if chunk.iter().fold(false, |any, byte| any | may_be(byte)) {
+            for (offset, byte) in chunk.iter().copied().enumerate() {
+                if is(byte, TRIGGER) {
+                    take(at + offset, byte);
+                }
+            }
+        }
+        at += chunk.len();
     }
 }
 
@@ -157,11 +102,6 @@ impl Pass<'_, '_> {
                 let found = secret::userinfo(view, end);
                 self.url_at = found.unwrap_or(self.url_at);
                 self.sink.take(view, end, Builtin::UrlCredentials.id(), found);
-            }
-            Literal::AzureSecret if self.set.has(Builtin::Azure) => {
-                if let Some((start, found)) = key::azure_secret(view, start) {
-                    self.sink.take(view, start, Builtin::Azure.id(), found);
-                }
             }
             Literal::AzureSignature if self.set.has(Builtin::Azure) => {
                 let found = key::azure_signature(view, start, end);
@@ -254,7 +194,21 @@ impl Pass<'_, '_> {
                     self.replaced(at);
                 }
             }
+            b'~' => self.azure_secret(at),
             _ => self.hardware(at),
+        }
+    }
+
+    /// A client secret of Azure's, which has `Q~` within it.
+    fn azure_secret(&mut self, at: usize) {
+        let view = self.view;
+        view.begin();
+        let marks =
+            at.checked_sub(1).filter(|mark| view.bytes().get(*mark).is_some_and(|byte| byte | 0x20 == b'q'));
+        if let Some(mark) = marks.filter(|_| self.set.has(Builtin::Azure))
+            && let Some((start, found)) = key::azure_secret(view, mark)
+        {
+            self.sink.take(view, start, Builtin::Azure.id(), found);
         }
     }
 

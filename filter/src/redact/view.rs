@@ -77,7 +77,7 @@ const fn classes() -> [u16; 256] {
         if contains(b"_-", byte) {
             class |= TOKEN;
         }
-        if contains(b"@:+([-.", byte) {
+        if contains(b"@:+([-.~", byte) {
             class |= TRIGGER;
         }
         if contains(b"!#$%&+-./:=?@^_~", byte) {
