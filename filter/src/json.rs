@@ -362,7 +362,9 @@ impl<'a> Scanner<'a> {
                 return Err(self.error("'\"' at the end of a string"));
             };
             let plain = rest.get(..stop).unwrap_or_default();
-            if let Some(control) = plain.iter().position(|byte| *byte < 0x20) {
+            if has_control(plain)
+                && let Some(control) = plain.iter().position(|byte| *byte < 0x20)
+            {
                 self.at += control;
                 return Err(self.error("no raw control character in a string"));
             }
@@ -422,6 +424,11 @@ impl<'a> Scanner<'a> {
         self.at += count;
         Ok(())
     }
+}
+
+/// Whether a control character of ASCII is among these bytes, of which many are told at once.
+fn has_control(bytes: &[u8]) -> bool {
+    bytes.chunks(64).any(|chunk| chunk.iter().fold(false, |any, byte| any | (*byte < 0x20)))
 }
 
 #[cfg(test)]

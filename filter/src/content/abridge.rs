@@ -410,28 +410,29 @@ pub(crate) fn without_half_a_word(text: &[u8]) -> usize {
 /// How many bytes, at most `max`, of a string as written are whole characters: no escape, no pair
 /// of surrogates and no sequence of UTF-8 is torn.
 fn whole_characters(raw: &[u8], max: usize) -> usize {
-    let (mut at, mut whole) = (0, 0);
-    while at < max {
-        let rest = raw.get(at..).unwrap_or_default();
-        let length = match rest {
+    if raw.len() <= max {
+        return raw.len();
+    }
+    let mut at = 0;
+    while let Some(escape) = memchr::memchr(b'\\', raw.get(at..max).unwrap_or_default()) {
+        at += escape;
+        let length = match raw.get(at..).unwrap_or_default() {
             [b'\\', b'u', a, b, ..] => {
                 // A high surrogate belongs to the escape behind it (RFC 8259, section 7).
                 let is_high = matches!((a, b), (b'd' | b'D', b'8' | b'9' | b'a' | b'b' | b'A' | b'B'));
                 if is_high { 12 } else { 6 }
             }
-            [b'\\', ..] => 2,
-            [byte, ..] => match byte.leading_ones() {
-                0 => 1,
-                ones => ones as usize,
-            },
-            [] => break,
+            _ => 2,
         };
-        at += length;
-        if at <= max {
-            whole = at;
+        if at + length > max {
+            return at;
         }
+        at += length;
     }
-    whole
+    // No character begins with a byte of this form (RFC 3629, section 3), and none has more than three.
+    let is_inside = |at: &usize| raw.get(*at).is_some_and(|byte| byte & 0xc0 == 0x80);
+    let starts = (max.saturating_sub(3)..=max).rev();
+    starts.into_iter().find(|at| !is_inside(at)).unwrap_or(max).max(at)
 }
 
 #[cfg(test)]

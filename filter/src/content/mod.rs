@@ -23,8 +23,9 @@ use crate::stream::pieces::{LONG, Pieces};
 /// Most bytes of a response in one piece that are held as they are; of a longer one what is small is
 /// read all the same.
 const WHOLE_MAX: usize = 64 << 10;
-/// How much of a body is searched at most: no worker is to stand still for long.
-const SEARCHED: Limits = Limits { string: 256 << 10, total: 1 << 20 };
+/// How far beyond the limits a body is searched, in bytes: what begins within them and is longer is left
+/// out by where it begins. What is not told is not searched.
+const BEYOND: usize = 2 << 10;
 /// How many strings of the longest length fit into the limit of a body.
 const LONG_STRINGS: usize = 4;
 
@@ -198,15 +199,16 @@ fn limits(total: usize) -> Limits {
 
 /// A body as it may be told; `None` where it is no JSON. `was_shortened` says whether it is the whole.
 ///
-/// Binary data goes first, so that it is not searched; then what is left is redacted, far beyond the
-/// limits, so that nothing which would be found is cut in two within them; then it is made short.
+/// Binary data goes first, so that it is not searched; then what is left is redacted, some way beyond the
+/// limits, so that what would be found is not cut in two within them; then it is made short.
 fn told(
     body: &[u8],
     was_shortened: bool,
     limits: Limits,
     redact: impl FnOnce(Vec<u8>, bool) -> Option<Vec<u8>>,
 ) -> Option<Abridged> {
-    let Abridged { json, shortened: before } = abridge(body, SEARCHED)?;
+    let searched = Limits { string: limits.string + BEYOND, total: limits.total + BEYOND };
+    let Abridged { json, shortened: before } = abridge(body, searched)?;
     let before = before || was_shortened;
     let json = redact(blob::without_data_urls(&json).unwrap_or(json), before)?;
     let Abridged { json, shortened } = abridge(&json, limits)?;

@@ -11,7 +11,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::counts::Counts;
-use super::detectors::{Detectors, Hit, Part};
+use super::detectors::{Detectors, Hit, Hits, Part};
 use super::fields::{Fields, Place};
 use super::fold::{Back, Reading, fold};
 use super::names::Set;
@@ -222,10 +222,10 @@ impl Walker<'_> {
         if raw.is_empty() {
             return;
         }
-        if let Some(kept) = self.cut(raw, nested) {
-            edits.extend(self.in_text(raw.get(..kept).unwrap_or_default(), inner.start, key, nested));
-            let end = inner.end.saturating_sub(ELLIPSIS.len());
-            edits.push(Edit { range: inner.start + kept..end, text: String::new() });
+        if let Some(known) = self.cut(raw, nested) {
+            let Hits { hits, settled } = self.settled(known, key, nested);
+            edits.extend(self.in_text(known, hits, inner.start));
+            edits.push(Edit { range: inner.start + settled..inner.start + known.len(), text: String::new() });
             return;
         }
         let decoded = match raw.bytes().next() {
@@ -247,13 +247,13 @@ impl Walker<'_> {
             // What was counted on the way to where it is no JSON is found again as text.
             self.counts = before;
         }
-        edits.extend(self.in_text(raw, inner.start, key, nested));
+        let hits = self.hits(raw, key, nested, true).hits;
+        edits.extend(self.in_text(raw, hits, inner.start));
     }
 
     /// The changes to the text of a string, which stands from `start` on.
-    fn in_text(&mut self, raw: &str, start: usize, key: &str, nested: u32) -> Vec<Edit> {
-        let hits = self.hits(raw, key, nested).into_iter();
-        let changes = hits.map(|hit| {
+    fn in_text(&mut self, raw: &str, hits: Vec<Hit>, start: usize) -> Vec<Edit> {
+        let changes = hits.into_iter().map(|hit| {
             let value = raw.get(hit.range.clone()).unwrap_or_default();
             let value = fold(value, Reading::EscapesOnly).text;
             let mut replaced = String::new();
@@ -265,24 +265,21 @@ impl Walker<'_> {
         changes.collect()
     }
 
-    /// How much of a string may be told that may have been cut; `None` for any other.
-    fn cut(&self, raw: &str, nested: u32) -> Option<usize> {
-        let raw = raw.strip_suffix(ELLIPSIS).filter(|_| self.search.is_cut && nested == 0)?;
-        Some(self.settled(raw, nested))
+    /// What is known of a string that may have been cut; `None` for any other.
+    fn cut<'t>(&self, raw: &'t str, nested: u32) -> Option<&'t str> {
+        raw.strip_suffix(ELLIPSIS).filter(|_| self.search.is_cut && nested == 0)
     }
 
-    /// Up to where nothing in a text depends on what would follow it, at any depth of escaping.
-    fn settled(&self, raw: &str, nested: u32) -> usize {
-        let part = Part { text: raw, reading: Reading::Escaped, ..Part::default() };
-        let mut settled = self.search.detectors.find(self.search.set, &part).settled;
-        if nested < NESTED_MAX && memchr::memchr(b'\\', raw.as_bytes()).is_some() {
-            let decoded = fold(raw, Reading::EscapesOnly).text;
-            if memchr::memchr(b'\\', decoded.as_bytes()).is_some() {
-                let deeper = self.settled(&decoded, nested + 1);
-                settled = settled.min(Back::new(raw, Reading::EscapesOnly).start(deeper));
-            }
+    /// What is found in the beginning of a string as it stands in the text, up to where nothing depends on
+    /// what would follow it, at any depth of escaping.
+    fn settled(&self, raw: &str, key: &str, nested: u32) -> Hits {
+        let Hits { mut hits, settled } = self.hits(raw, key, nested, false);
+        let mut settled = raw.floor_char_boundary(settled);
+        // One that was found at another depth may reach over what is open at this one.
+        while let Some(last) = hits.pop_if(|last| last.range.end > settled) {
+            settled = settled.min(last.range.start);
         }
-        raw.floor_char_boundary(settled)
+        Hits { hits, settled }
     }
 
     fn number(&mut self, text: &str, range: Range<usize>, key: &str, edits: &mut Vec<Edit>) {
@@ -299,7 +296,7 @@ impl Walker<'_> {
         if digits.len() < LONG_NUMBER {
             return;
         }
-        if let Some(hit) = self.hits(&digits, key, NESTED_MAX).first() {
+        if let Some(hit) = self.hits(&digits, key, NESTED_MAX, true).hits.first() {
             let mut replaced = String::from("\"");
             self.replace_with(hit, &digits, &mut replaced);
             replaced.push('"');
@@ -317,16 +314,18 @@ impl Walker<'_> {
         edits: &mut Vec<Edit>,
     ) {
         let raw = text.get(inner.clone()).unwrap_or_default();
-        let (raw, mark) = match self.cut(raw, nested) {
-            Some(kept) => (raw.get(..kept).unwrap_or_default(), ELLIPSIS),
-            None => (raw, ""),
-        };
         // Without a digit, an `@` or a capital there is nothing that a built-in detector finds.
         let is_plain = raw.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-        if is_plain && mark.is_empty() && !self.search.detectors.has_custom(self.search.set) {
+        if is_plain && !self.search.detectors.has_custom(self.search.set) {
             return;
         }
-        let hits = self.hits(raw, "", 0);
+        let (raw, hits, mark) = match self.cut(raw, nested) {
+            Some(known) => {
+                let Hits { hits, settled } = self.settled(known, "", 0);
+                (known.get(..settled).unwrap_or_default(), hits, ELLIPSIS)
+            }
+            None => (raw, self.hits(raw, "", 0, true).hits, ""),
+        };
         if hits.is_empty() && mark.is_empty() {
             return;
         }
@@ -355,39 +354,45 @@ impl Walker<'_> {
         self.replace.replace(hit.detector, self.search.detectors.label(hit.detector), value, out);
     }
 
-    /// What is found in a string as it stands in the text, its key being context.
-    fn hits(&self, raw: &str, key: &str, nested: u32) -> Vec<Hit> {
+    /// What is found in a string as it stands in the text, its key being context. `whole` says whether
+    /// nothing of it follows.
+    fn hits(&self, raw: &str, key: &str, nested: u32, whole: bool) -> Hits {
+        let Search { detectors, set, .. } = self.search;
         let key = fold(key, Reading::EscapesOnly).text;
         // A word must stand near the value.
         let key = key.get(key.ceil_char_boundary(key.len().saturating_sub(KEY_MAX))..).unwrap_or_default();
-        let mut hits = if self.search.detectors.announces(self.search.set, key) {
-            let with_key = format!("{key}\":\"{raw}\"");
+        let Hits { mut hits, mut settled } = if detectors.announces(set, key) {
+            let mut with_key = format!("{key}\":\"{raw}");
+            if whole {
+                with_key.push('"');
+            }
             let from = key.len() + 3;
-            let part = Part { text: &with_key, reading: Reading::Escaped, from, barrier: from, last: true };
-            let hits = self.search.detectors.find(self.search.set, &part).hits.into_iter();
-            hits.map(|hit| Hit {
+            let part = Part { text: &with_key, reading: Reading::Escaped, from, barrier: from, last: whole };
+            let Hits { hits, settled } = detectors.find(set, &part);
+            let hits = hits.into_iter().map(|hit| Hit {
                 range: hit.range.start - from..hit.range.end.min(from + raw.len()) - from,
                 detector: hit.detector,
-            })
-            .filter(|hit| !hit.range.is_empty())
-            .collect()
+            });
+            Hits {
+                hits: hits.filter(|hit| !hit.range.is_empty()).collect(),
+                settled: settled.saturating_sub(from).min(raw.len()),
+            }
         } else {
-            self.search.detectors.find(self.search.set, &Part::whole(raw, Reading::Escaped)).hits
+            detectors.find(set, &Part { last: whole, ..Part::whole(raw, Reading::Escaped) })
         };
         if nested < NESTED_MAX && memchr::memchr(b'\\', raw.as_bytes()).is_some() {
             let decoded = fold(raw, Reading::EscapesOnly).text;
             // What is escaped once more, in JSON or code that is quoted in a text.
             if memchr::memchr(b'\\', decoded.as_bytes()).is_some() {
+                let deeper = self.hits(&decoded, "", nested + 1, whole);
                 let mut back = Back::new(raw, Reading::EscapesOnly);
-                let deeper: Vec<Hit> = self
-                    .hits(&decoded, "", nested + 1)
-                    .into_iter()
-                    .map(|hit| Hit { range: back.range(hit.range), detector: hit.detector })
-                    .collect();
-                hits = join(raw, hits, deeper);
+                let found = deeper.hits.into_iter();
+                let found = found.map(|hit| Hit { range: back.range(hit.range), detector: hit.detector });
+                hits = join(raw, hits, found.collect());
+                settled = settled.min(Back::new(raw, Reading::EscapesOnly).start(deeper.settled));
             }
         }
-        hits
+        Hits { hits, settled }
     }
 }
 
