@@ -41,11 +41,11 @@ export function deadLetters() {
     const toggle = h("button", { type: "button", class: "ghost", "aria-expanded": String(opened.has(number)), onclick: () => open(number) }, opened.has(number) ? "Hide" : "Show");
     return [
       h("tr", {},
-        h("td", {}, h("time", { datetime: new Date(letter.at_ms).toISOString() }, day(letter.at_ms))),
-        h("td", {}, letter.destination),
-        h("td", { class: "why" }, letter.reason || "no reason was told"),
-        h("td", {}, request ? [h("b", {}, request.model || request.path), " ", h("small", {}, request.status || "")] : h("span", { class: "quiet" }, "not readable")),
-        h("td", { class: "n" }, bytes(letter.bytes)),
+        h("td", { "data-name": "Refused" }, h("time", { datetime: new Date(letter.at_ms).toISOString() }, day(letter.at_ms))),
+        h("td", { "data-name": "Destination" }, letter.destination),
+        h("td", { class: "why", "data-name": "Why" }, letter.reason || "no reason was told"),
+        h("td", { "data-name": "Request" }, request ? [h("b", {}, request.model || request.path), " ", h("small", {}, request.status || "")] : h("span", { class: "quiet" }, "not readable")),
+        h("td", { class: "n", "data-name": "Size" }, bytes(letter.bytes)),
         h("td", { class: "actions" }, toggle,
           h("button", { type: "button", onclick: (event) => act(event.target, () => api("POST", `dead-letters/${number}/replay`), replayed) }, "Replay"),
           h("button", { type: "button", class: "danger", onclick: async (event) => {
@@ -101,7 +101,7 @@ export function deadLetters() {
             if (await sure(`Delete the dead letters of ${name}?`, `${plural(mine.length, "event")} will never reach it.`, "Delete all")) act(event.target, () => all("purge", name, mine), deleted);
           } }, "Delete all"));
       })),
-      h("div", { class: "panel wide" }, h("table", {},
+      h("div", { class: "panel wide" }, h("table", { class: "stacks" },
         h("thead", {}, h("tr", {}, ["Refused", "Destination", "Why", "Request", "Size", ""].map((name, at) => h("th", { scope: "col", class: at === 4 ? "n" : "" }, name)))),
         h("tbody", {}, letters.map(row)))));
   });

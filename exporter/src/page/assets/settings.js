@@ -57,13 +57,13 @@ export function settings() {
 
   function showAudit({ entries }) {
     if (!entries.length) return h("p", { class: "quiet" }, "Nothing was changed here yet.");
-    return h("div", { class: "wide" }, h("table", {},
+    return h("div", { class: "wide" }, h("table", { class: "stacks" },
       h("thead", {}, h("tr", {}, ["When", "Who", "What", "Changes"].map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, entries.map((one) => h("tr", {},
-        h("td", {}, h("time", { datetime: one.at }, day(Date.parse(one.at)))),
-        h("td", {}, one.actor, one.address && h("small", {}, ` ${one.address}`)),
-        h("td", {}, one.what, " ", one.name && h("b", {}, one.name)),
-        h("td", {}, (one.changes ?? []).join(", ")))))));
+        h("td", { "data-name": "When" }, h("time", { datetime: one.at }, day(Date.parse(one.at)))),
+        h("td", { "data-name": "Who" }, one.actor, one.address && h("small", {}, ` ${one.address}`)),
+        h("td", { "data-name": "What" }, one.what, " ", one.name && h("b", {}, one.name)),
+        h("td", { "data-name": "Changes" }, (one.changes ?? []).join(", ")))))));
   }
 
   const destinations = () => load(list, "destinations", ({ destinations: all, secrets }) => h("div", { class: "destinations" },
