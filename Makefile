@@ -82,7 +82,7 @@ screenshots: wasm bins ## Run the page under traffic and take the README's pictu
 	@echo "== screenshots of the page"
 	@cargo test -q -p weir-tests --locked --test page -- --ignored --exact screenshots::every_view_light_and_dark_wide_and_narrow
 
-bench-redact: setup ## Measure redaction on this machine and as wasm in Node, in MB/s
+bench-filter: setup ## Measure a request in the filter, and redaction, on this machine and as wasm in Node
 	@echo "== native"
 	@cargo test -q --release -p weir-filter --locked --test speed -- --ignored --nocapture
 	@echo "== wasm, in Node"
@@ -154,4 +154,4 @@ docker:
 	@echo "== compose files, with a Docker engine"
 	@tests/scripts/docker.sh test
 
-.PHONY: run test lint unit wasm-test fuzz fuzz-short e2e screenshots bench bench-redact bench-exporter bench-peers chaos soak redaction-report test-faults test-docker docker kubernetes test-phoenix deny setup wasm image dist fmt generate clean help setup-run fmt-check bins
+.PHONY: run test lint unit wasm-test fuzz fuzz-short e2e screenshots bench bench-filter bench-exporter bench-peers chaos soak redaction-report test-faults test-docker docker kubernetes test-phoenix deny setup wasm image dist fmt generate clean help setup-run fmt-check bins

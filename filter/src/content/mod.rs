@@ -211,6 +211,9 @@ fn told(
     let Abridged { json, shortened: before } = abridge(body, searched)?;
     let before = before || was_shortened;
     let json = redact(blob::without_data_urls(&json).unwrap_or(json), before)?;
+    if json.len() <= limits.string {
+        return Some(Abridged { json, shortened: before });
+    }
     let Abridged { json, shortened } = abridge(&json, limits)?;
     Some(Abridged { json, shortened: before || shortened })
 }
