@@ -10,7 +10,7 @@ use crate::api::{Api, Call, Feature};
 use crate::config::{Config, Failover, NoPassage, VirtualModel};
 use crate::duration::Duration;
 use crate::exchange::{Decision, Exchange};
-use crate::headers::{Headers, Outgoing, name};
+use crate::headers::{Headers, name};
 use crate::host::Host;
 use crate::plan::Plan;
 use crate::redaction::Export;
@@ -80,29 +80,22 @@ pub struct Orders {
 
 impl Orders {
     /// Gives the orders, and has the route chosen by the filter state as it is now.
-    pub fn send(&self, host: &impl Host, headers: &Headers) {
+    pub fn send(&self, host: &impl Host) {
         if *self == Self::default() {
             return host.reroute();
         }
         if let Some(backoff) = self.backoff.filter(|_| self.retries > 0) {
             host.set_state(name::STATE_BACKOFF, backoff.to_string().as_bytes());
         }
-        let retries = self.retries.to_string();
-        let try_timeout = self.try_timeout_ms.map(|ms| ms.to_string());
-        let timeout = self.timeout_ms.map(|ms| ms.to_string());
-        let mut out = Outgoing::default();
-        for (key, value) in &headers.0 {
-            out.add(key, value);
-        }
-        out.add(name::ENVOY_MAX_RETRIES, retries.as_bytes());
-        if let Some(ms) = &try_timeout {
-            out.add(name::ENVOY_TRY_TIMEOUT, ms.as_bytes());
-        }
-        if let Some(ms) = &timeout {
-            out.add(name::ENVOY_TIMEOUT, ms.as_bytes());
-        }
         // A change of headers has the route chosen anew too.
-        host.set_request_headers(&out);
+        host.set_request_header(name::ENVOY_MAX_RETRIES, self.retries.to_string().as_bytes());
+        for (name, ms) in
+            [(name::ENVOY_TRY_TIMEOUT, self.try_timeout_ms), (name::ENVOY_TIMEOUT, self.timeout_ms)]
+        {
+            if let Some(ms) = ms {
+                host.set_request_header(name, ms.to_string().as_bytes());
+            }
+        }
     }
 }
 

@@ -322,7 +322,7 @@ impl Gateway {
         host.set_state(name::STATE_STREAM, &inference.number.to_le_bytes());
         self.progress = Progress::Forwarded;
         if self.config.upstream_filter {
-            decided.orders.send(host, &inference.headers);
+            decided.orders.send(host);
             return Step::Continue;
         }
         // Nobody else will: the same steps as an upstream filter's, on the one copy of the request.

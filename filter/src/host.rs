@@ -27,6 +27,9 @@ pub trait Host {
     fn request_headers(&self) -> Headers;
     /// Replaces all headers of the request.
     fn set_request_headers(&self, headers: &Outgoing<'_>);
+    /// Gives the request one header, in place of those that have its name. The value must be fit to be one
+    /// ([`crate::headers::HeaderValue`]).
+    fn set_request_header(&self, name: &str, value: &[u8]);
     /// Removes all trailers of the request.
     fn drop_request_trailers(&self);
     /// The first `max` bytes of what is buffered of the request's body.

@@ -3,8 +3,6 @@
 //! A valid traceparent is continued, anything else restarts the trace, and a tracestate is only
 //! worth something beside a valid traceparent (Trace Context Level 2, sections 3 and 4).
 
-use std::fmt::Write;
-
 use weir_event::v1;
 
 use crate::headers::{Headers, name};
@@ -54,8 +52,8 @@ pub fn traceparent(trace: &v1::TraceContext, span_id: &[u8]) -> String {
     push_hex(&mut text, &trace.trace_id);
     text.push('-');
     push_hex(&mut text, span_id);
-    // Writing to a String cannot fail.
-    let _ = write!(text, "-{:02x}", trace.flags & 0xff);
+    text.push('-');
+    push_hex(&mut text, &[u8::try_from(trace.flags & 0xff).unwrap_or(0)]);
     text
 }
 
@@ -112,8 +110,10 @@ pub fn trace_id(trace: &v1::TraceContext) -> String {
 }
 
 fn push_hex(text: &mut String, bytes: &[u8]) {
+    let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 });
     for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 0xf));
     }
 }
 

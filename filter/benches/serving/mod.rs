@@ -43,6 +43,9 @@ impl Host for Bench {
     fn set_request_headers(&self, headers: &Outgoing<'_>) {
         black_box(headers.pairs().count());
     }
+    fn set_request_header(&self, name: &str, value: &[u8]) {
+        black_box((name, value));
+    }
     fn drop_request_trailers(&self) {}
     fn request_body(&self, max: usize) -> Vec<u8> {
         self.body.get(..max.min(self.body.len())).unwrap_or_default().to_vec()

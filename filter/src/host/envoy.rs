@@ -487,6 +487,12 @@ impl Host for Envoy {
         write_headers(MapType::HttpRequestHeaders, headers);
     }
 
+    fn set_request_header(&self, name: &str, value: &[u8]) {
+        if hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value)).is_err() {
+            error!("the host refused the header {name}");
+        }
+    }
+
     fn drop_request_trailers(&self) {
         write_headers(MapType::HttpRequestTrailers, &Outgoing::default());
     }

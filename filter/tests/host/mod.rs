@@ -76,6 +76,12 @@ impl Host for FakeHost {
         self.call();
         *self.request_headers.borrow_mut() = owned(headers);
     }
+    fn set_request_header(&self, name: &str, value: &[u8]) {
+        self.call();
+        let mut headers = self.request_headers.borrow_mut();
+        headers.retain(|(key, _)| key != name);
+        headers.push((name.to_owned(), value.to_vec()));
+    }
     fn drop_request_trailers(&self) {
         self.call();
     }
