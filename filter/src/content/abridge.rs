@@ -66,10 +66,12 @@ enum Inside {
     Nothing,
     /// A number or a word, so far.
     Scalar(Vec<u8>),
-    /// A key, and whether its last byte was a backslash that counts.
+    /// A key: whether its last byte was a backslash that counts, where it began in the output, and whether
+    /// it was cut.
     Key {
         escaped: bool,
         start: usize,
+        is_cut: bool,
     },
     /// A string.
     Text {
@@ -170,7 +172,7 @@ impl Abridger {
                 }
                 self.name.clear();
                 let start = if self.skipping.is_none() { self.keep(b"\"") } else { self.out.len() };
-                self.inside = Inside::Key { escaped: false, start };
+                self.inside = Inside::Key { escaped: false, start, is_cut: false };
             }
             (b'"', Next::Value | Next::ValueOrEnd) => {
                 self.begin_value();
@@ -290,24 +292,32 @@ impl Abridger {
         let end = end_of_string(bytes, escaped);
         let piece = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default();
         match std::mem::replace(&mut self.inside, Inside::Nothing) {
-            Inside::Key { escaped, start } => self.key(piece, start, escaped, end.is_some()),
+            Inside::Key { escaped, start, is_cut } => {
+                let is_cut = self.key(piece, start, is_cut);
+                if end.is_some() {
+                    self.end_key();
+                } else {
+                    self.inside = Inside::Key { escaped, start, is_cut };
+                }
+            }
             Inside::Text { escaped, part } => self.text(piece, part, escaped, end.is_some()),
             Inside::Nothing | Inside::Scalar(_) => {}
         }
         piece.len() + usize::from(end.is_some())
     }
 
-    fn key(&mut self, piece: &[u8], start: usize, escaped: bool, is_end: bool) {
+    /// Takes a piece of a key. Returns whether the key is cut.
+    fn key(&mut self, piece: &[u8], start: usize, is_cut: bool) -> bool {
         let room = SMALL.saturating_sub(self.name.len());
         self.name.extend_from_slice(piece.get(..room).unwrap_or(piece));
-        if self.skipping.is_none() {
-            self.out.extend_from_slice(piece);
-            self.cut(start, SMALL);
+        if self.skipping.is_some() || is_cut {
+            return is_cut;
         }
-        if !is_end {
-            self.inside = Inside::Key { escaped, start };
-            return;
-        }
+        self.out.extend_from_slice(piece);
+        self.cut(start, SMALL)
+    }
+
+    fn end_key(&mut self) {
         if self.skipping.is_none() {
             self.out.push(b'"');
         }

@@ -86,6 +86,19 @@ fn what_is_no_json_is_told() {
     assert_eq!(abridge(deep.as_bytes(), WIDE), None);
 }
 
+#[test]
+fn a_long_key_is_cut_in_pieces_as_it_is_whole() {
+    let text = format!("{{\"{}\":1,\"b\":2}}", "a long word ".repeat(40));
+    let limits = Limits { string: 1000, total: 2000 };
+    let whole = abridge(text.as_bytes(), limits).unwrap();
+    assert!(whole.shortened && whole.json.len() < 150, "{}", String::from_utf8_lossy(&whole.json));
+    for size in 1..text.len() {
+        let mut abridger = Abridger::new(limits);
+        text.as_bytes().chunks(size).for_each(|piece| abridger.feed(piece));
+        assert_eq!(abridger.finish().as_ref(), Some(&whole), "pieces of {size}");
+    }
+}
+
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
