@@ -11,7 +11,7 @@ use weir_tests::{
 };
 
 /// Every figure of the summary that others read.
-const FIGURES: [&str; 29] = [
+const FIGURES: [&str; 31] = [
     "/throughput/1KB/bare_rps",
     "/throughput/1KB/noop_rps",
     "/throughput/1KB/weir_rps",
@@ -27,6 +27,8 @@ const FIGURES: [&str; 29] = [
     "/throughput/1KB/cpu_us/bare",
     "/throughput/10KB/cpu_us/noop",
     "/throughput/100KB/cpu_us/weir",
+    "/concurrency/1/weir_rps",
+    "/concurrency/1/cpu_us/bare",
     "/half_load/rate_rps",
     "/half_load/added_p50_ms",
     "/half_load/added_p99_ms",
@@ -46,9 +48,16 @@ const FIGURES: [&str; 29] = [
 /// As `weir-bench` does it: an answer that is missing or not 200 is an error.
 #[tokio::test]
 async fn the_bench_gets_every_request_answered_and_tells_every_figure() {
-    let plan = Plan { rounds: 1, each: Duration::from_secs(1), connections: 4, streams: 4 };
+    let plan =
+        Plan { rounds: 1, each: Duration::from_secs(1), connections: 4, concurrency: vec![1], streams: 4 };
     let summary = gateway::run(&plan, |line| println!("{line}")).await.expect("every request is answered");
     println!("{}", summary.table());
+    let picture = gateway::picture::svg(&summary);
+    assert_eq!(
+        picture.matches("<rect class=\"weir\"").count(),
+        5,
+        "a bar for each size and one for its name"
+    );
     let json = summary.json();
     for figure in FIGURES {
         let value = json.pointer(figure).and_then(Value::as_f64);

@@ -9,6 +9,7 @@ pub mod cpu;
 pub mod envoys;
 pub mod load;
 pub mod noop;
+pub mod picture;
 pub mod report;
 pub mod server;
 pub mod wrk;
@@ -33,6 +34,8 @@ pub struct Plan {
     pub each: Duration,
     /// Connections of the saturating load.
     pub connections: usize,
+    /// How many requests are under way at once where that is varied.
+    pub concurrency: Vec<usize>,
     /// Streams at once.
     pub streams: usize,
 }
@@ -53,7 +56,12 @@ pub async fn run(plan: &Plan, say: impl Fn(&str)) -> anyhow::Result<Summary> {
     let mut throughput = Vec::new();
     for (name, size) in SIZES {
         say(&format!("throughput at {name}: {} rounds of {:?} each", plan.rounds, plan.each));
-        throughput.push((name, saturate(plan, &pins, &gateways, size).await?));
+        throughput.push((name, saturate(plan, &pins, &gateways, size, plan.connections).await?));
+    }
+    let mut concurrency = Vec::new();
+    for connections in plan.concurrency.iter().copied() {
+        say(&format!("{connections} under way at once"));
+        concurrency.push((connections, saturate(plan, &pins, &gateways, SIZES[0].1, connections).await?));
     }
     let (_, small) = throughput.first().context("no size was measured")?;
     let rate = (small.of(Kind::Weir).rps.median / 2.0).max(1.0);
@@ -67,21 +75,27 @@ pub async fn run(plan: &Plan, say: impl Fn(&str)) -> anyhow::Result<Summary> {
     };
     let events = gateways.events().await?;
     ensure!(events.created > 0.0, "not one event was created, so tracing was not on");
-    Ok(Summary { throughput, half_load, stream, memory, events })
+    Ok(Summary { throughput, concurrency, half_load, stream, memory, events })
 }
 
 /// As much as goes.
-async fn saturate(plan: &Plan, pins: &Pins, gateways: &Gateways, size: usize) -> anyhow::Result<Throughput> {
+async fn saturate(
+    plan: &Plan,
+    pins: &Pins,
+    gateways: &Gateways,
+    size: usize,
+    connections: usize,
+) -> anyhow::Result<Throughput> {
     let script = wrk::script(size, &load::headers())?;
     let mut rounds: Vec<(Kind, f64, f64)> = Vec::new();
     for kind in Kind::ALL {
-        wrk::run(pins, &script, gateways.port(kind), plan.connections, WARM).await?;
+        wrk::run(pins, &script, gateways.port(kind), connections, WARM).await?;
     }
     for _ in 0..plan.rounds {
         for kind in Kind::ALL {
             let before = cpu::time(gateways.pid(kind))?;
             let port = gateways.port(kind);
-            let load = wrk::run(pins, &script, port, plan.connections, plan.each).await?;
+            let load = wrk::run(pins, &script, port, connections, plan.each).await?;
             let took = cpu::time(gateways.pid(kind))? - before;
             rounds.push((kind, load.per_second, took.as_secs_f64() * 1e6 / load.requests));
         }

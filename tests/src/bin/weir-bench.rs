@@ -21,18 +21,21 @@ struct Cli {
     /// Connections of the saturating load.
     #[arg(long, default_value_t = 20)]
     connections: usize,
+    /// How many requests are under way at once where that is varied.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 10, 50, 200])]
+    concurrency: Vec<usize>,
     /// Streams at once.
     #[arg(long, default_value_t = 200)]
     streams: usize,
-    /// Where the summary is written.
+    /// Where the summary is written; its picture stands beside it.
     #[arg(long, default_value = "target/bench/summary.json")]
     out: PathBuf,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let Cli { rounds, seconds, connections, streams, out } = Cli::parse();
-    let plan = Plan { rounds, each: Duration::from_secs(seconds), connections, streams };
+    let Cli { rounds, seconds, connections, concurrency, streams, out } = Cli::parse();
+    let plan = Plan { rounds, each: Duration::from_secs(seconds), connections, concurrency, streams };
     match measure(&plan, &out).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -45,6 +48,7 @@ async fn main() -> ExitCode {
 async fn measure(plan: &Plan, out: &std::path::Path) -> anyhow::Result<()> {
     let summary = gateway::run(plan, say).await?;
     gateway::envoys::write(out, &summary.json())?;
+    std::fs::write(out.with_extension("svg"), gateway::picture::svg(&summary))?;
     say(&format!("\n{}\n\nWritten to {}", summary.table(), out.display()));
     Ok(())
 }

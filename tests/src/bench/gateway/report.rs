@@ -67,6 +67,18 @@ impl Throughput {
     fn ratio(&self, kind: Kind) -> f64 {
         self.of(kind).rps.median / self.of(Kind::Bare).rps.median
     }
+
+    fn json(&self) -> Value {
+        let cpu = |kind: Kind| (kind.name().to_owned(), json!(round(self.of(kind).cpu_us.median, 1)));
+        json!({
+            "bare_rps": self.of(Kind::Bare).rps.median.round(),
+            "noop_rps": self.of(Kind::Noop).rps.median.round(),
+            "weir_rps": self.of(Kind::Weir).rps.median.round(),
+            "ratio": round(self.ratio(Kind::Weir), 3),
+            "noop_ratio": round(self.ratio(Kind::Noop), 3),
+            "cpu_us": Kind::ALL.map(cpu).into_iter().collect::<Map<String, Value>>(),
+        })
+    }
 }
 
 /// At half of what Weir carries.
@@ -131,6 +143,8 @@ pub struct Events {
 pub struct Summary {
     /// By prompt size.
     pub throughput: Vec<(&'static str, Throughput)>,
+    /// The smallest prompts, by how many requests are under way at once.
+    pub concurrency: Vec<(usize, Throughput)>,
     /// See [`HalfLoad`].
     pub half_load: HalfLoad,
     /// See [`Stream`].
@@ -144,28 +158,14 @@ pub struct Summary {
 impl Summary {
     /// For programs.
     pub fn json(&self) -> Value {
-        let throughput: Map<String, Value> = self
-            .throughput
-            .iter()
-            .map(|(size, it)| {
-                let cpu: Map<String, Value> = Kind::ALL
-                    .iter()
-                    .map(|kind| (kind.name().to_owned(), json!(round(it.of(*kind).cpu_us.median, 1))))
-                    .collect();
-                let figures = json!({
-                    "bare_rps": it.of(Kind::Bare).rps.median.round(),
-                    "noop_rps": it.of(Kind::Noop).rps.median.round(),
-                    "weir_rps": it.of(Kind::Weir).rps.median.round(),
-                    "ratio": round(it.ratio(Kind::Weir), 3),
-                    "noop_ratio": round(it.ratio(Kind::Noop), 3),
-                    "cpu_us": cpu,
-                });
-                ((*size).to_owned(), figures)
-            })
-            .collect();
+        let throughput: Map<String, Value> =
+            self.throughput.iter().map(|(size, it)| ((*size).to_owned(), it.json())).collect();
+        let concurrency: Map<String, Value> =
+            self.concurrency.iter().map(|(many, it)| (many.to_string(), it.json())).collect();
         let HalfLoad { rate, bare, weir } = &self.half_load;
         json!({
             "throughput": throughput,
+            "concurrency": concurrency,
             "half_load": {
                 "rate_rps": rate.round(),
                 "added_p50_ms": round(weir.0.median - bare.0.median, 3),
@@ -193,16 +193,18 @@ impl Summary {
     /// For people.
     pub fn table(&self) -> String {
         let mut lines = vec![format!(
-            "{:<8}{:<7}{:>22}{:>8}{:>22}",
+            "{:<12}{:<7}{:>22}{:>8}{:>22}",
             "prompt", "", "requests/s", "ratio", "CPU us/request"
         )];
         let spread = |it: Spread, digits: usize| {
             format!("{:.digits$} ({:.digits$}-{:.digits$})", it.median, it.min, it.max)
         };
-        for (size, it) in &self.throughput {
+        let many = self.concurrency.iter().map(|(many, it)| (format!("{many} at 1KB"), it));
+        let sizes = self.throughput.iter().map(|(size, it)| ((*size).to_owned(), it));
+        for (size, it) in sizes.chain(many) {
             for kind in Kind::ALL {
                 let (rps, cpu) = (spread(it.of(kind).rps, 0), spread(it.of(kind).cpu_us, 1));
-                lines.push(format!("{size:<8}{:<7}{rps:>22}{:>8.3}{cpu:>22}", kind.name(), it.ratio(kind)));
+                lines.push(format!("{size:<12}{:<7}{rps:>22}{:>8.3}{cpu:>22}", kind.name(), it.ratio(kind)));
             }
         }
         let HalfLoad { rate, bare, weir } = &self.half_load;
