@@ -240,7 +240,7 @@ async fn handle<S: Store>(ingest: &Ingest<S>, policy: &Policy, request: Request)
     }
     // A body whose length is not announced may become as large as any.
     let announced = body::announced(&request).unwrap_or(policy.max_body).min(policy.max_body);
-    let Some(_room) = policy.room.take(announced) else {
+    let Some(room) = policy.room.take(announced) else {
         return ("busy", Answer::Again(answer()));
     };
     // Before it is known what may be stored, nothing is.
@@ -257,7 +257,14 @@ async fn handle<S: Store>(ingest: &Ingest<S>, policy: &Policy, request: Request)
         Err(message) => return ("malformed", Answer::Wrong(StatusCode::BAD_REQUEST, message)),
     };
     ingest.metrics.batch_events.observe(amount(batch.events.len()));
-    let taken = take(ingest, batch).await;
+    // To its end, even where the sender goes away meanwhile and takes this handler with it: what is stored is
+    // counted.
+    let own = ingest.clone();
+    let taking = tokio::spawn(async move {
+        let _room = room;
+        take(&own, batch).await
+    });
+    let taken = taking.await.unwrap_or_else(|_| ("away", Answer::Again(answer())));
     ingest.metrics.latency.observe(start.elapsed().as_secs_f64());
     taken
 }

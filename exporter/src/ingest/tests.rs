@@ -99,6 +99,40 @@ async fn a_batch_is_stored_as_it_was_sent_and_answered_with_200() {
     assert_eq!(kept[1], (EventId { source: SOURCE, sequence: 2 }, event(2)));
 }
 
+/// Stores what it is given once it is let.
+#[derive(Clone)]
+struct Slow(Kept, Arc<tokio::sync::Notify>);
+
+impl Store for Slow {
+    fn ready(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn store(&self, events: Vec<(EventId, Bytes)>) -> Vec<Stored> {
+        self.1.notified().await;
+        self.0.store(events).await
+    }
+}
+
+#[tokio::test]
+async fn what_is_stored_is_counted_though_its_sender_has_gone_away() {
+    let store = Slow(Kept::default(), Arc::default());
+    let metrics = IngestMetrics::default();
+    let ingest = Ingest::new(store.clone(), &settings(None), metrics.clone());
+    let mut answer = Box::pin(ingest.router().oneshot(post(body(vec![event(1), event(2)]))));
+    tokio::select! {
+        biased;
+        _ = &mut answer => panic!("nothing is stored yet"),
+        () = tokio::task::yield_now() => {}
+    }
+    drop(answer);
+    store.1.notify_one();
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(metrics.stored.get(), 2);
+}
+
 #[tokio::test]
 async fn the_policy_is_told_and_enforced_whatever_the_sender_knows_of_it() {
     let content = v1::Content { request: b"canary".as_slice().into(), ..v1::Content::default() };
