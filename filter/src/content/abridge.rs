@@ -428,9 +428,9 @@ fn whole_characters(raw: &[u8], max: usize) -> usize {
         at += escape;
         let length = match raw.get(at..).unwrap_or_default() {
             [b'\\', b'u', a, b, ..] => {
-                // A high surrogate belongs to the escape behind it (RFC 8259, section 7).
+                // A high surrogate belongs to the escape behind it (RFC 8259, section 7), where there is one.
                 let is_high = matches!((a, b), (b'd' | b'D', b'8' | b'9' | b'a' | b'b' | b'A' | b'B'));
-                if is_high { 12 } else { 6 }
+                if is_high && raw.get(at + 6..at + 8) == Some(b"\\u") { 12 } else { 6 }
             }
             _ => 2,
         };

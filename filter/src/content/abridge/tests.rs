@@ -31,6 +31,13 @@ fn a_long_string_is_cut_at_a_whole_character() {
         assert_eq!(short(text, 10, 1000), (json!(kept), true), "{text}");
     }
     assert_eq!(short(r#""0123456789""#, 10, 1000), (json!("0123456789"), false));
+    // A high surrogate that stands alone takes nothing of what follows it, and tears no escape.
+    let alone = br#"{"a":"\ud83d00edu\u0041\u0042 and more"}"#;
+    for string in 8..alone.len() {
+        let Abridged { json, .. } = abridge(alone, Limits { string, total: 1000 }).unwrap();
+        let json = String::from_utf8(json).unwrap();
+        assert!(serde_json::from_str::<serde::de::IgnoredAny>(&json).is_ok(), "{json}");
+    }
     let words = json!("word ".repeat(20) + "ann@example.com and more").to_string();
     assert_eq!(short(&words, 112, 1000).0, json!("word ".repeat(20).trim_end().to_owned() + "…"));
 }
