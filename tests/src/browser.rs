@@ -13,7 +13,12 @@ use std::{
     time::Duration,
 };
 
-use fantoccini::{Client, ClientBuilder, Locator, elements::Element, key::Key};
+use fantoccini::{
+    Client, ClientBuilder, Locator,
+    actions::{InputSource as _, KeyAction, KeyActions},
+    elements::Element,
+    key::Key,
+};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -164,13 +169,16 @@ impl Browser {
         element.send_keys(text).await.expect("keys");
     }
 
-    /// Presses keys wherever the focus is.
+    /// Presses a key wherever the focus is, as a keyboard does: what has it may be drawn anew meanwhile.
     ///
     /// # Panics
-    /// When nothing has it.
+    /// When the browser takes none.
     pub async fn press(&self, key: Key) {
-        let focused = self.client.active_element().await.expect("something with the focus");
-        focused.send_keys(&char::from(key).to_string()).await.expect("a key");
+        let value = char::from(key);
+        let pressed = KeyActions::new("keyboard".to_owned())
+            .then(KeyAction::Down { value })
+            .then(KeyAction::Up { value });
+        self.client.perform_actions(pressed).await.expect("a key");
     }
 
     /// Waits until the page shows these words.
