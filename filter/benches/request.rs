@@ -25,6 +25,14 @@ fn main() {
                 );
             });
         }
+        let (vm, host) = (serving::vm(&config), serving::streaming_host(SIZES[0].1));
+        criterion.bench_function(&format!("request/{content}/stream of 100"), |bencher| {
+            bencher.iter_batched(
+                || serving::empty(&vm),
+                |()| serving::serve_pieces(&config, &vm, &host, 100),
+                BatchSize::PerIteration,
+            );
+        });
     }
     criterion.final_summary();
 }

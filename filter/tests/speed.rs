@@ -108,9 +108,30 @@ fn requests(mut say: impl FnMut(String)) {
     }
 }
 
+/// Chunks of the longer of two streams.
+const CHUNKS: usize = 101;
+
+/// What one more chunk of a stream costs.
+fn chunks(mut say: impl FnMut(String)) {
+    for content in serving::CONTENT {
+        let config = Rc::new(serving::config(content));
+        let (vm, host) = (serving::vm(&config), serving::streaming_host(KB));
+        let [short, long] = [1, CHUNKS].map(|chunks| {
+            time(|| {
+                serving::serve_pieces(&config, &vm, &host, chunks);
+                serving::empty(&vm);
+                chunks
+            })
+        });
+        say(format!("content: {content:<8} {:>6.2} us", (long - short) * 1e3 / (CHUNKS - 1) as f64));
+    }
+}
+
 fn measure(mut say: impl FnMut(String)) {
     say("a request:".to_owned());
     requests(&mut say);
+    say("one more chunk of a stream:".to_owned());
+    chunks(&mut say);
     say("redaction, MB/s:".to_owned());
     redaction(&mut say);
 }

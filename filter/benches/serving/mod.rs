@@ -20,6 +20,9 @@ pub const CONTENT: [&str; 3] = ["exclude", "keep", "redact"];
 /// Prompts by size.
 pub const SIZES: [(&str, usize); 3] = [("1KB", 1 << 10), ("10KB", 10 << 10), ("100KB", 100 << 10)];
 
+/// One event of a streamed answer.
+const CHUNK: &str = "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"gpt-4o\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" word\"},\"finish_reason\":null}]}\n\n";
+
 const ANSWER: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"gpt-4o","choices":[{"index":0,"message":{"role":"assistant","content":"Hello there, friend."},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7}}"#;
 
 /// A host that holds one request and its answer.
@@ -121,6 +124,18 @@ pub fn host(size: usize) -> Bench {
     }
 }
 
+/// The same, where the answer is a stream; each look at its body finds one event.
+pub fn streaming_host(size: usize) -> Bench {
+    let mut host = host(size);
+    for (key, value) in &mut host.response.0 {
+        if key == "content-type" {
+            *value = b"text/event-stream".to_vec();
+        }
+    }
+    host.answer = CHUNK.as_bytes();
+    host
+}
+
 /// Two providers behind one name, one key, and content that is `exclude`d, kept or redacted.
 pub fn config(content: &str) -> Config {
     let digest: String = Sha256::digest("secret").iter().map(|byte| format!("{byte:02x}")).collect();
@@ -135,8 +150,13 @@ pub fn config(content: &str) -> Config {
     Config::new(&PluginConfig::from_json(text.as_bytes()).unwrap(), &mut TargetIds::default()).unwrap()
 }
 
-/// One request from its first header to its event.
+/// One request from its first header to its event, with an answer in one piece.
 pub fn serve(config: &Rc<Config>, vm: &Rc<Vm>, host: &Bench) {
+    serve_pieces(config, vm, host, 1);
+}
+
+/// The same with an answer in so many pieces.
+pub fn serve_pieces(config: &Rc<Config>, vm: &Rc<Vm>, host: &Bench, pieces: usize) {
     let mut gateway = Gateway::new(Rc::clone(config), Rc::clone(vm));
     let size = host.body.len();
     black_box(gateway.on_request_headers(host, false));
@@ -146,8 +166,10 @@ pub fn serve(config: &Rc<Config>, vm: &Rc<Vm>, host: &Bench) {
     black_box(attempt.on_request_body(host, size, true));
     black_box(attempt.on_response_headers(host, false));
     black_box(gateway.on_response_headers(host, false));
-    black_box(attempt.on_response_body(host, host.answer.len(), true));
-    black_box(gateway.on_response_body(host, host.answer.len(), true));
+    for piece in 1..=pieces {
+        black_box(attempt.on_response_body(host, host.answer.len(), piece == pieces));
+        black_box(gateway.on_response_body(host, host.answer.len(), piece == pieces));
+    }
     gateway.on_log(host);
 }
 
