@@ -21,7 +21,7 @@ use anyhow::{Context, ensure};
 use self::{
     cpu::Pins,
     envoys::{Gateways, Kind},
-    load::{Streams, Target},
+    load::Target,
     report::{HalfLoad, Memory, Spread, Stream, Summary, Throughput},
 };
 
@@ -42,6 +42,9 @@ pub struct Plan {
 
 /// The prompts' sizes, by the names they have in the summary.
 pub const SIZES: [(&str, usize); 3] = [("1KB", 1 << 10), ("10KB", 10 << 10), ("100KB", 100 << 10)];
+
+/// Chunks of the shorter streams and of the longer ones.
+const LENGTHS: [usize; 2] = [20, 80];
 
 /// How long each gateway is warmed up before it is measured.
 const WARM: Duration = Duration::from_secs(1);
@@ -115,29 +118,40 @@ async fn at_half_load(plan: &Plan, gateways: &Gateways, rate: f64) -> anyhow::Re
     Ok(HalfLoad::of(rate, &rounds))
 }
 
+/// Many streams at once. What one more chunk costs is the difference between streams of two lengths, so
+/// nothing of what each request costs is in it.
 async fn streams(plan: &Plan, gateways: &Gateways) -> anyhow::Result<Stream> {
-    let (mut first, mut chunk) = (Vec::new(), Vec::new());
+    let mut first_token = Vec::new();
+    let mut chunk = Vec::new();
     for _ in 0..plan.rounds {
         for kind in [Kind::Bare, Kind::Weir] {
-            let target = Target::streamed(gateways.port(kind));
-            let before = cpu::time(gateways.pid(kind))?;
-            let Streams { first_token, chunks } = load::streams(target, plan.streams, plan.each).await?;
-            let took = cpu::time(gateways.pid(kind))? - before;
-            ensure!(chunks > 0, "no stream brought a chunk");
-            first.push((kind, first_token));
-            chunk.push((kind, took.as_secs_f64() * 1e6 / chunks as f64));
+            let mut of_length = Vec::new();
+            for length in LENGTHS {
+                gateways.provider.stream(length);
+                let target = Target::streamed(gateways.port(kind));
+                let before = cpu::time(gateways.pid(kind))?;
+                let brought = load::streams(target, plan.streams, plan.each).await?;
+                let took = cpu::time(gateways.pid(kind))? - before;
+                ensure!(brought.streams > 0, "no stream came to its end");
+                of_length.push(took.as_secs_f64() * 1e6 / brought.streams as f64);
+                first_token.push((kind, brought.first_token));
+            }
+            if let ([short, long], [less, more]) = (of_length.as_slice(), LENGTHS) {
+                chunk.push((kind, (long - short) / (more - less) as f64));
+            }
         }
     }
     let of = |kind: Kind, values: &[(Kind, f64)]| {
         Spread::of(values.iter().filter(|(it, _)| *it == kind).map(|(_, value)| *value).collect())
     };
     let (bare, weir) = (of(Kind::Bare, &chunk), of(Kind::Weir, &chunk));
-    let (bare_first, weir_first) = (of(Kind::Bare, &first), of(Kind::Weir, &first));
+    let (bare_first, weir_first) = (of(Kind::Bare, &first_token), of(Kind::Weir, &first_token));
     Ok(Stream {
         concurrent: plan.streams,
         bare_first_token_ms: bare_first.median,
         weir_first_token_ms: weir_first.median,
         added_first_token_ms: weir_first.median - bare_first.median,
+        bare_chunk_us: bare.median,
         added_chunk_us: weir.median - bare.median,
     })
 }

@@ -202,6 +202,8 @@ async fn next(queue: &Queue) -> Option<Instant> {
 pub struct Streams {
     /// Median time until the first token, in ms.
     pub first_token: f64,
+    /// How many streams came to their end.
+    pub streams: u64,
     /// Chunks of all streams.
     pub chunks: u64,
 }
@@ -245,5 +247,5 @@ pub async fn streams(target: Target, count: usize, each: Duration) -> anyhow::Re
         all.extend(first);
         chunks += brought;
     }
-    Ok(Streams { first_token: quantile(&mut all, 0.5), chunks })
+    Ok(Streams { streams: all.len() as u64, first_token: quantile(&mut all, 0.5), chunks })
 }

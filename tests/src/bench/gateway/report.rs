@@ -113,7 +113,9 @@ pub struct Stream {
     pub weir_first_token_ms: f64,
     /// The difference.
     pub added_first_token_ms: f64,
-    /// CPU time that Weir adds to a chunk, in µs.
+    /// CPU time of bare Envoy for one more chunk, in µs.
+    pub bare_chunk_us: f64,
+    /// CPU time that Weir adds to it, in µs.
     pub added_chunk_us: f64,
 }
 
@@ -176,6 +178,7 @@ impl Summary {
             "stream": {
                 "concurrent": self.stream.concurrent,
                 "added_first_token_ms": round(self.stream.added_first_token_ms, 3),
+                "bare_chunk_us": round(self.stream.bare_chunk_us, 1),
                 "added_chunk_us": round(self.stream.added_chunk_us, 1),
             },
             "memory": {
@@ -222,7 +225,10 @@ impl Summary {
             it.weir_first_token_ms,
             it.added_first_token_ms
         ));
-        lines.push(format!("CPU that Weir adds to a chunk: {:.1} us", it.added_chunk_us));
+        lines.push(format!(
+            "one more chunk: {:.1} us of CPU bare, and {:.1} that Weir adds",
+            it.bare_chunk_us, it.added_chunk_us
+        ));
         lines.push(format!(
             "memory: {:.1} MiB in the wasm VM, {:.1} MiB resident in Envoy",
             self.memory.wasm_mib, self.memory.envoy_rss_mib

@@ -7,7 +7,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -28,8 +28,8 @@ use tokio::net::TcpListener;
 
 use super::cpu::Pins;
 
-/// Chunks of a stream, the first of them at once.
-pub const CHUNKS: usize = 50;
+/// Chunks of a stream where nothing else is asked for, the first of them at once.
+const CHUNKS: usize = 50;
 /// The pause before each chunk but the first.
 const PAUSE: Duration = Duration::from_millis(20);
 /// What a request holds that asks for a stream.
@@ -53,13 +53,27 @@ pub enum Answers {
 pub struct Served {
     /// Where it listens.
     pub address: SocketAddr,
-    thinks: Arc<AtomicU64>,
+    habits: Arc<Habits>,
+}
+
+/// How a provider answers, until it is told otherwise.
+#[derive(Debug)]
+struct Habits {
+    /// How much later a whole answer comes than it could, in µs.
+    thinks: AtomicU64,
+    /// How many chunks a stream has.
+    chunks: AtomicUsize,
 }
 
 impl Served {
     /// From now on a whole answer comes so much later than it could.
     pub fn think(&self, pause: Duration) {
-        self.thinks.store(u64::try_from(pause.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.habits.thinks.store(u64::try_from(pause.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// From now on a stream has so many chunks.
+    pub fn stream(&self, chunks: usize) {
+        self.habits.chunks.store(chunks, Ordering::Relaxed);
     }
 }
 
@@ -69,8 +83,8 @@ impl Served {
 /// When it cannot be started.
 pub fn start(pins: &Pins, answers: Answers) -> anyhow::Result<Served> {
     let (pins, (tell, told)) = (pins.clone(), std::sync::mpsc::channel());
-    let thinks = Arc::new(AtomicU64::new(0));
-    let pause = Arc::clone(&thinks);
+    let habits = Arc::new(Habits { thinks: AtomicU64::new(0), chunks: AtomicUsize::new(CHUNKS) });
+    let its = Arc::clone(&habits);
     std::thread::Builder::new().name("server".to_owned()).spawn(move || {
         let serve = || -> anyhow::Result<()> {
             pins.move_here()?;
@@ -81,12 +95,10 @@ pub fn start(pins: &Pins, answers: Answers) -> anyhow::Result<Served> {
                 loop {
                     let (connection, _) = listener.accept().await?;
                     connection.set_nodelay(true)?;
-                    let pause = Arc::clone(&pause);
+                    let habits = Arc::clone(&its);
                     tokio::spawn(http1::Builder::new().serve_connection(
                         TokioIo::new(connection),
-                        service_fn(move |it| {
-                            answer(it, answers, Duration::from_micros(pause.load(Ordering::Relaxed)))
-                        }),
+                        service_fn(move |it| answer(it, answers, Arc::clone(&habits))),
                     ));
                 }
             })
@@ -95,7 +107,7 @@ pub fn start(pins: &Pins, answers: Answers) -> anyhow::Result<Served> {
         drop(serve());
     })?;
     let address = told.recv().context("the server ended before it listened")?.context("no free port")?;
-    Ok(Served { address, thinks })
+    Ok(Served { address, habits })
 }
 
 type Body = Either<Full<Bytes>, StreamBody<stream::BoxStream<'static, Result<Frame<Bytes>, Infallible>>>>;
@@ -103,7 +115,7 @@ type Body = Either<Full<Bytes>, StreamBody<stream::BoxStream<'static, Result<Fra
 async fn answer(
     request: Request<Incoming>,
     answers: Answers,
-    pause: Duration,
+    habits: Arc<Habits>,
 ) -> Result<Response<Body>, hyper::Error> {
     let mut body = request.into_body();
     let mut tail = Vec::new();
@@ -118,11 +130,13 @@ async fn answer(
     let mut response = match answers {
         Answers::Nothing => return Ok(whole("")),
         Answers::Provider if tail.windows(WANTS_STREAM.len()).any(|it| it == WANTS_STREAM) => {
-            let mut response = Response::new(Either::Right(StreamBody::new(chunks())));
+            let mut response =
+                Response::new(Either::Right(StreamBody::new(chunks(habits.chunks.load(Ordering::Relaxed)))));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
             return Ok(response);
         }
         Answers::Provider => {
+            let pause = Duration::from_micros(habits.thinks.load(Ordering::Relaxed));
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
             }
@@ -133,19 +147,20 @@ async fn answer(
     Ok(response)
 }
 
-fn chunks() -> stream::BoxStream<'static, Result<Frame<Bytes>, Infallible>> {
-    let next = |at: usize| async move {
-        if at > CHUNKS {
+fn chunks(count: usize) -> stream::BoxStream<'static, Result<Frame<Bytes>, Infallible>> {
+    let next = move |at: usize| async move {
+        if at > count {
             return None;
         }
         if at > 0 {
             tokio::time::sleep(PAUSE).await;
         }
-        let bytes = match at {
-            CHUNKS => Bytes::from_static(b"data: [DONE]\n\n"),
-            _ => Bytes::from_static(
+        let bytes = if at == count {
+            Bytes::from_static(b"data: [DONE]\n\n")
+        } else {
+            Bytes::from_static(
                 b"data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"gpt-4o\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" word\"},\"finish_reason\":null}]}\n\n",
-            ),
+            )
         };
         Some((Ok(Frame::data(bytes)), at + 1))
     };
