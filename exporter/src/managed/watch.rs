@@ -1,4 +1,7 @@
 //! Following the bucket: what it holds is known as a whole, then every change as it comes.
+//!
+//! An exporter that ships watches all of it. One that only ingests asks for the two keys of the capture policy: a
+//! watch is a consumer, and whoever may make one has NATS deliver to any subject, in its own name.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::{Managed, Policy, Record, Switch, policy};
-use crate::bus::Missing;
+use crate::bus::{Bucket, Missing};
 
 /// The keys of destinations begin with this.
 pub(super) const DESTINATION: &str = "destination.";
@@ -33,6 +36,9 @@ const CONNECTING: Duration = Duration::from_millis(50);
 
 /// How often it is made sure that the bucket is the one that is followed, and nothing was missed.
 const LOOK: Duration = Duration::from_secs(10);
+
+/// How often an exporter that only ingests asks for the capture policy.
+const ASK: Duration = Duration::from_millis(250);
 
 /// How long a policy is waited for while NATS is there; then nothing is told.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -104,6 +110,16 @@ impl Seen {
         }
     }
 
+    /// Whether it is older than what is known of its key: the nodes of a cluster differ for a moment.
+    fn is_behind(&self, entry: &Entry) -> bool {
+        let known = match entry.key.as_str() {
+            SWITCH => self.switch.map(|(_, at)| at),
+            EXCLUSION => self.exclusion.map(|(_, at)| at),
+            _ => None,
+        };
+        known.is_some_and(|at| entry.revision <= at)
+    }
+
     /// The capture policy that it comes to.
     pub fn policy(&self) -> Policy {
         if !self.known {
@@ -150,8 +166,39 @@ impl Managed {
         if !self.shared.bus.is_connected() {
             return Err(Missing::Unknown("not connected to NATS".to_owned()));
         }
-        let unknown = |error: &dyn std::fmt::Display| Missing::Unknown(error.to_string());
         let bucket = self.shared.bus.settings(self.shared.ships).await?;
+        if self.shared.ships { self.watch(bucket).await } else { self.ask(bucket).await }
+    }
+
+    /// Asks for the capture policy, and for nothing else that is saved.
+    async fn ask(&self, bucket: Bucket) -> Result<(), Missing> {
+        let mut seen = Seen { made: bucket.made, ..Seen::default() };
+        let mut look = Instant::now() + LOOK;
+        while self.basis().enabled {
+            for key in [SWITCH, EXCLUSION] {
+                if let Some(entry) = bucket.store.entry(key).await.map_err(|error| unknown(&error))?
+                    && !seen.is_behind(&entry)
+                {
+                    seen.enter(&entry, seen.known);
+                }
+            }
+            seen.known = true;
+            if *self.seen() != seen || self.wrong().is_some() {
+                self.show(&seen);
+            }
+            sleep(ASK).await;
+            if Instant::now() >= look {
+                look = Instant::now() + LOOK;
+                if self.shared.bus.settings(false).await?.made != seen.made {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Watches all that is saved.
+    async fn watch(&self, bucket: Bucket) -> Result<(), Missing> {
         let was = self.seen();
         let mut seen = Seen { made: bucket.made, removed: was.removed.clone(), ..Seen::default() };
         let mut entries = bucket.store.watch_with_history(">").await.map_err(|error| unknown(&error))?;
@@ -228,6 +275,10 @@ impl Managed {
             Missing::Unknown(_) => {}
         }
     }
+}
+
+fn unknown(error: &dyn std::fmt::Display) -> Missing {
+    Missing::Unknown(error.to_string())
 }
 
 /// The destination that a key names; empty where it names none.
