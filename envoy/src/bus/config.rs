@@ -1,10 +1,13 @@
 //! nats.conf: TLS, JetStream, and what each user may do.
 //!
-//! A user may publish to what it names and listen to what answers it, and to nothing else. The names of subjects
-//! are those of NATS's JetStream API, which [ADR-1 of NATS](https://github.com/nats-io/nats-architecture-and-design)
-//! describes.
+//! Ship has the account that all is stored in. Ingest and settings have accounts of their own, where nothing is stored
+//! and nobody else listens, and import from ship's the subjects that they need. A permission to publish would not
+//! be enough: NATS looks at the subject of a request and not at where its answer goes, so whoever may ask JetStream
+//! anything could have it publish the answer to any subject of the same account. A user may publish to what it names
+//! and listen to what answers it, and to nothing else. The names of subjects are those of NATS's JetStream API, which
+//! [ADR-1 of NATS](https://github.com/nats-io/nats-architecture-and-design) describes.
 
-use std::{fmt::Write as _, path::Path};
+use std::{collections::BTreeSet, fmt::Write as _, path::Path};
 
 use super::User;
 
@@ -40,22 +43,13 @@ jetstream {{
   # What is acknowledged survives the end of NATS at once, and that of the machine after so long.
   sync_interval: \"{SYNC_INTERVAL}\"
 }}
-authorization {{
-  users: [
+accounts {{
 "
     );
     for (user, key) in node.users {
-        let (publish, subscribe) = permissions(*user);
-        // Writing to a string cannot fail.
-        let _ = write!(
-            text,
-            "    # {}\n    {{\n      nkey: {key}\n      permissions: {{\n        publish: [{}]\n        subscribe: [{}]\n      }}\n    }}\n",
-            user.name(),
-            quoted(&publish),
-            quoted(&subscribe),
-        );
+        text.push_str(&account(*user, key));
     }
-    text.push_str("  ]\n}\n");
+    text.push_str("}\n");
     if node.hosts.len() > 1 {
         let password = node.password;
         let routes: Vec<String> =
@@ -80,66 +74,157 @@ fn quoted<T: AsRef<str>>(subjects: &[T]) -> String {
     subjects.iter().map(|subject| format!("\"{}\"", subject.as_ref())).collect::<Vec<_>>().join(", ")
 }
 
-/// What a user may publish to, and listen to. Answers come to a prefix of its own, which the exporter's clients take
-/// too: one that all shared would let each listen to what is delivered to the others.
-fn permissions(user: User) -> (Vec<String>, Vec<String>) {
-    let mut publish = match user {
-        // No consumer, no message: what is stored it cannot read.
-        // Of the ledgers it has its sources' alone.
-        User::Ingest => [
-            "weir.events.>",
+/// A user's account, with the user.
+///
+/// Answers come to a prefix of its own, which the exporter's clients take too: within one account one that all
+/// shared would let each listen to what is delivered to the others.
+fn account(user: User, key: &str) -> String {
+    let (name, account, asks) = (user.name(), account_of(user), asks(user));
+    let (publish, services) = if user == User::Ship { (asks, stores()) } else { borrows(&asks) };
+    let publish = lines(publish.iter().map(|subject| format!("\"{subject}\"")));
+    format!(
+        "  {account}: {{
+    users: [{{ nkey: {key}, permissions: {{ subscribe: [\"_INBOX_weir_{name}.>\"], publish: {publish} }} }}]
+    {services}
+  }}
+"
+    )
+}
+
+/// What makes an account the one that all is stored in.
+fn stores() -> String {
+    let asked: BTreeSet<String> = [User::Ingest, User::Settings].into_iter().flat_map(asks).collect();
+    let exports = asked.iter().map(|subject| format!("{{ service: \"{subject}\" }}"));
+    format!("jetstream: enabled\n    exports: {}", lines(exports))
+}
+
+/// What lets an account without a store ask ship's for these subjects, and what its user publishes to for that.
+///
+/// Calls of JetStream's API go by another name on their way: by their own the server would answer them too, that
+/// this account has no JetStream. NATS maps a subject before it looks at permissions.
+fn borrows(asks: &[String]) -> (Vec<String>, String) {
+    let (mut publish, mut mappings, mut imports) = (Vec::new(), String::new(), Vec::new());
+    let from = account_of(User::Ship);
+    for subject in asks {
+        let service = format!("service: {{ account: {from}, subject: \"{subject}\" }}");
+        if let Some(call) = subject.strip_prefix("$JS.API.STREAM.") {
+            let aside = format!("weir.api.STREAM.{call}");
+            // Writing to a string cannot fail.
+            let _ = write!(mappings, "\n      \"{subject}\": \"{aside}\"");
+            imports.push(format!("{{ {service}, to: \"{aside}\" }}"));
+            publish.push(aside);
+        } else {
+            imports.push(format!("{{ {service} }}"));
+            publish.push(subject.clone());
+        }
+    }
+    (publish, format!("mappings: {{{mappings}\n    }}\n    imports: {}", lines(imports.into_iter())))
+}
+
+fn account_of(user: User) -> String {
+    format!("WEIR_{}", user.name().to_uppercase())
+}
+
+fn lines(items: impl Iterator<Item = String>) -> String {
+    let items: String = items.map(|item| format!("\n      {item}")).collect();
+    format!("[{items}\n    ]")
+}
+
+/// What a user asks of NATS: what the code of that part calls, and nothing besides.
+fn asks(user: User) -> Vec<String> {
+    match user {
+        User::Ingest => owned(&[
+            "weir.events.v1",
             "$JS.API.STREAM.INFO.WEIR_EVENTS",
+            // Of the ledgers it has its sources' alone.
             "$KV.WEIR_LEDGER.source.*",
             "$JS.API.STREAM.INFO.KV_WEIR_LEDGER",
             "$JS.API.DIRECT.GET.KV_WEIR_LEDGER.$KV.WEIR_LEDGER.source.*",
-        ]
-        .map(str::to_owned)
-        .to_vec(),
+            // Of the settings the capture policy.
+            "$JS.API.STREAM.INFO.KV_WEIR_SETTINGS",
+            "$JS.API.DIRECT.GET.KV_WEIR_SETTINGS.$KV.WEIR_SETTINGS.policy",
+            "$JS.API.DIRECT.GET.KV_WEIR_SETTINGS.$KV.WEIR_SETTINGS.exclusion",
+        ]),
         User::Ship => [
-            keeps("WEIR_EVENTS", "weir.events.>"),
-            keeps("WEIR_DEAD_LETTERS", "weir.dead.>"),
-            keeps("KV_WEIR_LEDGER", "$KV.WEIR_LEDGER.>"),
+            // Asked before a bucket is made.
+            owned(&["$JS.API.INFO"]),
+            makes(
+                "WEIR_EVENTS",
+                "weir.events.>",
+                &["$JS.API.STREAM.UPDATE.{}", "$JS.API.STREAM.PURGE.{}", "$JS.API.STREAM.MSG.GET.{}"],
+            ),
+            consumes("WEIR_EVENTS"),
+            makes(
+                "WEIR_DEAD_LETTERS",
+                "weir.dead.*",
+                &["$JS.API.STREAM.UPDATE.{}", "$JS.API.STREAM.MSG.GET.{}", "$JS.API.STREAM.MSG.DELETE.{}"],
+            ),
+            makes(
+                "KV_WEIR_LEDGER",
+                "$KV.WEIR_LEDGER.>",
+                &["$JS.API.STREAM.UPDATE.{}", "$JS.API.DIRECT.GET.{}.$KV.WEIR_LEDGER.>"],
+            ),
+            // Settings are made on the page, which is served where spans are shipped.
+            makes("KV_WEIR_SETTINGS", "$KV.WEIR_SETTINGS.>", &["$JS.API.DIRECT.GET.{}.$KV.WEIR_SETTINGS.>"]),
+            watches("KV_WEIR_SETTINGS"),
+            // Entries are added to the audit trail; none is changed or taken out.
+            makes("WEIR_AUDIT", "weir.audit", &["$JS.API.STREAM.MSG.GET.{}"]),
         ]
         .concat(),
-        User::Settings => Vec::new(),
-    };
-    match user {
-        // Settings are made on the page, which is served where spans are shipped, and hold no events.
-        User::Ship | User::Settings => {
-            publish.extend(keeps("KV_WEIR_SETTINGS", "$KV.WEIR_SETTINGS.>"));
-            publish.extend(keeps("WEIR_AUDIT", "weir.audit"));
-            publish.push("$JS.API.INFO".to_owned());
-        }
-        User::Ingest => publish.extend(reads("KV_WEIR_SETTINGS")),
+        // No stream of its own making: one that was told to copy another would show it what that one holds.
+        User::Settings => owned(&[
+            "$KV.WEIR_SETTINGS.>",
+            "$JS.API.STREAM.INFO.KV_WEIR_SETTINGS",
+            "$JS.API.DIRECT.GET.KV_WEIR_SETTINGS.$KV.WEIR_SETTINGS.>",
+            "weir.audit",
+            "$JS.API.STREAM.INFO.WEIR_AUDIT",
+            "$JS.API.STREAM.MSG.GET.WEIR_AUDIT",
+        ]),
     }
-    (publish, vec![format!("_INBOX_weir_{}.>", user.name())])
 }
 
-/// All that can be done with a stream that takes these subjects.
-fn keeps(stream: &str, subjects: &str) -> Vec<String> {
-    let mut all = vec![
-        subjects.to_owned(),
-        format!("$JS.API.STREAM.*.{stream}"),
-        format!("$JS.API.STREAM.MSG.*.{stream}"),
-        format!("$JS.ACK.{stream}.>"),
-    ];
-    all.extend(reads(stream));
+/// Making a stream that takes these subjects, writing to it, and what else is done with it.
+fn makes(stream: &str, subjects: &str, more: &[&str]) -> Vec<String> {
+    let mut all = vec![subjects.to_owned()];
+    all.extend(named(stream, &["$JS.API.STREAM.INFO.{}", "$JS.API.STREAM.CREATE.{}"]));
+    all.extend(named(stream, more));
     all
 }
 
-/// All that it takes to read a stream.
-fn reads(stream: &str) -> Vec<String> {
-    [
-        "$JS.API.STREAM.INFO.{}",
-        "$JS.API.DIRECT.GET.{}",
-        "$JS.API.DIRECT.GET.{}.>",
-        "$JS.API.CONSUMER.*.{}",
-        "$JS.API.CONSUMER.*.{}.>",
-        "$JS.API.CONSUMER.DURABLE.CREATE.{}.>",
-        "$JS.API.CONSUMER.MSG.NEXT.{}.>",
-        "$JS.FC.{}.>",
-    ]
-    .iter()
-    .map(|subject| subject.replace("{}", stream))
-    .collect()
+/// Making consumers of a stream, and pulling from them.
+fn consumes(stream: &str) -> Vec<String> {
+    let mut all = named(
+        stream,
+        &[
+            "$JS.API.CONSUMER.INFO.{}.*",
+            "$JS.API.CONSUMER.NAMES.{}",
+            "$JS.API.CONSUMER.LIST.{}",
+            "$JS.API.CONSUMER.MSG.NEXT.{}.*",
+            "$JS.ACK.{}.>",
+        ],
+    );
+    all.extend(makes_consumers(stream));
+    all
+}
+
+/// Watching a bucket: by a consumer that is made anew where a message of it was missed.
+fn watches(stream: &str) -> Vec<String> {
+    let mut all = named(stream, &["$JS.FC.{}.>"]);
+    all.extend(makes_consumers(stream));
+    all
+}
+
+fn makes_consumers(stream: &str) -> Vec<String> {
+    named(
+        stream,
+        &["$JS.API.CONSUMER.CREATE.{}", "$JS.API.CONSUMER.CREATE.{}.>", "$JS.API.CONSUMER.DELETE.{}.*"],
+    )
+}
+
+fn named(stream: &str, subjects: &[&str]) -> Vec<String> {
+    subjects.iter().map(|subject| subject.replace("{}", stream)).collect()
+}
+
+fn owned(subjects: &[&str]) -> Vec<String> {
+    subjects.iter().map(|subject| (*subject).to_owned()).collect()
 }

@@ -3,9 +3,13 @@
 use std::{path::Path, process::Command};
 
 use async_nats::jetstream::{self, consumer};
+use prost::Message as _;
+use serde_json::json;
 use weir_config::bus::{self, User, Wanted};
+use weir_event::v1::{BatchAnswer, CaptureRule};
 use weir_tests::{
     backend::Backend,
+    client::http,
     exporter::{Exporter, Options},
     nats::Nats,
     source::Source,
@@ -88,6 +92,17 @@ async fn each_part_does_its_work_as_a_user_of_its_own() {
     assert!(replayed.status.success(), "{replayed:?}");
     backend.wait_for(&batch.ids).await;
     settled(&ship, "d", 22).await;
+
+    // What is set by one is obeyed by the other, which may read no more of the settings than that.
+    let settings = jetstream::new(client(&nats, dir.path(), User::Settings).await);
+    let bucket = settings.get_key_value("WEIR_SETTINGS").await.expect("the bucket");
+    bucket.put("policy", "{\"switch\":\"exclude\"}".into()).await.expect("written");
+    let obeyed = || async {
+        let policy = http().get(format!("{}{}", ingest.url(), weir_event::POLICY_PATH)).send().await;
+        let answer = BatchAnswer::decode(policy.ok()?.bytes().await.ok()?).ok()?;
+        (answer.policy?.content() == CaptureRule::Exclude).then_some(())
+    };
+    assert!(wait::poll(wait::DEADLINE, obeyed).await.is_some(), "{}", ingest.process.log_end());
     assert!(!nats.process.log().contains("Violation"), "{}", nats.process.log());
 }
 
@@ -103,6 +118,11 @@ async fn who_stores_events_cannot_read_them_and_nobody_comes_in_without_a_key() 
     };
     assert!(wait::poll(wait::DEADLINE, ready).await.is_some(), "{}", ship.process.log_end());
 
+    let all = jetstream::new(client(&nats, dir.path(), User::Ship).await);
+    // The stream is there first: it is what readiness is about.
+    let bucket = || async { all.get_key_value("WEIR_SETTINGS").await.ok() };
+    let bucket = wait::poll(wait::DEADLINE, bucket).await.expect("the bucket");
+    bucket.put("destination.d", "sealed".into()).await.expect("written");
     for user in [User::Ingest, User::Settings] {
         let client = client(&nats, dir.path(), user).await;
         let bus = jetstream::new(client.clone());
@@ -121,11 +141,90 @@ async fn who_stores_events_cannot_read_them_and_nobody_comes_in_without_a_key() 
             wait::until("the refusal", refused).await;
         }
     }
+    only_what_is_needed_is_answered(&nats, dir.path()).await;
     ledger_of_ships_is_safe(&nats, dir.path()).await;
     let (ca, url) = (dir.path().join("ship/ca.pem"), nats.url());
     let stranger = async_nats::ConnectOptions::new().require_tls(true).add_root_certificates(ca);
     assert!(stranger.connect(url.clone()).await.is_err(), "a client without a key came in");
     assert!(async_nats::connect(url).await.is_err(), "a client without TLS came in");
+}
+
+/// Whether anything answers this user's request.
+async fn is_answered(client: &async_nats::Client, subject: &str, body: &serde_json::Value) -> bool {
+    client.request(subject.to_owned(), body.to_string().into()).await.is_ok()
+}
+
+/// By what is refused here a user would read what it should not, or change what is not its own.
+async fn only_what_is_needed_is_answered(nats: &Nats, dir: &Path) {
+    const STREAMS: [&str; 5] =
+        ["WEIR_EVENTS", "WEIR_DEAD_LETTERS", "KV_WEIR_LEDGER", "KV_WEIR_SETTINGS", "WEIR_AUDIT"];
+    for user in [User::Ingest, User::Settings] {
+        let client = client(nats, dir, user).await;
+        let needed = "$JS.API.STREAM.INFO.KV_WEIR_SETTINGS";
+        assert!(is_answered(&client, needed, &json!({})).await, "{user:?}: {needed}");
+        for stream in STREAMS {
+            // A consumer has the server send what is stored to any subject, in its own name.
+            let push = json!({ "name": "c", "deliver_subject": format!("_INBOX_weir_{}.c", user.name()) });
+            let consumer = json!({ "stream_name": stream, "config": push, "action": "create" });
+            // A stream that copies another holds what that one does.
+            let copy = json!({ "name": stream, "subjects": [], "sources": [{ "name": "WEIR_EVENTS" }] });
+            for (call, body) in [
+                (format!("CONSUMER.CREATE.{stream}"), &consumer),
+                (format!("CONSUMER.CREATE.{stream}.c"), &consumer),
+                (format!("CONSUMER.DURABLE.CREATE.{stream}.c"), &consumer),
+                (format!("STREAM.CREATE.{stream}"), &copy),
+                (format!("STREAM.UPDATE.{stream}"), &copy),
+                (format!("STREAM.PURGE.{stream}"), &json!({})),
+                (format!("DIRECT.GET.{stream}"), &json!({ "seq": 1 })),
+            ] {
+                let subject = format!("$JS.API.{call}");
+                assert!(!is_answered(&client, &subject, body).await, "{user:?}: {subject}");
+            }
+        }
+    }
+    let ingest = client(nats, dir, User::Ingest).await;
+    let key = "$JS.API.DIRECT.GET.KV_WEIR_SETTINGS.$KV.WEIR_SETTINGS";
+    assert!(is_answered(&ingest, &format!("{key}.policy"), &json!({})).await, "ingest asks for the policy");
+    assert!(
+        !is_answered(&ingest, &format!("{key}.destination.d"), &json!({})).await,
+        "ingest read a destination"
+    );
+
+    let ship = client(nats, dir, User::Ship).await;
+    for call in ["STREAM.DELETE.WEIR_EVENTS", "STREAM.DELETE.WEIR_AUDIT", "STREAM.PURGE.WEIR_AUDIT"] {
+        let subject = format!("$JS.API.{call}");
+        assert!(!is_answered(&ship, &subject, &json!({})).await, "ship: {subject}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_goes_to_no_subject_that_who_asks_could_not_write_to() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let nats = shipped(dir.path()).await;
+    let config = format!("{QUICK}{}destinations: {{}}\n", identity(dir.path(), User::Ship));
+    let _ship = start(&nats, "ship", &config).await;
+    let all = jetstream::new(client(&nats, dir.path(), User::Ship).await);
+    let opened = || async { all.get_key_value("WEIR_SETTINGS").await.ok() };
+    let settings = wait::poll(wait::DEADLINE, opened).await.expect("the bucket");
+
+    // What it may write and read back, as an answer that the server sends where it is told to.
+    let client = client(&nats, dir.path(), User::Ingest).await;
+    let forged = "{\"version\":1,\"settings\":{\"type\":\"otlp\",\"endpoint\":\"https://h.example\"}}";
+    client.request("$KV.WEIR_LEDGER.source.0", forged.into()).await.expect("stored");
+    let ask = "$JS.API.DIRECT.GET.KV_WEIR_LEDGER.$KV.WEIR_LEDGER.source.0";
+    for target in ["$KV.WEIR_SETTINGS.destination.d", "$KV.WEIR_LEDGER.ship.d", "weir.dead.d"] {
+        client.publish_with_reply(ask, target, "".into()).await.expect("sent");
+    }
+    // What is asked after them is answered after them.
+    let answer = client.request(ask, "".into()).await.expect("an answer");
+    assert_eq!(answer.payload, forged);
+    let put = settings.put("policy", "{\"switch\":\"off\"}".into()).await;
+    put.expect("what was sent before is stored before");
+    assert_eq!(settings.get("destination.d").await.expect("read"), None, "ingest wrote a destination");
+    let ledger = all.get_key_value("WEIR_LEDGER").await.expect("the bucket");
+    assert_eq!(ledger.get("ship.d").await.expect("read"), None, "ingest wrote ship's ledger");
+    let dead = all.get_stream("WEIR_DEAD_LETTERS").await.expect("the stream");
+    assert_eq!(dead.cached_info().state.messages, 0, "ingest wrote a dead letter");
 }
 
 /// Ingest writes and reads `source.*` in the bucket of ledgers, and nothing else of it.
