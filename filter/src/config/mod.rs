@@ -5,13 +5,23 @@
 //! typed form that requests are served from. Every error names its field.
 
 mod checked;
+mod model;
 mod observed;
+mod target;
 #[cfg(test)]
 mod tests;
+mod token;
+mod trace;
+mod upstream;
 mod wire;
 
-pub use checked::{Capture, Config, Failover, NoPassage, Resolved, Route, Token, VirtualModel, cluster_name};
+pub use checked::{Config, NoPassage, Resolved};
+pub use model::{Failover, VirtualModel};
 pub use observed::{Observed, Seen};
+pub use target::Route;
+pub use token::Token;
+pub use trace::Capture;
+pub use upstream::cluster_name;
 pub use wire::{
     ByteSize, Exporter, Fallback, Jwt, Limits, Mode, Model, PluginConfig, Provider, Retry, Role, Target,
     TargetHeaders, Timeouts, TokenSource, Trace,

@@ -1,0 +1,53 @@
+//! A provider, checked: its name, its URL in parts, and the Envoy cluster that leads to it.
+
+use super::{ConfigError, wire::Provider};
+use crate::{
+    api::{Features, Kind, Settings},
+    endpoint::Endpoint,
+};
+
+/// Longest name of a provider, in bytes: it becomes part of an Envoy cluster's name.
+const PROVIDER_NAME_MAX: usize = 64;
+
+/// A provider, ready for use.
+#[derive(Debug)]
+pub(super) struct Upstream {
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    pub(super) settings: Settings,
+    pub(super) endpoint: Endpoint,
+    pub(super) cluster: String,
+    pub(super) include_usage: bool,
+    pub(super) grants: Features,
+}
+
+impl Upstream {
+    pub(super) fn new(name: &str, provider: &Provider) -> Result<Self, ConfigError> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if name.is_empty() || name.len() > PROVIDER_NAME_MAX || !name.chars().all(allowed) {
+            let message =
+                format!("a provider's name is 1 to {PROVIDER_NAME_MAX} letters, digits, '-', '_' or '.'");
+            return Err(ConfigError::at(format!("providers.{name:?}"), message));
+        }
+        let endpoint = Endpoint::parse(&provider.url)
+            .map_err(|message| ConfigError::at(format!("providers.{name}.url"), message))?;
+        let settings = Settings::new(provider.api_version.clone())
+            .map_err(|error| ConfigError::at(format!("providers.{name}.api_version"), error.to_string()))?;
+        let refuses = provider.api.refuses_include_usage(&endpoint.host, &settings);
+        let include_usage = provider.include_usage.unwrap_or(!refuses);
+        Ok(Self {
+            name: name.to_owned(),
+            kind: provider.api,
+            settings,
+            endpoint,
+            cluster: provider.cluster.clone().unwrap_or_else(|| cluster_name(name)),
+            include_usage,
+            grants: provider.grants.iter().copied().collect(),
+        })
+    }
+}
+
+/// The Envoy cluster that leads to a provider, unless it names another.
+pub fn cluster_name(provider: &str) -> String {
+    format!("provider.{provider}")
+}
