@@ -359,10 +359,19 @@ fn service_entry(host: &str, port: u16, subsets: &[Subset<'_>], options: &Option
     let about = format!("Makes {host} known to the mesh, for: {}.", names.join(", "));
     let mut entry = object(NETWORKING, "ServiceEntry", &host_name(host, port), options, &about);
     // The gateway itself begins TLS, so that the filters of the cluster see requests.
+    entry.insert(
+        "spec".to_owned(),
+        outside(host, &json!({"name": "http", "number": port, "protocol": "HTTP"})),
+    );
+    Value::Object(entry)
+}
+
+/// The spec of a ServiceEntry: a host outside the mesh, called at this port.
+fn outside(host: &str, port: &Value) -> Value {
     let mut spec = json!({
         "hosts": [host],
         "location": "MESH_EXTERNAL",
-        "ports": [{"name": "http", "number": port, "protocol": "HTTP"}],
+        "ports": [port],
         "exportTo": ["."],
         "resolution": "DNS",
     });
@@ -371,8 +380,7 @@ fn service_entry(host: &str, port: u16, subsets: &[Subset<'_>], options: &Option
         spec.insert("endpoints".to_owned(), json!([{"address": host}]));
         spec.insert("addresses".to_owned(), json!([host]));
     }
-    entry.insert("spec".to_owned(), spec);
-    Value::Object(entry)
+    spec
 }
 
 fn destination_rule(host: &str, port: u16, subsets: &[Subset<'_>], options: &Options) -> Value {

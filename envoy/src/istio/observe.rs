@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use weir_filter::endpoint::Endpoint;
 
-use super::{IstioError, NETWORKING, Options, host_name, in_registry, is_address, object, tls};
+use super::{IstioError, NETWORKING, Options, host_name, in_registry, object, outside, tls};
 use crate::envoy::plugin_name;
 use crate::gateway::{Error, Gateway};
 
@@ -72,19 +72,8 @@ fn service_entry(endpoint: &Endpoint, port: u16, options: &Options) -> Value {
         _ => format!("Makes {host} known to the mesh."),
     };
     let mut entry = object(NETWORKING, "ServiceEntry", &host_name(host, endpoint.port), options, &about);
-    let mut spec = json!({
-        "hosts": [host],
-        "location": "MESH_EXTERNAL",
-        "ports": [{"name": "http", "number": port, "protocol": "HTTP", "targetPort": endpoint.port}],
-        "exportTo": ["."],
-        "resolution": "DNS",
-    });
-    if let (true, Some(spec)) = (is_address(host), spec.as_object_mut()) {
-        spec.insert("resolution".to_owned(), json!("STATIC"));
-        spec.insert("endpoints".to_owned(), json!([{"address": host}]));
-        spec.insert("addresses".to_owned(), json!([host]));
-    }
-    entry.insert("spec".to_owned(), spec);
+    let port = json!({"name": "http", "number": port, "protocol": "HTTP", "targetPort": endpoint.port});
+    entry.insert("spec".to_owned(), outside(host, &port));
     Value::Object(entry)
 }
 
