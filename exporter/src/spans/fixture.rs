@@ -15,6 +15,11 @@ pub(crate) fn at(microseconds: u64) -> u64 {
     1_700_000_000_000_000_000 + microseconds * 1000
 }
 
+/// Every API of the contract: their numbers follow one another.
+pub(crate) fn apis() -> impl Iterator<Item = Api> {
+    (1..).map_while(|number| Api::try_from(number).ok())
+}
+
 /// A streamed answer, one attempt.
 pub(crate) fn streamed() -> TraceEvent {
     let text = str::to_owned;
