@@ -47,7 +47,7 @@ One request is one trace, or a part of its caller's:
 | `POST` | CLIENT | one for each attempt at a provider; those that failed stay, as ERROR |
 | `stream` | INTERNAL | from the first token to the last |
 
-`docs/operating.md` says what to watch, `exporter/prices.yaml` what costs are reckoned by. The rightmost column says
+`docs/operating.md` says what to watch, `exporter/prices.yaml` which prices costs come from. The rightmost column says
 on which spans an attribute is found (nothing where the golden spans have no example of it); the resource is of the
 whole batch.
 ";

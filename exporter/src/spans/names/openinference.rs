@@ -52,9 +52,9 @@ pub const CACHE_READ_COST: &str = "llm.cost.prompt_details.cache_read";
 pub const CACHE_WRITE_COST: &str = "llm.cost.prompt_details.cache_write";
 /// Dollars for reasoning.
 pub const REASONING_COST: &str = "llm.cost.completion_details.reasoning";
-/// Before an index and [`MESSAGE`].
+/// Before an index and `message`.
 pub const INPUT_MESSAGES: &str = "llm.input_messages";
-/// Before an index and [`MESSAGE`].
+/// Before an index and `message`.
 pub const OUTPUT_MESSAGES: &str = "llm.output_messages";
 /// Before a member of a message.
 pub const MESSAGE: &str = "message";
