@@ -67,6 +67,8 @@ enum Progress {
     Answered,
     /// It was let go to a provider.
     Forwarded,
+    /// The gateway has answered it instead of what came back, and this is how it ended.
+    Replied(v1::Ending),
     /// The response has come to its end.
     Delivered,
 }
@@ -151,7 +153,7 @@ impl Gateway {
     pub fn on_request_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
         match self.progress {
             Progress::Answered => return Step::Hold,
-            Progress::Forwarded | Progress::Delivered => {
+            Progress::Forwarded | Progress::Replied(_) | Progress::Delivered => {
                 // Passed through, and not one byte of it read.
                 if let Some(inference) = self.inference.as_ref().filter(|it| it.call.passed.is_some()) {
                     inference.exchange.borrow_mut().request.body_bytes += size as u64;
@@ -173,7 +175,7 @@ impl Gateway {
     pub fn on_request_trailers(&mut self, host: &impl Host) -> Step {
         match self.progress {
             Progress::Answered => Step::Hold,
-            Progress::Forwarded | Progress::Delivered => {
+            Progress::Forwarded | Progress::Replied(_) | Progress::Delivered => {
                 if self.attempt.is_some() {
                     host.drop_request_trailers();
                 }
@@ -197,6 +199,7 @@ impl Gateway {
         exchange.timing.done_ns = host.now_ns();
         let ending = match self.progress {
             Progress::Answered => v1::Ending::Rejected,
+            Progress::Replied(ending) => ending,
             // Delivered and answered by the provider: nothing needs explaining.
             Progress::Delivered if exchange.answered => v1::Ending::Completed,
             _ => response::explain(&host.response_details(), &mut exchange),
@@ -339,7 +342,7 @@ impl Gateway {
 
     /// Whether what still passes is of no concern: the gateway's own answer, or what follows the end.
     fn is_over(&self) -> bool {
-        matches!(self.progress, Progress::Answered | Progress::Delivered)
+        matches!(self.progress, Progress::Answered | Progress::Replied(_) | Progress::Delivered)
     }
 
     fn list_models(

@@ -132,7 +132,8 @@ impl Told {
         }
     }
 
-    fn add_to<'a>(&'a self, headers: &mut Outgoing<'a>) {
+    /// Adds what is told to an answer's headers.
+    pub fn add_to<'a>(&'a self, headers: &mut Outgoing<'a>) {
         headers.add(name::WEIR_TRACE_ID, self.trace_id.as_bytes());
         headers.add(name::WEIR_ATTEMPTS, self.attempts.as_bytes());
         headers.add(name::SERVER_TIMING, self.timing.as_bytes());
@@ -168,17 +169,15 @@ impl Reading {
         Self::Whole(Box::new((exchange.content.whole(), answer)))
     }
 
-    /// Has a refusal go out instead of the answer that came.
+    /// Has a refusal go out instead of the answer that came, which has a body.
     pub fn replace(
         host: &impl Host,
         refusal: &Refusal,
         family: Family,
-        end_of_stream: bool,
         exchange: &mut Exchange,
         told: Option<&Told>,
     ) -> Self {
-        // Where no body was to come, none can be added.
-        let body = if end_of_stream { String::new() } else { refusal.body(family) };
+        let body = refusal.body(family);
         Self::send_refusal(host, refusal, &body, &mut exchange.response, told);
         Self::Replaced(body)
     }

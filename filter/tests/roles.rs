@@ -232,6 +232,48 @@ fn a_provider_that_refuses_the_gateways_key_is_the_gateways_fault_and_its_text_i
     assert_eq!((event.response.unwrap().status, event.attempts[0].status), (502, 401));
 }
 
+/// The answer's headers, behind which no body comes.
+fn answered_without_a_body(stream: &mut Stream, status: &str) {
+    *stream.host.response_headers.borrow_mut() = vec![(":status".to_owned(), status.as_bytes().to_vec())];
+    stream.gateway.on_response_headers(&stream.host, true);
+}
+
+#[test]
+fn an_answer_of_envoys_without_a_body_takes_the_apis_shape_and_its_own_account_is_told() {
+    for (details, ending) in
+        [("cluster_not_found", v1::Ending::UpstreamReset), ("response_timeout", v1::Ending::Timeout)]
+    {
+        let mut stream = Stream::new(&[], BODY);
+        stream.arrive();
+        stream.host.details = details.to_owned();
+        answered_without_a_body(&mut stream, "503");
+        let (status, error) = stream.host.refused();
+        assert_eq!((status, error["code"].as_str()), (502, Some("provider_unreachable")));
+        // From here on Envoy's account is that of the gateway's answer.
+        stream.host.details = String::new();
+        let event = stream.event().unwrap();
+        let response = event.response.as_ref().unwrap();
+        assert_eq!((event.ending(), response.status), (ending, 502), "{details}");
+        assert_eq!((response.error_type.as_str(), event.attempts.len()), ("provider_unreachable", 0));
+    }
+}
+
+#[test]
+fn a_provider_that_refuses_the_gateways_key_without_a_word_is_answered_for() {
+    let mut stream = Stream::new(&[], BODY);
+    stream.arrive();
+    let mut attempt = stream.attempt();
+    stream.host.details = "via_upstream".to_owned();
+    *stream.host.response_headers.borrow_mut() = vec![(":status".to_owned(), b"401".to_vec())];
+    attempt.on_response_headers(&stream.host, true);
+    answered_without_a_body(&mut stream, "401");
+    let (status, error) = stream.host.refused();
+    assert_eq!((status, error["code"].as_str()), (502, Some("provider_auth")));
+    let event = stream.event().unwrap();
+    assert_eq!((event.ending(), event.response.as_ref().unwrap().status), (v1::Ending::Completed, 502));
+    assert_eq!(event.attempts[0].status, 401);
+}
+
 #[test]
 fn a_provider_that_switches_to_another_protocol_is_answered_for() {
     let mut stream = Stream::new(&[], BODY);

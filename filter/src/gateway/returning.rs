@@ -1,12 +1,13 @@
 //! The way back: what the downstream filter does with a response, as it passes or once it is whole.
 
+use weir_event::v1;
+
 use super::{Gateway, Progress};
-use crate::headers::name;
+use crate::headers::{Outgoing, name};
 use crate::host::{Host, Step};
 use crate::refusal::Refusal;
 use crate::response::{self, Length, Reading, Rewriting, Told};
 use crate::returning::whole::Outcome;
-use crate::trace_context;
 
 /// No caller's upgrade reaches a provider, so none was asked for.
 const SWITCHING_PROTOCOLS: u16 = 101;
@@ -25,21 +26,25 @@ impl Gateway {
         }
         let headers = host.response_headers();
         let status = headers.number(name::STATUS).and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
-        if status == SWITCHING_PROTOCOLS {
-            return self.refuse_upgrade(host);
+        let is_upgrade = status == SWITCHING_PROTOCOLS;
+        // Marked: the provider's answer after all, since Envoy made no further attempt.
+        let provider_answered =
+            is_upgrade || inference.exchange.borrow().answered || headers.get(name::WEIR_RETRY).is_some();
+        let instead = match (provider_answered, status) {
+            (_, SWITCHING_PROTOCOLS) => Some(Refusal::unasked_upgrade()),
+            // The gateway's own credentials are nothing that a caller can mend, or should read of.
+            (true, 401 | 403) => Some(Refusal::provider_auth()),
+            // Envoy answers by itself, in plain text or without; the caller expects the API's shape.
+            (false, 400..) => Some(Refusal::no_answer(status)),
+            _ => None,
+        };
+        // Whatever comes behind an upgrade is no body either.
+        if let Some(refusal) = instead.as_ref().filter(|_| end_of_stream || is_upgrade) {
+            return self.answer_instead(host, refusal, provider_answered);
         }
         let mut exchange = inference.exchange.borrow_mut();
         let exchange = &mut *exchange;
         exchange.response.status = status.into();
-        // Marked: the provider's answer after all, since Envoy made no further attempt.
-        let provider_answered = exchange.answered || headers.get(name::WEIR_RETRY).is_some();
-        let instead = match (provider_answered, status) {
-            // The gateway's own credentials are nothing that a caller can mend, or should read of.
-            (true, 401 | 403) => Some(Refusal::provider_auth()),
-            // Envoy answers by itself, in plain text; the caller expects the API's shape.
-            (false, 400..) => Some(Refusal::no_answer(status)),
-            _ => None,
-        };
         exchange.answered = provider_answered;
         let told = self.config.response_headers.then(|| Told::of(exchange));
         let returning = exchange.returning.take().filter(|_| !end_of_stream);
@@ -54,8 +59,7 @@ impl Gateway {
         match rewriting {
             Err(refusal) => {
                 let family = inference.call.api.family();
-                self.reading =
-                    Reading::replace(host, &refusal, family, end_of_stream, exchange, told.as_ref());
+                self.reading = Reading::replace(host, &refusal, family, exchange, told.as_ref());
             }
             Ok(rewriting) => {
                 self.rewriting = rewriting;
@@ -81,21 +85,29 @@ impl Gateway {
         Step::Continue
     }
 
-    /// Answers instead of a provider that speaks another protocol from here on. Whatever comes behind it is
-    /// no body, so there is none to be replaced.
-    fn refuse_upgrade(&mut self, host: &impl Host) -> Step {
+    /// Answers anew instead of an answer without a body: into that none could be put.
+    fn answer_instead(&mut self, host: &impl Host, refusal: &Refusal, provider_answered: bool) -> Step {
         let Some(inference) = &self.inference else { return Step::Continue };
-        let (refusal, family) = (Refusal::unasked_upgrade(), inference.call.api.family());
         let mut exchange = inference.exchange.borrow_mut();
-        exchange.answered = true;
+        // As long as Envoy's account is that of the answer that came.
+        let ending = match provider_answered {
+            true => v1::Ending::Completed,
+            false => response::explain(&host.response_details(), &mut exchange),
+        };
+        exchange.answered = provider_answered;
         exchange.response.status = refusal.status.into();
         refusal.code.clone_into(&mut exchange.response.error_type);
-        let trace_id = self.config.response_headers.then(|| trace_context::trace_id(&exchange.trace));
+        let body = refusal.body(inference.call.api.family());
+        let told = self.config.response_headers.then(|| Told::of(&exchange));
         drop(exchange);
-        let step = self.turn_away(host, &refusal, family, &trace_id.unwrap_or_default());
-        // The provider did answer.
-        self.progress = Progress::Delivered;
-        step
+        let mut headers = Outgoing::default();
+        headers.add(name::CONTENT_TYPE, b"application/json");
+        if let Some(told) = &told {
+            told.add_to(&mut headers);
+        }
+        self.progress = Progress::Replied(ending);
+        host.answer(refusal.status, &headers, body.as_bytes());
+        Step::Hold
     }
 
     /// `size` bytes of the response's body are passing.

@@ -10,8 +10,10 @@ use std::{
     time::Duration,
 };
 
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use weir_tests::{
     client::Trace,
+    spans,
     stack::{CALLER_KEY, Options, Stack, Upstream, Wiring, question},
     wait,
 };
@@ -155,8 +157,16 @@ async fn a_provider_that_no_route_names_is_not_reached_and_no_other_is_in_its_pl
     assert!(taken.await.is_some());
     let (one, two) = (stack.provider.count(), stack.other("two").count());
     let answered = stack.send(question().to_string()).await;
-    assert!(answered.status >= 500, "{answered:?}");
+    assert_eq!((answered.status, answered.header("content-type")), (502, "application/json"), "{answered:?}");
+    assert_eq!(answered.json()["error"]["code"], "provider_unreachable");
+    assert_eq!(answered.header("x-weir-trace-id"), answered.trace.trace_id);
+    assert_eq!(answered.header("x-weir-attempts"), "0");
     assert_eq!((stack.provider.count(), stack.other("two").count()), (one, two), "nobody was asked");
+    let all = stack.otlp.wait_for(&answered.trace).await;
+    let server = spans::only(&all, "the SERVER span", |span| span.kind == SpanKind::Server);
+    assert_eq!(server.attribute("http.response.status_code"), 502);
+    assert_eq!(server.attribute("weir.ending"), "upstream_reset");
+    stack.assert_vm_is_well().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -226,12 +226,16 @@ async fn when_every_target_fails_the_caller_gets_the_last_ones_status_or_502_or_
     assert_eq!(attempts(&all), [Attempt::with("a", 500), Attempt::with("b", 429)]);
     assert_eq!(named(&all, "chat m").status, StatusCode::Error);
 
-    // The gateway's own credentials are none of the caller's business.
-    both(&Answer::json("openai/error_401.json").status(401));
-    let answered = ask(&stack, "m").await;
-    assert_eq!(answered.status, 502);
-    assert_eq!(answered.json()["error"]["code"], "provider_auth");
-    assert_eq!(told(&stack, &answered).await, [Attempt::with("a", 401), Attempt::with("b", 401)]);
+    // The gateway's own credentials are none of the caller's business, whether anything is said of them or not.
+    for refused in [Answer::json("openai/error_401.json"), Answer::text("")] {
+        both(&refused.status(401));
+        let answered = ask(&stack, "m").await;
+        assert_eq!((answered.status, answered.header("x-weir-model")), (502, "b/m"));
+        assert_eq!(answered.json()["error"]["code"], "provider_auth");
+        let all = stack.otlp.wait_for(&answered.trace).await;
+        assert_eq!(attempts(&all), [Attempt::with("a", 401), Attempt::with("b", 401)]);
+        assert_eq!(server(&all).attribute("weir.ending"), "completed");
+    }
 
     both(&Answer::cut_off());
     let answered = ask(&stack, "m").await;
