@@ -95,7 +95,7 @@ fn destination_rule(endpoint: &Endpoint, port: u16, options: &Options) -> Value 
 
 fn wasm_plugin(gateway: &Gateway, config: Value, options: &Options) -> Value {
     let variables = gateway.filter_variables();
-    let mut about = "The filter. FAIL_RELOAD (Istio 1.26 or later) builds a VM that trapped anew; FAIL_OPEN would let requests \
+    let mut about = "The filter. FAIL_RELOAD (Istio 1.27 or later) builds a VM that trapped anew; FAIL_OPEN would let requests \
                      pass unsearched."
         .to_owned();
     if !variables.is_empty() {
