@@ -26,7 +26,8 @@ pub(super) struct Node<'a> {
     pub(super) password: &'a str,
 }
 
-/// The file's text. The same for every node: a node's name is said on its command line.
+/// The file's text. The same for every node: a node's name is said on its command line. Its accounts are YAML too, for
+/// who gives them to NATS's chart; NATS could do without the commas.
 pub(super) fn render(node: &Node<'_>) -> String {
     let dir = node.dir.display();
     let tls =
@@ -84,9 +85,9 @@ fn account(user: User, key: &str) -> String {
     let publish = lines(publish.iter().map(|subject| format!("\"{subject}\"")));
     format!(
         "  {account}: {{
-    users: [{{ nkey: {key}, permissions: {{ subscribe: [\"_INBOX_weir_{name}.>\"], publish: {publish} }} }}]
+    users: [{{ nkey: {key}, permissions: {{ subscribe: [\"_INBOX_weir_{name}.>\"], publish: {publish} }} }}],
     {services}
-  }}
+  }},
 "
     )
 }
@@ -95,7 +96,7 @@ fn account(user: User, key: &str) -> String {
 fn stores() -> String {
     let asked: BTreeSet<String> = [User::Ingest, User::Settings].into_iter().flat_map(asks).collect();
     let exports = asked.iter().map(|subject| format!("{{ service: \"{subject}\" }}"));
-    format!("jetstream: enabled\n    exports: {}", lines(exports))
+    format!("jetstream: enabled,\n    exports: {}", lines(exports))
 }
 
 /// What lets an account without a store ask ship's for these subjects, and what its user publishes to for that.
@@ -110,7 +111,7 @@ fn borrows(asks: &[String]) -> (Vec<String>, String) {
         if let Some(call) = subject.strip_prefix("$JS.API.STREAM.") {
             let aside = format!("weir.api.STREAM.{call}");
             // Writing to a string cannot fail.
-            let _ = write!(mappings, "\n      \"{subject}\": \"{aside}\"");
+            let _ = write!(mappings, "\n      \"{subject}\": \"{aside}\",");
             imports.push(format!("{{ {service}, to: \"{aside}\" }}"));
             publish.push(aside);
         } else {
@@ -118,7 +119,7 @@ fn borrows(asks: &[String]) -> (Vec<String>, String) {
             publish.push(subject.clone());
         }
     }
-    (publish, format!("mappings: {{{mappings}\n    }}\n    imports: {}", lines(imports.into_iter())))
+    (publish, format!("mappings: {{{mappings}\n    }},\n    imports: {}", lines(imports.into_iter())))
 }
 
 fn account_of(user: User) -> String {
@@ -126,7 +127,7 @@ fn account_of(user: User) -> String {
 }
 
 fn lines(items: impl Iterator<Item = String>) -> String {
-    let items: String = items.map(|item| format!("\n      {item}")).collect();
+    let items: String = items.map(|item| format!("\n      {item},")).collect();
     format!("[{items}\n    ]")
 }
 

@@ -32,6 +32,26 @@ fn each_gets_what_it_needs_and_nats_none_of_its_users_secrets() {
 }
 
 #[test]
+fn the_accounts_are_yaml_that_the_values_of_a_chart_can_hold() {
+    let dir = tempfile::tempdir().unwrap();
+    made(dir.path(), &["nats"]).unwrap();
+    let config = read(dir.path(), "nats/nats.conf");
+    let (accounts, _) = config.split_once("accounts {\n").unwrap().1.split_once("\n}\n").unwrap();
+    let accounts: serde_json::Value =
+        serde_saphyr::from_str(&format!("accounts: {{\n{accounts}\n}}")).unwrap();
+    let accounts = accounts["accounts"].as_object().unwrap();
+    assert_eq!(accounts.len(), User::ALL.len());
+    for account in accounts.values() {
+        let user = &account["users"][0];
+        assert!(user["nkey"].as_str().unwrap().starts_with('U'), "{account}");
+        assert!(user["permissions"]["publish"].as_array().unwrap().len() > 5, "{account}");
+        assert_eq!(user["permissions"]["subscribe"].as_array().unwrap().len(), 1, "{account}");
+        let (exports, imports) = (account["exports"].as_array(), account["imports"].as_array());
+        assert!(exports.or(imports).unwrap().len() > 5, "{account}");
+    }
+}
+
+#[test]
 fn a_second_run_changes_nothing_and_an_interrupted_one_is_done_again() {
     let dir = tempfile::tempdir().unwrap();
     made(dir.path(), &["nats"]).unwrap();
