@@ -238,16 +238,16 @@ fn run() -> anyhow::Result<()> {
                     "{file}: good; observes {}. Next: weir-config istio {file}, envoy-gateway {file} or envoy --fragment {file}",
                     match checked.providers.len() {
                         0 => "calls to every host".to_owned(),
-                        count => format!("{count} providers"),
+                        count => counted(count, "provider"),
                     },
                 )?;
                 return Ok(());
             }
             writeln!(
                 io::stdout(),
-                "{file}: good; {} providers, {} models. Next: weir-config envoy {file}",
-                checked.providers.len(),
-                checked.models.len(),
+                "{file}: good; {}, {}. Next: weir-config envoy {file}",
+                counted(checked.providers.len(), "provider"),
+                counted(checked.models.len(), "model"),
             )?;
         }
         Command::Envoy(args) => render(args)?,
@@ -449,4 +449,9 @@ fn read(path: &Path) -> anyhow::Result<Gateway> {
         )?;
     }
     Ok(gateway)
+}
+
+/// So many of a thing, as it is said.
+fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }
