@@ -17,7 +17,7 @@ const CHECK_DEADLINE: Duration = Duration::from_secs(3);
 
 /// Weir's demo provider: speaks OpenAI's chat completions, without a model behind it.
 #[derive(Parser)]
-#[command(version = weir_event::VERSION)]
+#[command(name = "weir-demo-provider", version = weir_event::VERSION)]
 struct Arguments {
     /// Where to listen, such as 127.0.0.1:8081.
     #[arg(env = "WEIR_DEMO_LISTEN")]
