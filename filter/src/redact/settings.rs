@@ -35,7 +35,7 @@ pub struct HashKeySource {
     pub env: String,
 }
 
-/// Which part of [`Redaction`] a key or a model makes stricter, as written. It has the detectors of
+/// What of `redaction` a key or a model makes stricter, as written. It has the detectors of
 /// the gateway, and none of its own.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
