@@ -176,7 +176,7 @@ impl Attempt {
             without_mark(host, &headers);
         }
         if decision.hold_for_token
-            && status < 300
+            && (200..300).contains(&status)
             && !end_of_stream
             && let Some(framing) = Framing::of(decision.call.api, &headers, LONG)
         {

@@ -141,3 +141,19 @@ fn a_held_stream_that_ends_with_trailers_before_any_token_is_the_answer() {
     stream.gateway.on_response_trailers(&stream.host);
     assert_eq!(stream.event().unwrap().ending(), v1::Ending::Completed);
 }
+
+#[test]
+fn a_provider_that_switches_protocols_is_not_waited_for_whatever_it_says_of_its_type() {
+    let config = SMART.replace(r#""retry""#, r#""timeouts": {"first_token": "5s"}, "retry""#);
+    let mut stream = Stream::with(&config, &[WITH_KEY], br#"{"model":"smart","stream":true,"messages":[]}"#);
+    assert_eq!(stream.arrive(), Step::Continue);
+    let mut attempt = stream.attempt();
+    *stream.host.response_headers.borrow_mut() = vec![
+        (":status".to_owned(), b"101".to_vec()),
+        ("content-type".to_owned(), b"text/event-stream".to_vec()),
+    ];
+    assert_eq!(attempt.on_response_headers(&stream.host, false), Step::Continue);
+    stream.gateway.on_response_headers(&stream.host, false);
+    let (status, error) = stream.host.refused();
+    assert_eq!((status, error["code"].as_str()), (502, Some("unasked_upgrade")));
+}
