@@ -88,7 +88,9 @@ fn text(first: &Value, second: &Value) -> String {
     if let Some(gateway) = second.get("gateway").filter(|gateway| gateway.is_object()) {
         let sums = gateway.get("sums").cloned().unwrap_or_default();
         let told: Vec<_> = SOURCES.iter().map(|name| format!("{name} {}", figure(&sums, name))).collect();
-        lines.push(format!("gateway: {} workers, {}", figure(gateway, "sources"), told.join(", ")));
+        let workers = figure(gateway, "sources");
+        let named = if workers == 1 { "worker" } else { "workers" };
+        lines.push(format!("gateway: {workers} {named}, {}", told.join(", ")));
         lines.push(format!("  of those unsent {} are missing", figure(&sums, "missing")));
     }
     if let Some(ingest) = second.get("ingest").filter(|ingest| ingest.is_object()) {
