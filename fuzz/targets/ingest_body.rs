@@ -16,11 +16,10 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 use weir_event::v1::{BatchAnswer, Content, EventBatch, TraceEvent};
 use weir_event::{CONTENT_TYPE, EventId, INGEST_PATH};
-use weir_exporter::ingest::{Form, Ingest, Store, Stored};
+use weir_exporter::ingest::{Form, Ingest, IngestSettings, Store, Stored};
 use weir_exporter::managed::Policy;
 use weir_exporter::metrics::IngestMetrics;
 use weir_exporter::secret::Secret;
-use weir_exporter::settings::IngestSettings;
 use weir_fuzz::{controls, pieces};
 
 const MAX_BODY: usize = 4096;

@@ -16,11 +16,8 @@ use async_nats::jetstream::{
 };
 use tracing::info;
 
-use super::BusError;
-use crate::{
-    config::wire::WhenFull,
-    settings::{BusSettings, StreamSettings},
-};
+use super::{BusError, BusSettings, StreamSettings};
+use crate::config::wire::WhenFull;
 
 /// The stream's name.
 pub const STREAM: &str = "WEIR_EVENTS";

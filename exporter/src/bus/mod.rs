@@ -4,6 +4,7 @@
 //! The exporter starts whether NATS is there or not and says through [`Bus::state`] what is missing.
 //! While NATS is not connected nothing is published, so nothing queues up in the client.
 
+mod connection;
 mod credentials;
 mod dead_letters;
 mod layout;
@@ -32,6 +33,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+pub use connection::{BusSettings, NatsAuth, NatsServers, StreamSettings};
 pub use credentials::Credentials;
 pub use dead_letters::DeadLetter;
 pub use layout::{
@@ -41,12 +43,7 @@ pub use onlooker::{From, Onlooker};
 pub use pull::{Ask, Ended, Pull};
 pub use settings::{AUDIT, Bucket, Missing, SETTINGS};
 
-use crate::{
-    cli::Role,
-    config::wire,
-    ledger::Seen,
-    settings::{BusSettings, NatsAuth, StreamSettings},
-};
+use crate::{cli::Role, config::wire, ledger::Seen};
 use retention::Retention;
 
 /// Publishes that may wait for their acknowledgement at once.

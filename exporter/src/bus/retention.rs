@@ -13,10 +13,10 @@ use futures_util::TryStreamExt as _;
 use tracing::debug;
 
 use super::{
-    Bus, BusError,
+    Bus, BusError, StreamSettings,
     layout::{STREAM, destination_of},
 };
-use crate::{config::wire::WhenFull, settings::StreamSettings};
+use crate::config::wire::WhenFull;
 
 /// How many looks are remembered at most.
 const MAX_LOOKS: usize = 256;

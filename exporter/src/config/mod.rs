@@ -11,6 +11,8 @@ mod schema;
 pub mod units;
 pub mod wire;
 
+use std::net::SocketAddr;
+
 pub use overlay::PREFIX;
 pub use read::{Written, from_json, parse, parse_over};
 pub use schema::schema;
@@ -41,6 +43,27 @@ pub fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Str
         .min()
         .map(|(_, candidate)| format!("; did you mean {candidate:?}?"))
         .unwrap_or_default()
+}
+
+/// A number within its range, or the default.
+pub(crate) fn ranged(
+    path: &str,
+    given: Option<u32>,
+    default: u32,
+    least: u32,
+    most: u32,
+) -> Result<u32, ConfigError> {
+    let number = given.unwrap_or(default);
+    if (least..=most).contains(&number) {
+        Ok(number)
+    } else {
+        Err(ConfigError::at(path, format!("must be from {least} to {most}")))
+    }
+}
+
+/// A port on this machine alone.
+pub(crate) fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub use when::When;
 
 use crate::{
     config::{
-        ConfigError,
+        ConfigError, ranged,
         wire::{self, Compression, Overlay, Protocol},
     },
     env::Env,
@@ -398,22 +398,6 @@ fn retry(own: &wire::Retry, general: &wire::Retry) -> RetrySettings {
         first,
         longest: pick(own.longest, general.longest, 30_000).max(first),
         slow: pick(own.slow, general.slow, 30_000),
-    }
-}
-
-/// A number within its range, or the default.
-pub(crate) fn ranged(
-    path: &str,
-    given: Option<u32>,
-    default: u32,
-    least: u32,
-    most: u32,
-) -> Result<u32, ConfigError> {
-    let number = given.unwrap_or(default);
-    if (least..=most).contains(&number) {
-        Ok(number)
-    } else {
-        Err(ConfigError::at(path, format!("must be from {least} to {most}")))
     }
 }
 

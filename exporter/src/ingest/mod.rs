@@ -8,6 +8,7 @@
 
 mod body;
 mod limits;
+mod settings;
 mod token;
 mod withhold;
 
@@ -36,13 +37,13 @@ use weir_event::{
 };
 
 pub use body::BodyError;
+pub use settings::IngestSettings;
 pub use token::TokenCheck;
 
 use crate::{
     VERSION,
     managed::Policy as Capture,
     metrics::{IngestMetrics, OutcomeLabel, amount},
-    settings::IngestSettings,
     sources::Sources,
 };
 use limits::{Rate, Room};

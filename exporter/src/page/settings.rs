@@ -9,10 +9,9 @@ use reqwest::Url;
 use crate::{
     cli::Role,
     config::{
-        ConfigError,
+        ConfigError, ranged,
         wire::{self, PageListen},
     },
-    destination::ranged,
     env::Env,
     prices::Prices,
     resource::Attributes,

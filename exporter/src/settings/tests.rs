@@ -1,6 +1,7 @@
 use clap::Parser as _;
 
 use super::*;
+use crate::bus::NatsAuth;
 use crate::cli::Cli;
 
 fn settings(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
