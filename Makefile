@@ -47,7 +47,7 @@ fuzz: setup ## Run every fuzz target for SECONDS (30), or those of TARGETS, from
 	@echo "== fuzz targets, $(or $(SECONDS),30) s each"
 	@tests/scripts/fuzz.sh $(or $(SECONDS),30) $(TARGETS)
 
-test-faults: setup-run bins ## Run the fault tests of delivery in their long form (about half an hour)
+test-faults: setup-run bins ## Run the fault tests of delivery in their long form (a quarter of an hour)
 	@echo "== fault tests, long"
 	@WEIR_FAULTS=long cargo test -p weir-tests --locked --test delivery -- --test-threads=2
 
