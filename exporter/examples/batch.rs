@@ -25,7 +25,7 @@ fn main() -> io::Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
     let now = u64::try_from(now).unwrap_or_default();
     let events = (first..first + count).map(|sequence| event(&source, sequence, now).encode_to_vec().into());
-    let batch = EventBatch { source: source.clone().into(), events: events.collect(), totals: None };
+    let batch = EventBatch { source: source.clone().into(), events: events.collect(), ..Default::default() };
     io::stdout().write_all(&batch.encode_to_vec())
 }
 

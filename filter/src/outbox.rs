@@ -176,6 +176,7 @@ impl Outbox {
             events: entries.iter().map(|entry| entry.bytes.clone()).collect(),
             // These entries are in no queue at this moment, but pending they are.
             totals: Some(self.totals_with(entries.len())),
+            ..Default::default()
         };
         Some(Batch { body: batch.encode_to_vec(), entries })
     }

@@ -118,7 +118,12 @@ impl Source {
             pending: self.next - 1 - self.accepted,
             ..Totals::default()
         };
-        let batch = EventBatch { source: self.id.to_vec().into(), events, totals: Some(totals) };
+        let batch = EventBatch {
+            source: self.id.to_vec().into(),
+            events,
+            totals: Some(totals),
+            ..Default::default()
+        };
         let mut body = batch.encode_to_vec();
         if self.is_newer {
             body.extend(UNKNOWN_FIELD);

@@ -64,7 +64,7 @@ fn event(sequence: u64) -> Bytes {
 }
 
 fn body(events: Vec<Bytes>) -> Vec<u8> {
-    EventBatch { source: Bytes::copy_from_slice(&SOURCE), events, totals: None }.encode_to_vec()
+    EventBatch { source: Bytes::copy_from_slice(&SOURCE), events, ..Default::default() }.encode_to_vec()
 }
 
 fn post(body: impl Into<Body>) -> Request {

@@ -98,13 +98,16 @@ fn ending(event: &TraceEvent) -> &'static str {
         Ending::UpstreamReset => "upstream_reset",
         Ending::Timeout => "timeout",
         Ending::Rejected => "rejected",
+        Ending::Truncated => "truncated",
     }
 }
 
 /// The ending's name where it is one that no answer accounts for.
 fn broken_off(event: &TraceEvent) -> Option<&'static str> {
     match event.ending() {
-        Ending::ClientDisconnected | Ending::UpstreamReset | Ending::Timeout => Some(ending(event)),
+        Ending::ClientDisconnected | Ending::UpstreamReset | Ending::Timeout | Ending::Truncated => {
+            Some(ending(event))
+        }
         Ending::Unspecified | Ending::Completed | Ending::Rejected => None,
     }
 }
