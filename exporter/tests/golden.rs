@@ -238,6 +238,7 @@ impl Told {
                 cache_write_tokens: usage.cache_write_tokens,
                 reasoning_tokens: usage.reasoning_tokens,
                 figures: usage.figures.into_iter().collect(),
+                ..Usage::default()
             }),
         }
     }
