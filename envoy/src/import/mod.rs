@@ -1,8 +1,11 @@
 //! From another gateway's configuration to ours: what can be carried over is, and what cannot is told
 //! by field.
 //!
-//! No secret is carried over: where a key stands in the file itself, a variable takes its place.
+//! No secret is carried over: where a key stands in the file itself, a variable takes its place. No variable is sent
+//! to two hosts.
 
+mod host;
+mod keys;
 mod litellm;
 mod otel_config;
 mod routing;

@@ -2,7 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
+use super::host::Host;
+use super::keys::{Variables, is_secret_header};
 use super::{ImportError, Notes, duration, number};
+
+/// Stands for an endpoint that is no URL.
+const SET_ME: &str = "http://set-me.invalid";
 
 pub(super) fn exporter(file: &Value, notes: &mut Notes) -> Result<Value, ImportError> {
     let mut found = Vec::new();
@@ -11,7 +16,7 @@ pub(super) fn exporter(file: &Value, notes: &mut Notes) -> Result<Value, ImportE
         path.to_ascii_lowercase().contains("metric")
             || exporter["endpoint"].as_str().is_some_and(|endpoint| endpoint.ends_with("/v1/metrics"))
     });
-    let mut destinations = Map::new();
+    let (mut destinations, mut variables) = (Map::new(), Variables::default());
     for (path, exporter) in &traces {
         let name = match destinations.len() {
             0 => "imported".to_owned(),
@@ -23,7 +28,7 @@ pub(super) fn exporter(file: &Value, notes: &mut Notes) -> Result<Value, ImportE
                 "is switched off there; it is a destination here, take it out if it should stay off",
             );
         }
-        destinations.insert(name, destination(path, exporter, notes));
+        destinations.insert(name, destination(path, exporter, &mut variables, notes));
     }
     if destinations.is_empty() {
         return Err(ImportError::Unknown(
@@ -31,10 +36,20 @@ pub(super) fn exporter(file: &Value, notes: &mut Notes) -> Result<Value, ImportE
         ));
     }
     for (path, exporter) in metrics {
-        let first = destinations.values_mut().next().and_then(Value::as_object_mut);
-        if let (Some(first), Some(endpoint)) = (first, exporter["endpoint"].as_str()) {
-            first.insert("metrics".to_owned(), json!(endpoint));
-            notes.add(&path, "metrics go with the first destination's protocol and headers");
+        let (endpoint, origin) = endpoint(&path, exporter, notes);
+        // They go with the destination's headers, and so nowhere else than its spans do.
+        let same = |destination: &&mut Value| {
+            destination["endpoint"].as_str().and_then(Host::of).is_some_and(|host| host.origin == origin)
+        };
+        match destinations.values_mut().find(same).and_then(Value::as_object_mut) {
+            Some(destination) => {
+                destination.insert("metrics".to_owned(), json!(endpoint));
+                notes.add(&path, "metrics go with the protocol and headers of the destination at the same host");
+            }
+            None => notes.add(
+                &path,
+                "metrics go with the headers of a destination's spans, and no spans go to this host: left out",
+            ),
         }
     }
     Ok(json!({"destinations": destinations}))
@@ -62,8 +77,29 @@ fn find<'a>(path: &str, value: &'a Value, found: &mut Vec<(String, &'a Value)>) 
     }
 }
 
-fn destination(path: &str, exporter: &Value, notes: &mut Notes) -> Value {
-    let endpoint = exporter["endpoint"].as_str().unwrap_or_default();
+/// An endpoint without anything that could be a secret, and the origin that its secrets are bound to.
+fn endpoint(path: &str, exporter: &Value, notes: &mut Notes) -> (String, String) {
+    let written = exporter["endpoint"].as_str().unwrap_or_default();
+    let at = format!("{path}.endpoint");
+    match Host::of(written) {
+        Some(host) => {
+            if host.shortened {
+                notes.add(&at, "credentials and queries of a URL stay behind; give them as `headers`");
+            }
+            (host.url, host.origin)
+        }
+        None => {
+            notes.add(
+                &at,
+                &format!("is no URL that begins with http:// or https://; write one in place of {SET_ME}"),
+            );
+            (SET_ME.to_owned(), written.to_owned())
+        }
+    }
+}
+
+fn destination(path: &str, exporter: &Value, variables: &mut Variables, notes: &mut Notes) -> Value {
+    let (endpoint, origin) = endpoint(path, exporter, notes);
     let mut ours =
         Map::from_iter([("type".to_owned(), json!("otlp")), ("endpoint".to_owned(), json!(endpoint))]);
     let kind = exporter["type"].as_str().unwrap_or_default();
@@ -83,18 +119,17 @@ fn destination(path: &str, exporter: &Value, notes: &mut Notes) -> Value {
     let mut headers = Map::new();
     for (name, value) in exporter["headers"].as_object().into_iter().flatten() {
         let name = name.to_ascii_lowercase();
-        let is_secret =
-            ["auth", "key", "token", "secret", "password", "cookie"].iter().any(|sign| name.contains(sign));
-        if is_secret {
-            let variable = format!(
-                "OTLP_{}",
-                name.to_ascii_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_")
-            );
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        if is_secret_header(&name, &text) {
+            let variable = variables.own(&format!("{name}: {text}"), &origin, None, "OTLP", &name);
             notes.add(&format!("{path}.headers.{name}"), &format!("its value is a secret and stays behind; put it into the variable {variable} of the exporter's environment"));
             headers.insert(name, json!({"env": variable}));
         } else if let Some(value) = value.as_str() {
             headers.insert(name, json!(value));
         }
+    }
+    if !exporter["headers"].is_null() && !exporter["headers"].is_object() {
+        notes.add(&format!("{path}.headers"), "are no map of names and values, and stay behind");
     }
     if !headers.is_empty() {
         ours.insert("headers".to_owned(), Value::Object(headers));

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::Notes;
+use super::{Notes, keys::Variables};
 
 /// A kind of provider by the name that others give it: name, our API, its usual URL, and the variable
 /// that usually holds its key. Without a URL one must be given.
-type Known = (&'static str, &'static str, &'static str, &'static str);
+pub(super) type Known = (&'static str, &'static str, &'static str, &'static str);
 
-const KNOWN: &[Known] = &[
+pub(super) const KNOWN: &[Known] = &[
     ("azure", "azure-openai", "", "AZURE_API_KEY"),
     ("openai", "openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),
     ("anthropic", "anthropic", "https://api.anthropic.com", "ANTHROPIC_API_KEY"),
@@ -38,31 +38,41 @@ pub(super) fn known(name: &str) -> Option<&'static Known> {
 }
 
 /// The gateway that is being made.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Draft {
     /// The providers by name.
     pub(super) providers: BTreeMap<String, Value>,
     /// The models by name.
     pub(super) models: Map<String, Value>,
+    /// The variables that hold the providers' keys.
+    pub(super) variables: Variables,
 }
 
 impl Draft {
     /// The name of this provider: one that is the same, or a new one by the first free name.
     pub(super) fn provider(&mut self, name: &str, provider: Value) -> String {
+        let name = self.first(name, |there| *there == provider);
+        self.providers.entry(name.clone()).or_insert(provider);
+        name
+    }
+
+    /// The name that a provider will have which is like none that is there.
+    pub(super) fn next_name(&self, name: &str) -> String {
+        self.first(name, |_| false)
+    }
+
+    /// The first name like this that is free, or whose provider is the same.
+    fn first(&self, name: &str, is_same: impl Fn(&Value) -> bool) -> String {
         let allowed =
             |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
         let name: String = name.chars().map(allowed).take(48).collect();
-        let mut number = 1;
+        let mut number = 1_usize;
         loop {
             let candidate = if number == 1 { name.clone() } else { format!("{name}-{number}") };
-            match self.providers.get(&candidate) {
-                Some(there) if *there != provider => number += 1,
-                Some(_) => return candidate,
-                None => {
-                    self.providers.insert(candidate.clone(), provider);
-                    return candidate;
-                }
+            if self.providers.get(&candidate).is_none_or(&is_same) {
+                return candidate;
             }
+            number = number.saturating_add(1);
         }
     }
 

@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::routing::{Draft, known};
+use super::keys::is_secret_header;
+use super::routing::{Draft, KNOWN, known};
 use super::{ImportError, Notes, duration, items, number, statuses};
 
 /// Most attempts at one target that ours makes.
@@ -11,6 +12,7 @@ const ATTEMPTS_MAX: u64 = 5;
 
 pub(super) fn gateway(file: &Value, notes: &mut Notes) -> Result<Value, ImportError> {
     let mut draft = Draft::default();
+    KNOWN.iter().for_each(|(.., usual)| draft.variables.reserve(usual));
     match file["type"].as_str() {
         Some("provider-account/virtual-model") => {
             let group = file["name"].as_str().unwrap_or("virtual");
@@ -159,7 +161,7 @@ fn target(
         notes.add(&format!("{at}.target"), "is not of the form account/model");
         return None;
     };
-    let Some((_, api, url, variable)) = known(account) else {
+    let Some((kind, api, url, variable)) = known(account) else {
         let message = format!(
             "which API the account {account:?} speaks is not said here and cannot be seen from its name; it is left out"
         );
@@ -173,6 +175,9 @@ fn target(
     let url = if url.is_empty() { "http://set-me.invalid" } else { url };
     let mut provider = Map::from_iter([("api".to_owned(), json!(api)), ("url".to_owned(), json!(url))]);
     if !variable.is_empty() {
+        // Two accounts have two keys, whose hosts the file does not say.
+        let preferred = Some(*variable).filter(|_| account == *kind);
+        let variable = draft.variables.own(account, account, preferred, account, "API_KEY");
         provider.insert("key".to_owned(), json!({"env": variable}));
     }
     let provider = draft.provider(account, Value::Object(provider));
@@ -200,8 +205,19 @@ fn target(
         let set = headers["set"].clone();
         let mut ours = Map::new();
         if let Some(set) = set.as_object() {
-            let lowercase: Map<String, Value> =
-                set.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
+            let (secret, harmless): (Vec<_>, Vec<_>) = set
+                .iter()
+                .partition(|(name, value)| is_secret_header(name, value.as_str().unwrap_or_default()));
+            for (name, _) in secret {
+                notes.add(
+                    &format!("{at}.headers_override.set.{name}"),
+                    "may be a secret and stays behind; a provider's credentials are its `key`",
+                );
+            }
+            let lowercase: Map<String, Value> = harmless
+                .into_iter()
+                .map(|(name, value)| (name.to_ascii_lowercase(), value.clone()))
+                .collect();
             ours.insert("set".to_owned(), Value::Object(lowercase));
         }
         if headers["remove"].is_array() {

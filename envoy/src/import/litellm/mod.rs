@@ -1,38 +1,15 @@
 //! LiteLLM's config.yaml: `model_list`, and what `router_settings` and `litellm_settings` say of it.
 
+mod deployment;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::routing::{Draft, known};
+use super::routing::{Draft, KNOWN};
 use super::{ImportError, Notes, duration, items, number};
+use deployment::{Defaults, Deployment, Unnamed};
 
-/// Fields of `litellm_params` that are parameters of the request, and stay so.
-const PARAMETERS: [&str; 9] = [
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "max_completion_tokens",
-    "presence_penalty",
-    "frequency_penalty",
-    "seed",
-    "reasoning_effort",
-    "stop",
-];
-/// Fields of it that say where the model is.
-const PLACE: [&str; 9] = [
-    "model",
-    "api_base",
-    "base_url",
-    "api_key",
-    "api_version",
-    "weight",
-    "order",
-    "timeout",
-    "custom_llm_provider",
-];
-/// How LiteLLM names a variable of its environment.
-const ENVIRONMENT: &str = "os.environ/";
 /// Most attempts at one target that ours makes.
 const ATTEMPTS_MAX: f64 = 5.0;
 
@@ -50,29 +27,18 @@ pub(super) fn gateway(file: &Value, notes: &mut Notes) -> Result<Value, ImportEr
         let given = [&router[name], &library[name]].into_iter().find(|value| !value.is_null());
         given.cloned().unwrap_or_default()
     };
+    let deployments = deployments(file, notes);
+    draft.variables.reserve_named(file);
+    KNOWN.iter().for_each(|(.., usual)| draft.variables.reserve(usual));
+    deployment::claim(&deployments, &mut draft.variables);
     let mut groups: BTreeMap<String, Vec<(f64, Value)>> = BTreeMap::new();
     let mut timeouts = BTreeMap::new();
-    for (index, entry) in items(&file["model_list"]).enumerate() {
-        let path = format!("model_list[{index}]");
-        let Some(name) = entry["model_name"].as_str() else {
-            notes.add(&path, "has no model_name");
-            continue;
-        };
-        if let Some(target) = target(&path, name, &entry["litellm_params"], &mut draft, notes) {
-            let params = &entry["litellm_params"];
-            groups
-                .entry(name.to_owned())
-                .or_default()
-                .push((number(&params["order"]).unwrap_or(0.0), target));
-            if let Some(timeout) = number(&params["timeout"]).and_then(duration) {
-                timeouts.insert(name.to_owned(), timeout);
-            }
-        }
-        if !entry["model_info"].is_null() {
-            notes.add(
-                &format!("{path}.model_info"),
-                "prices are the exporter's: WEIR_PRICES names a file of your own",
-            );
+    for deployment in &deployments {
+        let target = deployment.target(&mut draft, notes);
+        let order = number(&deployment.params["order"]).unwrap_or(0.0);
+        groups.entry(deployment.name.to_owned()).or_default().push((order, target));
+        if let Some(timeout) = number(&deployment.params["timeout"]).and_then(duration) {
+            timeouts.insert(deployment.name.to_owned(), timeout);
         }
     }
     if groups.is_empty() {
@@ -154,110 +120,25 @@ pub(super) fn gateway(file: &Value, notes: &mut Notes) -> Result<Value, ImportEr
     Ok(draft.finish(notes))
 }
 
-/// The target that `litellm_params` is; nothing where it cannot be carried over.
-fn target(path: &str, name: &str, params: &Value, draft: &mut Draft, notes: &mut Notes) -> Option<Value> {
-    let at = |field: &str| format!("{path}.litellm_params.{field}");
-    let Some(written) = params["model"].as_str() else {
-        notes.add(&at("model"), "is missing");
-        return None;
-    };
-    let (prefix, model) = match (params["custom_llm_provider"].as_str(), written.split_once('/')) {
-        (Some(prefix), _) => (prefix, written),
-        (None, Some((prefix, model)))
-            if known(prefix)
-                .is_some_and(|(known, ..)| prefix.starts_with(known) || prefix.ends_with(known)) =>
-        {
-            (prefix, model)
-        }
-        (None, Some((prefix, _))) => {
+/// The entries of `model_list` that can be carried over.
+fn deployments<'a>(file: &'a Value, notes: &mut Notes) -> Vec<Deployment<'a>> {
+    let (defaults, mut unnamed) = (Defaults::of(file), Unnamed::default());
+    let mut found = Vec::new();
+    for (index, entry) in items(&file["model_list"]).enumerate() {
+        let path = format!("model_list[{index}]");
+        let Some(name) = entry["model_name"].as_str() else {
+            notes.add(&path, "has no model_name");
+            continue;
+        };
+        if !entry["model_info"].is_null() {
             notes.add(
-                &at("model"),
-                &format!("providers of the kind {prefix:?} cannot be reached yet; {name:?} does without it"),
+                &format!("{path}.model_info"),
+                "prices are the exporter's: WEIR_PRICES names a file of your own",
             );
-            return None;
         }
-        (None, None) if written.starts_with("claude") => ("anthropic", written),
-        (None, None) => ("openai", written),
-    };
-    let Some((_, api, url, variable)) = known(prefix) else {
-        notes.add(
-            &at("model"),
-            &format!("providers of the kind {prefix:?} cannot be reached yet; {name:?} does without it"),
-        );
-        return None;
-    };
-    if model.contains('*') || name.contains('*') {
-        notes.add(
-            &at("model"),
-            "patterns are not needed: provider/model always works, where the caller's key allows it",
-        );
-        return None;
+        found.extend(Deployment::read(path, name, &entry["litellm_params"], &defaults, &mut unnamed, notes));
     }
-    let base = ["api_base", "base_url"].into_iter().find_map(|field| params[field].as_str());
-    let base = match base.map(|base| base.strip_prefix(ENVIRONMENT).map_or(Ok(base), Err)) {
-        Some(Ok(base)) => base,
-        Some(Err(variable)) => {
-            notes.add(&at("api_base"), &format!("a URL cannot come from the environment; write what {variable} holds in place of http://set-me.invalid"));
-            "http://set-me.invalid"
-        }
-        None if url.is_empty() => {
-            notes.add(&at("api_base"), "is missing; write the URL in place of http://set-me.invalid");
-            "http://set-me.invalid"
-        }
-        None => *url,
-    };
-    let mut provider = Map::from_iter([
-        ("api".to_owned(), json!(api)),
-        ("url".to_owned(), json!(base.trim_end_matches('/'))),
-    ]);
-    match params["api_key"].as_str() {
-        Some(key) => match key.strip_prefix(ENVIRONMENT) {
-            Some(variable) => {
-                provider.insert("key".to_owned(), json!({"env": variable}));
-            }
-            None => {
-                let variable = format!("{}_API_KEY", prefix.to_ascii_uppercase().replace(['-', '.'], "_"));
-                notes.add(&at("api_key"), &format!("a key stands in the file itself; put it into the variable {variable} of Envoy's environment"));
-                provider.insert("key".to_owned(), json!({"env": variable}));
-            }
-        },
-        None if !variable.is_empty() => {
-            provider.insert("key".to_owned(), json!({"env": variable}));
-        }
-        None => {}
-    }
-    if *api == "azure-openai" {
-        match params["api_version"].as_str() {
-            Some(version) if !version.starts_with(ENVIRONMENT) => {
-                provider.insert("api_version".to_owned(), json!(version));
-            }
-            _ => notes.add(
-                &at("api_version"),
-                "is missing or not in the file; Azure's `v1` API is called without one",
-            ),
-        }
-    }
-    let provider = draft.provider(prefix, Value::Object(provider));
-    let mut target = Map::from_iter([("provider".to_owned(), json!(provider))]);
-    if model != name {
-        target.insert("model".to_owned(), json!(model));
-    }
-    if let Some(weight) = params["weight"].as_u64() {
-        target.insert("weight".to_owned(), json!(weight));
-    }
-    let kept: Map<String, Value> = params
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter(|(field, value)| PARAMETERS.contains(&field.as_str()) && !value.is_null())
-        .map(|(field, value)| (field.clone(), value.clone()))
-        .collect();
-    if !kept.is_empty() {
-        target.insert("params".to_owned(), Value::Object(kept));
-    }
-    let known: Vec<&str> = PARAMETERS.into_iter().chain(PLACE).collect();
-    notes.others(&format!("{path}.litellm_params"), params, &known, "has no equal here");
-    Some(Value::Object(target))
+    found
 }
 
 /// For each model, the models whose targets follow its own.
@@ -291,6 +172,10 @@ fn leftovers(file: &Value, notes: &mut Notes) {
         "fallbacks",
         "default_fallbacks",
         "model_group_alias",
+        "default_litellm_params",
+        "api_key",
+        "api_base",
+        "api_version",
     ];
     for (section, message) in
         [("router_settings", "has no equal here"), ("litellm_settings", "has no equal here")]
@@ -314,7 +199,20 @@ fn leftovers(file: &Value, notes: &mut Notes) {
     if !general["master_key"].is_null() {
         notes.add("general_settings.master_key", "there is no key for everything; see `keys`");
     }
-    let sections = ["model_list", "router_settings", "litellm_settings", "general_settings"];
+    if !file["environment_variables"].is_null() {
+        notes.add(
+            "environment_variables",
+            "values stay behind: set those variables that the providers name in Envoy's environment",
+        );
+    }
+    let sections = [
+        "model_list",
+        "router_settings",
+        "litellm_settings",
+        "general_settings",
+        "credential_list",
+        "environment_variables",
+    ];
     for name in file.as_object().into_iter().flat_map(|map| map.keys()) {
         if !sections.contains(&name.as_str()) {
             notes.add(name, "has no equal here");
