@@ -100,17 +100,27 @@ impl Drop for Compose {
     }
 }
 
-/// Where containers reach this machine.
-fn bridge() -> IpAddr {
-    let arguments = ["network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"];
-    let Output { stdout, .. } = Command::new("docker").args(arguments).output().expect("docker");
-    let text = String::from_utf8(stdout).expect("text");
-    text.trim().parse().expect("the bridge's address")
+/// Where containers reach this machine: what `host-gateway`, which the compose files use, becomes in one. An engine
+/// that has just made its bridge does not name the address as that network's gateway until it is started again.
+fn host_gateway() -> IpAddr {
+    let compose = include_str!("../../envoy/compose.yaml");
+    let mut images = compose.lines().filter_map(|line| line.trim().strip_prefix("image: "));
+    let image = images.find(|image| image.starts_with("nats:")).expect("NATS's image");
+    let mut docker = Command::new("docker");
+    docker.args(["run", "--rm", "--network", "none", "--add-host", "here:host-gateway"]);
+    docker.args(["--entrypoint", "/bin/busybox", image, "cat", "/etc/hosts"]);
+    let Output { status, stdout, stderr } = docker.output().expect("docker");
+    let (hosts, error) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    assert!(status.success(), "docker run: {status}\n{error}");
+    // One engine may give an address of IPv4 and one of IPv6.
+    let addresses =
+        hosts.lines().filter_map(|line| line.trim_end().strip_suffix("here")?.trim().parse().ok());
+    addresses.min().unwrap_or_else(|| panic!("no address of this machine in\n{hosts}"))
 }
 
 /// Two free ports, and where spans go.
 async fn rig() -> (Endpoint, u16, Vec<(&'static str, String)>) {
-    let collector = Endpoint::start_at(bridge()).await;
+    let collector = Endpoint::start_at(host_gateway()).await;
     let (port, admin) = (ports::free().expect("a port"), ports::free().expect("a port"));
     let env = vec![
         ("PORT", port.to_string()),
