@@ -6,6 +6,7 @@
 //! one side or the other still has it. Both run in one process by default, each alone by role.
 
 pub mod admin;
+pub mod bounds;
 pub mod bus;
 pub mod cli;
 pub mod commands;

@@ -5,10 +5,12 @@
 use std::io::{Read as _, Write as _};
 
 use async_nats::HeaderMap;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use prost::Message as _;
 use weir_event::v1::TraceEvent;
+
+use crate::bounds;
 
 /// Says how the payload is compressed.
 pub const ENCODING: &str = "Weir-Encoding";
@@ -27,7 +29,13 @@ const MAX_EVENT: u64 = 64 << 20;
 
 /// The event in a message, or `None` where there is none.
 pub fn event(message: &async_nats::Message) -> Option<TraceEvent> {
-    TraceEvent::decode(open(message.headers.as_ref(), &message.payload)?).ok()
+    decode(open(message.headers.as_ref(), &message.payload)?)
+}
+
+/// The event that these bytes are; `None` where they are none, or one that no filter makes: it could take gigabytes.
+pub fn decode(bytes: impl Buf + AsRef<[u8]>) -> Option<TraceEvent> {
+    bounds::event(bytes.as_ref()).ok()?;
+    TraceEvent::decode(bytes).ok()
 }
 
 /// An event's bytes, or `None` where they cannot be unpacked.
@@ -80,6 +88,14 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(ENCODING, encoding);
         assert_eq!(open(Some(&headers), &packed), None);
+    }
+
+    #[test]
+    fn an_event_that_no_filter_makes_is_none() {
+        let event = TraceEvent { sequence: 7, ..TraceEvent::default() };
+        assert_eq!(decode(event.encode_to_vec().as_slice()), Some(event));
+        assert_eq!(decode([0x32, 0].repeat(1 << 20).as_slice()), None);
+        assert_eq!(decode(b"\xff".as_slice()), None);
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! `dead-letters list|show|replay|purge`: events that a destination refused.
 
-use prost::Message as _;
-use weir_event::{EventId, v1::TraceEvent};
+use weir_event::EventId;
 
 use super::{CommandError, bus, say};
 use crate::{
-    bus::{Bus, DeadLetter},
+    bus::{Bus, DeadLetter, payload},
     cli::DeadLetters,
     settings::Settings,
 };
@@ -103,7 +102,7 @@ fn line(letter: &DeadLetter) -> String {
 }
 
 fn shown(letter: &DeadLetter, content: bool) -> String {
-    let event = letter.event().and_then(|bytes| TraceEvent::decode(bytes).ok());
+    let event = letter.event().and_then(payload::decode);
     let Some(mut event) = event else {
         return format!("{}\nIt is no event that can be read.", line(letter));
     };

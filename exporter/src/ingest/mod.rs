@@ -42,6 +42,7 @@ pub use token::TokenCheck;
 
 use crate::{
     VERSION,
+    bounds::{self, Unbounded},
     managed::Policy as Capture,
     metrics::{IngestMetrics, OutcomeLabel, amount},
     sources::Sources,
@@ -271,10 +272,15 @@ async fn handle<S: Store>(ingest: &Ingest<S>, policy: &Policy, request: Request)
 }
 
 fn batch(body: Bytes, max_events: usize) -> Result<EventBatch, String> {
-    let batch = EventBatch::decode(body).map_err(|_| "the body is not an EventBatch".to_owned())?;
-    if batch.events.len() > max_events {
-        return Err(format!("a batch may hold {max_events} events, this one holds {}", batch.events.len()));
+    let wrong = |_| "the body is not an EventBatch".to_owned();
+    let events = bounds::batch(&body).map_err(|why| match why {
+        Unbounded::Malformed => "the body is not an EventBatch".to_owned(),
+        Unbounded::TooMany { .. } => format!("the batch cannot be taken: {why}"),
+    })?;
+    if events > max_events {
+        return Err(format!("a batch may hold {max_events} events, this one holds {events}"));
     }
+    let batch = EventBatch::decode(body).map_err(wrong)?;
     if batch.source.len() != SOURCE_LEN {
         return Err(format!("source must be {SOURCE_LEN} bytes, it is {}", batch.source.len()));
     }
@@ -291,7 +297,7 @@ async fn take<S: Store>(ingest: &Ingest<S>, batch: EventBatch) -> (&'static str,
                 places.push((position, id.sequence));
                 events.push((id, if withholds { withhold::without_content(event) } else { event }));
             }
-            Err(reason) => answer.refused.push(Refusal { position, reason: reason.to_owned() }),
+            Err(reason) => answer.refused.push(Refusal { position, reason }),
         }
     }
     let (mut missing, mut never) = (false, Vec::new());
@@ -321,13 +327,19 @@ async fn take<S: Store>(ingest: &Ingest<S>, batch: EventBatch) -> (&'static str,
     if missing { ("partly", Answer::Again(answer)) } else { ("stored", Answer::Done(answer)) }
 }
 
-/// An event's id; its other fields are decoded only to know that they can be.
-fn identify(source: &Bytes, event: &Bytes) -> Result<EventId, &'static str> {
-    let event = TraceEvent::decode(event.clone()).map_err(|_| "not a TraceEvent")?;
+/// An event's id; its other fields are decoded only to know that they can be, once it is known that they are no more
+/// than a filter makes.
+fn identify(source: &Bytes, event: &Bytes) -> Result<EventId, String> {
+    let wrong = |_| "not a TraceEvent".to_owned();
+    bounds::event(event).map_err(|why| match why {
+        Unbounded::Malformed => "not a TraceEvent".to_owned(),
+        Unbounded::TooMany { .. } => why.to_string(),
+    })?;
+    let event = TraceEvent::decode(event.clone()).map_err(wrong)?;
     if event.source != source {
-        return Err("its source is not the batch's");
+        return Err("its source is not the batch's".to_owned());
     }
-    EventId::of(&event).ok_or("it has no sequence")
+    EventId::of(&event).ok_or_else(|| "it has no sequence".to_owned())
 }
 
 fn answer() -> BatchAnswer {

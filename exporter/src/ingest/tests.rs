@@ -297,3 +297,29 @@ async fn a_new_token_is_asked_for_as_soon_as_it_is_set_and_a_socket_asks_for_non
     assert_eq!(answered(ingest.clone().router(), bearing("new")).await.0, StatusCode::OK);
     assert_eq!(answered(ingest.open_router(), post(body(vec![event(1)]))).await.0, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn an_event_that_no_filter_makes_is_refused_before_anything_is_built_of_it() {
+    let kept = Kept::default();
+    let bomb: Bytes = [event(1).to_vec(), [0x32, 0].repeat(3 << 20)].concat().into();
+    let (status, _, answer) = ask(&kept, None, post(body(vec![event(2), bomb, event(3)]))).await;
+    let answer = BatchAnswer::decode(answer).unwrap();
+    assert_eq!((status, answer.stored), (StatusCode::OK, vec![2, 3]));
+    let refused = vec![Refusal { position: 1, reason: "it has more than 64 attempts".to_owned() }];
+    assert_eq!(answer.refused, refused);
+    assert_eq!(kept.events.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_batch_of_more_events_or_attributes_than_it_may_hold_is_refused_before_it_is_decoded() {
+    let attribute = EventBatch { resource: [("k".repeat(9), String::new())].into(), ..EventBatch::default() };
+    for (field, words) in [
+        (vec![0x12, 0].repeat(3 << 20), "a batch may hold 4096 events, this one holds 3145729"),
+        (attribute.encode_to_vec().repeat(1000), "the batch cannot be taken: it has more than 256 resource"),
+    ] {
+        let (status, _, told) =
+            ask(&Kept::default(), None, post([body(vec![event(1)]), field].concat())).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        assert!(String::from_utf8_lossy(&told).starts_with(words), "{told:?}");
+    }
+}

@@ -9,12 +9,14 @@ use axum::{
     extract::{Path, Query, State},
     response::{IntoResponse as _, Response},
 };
-use prost::Message as _;
 use serde::{Deserialize, Serialize};
 use weir_event::{EventId, v1::TraceEvent};
 
 use super::{Shared, respond::Refusal, row::Row, trace, traces};
-use crate::{bus::DeadLetter, managed::Actor};
+use crate::{
+    bus::{DeadLetter, payload},
+    managed::Actor,
+};
 
 /// Letters of one answer, where it is not said and at most.
 const LIMIT: usize = 100;
@@ -50,7 +52,7 @@ impl Letter {
 }
 
 fn event(letter: &DeadLetter) -> Option<(EventId, TraceEvent)> {
-    let event = TraceEvent::decode(letter.event()?).ok()?;
+    let event = payload::decode(letter.event()?)?;
     Some((EventId::of(&event)?, event))
 }
 

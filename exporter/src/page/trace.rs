@@ -6,7 +6,6 @@ use opentelemetry_proto::tonic::{
     common::v1::{AnyValue, KeyValue, any_value::Value as Any},
     trace::v1::{Span, span::SpanKind, status::StatusCode},
 };
-use prost::Message as _;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use weir_event::{
@@ -16,6 +15,7 @@ use weir_event::{
 
 use super::row::hex;
 use crate::{
+    bus::payload,
     resource::Attributes,
     spans::{self, View},
 };
@@ -49,7 +49,7 @@ struct Event {
 
 /// The event in these bytes.
 pub(super) fn event(bytes: &[u8]) -> Option<(EventId, TraceEvent)> {
-    let event = TraceEvent::decode(bytes).ok()?;
+    let event = payload::decode(bytes)?;
     Some((EventId::of(&event)?, event))
 }
 

@@ -8,7 +8,6 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use prost::Message as _;
 use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -157,7 +156,7 @@ impl Watch {
                 continue;
             }
             let Some(bytes) = payload::open(message.headers.as_ref(), &message.payload) else { continue };
-            let Ok(event) = TraceEvent::decode(bytes.clone()) else { continue };
+            let Some(event) = payload::decode(bytes.clone()) else { continue };
             if EventId::of(&event).is_some_and(|id| self.recent.insert(id)) {
                 self.observed.take(n, &event, &bytes, &prices);
             }
