@@ -1,12 +1,26 @@
 //! HTTP/1.1 and HTTP/2 with prior knowledge (h2c) or over TLS on one listener, with a bounded number of
 //! connections and an orderly end.
 //!
-//! At shutdown nothing new is accepted, requests in handling are answered, and what has not ended by the
-//! deadline is cut.
+//! A connection whose first request does not come soon is closed, and one peer gets half of the places at most, so
+//! that nobody who only connects can keep others out. At shutdown nothing new is accepted, requests in handling are
+//! answered, and what has not ended by the deadline is cut.
 
-use std::{io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+mod places;
+
+use std::{
+    io,
+    net::IpAddr,
+    path::PathBuf,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{Extension, Router};
+use hyper::service::Service;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -15,17 +29,21 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
-    sync::Semaphore,
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use places::Places;
+
 /// Connections open at once where nothing else is said; more wait in the listen queue.
 pub const MAX_CONNECTIONS: usize = 1024;
 
-/// How long an HTTP/1 connection may take over a request's head, idle time between requests included.
+/// How long a connection may take until the head of its first request is here, whatever it speaks.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long an HTTP/1 connection may take over a later request's head, idle time between requests included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How long a TLS handshake may take.
@@ -102,10 +120,10 @@ pub async fn serve(
         .keep_alive_interval(PING_INTERVAL)
         .max_concurrent_streams(MAX_STREAMS);
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(max_connections.clamp(1, Semaphore::MAX_PERMITS)));
+    let places = Places::new(max_connections);
     loop {
         let next = async {
-            let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
+            let place = places.free().await.map_err(io::Error::other)?;
             io::Result::Ok((place, listener.accept(name).await?))
         };
         let accepted = tokio::select! {
@@ -121,8 +139,16 @@ pub async fn serve(
                 continue;
             }
         };
+        let Some(place) = place.taken_by(peer.0) else {
+            debug!(listener = name, peer = ?peer.0, "a peer has all the connections that one may have");
+            continue;
+        };
         let (builder, watcher) = (builder.clone(), graceful.watcher());
-        let service = TowerToHyperService::new(router.clone().layer(Extension(peer)));
+        let asked = Arc::new(AtomicBool::new(false));
+        let service = Asked {
+            inner: TowerToHyperService::new(router.clone().layer(Extension(peer))),
+            asked: Arc::clone(&asked),
+        };
         tokio::spawn(async move {
             let stream = match tls {
                 None => Some(stream),
@@ -130,7 +156,13 @@ pub async fn serve(
             };
             if let Some(stream) = stream {
                 let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-                if let Err(error) = watcher.watch(connection).await {
+                let mut connection = pin!(watcher.watch(connection));
+                let ended = match timeout(FIRST_REQUEST_TIMEOUT, &mut connection).await {
+                    Err(_) if asked.load(Ordering::Relaxed) => connection.await,
+                    Err(_) => Err("no request came in time".into()),
+                    Ok(ended) => ended,
+                };
+                if let Err(error) = ended {
                     debug!(listener = name, error, "connection ended early");
                 }
             }
@@ -143,6 +175,24 @@ pub async fn serve(
     }
 }
 
+/// A service that notes that it was asked something.
+#[derive(Clone)]
+struct Asked<S> {
+    inner: S,
+    asked: Arc<AtomicBool>,
+}
+
+impl<R, S: Service<R>> Service<R> for Asked<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn call(&self, request: R) -> S::Future {
+        self.asked.store(true, Ordering::Relaxed);
+        self.inner.call(request)
+    }
+}
+
 async fn shaken(name: &'static str, tls: TlsAcceptor, stream: Box<dyn Io>) -> Option<Box<dyn Io>> {
     match timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
         Ok(Ok(stream)) => Some(Box::new(stream)),
@@ -151,5 +201,90 @@ async fn shaken(name: &'static str, tls: TlsAcceptor, stream: Box<dyn Io>) -> Op
             None
         }
         Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::{TcpSocket, TcpStream},
+        time::Instant,
+    };
+
+    use super::*;
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n";
+
+    /// The first bytes of HTTP/2, and the empty settings that follow them.
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+
+    async fn served(max_connections: usize) -> (std::net::SocketAddr, CancellationToken) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let router = Router::new().route("/", get(async || "here"));
+        tokio::spawn(serve("test", Listener::Tcp(listener, None), router, max_connections, stop.clone()));
+        (address, stop)
+    }
+
+    /// Sends what is said and reads until the connection is closed.
+    async fn until_closed(stream: &mut TcpStream, said: &[u8]) -> Vec<u8> {
+        stream.write_all(said).await.unwrap();
+        let mut read = Vec::new();
+        let _ = stream.read_to_end(&mut read).await;
+        read
+    }
+
+    async fn answer(stream: &mut TcpStream) -> String {
+        let mut read = [0; 1024];
+        if stream.write_all(REQUEST).await.is_err() {
+            return String::new();
+        }
+        let length = stream.read(&mut read).await.unwrap_or_default();
+        String::from_utf8_lossy(&read[..length]).into_owned()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_asks_nothing_is_closed_whatever_it_speaks() {
+        let (address, _stop) = served(8).await;
+        for said in [b"".as_slice(), b"P", b"PRI * HT", b"GET / HTTP/1.1\r\nhost:", PREFACE] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let start = Instant::now();
+            let closed = timeout(Duration::from_secs(60), until_closed(&mut stream, said)).await;
+            assert!(closed.is_ok(), "{said:?}: still open");
+            assert!(start.elapsed() <= FIRST_REQUEST_TIMEOUT + Duration::from_secs(1), "{said:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn silent_connections_of_one_peer_leave_places_for_others() {
+        let (address, _stop) = served(8).await;
+        let mut silent = Vec::new();
+        for _ in 0..8 {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+        let mut here = TcpStream::connect(address).await.unwrap();
+        assert_eq!(answer(&mut here).await, "");
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let mut other = socket.connect(address).await.unwrap();
+        assert!(answer(&mut other).await.starts_with("HTTP/1.1 200"));
+        // A place that is given back is another's.
+        drop(silent);
+        let mut again = String::new();
+        while !again.starts_with("HTTP/1.1 200") {
+            again = answer(&mut TcpStream::connect(address).await.unwrap()).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_has_asked_may_be_idle() {
+        let (address, _stop) = served(8).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        assert!(answer(&mut stream).await.contains("here"));
+        tokio::time::sleep(FIRST_REQUEST_TIMEOUT * 3).await;
+        assert!(answer(&mut stream).await.contains("here"));
     }
 }
