@@ -16,7 +16,7 @@ use rustls::{
 use tokio::net::{TcpListener, UnixListener};
 use tokio_rustls::TlsAcceptor;
 
-use crate::{config::wire::ServerTls, server::Listener};
+use crate::{config::wire::ServerTls, destination, server::Listener};
 
 /// Who may write to the socket: its owner and group.
 const SOCKET_MODE: u32 = 0o660;
@@ -61,6 +61,7 @@ pub async fn tcp(field: &'static str, address: SocketAddr) -> Result<(TcpListene
     let failed = |source| ListenError::Tcp { field, address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
+    destination::listens_on(bound.port());
     Ok((listener, bound))
 }
 

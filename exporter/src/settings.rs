@@ -9,7 +9,7 @@ use crate::{
     bus::BusSettings,
     cli::{Flags, Role},
     config::{self, Config, ConfigError, Written, loopback},
-    destination::{self, DestinationSettings},
+    destination::{self, DestinationSettings, Guard},
     env::Env,
     genai::{self, PushSettings},
     ingest::IngestSettings,
@@ -110,8 +110,10 @@ impl Settings {
             prices: Arc::clone(prices),
             value_limit: value_limit(env)?,
             alone: None,
+            guard: Guard { loopback: true },
+            proxy: config.settings.proxy_from_environment.unwrap_or(false),
         };
-        let context = general.context(env, false);
+        let context = general.context(env);
         // Ingest alone knows of destinations only what a file says: their keys may not be given to it.
         let (destinations, pushes) = if role.ships() {
             let named = config.destinations.as_ref();
@@ -124,6 +126,7 @@ impl Settings {
             Default::default()
         };
         let page = PageSettings::checked(role, &config.page, prices, &general.resource, env)?;
+        general.guard.loopback = config.settings.loopback.unwrap_or_else(|| page.is_local());
         let managed = Basis {
             enabled: config.settings.enabled.unwrap_or(true),
             keys: SealingKeys::find(config.settings.key.as_ref(), env)?,

@@ -56,6 +56,12 @@ pub struct Managed {
     /// several, each on its own line, where the first seals and all open. Absent: WEIR_SETTINGS_KEY; where
     /// that is not set either, no secret can be saved.
     pub key: Option<SecretRef>,
+    /// Whether what is entered on the page may be sent to this machine's loopback addresses (default: where the page
+    /// listens on loopback and `page.hosts` is empty). Never to the exporter's own ports and Envoy's admin ports.
+    pub loopback: Option<bool>,
+    /// Whether destinations of the page are reached by the proxy that the environment names (default: false). The
+    /// proxy looks names up itself, so it has to refuse what the page's users are not to reach.
+    pub proxy_from_environment: Option<bool>,
 }
 
 /// Where the gateway posts batches of events.
@@ -321,8 +327,8 @@ pub struct Destination {
     /// otlp, middleware: whom to trust, and who we are.
     #[serde(default)]
     pub tls: Option<ClientTls>,
-    /// otlp, middleware: whether HTTPS_PROXY, HTTP_PROXY and NO_PROXY are followed (default: true). gRPC goes through
-    /// HTTP proxies by CONNECT.
+    /// otlp, middleware: whether HTTPS_PROXY, HTTP_PROXY and NO_PROXY are followed (default: true; on the page as
+    /// `settings.proxy_from_environment` says). gRPC goes through HTTP proxies by CONNECT.
     #[serde(default)]
     pub proxy_from_environment: Option<bool>,
     /// otlp, middleware: where metrics are pushed, used as it is, or `false` for nowhere. Absent: beside the

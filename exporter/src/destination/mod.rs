@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use reqwest::{Url, header::HeaderMap};
 
-pub use guard::{Forbidden, Guarded, allowed, allowed_url};
+pub use guard::{Forbidden, Guard, Guarded, listens_on};
 pub use tls::ClientTls;
 pub use when::When;
 
@@ -69,8 +69,8 @@ pub struct OtlpSettings {
     pub proxy: bool,
     /// Whether a passing error of the server's own is retried where the specification says that it is final.
     pub retry_server_errors: bool,
-    /// Whether link-local addresses and metadata services are not connected to.
-    pub guarded: bool,
+    /// What is not connected to; nothing is left out where the configuration names it.
+    pub guard: Option<Guard>,
 }
 
 impl fmt::Debug for OtlpSettings {
@@ -172,8 +172,10 @@ pub(crate) struct Context<'a> {
     pub(crate) prices: &'a Arc<Prices>,
     /// The longest value of an attribute, where a destination does not say.
     pub(crate) value_limit: Option<u32>,
-    /// Whether link-local addresses and metadata services are not connected to.
-    pub(crate) guarded: bool,
+    /// What is not connected to.
+    pub(crate) guard: Option<Guard>,
+    /// Whether the environment's proxy is used, where a destination does not say.
+    pub(crate) proxy: bool,
 }
 
 /// The destinations of a configuration, else those that the environment names, else the console.

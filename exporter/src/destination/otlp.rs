@@ -165,9 +165,9 @@ pub(super) fn shared(
         compression: one.compression.unwrap_or_default(),
         timeout: one.timeout.map_or(TIMEOUT, |time| time.0).max(Duration::from_millis(1)),
         tls: ClientTls::default(),
-        proxy: one.proxy_from_environment.unwrap_or(true),
+        proxy: one.proxy_from_environment.unwrap_or(context.proxy),
         retry_server_errors: one.retry.server_errors.or(context.retry.server_errors).unwrap_or(true),
-        guarded: context.guarded,
+        guard: context.guard,
     }
 }
 

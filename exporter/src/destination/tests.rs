@@ -12,7 +12,8 @@ fn destinations(yaml: &str, variables: &[(&str, &str)]) -> Result<Vec<Destinatio
         retry: &config.retry,
         prices: &Prices::built_in(),
         value_limit: Some(9),
-        guarded: false,
+        guard: None,
+        proxy: true,
     };
     all(config.destinations.as_ref(), false, &context)
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::seal::SealingKeys;
 use crate::{
     config::wire,
-    destination::{Context, DestinationSettings, Kind, OtlpSettings},
+    destination::{Context, DestinationSettings, Guard, Kind, OtlpSettings},
     env::Env,
     prices::Prices,
     resource::Attributes,
@@ -66,6 +66,10 @@ pub struct General {
     pub(crate) value_limit: Option<u32>,
     /// Where metrics go that are no destination's.
     pub(crate) alone: Option<OtlpSettings>,
+    /// What is not connected to where the page names it.
+    pub(crate) guard: Guard,
+    /// Whether what the page names is reached by the environment's proxy.
+    pub(crate) proxy: bool,
 }
 
 impl fmt::Debug for General {
@@ -85,13 +89,20 @@ impl Default for General {
             prices: Prices::built_in(),
             value_limit: None,
             alone: None,
+            guard: Guard { loopback: true },
+            proxy: false,
         }
     }
 }
 
 impl General {
-    /// To check a destination with, in this environment.
-    pub(crate) fn context<'a>(&'a self, env: &'a Env, guarded: bool) -> Context<'a> {
+    /// To check a destination of the page with, in this environment.
+    pub(crate) fn of_the_page<'a>(&'a self, env: &'a Env) -> Context<'a> {
+        Context { guard: Some(self.guard), proxy: self.proxy, ..self.context(env) }
+    }
+
+    /// To check a destination of the configuration with, in this environment.
+    pub(crate) fn context<'a>(&'a self, env: &'a Env) -> Context<'a> {
         Context {
             env,
             resource: &self.resource,
@@ -99,7 +110,8 @@ impl General {
             retry: &self.retry,
             prices: &self.prices,
             value_limit: self.value_limit,
-            guarded,
+            guard: None,
+            proxy: true,
         }
     }
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     config::ConfigError,
-    destination::{DestinationSettings, Guarded, Kind, MAX_DESTINATIONS},
+    destination::{DestinationSettings, Guard, Guarded, Kind, MAX_DESTINATIONS},
     secret::Secret,
     ship::consumer_name,
 };
@@ -404,8 +404,9 @@ impl Managed {
 /// Whether the name of an endpoint leads somewhere, and not where nothing is sent.
 pub(super) async fn reachable(settings: &DestinationSettings) -> Result<Option<ConfigError>, ConfigError> {
     let Kind::Otlp(otlp) = &settings.kind else { return Ok(None) };
-    let Some((name, port)) = record::looked_up(&otlp.url) else { return Ok(None) };
-    match timeout(LOOK_UP, Guarded.resolve(&name, port)).await {
+    let Some(name) = record::looked_up(&otlp.url) else { return Ok(None) };
+    let guarded = Guarded::to(otlp.guard.unwrap_or(Guard { loopback: true }), &otlp.url);
+    match timeout(LOOK_UP, guarded.resolve(&name)).await {
         Ok(Ok(found)) if !found.is_empty() => Ok(None),
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             Err(ConfigError::at("endpoint", format!("{name} {error}")))

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     commands::{LabelledTrace, told},
     config::ConfigError,
-    destination::{DestinationSettings, Kind, allowed_url},
+    destination::{DestinationSettings, Guard, Kind},
     otlp::{Heard, Outcome},
     sink::Sink,
 };
@@ -76,9 +76,11 @@ async fn test(mut settings: DestinationSettings) -> Result<Tested, ConfigError> 
     let Kind::Otlp(otlp) = &mut settings.kind else {
         return Err(ConfigError::at("type", "posts nothing, so there is nothing to test"));
     };
-    otlp.guarded = true;
+    // What the configuration names may be on this machine, whoever has the page.
+    let guard = otlp.guard.unwrap_or(Guard { loopback: true });
+    otlp.guard = Some(guard);
     otlp.timeout = otlp.timeout.min(DEADLINE);
-    allowed_url(&otlp.url).map_err(|why| ConfigError::at("endpoint", why.to_string()))?;
+    guard.allows_url(&otlp.url).map_err(|why| ConfigError::at("endpoint", why.to_string()))?;
     if let Some(warning) = reachable(&settings).await? {
         let words = format!("{}.", warning.message.split(':').next().unwrap_or_default());
         return Ok(Tested {

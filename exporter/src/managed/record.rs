@@ -19,7 +19,7 @@ use crate::{
         self, ConfigError,
         wire::{self, Header, SecretRef},
     },
-    destination::{self, DestinationSettings, Kind, OtlpSettings, allowed_url, travels_in_the_clear},
+    destination::{self, DestinationSettings, Kind, OtlpSettings, travels_in_the_clear},
     env::Env,
     secret::Secret,
 };
@@ -160,15 +160,20 @@ pub(super) fn checked(
     }
     let mut one: wire::Destination = config::from_json(settings.clone()).map_err(of_the_field)?;
     of_the_page(&one)?;
+    if one.proxy_from_environment == Some(true) && !general.proxy {
+        let message = "can only be set where exporter.yaml lets the page use its proxy (settings: { \
+                       proxy_from_environment: true }), which looks names up itself";
+        return Err(ConfigError::at("proxy_from_environment", message));
+    }
     with_secrets(&mut one, secrets)?;
     // What the environment says is for what the configuration names: no variable of the exporter's process goes
     // to an endpoint that was entered on the page.
     let env = Env::default();
-    let found = destination::checked(name, &one, &general.context(&env, true));
+    let found = destination::checked(name, &one, &general.of_the_page(&env));
     let found = found.map_err(|error| within(name, error))?;
     if let Kind::Otlp(traces) = &found.kind {
         let field = if one.endpoint.is_some() { "endpoint" } else { "tenant" };
-        allowed_url(&traces.url).map_err(|why| ConfigError::at(field, why.to_string()))?;
+        general.guard.allows_url(&traces.url).map_err(|why| ConfigError::at(field, why.to_string()))?;
         beside(traces, found.metrics.as_deref())?;
     }
     Ok(found)
@@ -314,10 +319,10 @@ pub(super) fn place(settings: &Value) -> &'static str {
     if is_middleware && !has_endpoint { "tenant" } else { "endpoint" }
 }
 
-/// The name and port that must be looked up to reach a destination; none where an address is given.
-pub(super) fn looked_up(url: &Url) -> Option<(String, u16)> {
+/// The name that must be looked up to reach a destination; none where an address is given.
+pub(super) fn looked_up(url: &Url) -> Option<String> {
     match url.host()? {
-        url::Host::Domain(name) => Some((name.to_owned(), url.port_or_known_default()?)),
+        url::Host::Domain(name) => Some(name.to_owned()),
         url::Host::Ipv4(_) | url::Host::Ipv6(_) => None,
     }
 }
@@ -325,6 +330,7 @@ pub(super) fn looked_up(url: &Url) -> Option<(String, u16)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::destination::Guard;
 
     fn general() -> General {
         General::default()
@@ -392,7 +398,25 @@ mod tests {
         assert_eq!(otlp.headers["authorization"], "k3y");
         assert_eq!(otlp.headers["x-b"], "b");
         assert!(otlp.headers.values().all(reqwest::header::HeaderValue::is_sensitive));
-        assert!(otlp.guarded);
+        assert_eq!((otlp.guard, otlp.proxy), (Some(general().guard), false));
+    }
+
+    #[test]
+    fn this_machine_and_the_environments_proxy_are_for_whom_the_configuration_lets_use_them() {
+        let check = |settings: &Value, general: &General| checked("d", settings, &Secrets::new(), general);
+        let local = json!({ "type": "otlp", "endpoint": "http://127.0.0.1:4318/v1/traces" });
+        assert!(check(&local, &general()).is_ok());
+        let remote = General { guard: Guard { loopback: false }, ..general() };
+        let refused = check(&local, &remote).unwrap_err();
+        assert!(refused.path == "endpoint" && refused.message.contains("loopback: true"), "{refused}");
+        let admin = json!({ "type": "otlp", "endpoint": "http://127.0.0.1:9901/quitquitquit" });
+        assert_eq!(check(&admin, &general()).unwrap_err().path, "endpoint");
+
+        let proxied = json!({ "type": "otlp", "endpoint": "https://h.example/v1/traces", "proxy_from_environment": true });
+        assert_eq!(check(&proxied, &general()).unwrap_err().path, "proxy_from_environment");
+        let allowing = General { proxy: true, ..general() };
+        let Kind::Otlp(otlp) = check(&proxied, &allowing).unwrap().kind else { panic!("it posts") };
+        assert!(otlp.proxy && otlp.guard.is_some());
     }
 
     #[test]

@@ -73,16 +73,17 @@ impl Grpc {
             value.set_sensitive(true);
             metadata.insert(key, value);
         }
-        let channel = if settings.guarded {
+        let channel = if let Some(proxy) = proxy(settings) {
+            endpoint.connect_with_connector_lazy(proxy)
+        } else if let Some(guard) = settings.guard {
+            let guarded = Guarded::to(guard, &settings.url);
             let mut connector =
-                HttpConnector::new_with_resolver(tower::service_fn(|name: Name| async move {
-                    Guarded.resolve(name.as_str(), 0).await.map(Vec::into_iter)
+                HttpConnector::new_with_resolver(tower::service_fn(move |name: Name| async move {
+                    guarded.resolve(name.as_str()).await.map(Vec::into_iter)
                 }));
             connector.enforce_http(false);
             connector.set_nodelay(true);
             endpoint.connect_with_connector_lazy(connector)
-        } else if let Some(proxy) = proxy(settings) {
-            endpoint.connect_with_connector_lazy(proxy)
         } else {
             endpoint.connect_lazy()
         };

@@ -38,8 +38,8 @@ impl Http {
         if !settings.proxy {
             builder = builder.no_proxy();
         }
-        if settings.guarded {
-            builder = builder.dns_resolver(Arc::new(Guarded));
+        if let Some(guard) = settings.guard {
+            builder = builder.dns_resolver(Arc::new(Guarded::to(guard, &settings.url)));
         }
         if let Some(ca) = &settings.tls.ca {
             builder = builder.tls_certs_only(Certificate::from_pem_bundle(ca).map_err(failed)?);

@@ -45,7 +45,7 @@ fn to(url: &str) -> OtlpSender {
         tls: ClientTls::default(),
         proxy: false,
         retry_server_errors: true,
-        guarded: false,
+        guard: None,
     };
     OtlpSender::new(settings, Signal::Traces).unwrap()
 }

@@ -116,6 +116,11 @@ impl PageSettings {
             resource: resource.clone(),
         })
     }
+
+    /// Whether only this machine's users have it, or nobody.
+    pub(crate) fn is_local(&self) -> bool {
+        self.listen.is_none_or(|address| address.ip().is_loopback()) && self.hosts.is_empty()
+    }
 }
 
 fn token(written: &wire::Page, env: &Env) -> Result<Option<Secret>, ConfigError> {

@@ -63,7 +63,7 @@ fn to(url: Url) -> OtlpSettings {
         tls: ClientTls::default(),
         proxy: false,
         retry_server_errors: true,
-        guarded: false,
+        guard: None,
     }
 }
 
