@@ -73,7 +73,8 @@ impl Report {
     /// From what was last seen.
     pub fn new(name: &str, target: String, condition: &Condition, account: &Account, backlog: u64) -> Self {
         let Account { delivered, rejected, rejected_spans, dead_lettered, filtered, evicted, .. } = *account;
-        let settled = delivered + rejected + dead_lettered + filtered + evicted + account.purged;
+        let settled = [delivered, rejected, dead_lettered, filtered, evicted, account.purged];
+        let settled = settled.into_iter().fold(0, u64::saturating_add);
         let wide = |count| i64::try_from(count).unwrap_or(i64::MAX);
         Self {
             name: name.to_owned(),

@@ -45,7 +45,7 @@ use crate::{
     bounds::{self, Unbounded},
     managed::Policy as Capture,
     metrics::{IngestMetrics, OutcomeLabel, amount},
-    sources::Sources,
+    sources::{MAX_EVENTS, Sources},
 };
 use limits::{Rate, Room};
 
@@ -339,7 +339,11 @@ fn identify(source: &Bytes, event: &Bytes) -> Result<EventId, String> {
     if event.source != source {
         return Err("its source is not the batch's".to_owned());
     }
-    EventId::of(&event).ok_or_else(|| "it has no sequence".to_owned())
+    let id = EventId::of(&event).ok_or_else(|| "it has no sequence".to_owned())?;
+    if id.sequence > MAX_EVENTS {
+        return Err("its sequence is higher than a source can have counted".to_owned());
+    }
+    Ok(id)
 }
 
 fn answer() -> BatchAnswer {

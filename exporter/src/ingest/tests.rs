@@ -323,3 +323,12 @@ async fn a_batch_of_more_events_or_attributes_than_it_may_hold_is_refused_before
         assert!(String::from_utf8_lossy(&told).starts_with(words), "{told:?}");
     }
 }
+
+#[tokio::test]
+async fn a_sequence_that_nobody_can_have_counted_to_is_refused() {
+    let (_, _, answer) =
+        ask(&Kept::default(), None, post(body(vec![event(u64::MAX), event(MAX_EVENTS)]))).await;
+    let answer = BatchAnswer::decode(answer).unwrap();
+    assert_eq!((answer.stored.clone(), answer.refused.len()), (vec![MAX_EVENTS], 1));
+    assert!(answer.refused[0].reason.contains("higher than a source can have counted"), "{answer:?}");
+}

@@ -103,7 +103,8 @@ impl Ranges {
 
     /// How many sequences there are.
     pub fn count(&self) -> u64 {
-        self.0.iter().map(|(first, last)| last - first + 1).sum()
+        let lengths = self.0.iter().map(|(first, last)| last.saturating_sub(*first).saturating_add(1));
+        lengths.fold(0, u64::saturating_add)
     }
 
     /// How many ranges they are in.

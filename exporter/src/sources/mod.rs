@@ -10,16 +10,20 @@ mod shard;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use serde::Serialize;
+use tracing::warn;
 use weir_event::{SOURCE_LEN, v1::Totals};
 
 pub use keeper::SourcesKeeper;
-pub use record::Figures;
 use record::News;
+pub use record::{Figures, MAX_EVENTS};
 use shard::{Name, Shard};
 
 /// Into so many values the accounts are divided, by the first digit of a source's name.
@@ -28,6 +32,9 @@ const SHARDS: usize = 16;
 /// Accounts that a part may hold however few there are to be in all: names are drawn, not dealt out.
 const LEAST: usize = 4;
 
+/// Seconds between two warnings about totals that cannot be.
+const TELL_EVERY: u64 = 60;
+
 /// A source as it is shown.
 #[derive(Clone, Debug, Serialize)]
 pub struct Shown {
@@ -35,6 +42,9 @@ pub struct Shown {
     pub source: String,
     /// When it was last heard of, in Unix seconds.
     pub heard: u64,
+    /// Whether it said of itself what cannot be, such as more events than it can have made. That is not in its figures.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub disbelieved: bool,
     /// Its figures.
     #[serde(flatten)]
     pub figures: Figures,
@@ -81,6 +91,8 @@ pub struct Sources {
     /// Accounts that a part may hold.
     most: usize,
     slots: Arc<Mutex<Vec<Slot>>>,
+    /// When a source's totals were last told of as none that can be, in Unix seconds.
+    told_at: Arc<AtomicU64>,
 }
 
 impl Sources {
@@ -89,6 +101,7 @@ impl Sources {
         Self {
             most: most.div_ceil(SHARDS).max(LEAST),
             slots: Arc::new(Mutex::new(vec![Slot::default(); SHARDS])),
+            told_at: Arc::default(),
         }
     }
 
@@ -98,7 +111,9 @@ impl Sources {
         let mut slots = self.slots();
         let Some(slot) = slots.get_mut(place(name)) else { return };
         let news = slot.news.entry(name).or_default();
-        news.enter(now, stored, refused, totals);
+        if !news.enter(now, stored, refused, totals) && self.may_tell(now) {
+            warn!(source = %name, "a source's totals cannot be and are not believed; its events are counted");
+        }
         // So much comes together only while the store cannot be written: from here on this process alone knows it.
         let spilt = if news.is_long() {
             slot.news.remove_entry(&name)
@@ -131,11 +146,12 @@ impl Sources {
         let shown = |(name, record): &(&Name, &record::Record)| Shown {
             source: name.to_string(),
             heard: record.heard,
+            disbelieved: record.disbelieved,
             figures: record.figures(),
         };
         Some(Told {
             sources: open.len(),
-            closed: parts.iter().map(|part| part.closed).sum(),
+            closed: parts.iter().map(|part| part.closed).fold(0, u64::saturating_add),
             sums,
             latest: open.iter().take(most).map(shown).collect(),
         })
@@ -149,6 +165,16 @@ impl Sources {
             .iter()
             .all(|slot| slot.asked)
             .then(|| slots.iter().map(|slot| slot.whole(now, self.most)).collect())
+    }
+
+    /// Whether it is time to tell of a source's totals again: whoever sends can make up sources.
+    fn may_tell(&self, now: u64) -> bool {
+        let told = self.told_at.swap(now, Ordering::Relaxed);
+        let is_time = now.saturating_sub(told) >= TELL_EVERY;
+        if !is_time {
+            self.told_at.store(told, Ordering::Relaxed);
+        }
+        is_time
     }
 
     fn slots(&self) -> MutexGuard<'_, Vec<Slot>> {
@@ -178,6 +204,22 @@ mod tests {
         let told = sources.told(9).unwrap();
         assert_eq!((told.sources, told.sums.stored, told.latest[0].figures.stored), (1, 3, 3));
         assert_eq!(told.latest[0].source, "01".repeat(16));
+    }
+
+    #[test]
+    fn a_source_whose_totals_cannot_be_is_named_and_spoils_no_sum() {
+        let sources = Sources::new(1024);
+        sources.slots().iter_mut().for_each(|slot| slot.asked = true);
+        for source in [1, 2] {
+            let lie = Totals { created: u64::MAX, ..Totals::default() };
+            sources.enter([source; 16], &[1], &[], Some(&lie));
+        }
+        sources.enter([3; 16], &[1, 2], &[], Some(&Totals { created: 2, pending: 2, ..Totals::default() }));
+        let told = sources.told(9).unwrap();
+        assert_eq!((told.sums.stored, told.sums.created), (4, 4));
+        let liars = told.latest.iter().filter(|shown| shown.disbelieved).count();
+        assert_eq!(liars, 2);
+        assert!(!sources.may_tell(now()) && sources.may_tell(now() + TELL_EVERY));
     }
 
     #[test]

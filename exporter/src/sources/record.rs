@@ -2,7 +2,8 @@
 //!
 //! A source counts its events from 1 and tells its running totals with every batch, so an account heals: what was
 //! not written down before an exporter was killed is in the source's next word. Everything here can be entered
-//! twice and in any order without being counted twice. Totals are a source's claim, not truth.
+//! twice and in any order without being counted twice. Totals are a source's claim, not truth: one that cannot be is
+//! not believed, and the account says so.
 
 use serde::{Deserialize, Serialize};
 use weir_event::v1::Totals;
@@ -12,6 +13,13 @@ use crate::ledger::Ranges;
 /// Ranges that a source's sequences may be in; beyond it the lowest gap counts as missing until the source says
 /// otherwise.
 pub(super) const MAX_PARTS: usize = 256;
+
+/// The highest sequence and the largest total that are believed: more than a worker can make in nine years at a million
+/// events a second.
+pub const MAX_EVENTS: u64 = 1 << 48;
+
+/// More events than an outbox can hold, which has 4 MiB at most, with those under way.
+const OUTBOX_EVENTS: u64 = 1 << 18;
 
 /// Figures of one source, or of all. `created = stored + refused + dropped + sampled_out + unsent`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,14 +46,14 @@ pub struct Figures {
 
 impl Figures {
     pub(super) fn add(&mut self, other: &Self) {
-        self.stored += other.stored;
-        self.refused += other.refused;
-        self.missing += other.missing;
-        self.created += other.created;
-        self.dropped += other.dropped;
-        self.sampled_out += other.sampled_out;
-        self.pending += other.pending;
-        self.unsent += other.unsent;
+        self.stored = self.stored.saturating_add(other.stored);
+        self.refused = self.refused.saturating_add(other.refused);
+        self.missing = self.missing.saturating_add(other.missing);
+        self.created = self.created.saturating_add(other.created);
+        self.dropped = self.dropped.saturating_add(other.dropped);
+        self.sampled_out = self.sampled_out.saturating_add(other.sampled_out);
+        self.pending = self.pending.saturating_add(other.pending);
+        self.unsent = self.unsent.saturating_add(other.unsent);
     }
 }
 
@@ -83,8 +91,20 @@ impl Claim {
 }
 
 impl Claim {
-    /// With a batch of which so many events are stored.
-    fn of(totals: &Totals, stored: u64) -> Self {
+    /// With a batch of which so many events are stored, and whose highest sequence is this one; nothing where it
+    /// cannot be. A source has made what it accounts for and what its outbox holds, and no more.
+    fn of(totals: &Totals, stored: u64, highest: u64) -> Option<Self> {
+        let claim = Self::told(totals, stored);
+        let settled = claim.settled();
+        let most = highest.max(settled.saturating_add(claim.pending.min(OUTBOX_EVENTS)));
+        let figures = [claim.created, settled, claim.pending];
+        let can_be = figures.into_iter().all(|figure| figure <= MAX_EVENTS)
+            && settled <= claim.created
+            && claim.created <= most.saturating_add(OUTBOX_EVENTS);
+        can_be.then_some(claim)
+    }
+
+    fn told(totals: &Totals, stored: u64) -> Self {
         Self {
             assured: totals.accepted.saturating_add(stored),
             created: totals.created,
@@ -105,18 +125,35 @@ pub(super) struct News {
     stored: Ranges,
     refused: Ranges,
     claim: Claim,
+    /// It said of itself what cannot be.
+    pub(super) disbelieved: bool,
 }
 
 impl News {
-    /// Enters a batch.
-    pub(super) fn enter(&mut self, now: u64, stored: &[u64], refused: &[u64], totals: Option<&Totals>) {
+    /// Enters a batch; false where its totals are not believed.
+    pub(super) fn enter(
+        &mut self,
+        now: u64,
+        stored: &[u64],
+        refused: &[u64],
+        totals: Option<&Totals>,
+    ) -> bool {
         self.heard = now;
         let mut batch = Ranges::default();
         stored.iter().for_each(|sequence| _ = batch.insert(*sequence));
         self.stored.add(&batch);
         refused.iter().for_each(|sequence| _ = self.refused.insert(*sequence));
-        if let Some(totals) = totals {
-            self.claim.hear(&Claim::of(totals, batch.count()));
+        let Some(totals) = totals else { return true };
+        let highest = stored.iter().chain(refused).max().copied().unwrap_or_default();
+        match Claim::of(totals, batch.count(), highest) {
+            Some(claim) => {
+                self.claim.hear(&claim);
+                true
+            }
+            None => {
+                self.disbelieved = true;
+                false
+            }
         }
     }
 
@@ -126,6 +163,7 @@ impl News {
         self.stored.add(&newer.stored);
         self.refused.add(&newer.refused);
         self.claim.hear(&newer.claim);
+        self.disbelieved |= newer.disbelieved;
     }
 
     /// Whether it has grown so much that it is not kept aside any longer.
@@ -152,6 +190,9 @@ pub(super) struct Record {
     /// What it had settled before this account began, of a source whose earlier account is closed.
     #[serde(skip_serializing_if = "Claim::is_nothing")]
     before: Claim,
+    /// It once said of itself what cannot be, which is not in its figures.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) disbelieved: bool,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
@@ -171,11 +212,12 @@ impl Record {
         // By the clock of whoever entered last, forwards and back.
         self.heard = news.heard;
         self.claim.hear(&news.claim);
+        self.disbelieved |= news.disbelieved;
         self.stored.add_above(&news.stored, self.floor);
         self.refused.add(&news.refused);
         while self.stored.parts() > MAX_PARTS {
             let Some((first, last)) = self.stored.pop_first() else { break };
-            self.below += last - first + 1;
+            self.below = self.below.saturating_add(last.saturating_sub(first).saturating_add(1));
             self.floor = last;
         }
         // The source's own count of these stands beside it.
@@ -186,7 +228,7 @@ impl Record {
 
     pub(super) fn figures(&self) -> Figures {
         let Self { claim, before, .. } = self;
-        let came = self.below + self.stored.count();
+        let came = self.below.saturating_add(self.stored.count());
         // What ingest answered as stored the source counts too: this heals what a killed exporter did not write.
         let stored = came.max(claim.assured.saturating_sub(before.accepted));
         let refused = self.refused.count().max(claim.refused.saturating_sub(before.refused));
@@ -260,6 +302,57 @@ mod tests {
             let figures = record.figures();
             assert_eq!((figures.created, figures.stored, figures.pending), (12, 4, 8), "{order:?}");
         }
+    }
+
+    #[test]
+    fn totals_that_cannot_be_are_not_believed_and_the_events_are_counted() {
+        for wrong in [
+            Totals { created: u64::MAX, ..Totals::default() },
+            Totals { created: MAX_EVENTS, ..Totals::default() },
+            Totals { created: 5, accepted: 6, ..Totals::default() },
+            Totals { created: 5, accepted: u64::MAX, dropped_outbox_full: u64::MAX, ..Totals::default() },
+            Totals { created: 1 << 40, pending: 1 << 40, ..Totals::default() },
+            Totals { pending: u64::MAX, ..Totals::default() },
+        ] {
+            let mut record = Record::default();
+            record.take(&news(&[1, 2], &[], wrong));
+            let figures = Figures { stored: 2, created: 2, ..Figures::default() };
+            assert_eq!((record.disbelieved, record.figures()), (true, figures), "{wrong:?}");
+            // What it says later may be right.
+            record.take(&news(
+                &[3],
+                &[],
+                Totals { created: 4, accepted: 2, pending: 2, ..Totals::default() },
+            ));
+            assert_eq!((record.figures().created, record.figures().unsent), (4, 1));
+        }
+    }
+
+    #[test]
+    fn totals_of_a_source_that_sampled_nearly_all_out_are_believed() {
+        let totals = Totals { created: 1 << 40, sampled_out: (1 << 40) - 3, pending: 3, ..Totals::default() };
+        let mut record = Record::default();
+        record.take(&news(&[7], &[], totals));
+        assert_eq!((record.disbelieved, record.figures().sampled_out), (false, (1 << 40) - 3));
+        // All of an outbox lies beyond the batch.
+        let totals = Totals { created: 100_007, accepted: 0, pending: 100_007, ..Totals::default() };
+        assert!(News::default().enter(1, &[1], &[], Some(&totals)));
+    }
+
+    #[test]
+    fn sums_of_figures_that_are_too_large_stay_at_the_largest() {
+        let largest = Figures { stored: u64::MAX, created: u64::MAX, unsent: u64::MAX, ..Figures::default() };
+        let mut sums = largest;
+        sums.add(&largest);
+        assert_eq!(sums, largest);
+        // As it may lie in the bucket from before.
+        let json = format!(
+            r#"{{"stored":[[0,{0}]],"below":{0},"claim":{{"created":{0},"assured":{0}}}}}"#,
+            u64::MAX
+        );
+        let record: Record = serde_json::from_str(&json).unwrap();
+        sums.add(&record.figures());
+        assert_eq!(sums.stored, u64::MAX);
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Shard {
     fn close(&mut self, name: Name) {
         let Some(record) = self.sources.remove(&name) else { return };
         self.gone.add(&record.figures());
-        self.closed += 1;
+        self.closed = self.closed.saturating_add(1);
         self.left.push_back(name);
         while self.left.len() > MAX_CLOSED {
             self.left.pop_front();
