@@ -4,6 +4,8 @@
 //! in the repository, so that building needs no protobuf compiler. `tests/generated.rs` fails when
 //! the two drift apart.
 
+pub mod resource;
+
 use std::fmt;
 
 /// Version 1 of the contract.

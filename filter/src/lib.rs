@@ -9,7 +9,7 @@
 //! [`response`] watches what comes back: [`stream`] cuts it into messages and takes out what the
 //! caller did not ask for, [`answer`] reads them by API. [`exchange`] is what all of these
 //! share, [`returning`] rewrites what callers receive, [`content`] is what was said, [`sampling`] decides, and [`outbox`] carries the finished event
-//! away. Where nothing is routed, [`observer`] stands in the gateway's place.
+//! away. Where nothing is routed, [`observer`] stands in the gateway's place. [`resource`] says which Envoy it was.
 
 pub mod access;
 pub mod answer;
@@ -39,6 +39,7 @@ pub mod redact;
 pub mod redaction;
 pub mod refusal;
 pub mod request;
+pub mod resource;
 pub mod response;
 pub mod returning;
 pub mod sampling;

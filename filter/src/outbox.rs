@@ -4,7 +4,7 @@
 //! the cap, and an event leaves only when ingest has named it as stored or refused, or when it
 //! was dropped and counted. No clock, no randomness, no network: they come in as arguments.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use prost::Message;
@@ -77,6 +77,8 @@ pub enum Answer {
 #[derive(Debug)]
 pub struct Outbox {
     source: Bytes,
+    /// The resource of this Envoy, which goes with each batch.
+    resource: BTreeMap<String, String>,
     unsent: VecDeque<Entry>,
     under_way: HashMap<u32, UnderWay>,
     bytes: usize,
@@ -92,6 +94,7 @@ impl Outbox {
     pub fn new(source: [u8; weir_event::SOURCE_LEN]) -> Self {
         Self {
             source: Bytes::copy_from_slice(&source),
+            resource: BTreeMap::new(),
             unsent: VecDeque::new(),
             under_way: HashMap::new(),
             bytes: 0,
@@ -100,6 +103,11 @@ impl Outbox {
             not_before_ns: 0,
             withholds: false,
         }
+    }
+
+    /// Sets the resource of this Envoy ([`crate::resource`]), which is sent with each batch from now on.
+    pub fn set_resource(&mut self, resource: BTreeMap<String, String>) {
+        self.resource = resource;
     }
 
     /// Whether events lose what was said before they are sent, those that wait already too.
@@ -176,7 +184,7 @@ impl Outbox {
             events: entries.iter().map(|entry| entry.bytes.clone()).collect(),
             // These entries are in no queue at this moment, but pending they are.
             totals: Some(self.totals_with(entries.len())),
-            ..Default::default()
+            resource: self.resource.clone(),
         };
         Some(Batch { body: batch.encode_to_vec(), entries })
     }
@@ -369,6 +377,21 @@ mod tests {
         assert!(outbox.next_batch(0).is_none());
         outbox.answered(1, answer(200, &[1, 2, 3], &[]), 0, &mut random);
         assert_eq!((outbox.totals().accepted, outbox.totals().pending, outbox.bytes), (3, 0, 0));
+    }
+
+    #[test]
+    fn the_resource_goes_once_with_each_batch_and_with_no_event() {
+        let (mut outbox, _) = outbox();
+        let resource = BTreeMap::from([("host.name".to_owned(), "node-7".to_owned())]);
+        outbox.set_resource(resource.clone());
+        for size in [10, BATCH_BYTES, 10] {
+            outbox.push(event(size));
+        }
+        for _ in 0..3 {
+            let batch = v1::EventBatch::decode(outbox.next_batch(0).unwrap().body.as_slice()).unwrap();
+            assert_eq!(batch.resource, resource);
+            assert!(v1::TraceEvent::decode(batch.events[0].clone()).unwrap().resource.is_empty());
+        }
     }
 
     #[test]

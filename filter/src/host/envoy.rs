@@ -5,7 +5,7 @@
 //! right. No borrow of the VM's state is held across a hostcall that could come back into it.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 use std::time::UNIX_EPOCH;
 
@@ -23,6 +23,7 @@ use crate::headers::{Headers, Outgoing, name};
 use crate::observer::Observer;
 use crate::outbox::{self, Answer};
 use crate::policy;
+use crate::resource;
 use crate::vm::{ENTROPY, Vm};
 
 proxy_wasm::main! {{
@@ -50,9 +51,9 @@ unsafe extern "C" {
     fn environ_get(places: *mut *mut u8, bytes: *mut u8) -> u32;
 }
 
-/// An environment variable that `host_env_keys` of the plugin's VM lets in.
+/// The environment variables that `host_env_keys` of the plugin's VM lets in, each with a zero behind it.
 #[allow(unsafe_code)]
-fn variable(name: &str) -> Option<Vec<u8>> {
+fn variables() -> Option<Vec<u8>> {
     const MAX: usize = 1 << 20;
     let (mut count, mut size) = (0, 0);
     // SAFETY: both pointers are those of variables that outlive the call.
@@ -64,8 +65,29 @@ fn variable(name: &str) -> Option<Vec<u8>> {
     if unsafe { environ_get(places.as_mut_ptr(), bytes.as_mut_ptr()) } != 0 {
         return None;
     }
-    let mut pairs = bytes.split(|byte| *byte == 0);
-    pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec))
+    Some(bytes)
+}
+
+/// One of them.
+fn variable(name: &str) -> Option<Vec<u8>> {
+    variable_in(&variables()?, name).map(<[u8]>::to_vec)
+}
+
+fn variable_in<'a>(variables: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let mut pairs = variables.split(|byte| *byte == 0);
+    pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
+
+/// What is known of this Envoy: by its environment, and by its node.
+fn resource() -> BTreeMap<String, String> {
+    let variables = variables().unwrap_or_default();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).ok();
+    let property = |above: &[&str], path: &[&str]| {
+        hostcalls::get_property([above, path].concat()).ok().flatten().and_then(text)
+    };
+    // Envoys of before had the node elsewhere.
+    let node = |path: &[&str]| property(&["xds", "node"], path).or_else(|| property(&["node"], path));
+    resource::of_envoy(&|name| variable_in(&variables, name).map(<[u8]>::to_vec).and_then(text), &node)
 }
 
 #[allow(unsafe_code)]
@@ -128,6 +150,7 @@ impl Root {
             .map_err(|error| error.to_string())?;
         self.vm.budget.set(config.capture.budget);
         if config.exporter.is_some() {
+            self.vm.outbox.borrow_mut().set_resource(resource());
             hostcalls::set_tick_period(outbox::FLUSH_INTERVAL).map_err(|_| "no timer from the host")?;
             self.stats = define_stats();
         }
