@@ -102,6 +102,8 @@ pub struct IngestMetrics {
     pub compressed: Count,
     /// Events that lost their content for the same reason.
     pub stripped: Count,
+    /// Attributes of senders' resources that were left out: not allowed, too long, or too many.
+    pub resource_dropped: Count,
     /// Bytes of bodies read.
     pub bytes: Count,
     /// Events of a batch.
@@ -119,6 +121,7 @@ impl Default for IngestMetrics {
             refused: Count::default(),
             compressed: Count::default(),
             stripped: Count::default(),
+            resource_dropped: Count::default(),
             bytes: Count::default(),
             batch_events: batches(),
             latency: seconds(),
@@ -295,6 +298,11 @@ fn register_ingest(registry: &mut Registry, ingest: &IngestMetrics, families: &F
     part.register("events_refused", "Events that can never be stored", ingest.refused.clone());
     part.register("events_compressed", "Events too large for NATS as they were", ingest.compressed.clone());
     part.register("events_stripped", "Events that lost their content for that", ingest.stripped.clone());
+    part.register(
+        "resource_attributes_dropped",
+        "Attributes of gateways' resources that were left out",
+        ingest.resource_dropped.clone(),
+    );
     part.register_with_unit("received", "Bodies read", Unit::Bytes, ingest.bytes.clone());
     part.register("batch_events", "Events of a batch", ingest.batch_events.clone());
     part.register_with_unit("batch", "From request to answer", Unit::Seconds, ingest.latency.clone());

@@ -15,17 +15,29 @@ const UNIT: usize = 1024;
 #[derive(Clone, Debug)]
 pub(super) struct Room {
     units: Arc<Semaphore>,
+    all: usize,
 }
 
 impl Room {
     pub(super) fn new(bytes: usize) -> Self {
-        Self { units: Arc::new(Semaphore::new((bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS))) }
+        let all = (bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS);
+        Self { units: Arc::new(Semaphore::new(all)), all }
     }
 
     /// Room for so many bytes, held until it is dropped.
     pub(super) fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
         let units = u32::try_from(bytes.div_ceil(UNIT).max(1)).ok()?;
         Arc::clone(&self.units).try_acquire_many_owned(units).ok()
+    }
+
+    /// Room for so many bytes besides what is held; no more than there is in all, so that what is alone always fits.
+    pub(super) fn take_more(
+        &self,
+        held: &OwnedSemaphorePermit,
+        bytes: usize,
+    ) -> Option<OwnedSemaphorePermit> {
+        let units = bytes.div_ceil(UNIT).min(self.all.saturating_sub(held.num_permits()));
+        Arc::clone(&self.units).try_acquire_many_owned(u32::try_from(units).ok()?).ok()
     }
 }
 
@@ -68,6 +80,19 @@ mod tests {
         drop(first);
         assert!(room.take(10 * UNIT).is_some());
         assert!(room.take(11 * UNIT).is_none());
+    }
+
+    #[test]
+    fn more_room_is_given_while_there_is_some_and_to_one_alone_what_there_is() {
+        let room = Room::new(10 * UNIT);
+        let alone = room.take(4 * UNIT).unwrap();
+        let rest = room.take_more(&alone, 100 * UNIT).unwrap();
+        assert_eq!((rest.num_permits(), room.units.available_permits()), (6, 0));
+        assert!(room.take_more(&alone, 0).is_some(), "nothing needs no room");
+        drop(rest);
+        let other = room.take(4 * UNIT).unwrap();
+        assert!(room.take_more(&other, 3 * UNIT).is_none());
+        assert!(room.take_more(&other, 2 * UNIT).is_some());
     }
 
     #[test]

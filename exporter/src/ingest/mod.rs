@@ -4,10 +4,12 @@
 //! batch with its sender; a 503 names what is stored all the same, so that only the rest comes again.
 //! Every status of ingest's own that a sender acts on (200, 503) carries a `BatchAnswer`; what a sender
 //! did wrong is told in plain text. What is over the limits is answered 503 before it is read. The capture policy
-//! is enforced here, whatever a sender knows of it, and told in each of these answers.
+//! is enforced here, whatever a sender knows of it, and told in each of these answers. The sender's resource is checked
+//! here and appended to each event.
 
 mod body;
 mod limits;
+mod resource;
 mod settings;
 mod token;
 mod withhold;
@@ -33,7 +35,7 @@ use prost::Message as _;
 use tokio::sync::watch;
 use weir_event::{
     EventId, INGEST_PATH, POLICY_PATH, SOURCE_LEN,
-    v1::{BatchAnswer, EventBatch, Refusal, TraceEvent},
+    v1::{BatchAnswer, Refusal, TraceEvent},
 };
 
 pub use body::BodyError;
@@ -48,6 +50,7 @@ use crate::{
     sources::{MAX_EVENTS, Sources},
 };
 use limits::{Rate, Room};
+use resource::{Resource, SentBatch, without_resource};
 
 /// Seconds after which a sender is asked to come again.
 const RETRY_AFTER_SECONDS: &str = "1";
@@ -253,25 +256,32 @@ async fn handle<S: Store>(ingest: &Ingest<S>, policy: &Policy, request: Request)
         Ok(body) => body,
         Err(error) => return ("unread", Answer::Wrong(error.status(), error.to_string())),
     };
-    ingest.metrics.bytes.inc_by(u64::try_from(body.len()).unwrap_or(u64::MAX));
-    let batch = match batch(body, policy.max_events) {
+    ingest.metrics.bytes.inc_by(wide(body.len()));
+    let mut batch = match batch(body, policy.max_events) {
         Ok(batch) => batch,
         Err(message) => return ("malformed", Answer::Wrong(StatusCode::BAD_REQUEST, message)),
+    };
+    let (resource, dropped) = Resource::take(&mut batch);
+    ingest.metrics.resource_dropped.inc_by(wide(dropped));
+    // Many small events become far larger by it.
+    let Some(more_room) = policy.room.take_more(&room, resource.len().saturating_mul(batch.events.len()))
+    else {
+        return ("busy", Answer::Again(answer()));
     };
     ingest.metrics.batch_events.observe(amount(batch.events.len()));
     // To its end, even where the sender goes away meanwhile and takes this handler with it: what is stored is
     // counted.
     let own = ingest.clone();
     let taking = tokio::spawn(async move {
-        let _room = room;
-        take(&own, batch).await
+        let _room = (room, more_room);
+        take(&own, batch, &resource).await
     });
     let taken = taking.await.unwrap_or_else(|_| ("away", Answer::Again(answer())));
     ingest.metrics.latency.observe(start.elapsed().as_secs_f64());
     taken
 }
 
-fn batch(body: Bytes, max_events: usize) -> Result<EventBatch, String> {
+fn batch(body: Bytes, max_events: usize) -> Result<SentBatch, String> {
     let wrong = |_| "the body is not an EventBatch".to_owned();
     let events = bounds::batch(&body).map_err(|why| match why {
         Unbounded::Malformed => "the body is not an EventBatch".to_owned(),
@@ -280,22 +290,25 @@ fn batch(body: Bytes, max_events: usize) -> Result<EventBatch, String> {
     if events > max_events {
         return Err(format!("a batch may hold {max_events} events, this one holds {events}"));
     }
-    let batch = EventBatch::decode(body).map_err(wrong)?;
+    let batch = SentBatch::decode(body).map_err(wrong)?;
     if batch.source.len() != SOURCE_LEN {
         return Err(format!("source must be {SOURCE_LEN} bytes, it is {}", batch.source.len()));
     }
     Ok(batch)
 }
 
-async fn take<S: Store>(ingest: &Ingest<S>, batch: EventBatch) -> (&'static str, Answer) {
+async fn take<S: Store>(ingest: &Ingest<S>, batch: SentBatch, resource: &Resource) -> (&'static str, Answer) {
     let mut answer = answer();
     let (mut places, mut events) = (Vec::new(), Vec::with_capacity(batch.events.len()));
     let withholds = ingest.capture().excludes();
     for (position, event) in (0_u32..).zip(batch.events) {
+        let (event, dropped) = without_resource(event);
+        ingest.metrics.resource_dropped.inc_by(wide(dropped));
         match identify(&batch.source, &event) {
             Ok(id) => {
                 places.push((position, id.sequence));
-                events.push((id, if withholds { withhold::without_content(event) } else { event }));
+                let event = if withholds { withhold::without_content(event) } else { event };
+                events.push((id, resource.append_to(event)));
             }
             Err(reason) => answer.refused.push(Refusal { position, reason }),
         }
@@ -322,9 +335,13 @@ async fn take<S: Store>(ingest: &Ingest<S>, batch: EventBatch) -> (&'static str,
         // What could not be read has no sequence: the source counts it too, and tells with its next batch.
         ingest.sources.enter(source, &answer.stored, &never, batch.totals.as_ref());
     }
-    ingest.metrics.stored.inc_by(answer.stored.len().try_into().unwrap_or(u64::MAX));
-    ingest.metrics.refused.inc_by(answer.refused.len().try_into().unwrap_or(u64::MAX));
+    ingest.metrics.stored.inc_by(wide(answer.stored.len()));
+    ingest.metrics.refused.inc_by(wide(answer.refused.len()));
     if missing { ("partly", Answer::Again(answer)) } else { ("stored", Answer::Done(answer)) }
+}
+
+fn wide(count: usize) -> u64 {
+    count.try_into().unwrap_or(u64::MAX)
 }
 
 /// An event's id; its other fields are decoded only to know that they can be, once it is known that they are no more

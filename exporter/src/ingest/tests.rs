@@ -5,7 +5,7 @@ use axum::{
     http::header::AUTHORIZATION,
 };
 use tower::ServiceExt as _;
-use weir_event::v1;
+use weir_event::v1::{self, EventBatch};
 
 use super::*;
 use crate::secret::Secret;
@@ -99,6 +99,41 @@ async fn a_batch_is_stored_as_it_was_sent_and_answered_with_200() {
     assert_eq!(kept[1], (EventId { source: SOURCE, sequence: 2 }, event(2)));
 }
 
+#[tokio::test]
+async fn events_are_stored_with_the_batchs_resource_and_not_with_one_of_their_own() {
+    let attributes = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    let lying = TraceEvent {
+        source: Bytes::copy_from_slice(&SOURCE),
+        sequence: 1,
+        resource: attributes(&[("host.name", "lie"), ("host.id", "lie"), ("service.name", "lie")]),
+        ..TraceEvent::default()
+    };
+    let batch = |resource| EventBatch {
+        source: Bytes::copy_from_slice(&SOURCE),
+        events: vec![lying.encode_to_vec().into(), event(2)],
+        resource,
+        ..EventBatch::default()
+    };
+    let store = Kept::default();
+    let metrics = IngestMetrics::default();
+    let ingest = Ingest::new(store.clone(), &settings(None), metrics.clone());
+    let sent = attributes(&[("host.name", "node-7"), ("k8s.pod.name", "pod"), ("mw.account_key", "k")]);
+    for (sent, kept) in [
+        (sent, attributes(&[("host.name", "node-7"), ("k8s.pod.name", "pod")])),
+        (Default::default(), Default::default()),
+    ] {
+        let (status, _, answer) = answered(ingest.clone().router(), post(batch(sent).encode_to_vec())).await;
+        assert_eq!((status, told(answer).stored), (StatusCode::OK, vec![1, 2]));
+        for (id, event) in store.events.lock().unwrap().drain(..) {
+            let event = TraceEvent::decode(event).unwrap();
+            assert_eq!((event.sequence, &event.resource), (id.sequence, &kept));
+        }
+    }
+    assert_eq!(metrics.resource_dropped.get(), 1 + 3 + 3);
+}
+
 /// Stores what it is given once it is let.
 #[derive(Clone)]
 struct Slow(Kept, Arc<tokio::sync::Notify>);
@@ -111,6 +146,34 @@ impl Store for Slow {
     async fn store(&self, events: Vec<(EventId, Bytes)>) -> Vec<Stored> {
         self.1.notified().await;
         self.0.store(events).await
+    }
+}
+
+#[tokio::test]
+async fn what_small_events_grow_by_takes_room_and_a_batch_alone_is_always_taken() {
+    let resource = (0..16).map(|n| (format!("host.{n}"), "v".repeat(240))).collect();
+    let events = vec![event(1); 4096];
+    let source = Bytes::copy_from_slice(&SOURCE);
+    let batch = EventBatch { source, events, resource, ..EventBatch::default() }.encode_to_vec();
+    assert!(batch.len() < MAX_BODY / 32);
+    for (max_in_flight, second) in [
+        (8 << 20, StatusCode::SERVICE_UNAVAILABLE),
+        (24 << 20, StatusCode::SERVICE_UNAVAILABLE),
+        (64 << 20, StatusCode::OK),
+    ] {
+        let store = Slow(Kept::default(), Arc::default());
+        let settings = IngestSettings { max_in_flight, ..settings(None) };
+        let ingest = Ingest::new(store.clone(), &settings, IngestMetrics::default());
+        let ask = || tokio::spawn(answered(ingest.clone().router(), post(batch.clone())));
+        let mut asked = [ask(), ask()];
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        store.1.notify_waiters();
+        let [one, other] = &mut asked;
+        let mut statuses = [one.await.unwrap().0, other.await.unwrap().0];
+        statuses.sort();
+        assert_eq!(statuses, [StatusCode::OK, second], "{max_in_flight}");
     }
 }
 
