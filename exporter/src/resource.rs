@@ -1,31 +1,87 @@
-//! What is known of where the exporter runs, as resource attributes: host, container, Kubernetes.
+//! The resource of spans: that of the Envoy which served the request, as ingest appended it to the event, under what
+//! the operator says of all spans. What the exporter finds out of itself (host, container, Kubernetes) is on its own
+//! metrics, and on spans of events that have no resource, as those of older gateways.
 //!
 //! Kubernetes is known by what the downward API puts into variables; the names of variables are those that
 //! charts commonly use. `OTEL_RESOURCE_ATTRIBUTES` is read as the specification says ("Resource SDK").
 
 use std::{collections::BTreeMap, fs};
 
-use percent_encoding::percent_decode_str;
+use weir_event::resource::{INSTANCE_ID, OTEL_VARIABLE as OTEL, VARIABLES, is_allowed, parse};
 
 use crate::{config::ConfigError, env::Env};
 
 /// Attributes by name.
 pub type Attributes = BTreeMap<String, String>;
 
-/// Where the standard names resource attributes.
-const OTEL: &str = "OTEL_RESOURCE_ATTRIBUTES";
+/// The attributes of a destination's spans and metrics, by where they come from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resource {
+    /// What is true of the exporter's process alone.
+    own: Attributes,
+    /// What is true of an Envoy too, unless it says otherwise.
+    common: Attributes,
+    /// What the configuration says, whatever else is known.
+    configured: Attributes,
+}
 
-/// Attributes from variables of the downward API, each by the first variable that is set.
-const KUBERNETES: [(&str, &[&str]); 8] = [
-    ("k8s.pod.name", &["K8S_POD_NAME", "POD_NAME"]),
-    ("k8s.pod.uid", &["K8S_POD_UID", "POD_UID"]),
-    ("k8s.pod.ip", &["K8S_POD_IP", "POD_IP"]),
-    ("k8s.namespace.name", &["K8S_NAMESPACE_NAME", "K8S_NAMESPACE", "POD_NAMESPACE"]),
-    ("k8s.node.name", &["K8S_NODE_NAME", "NODE_NAME"]),
-    ("k8s.deployment.name", &["K8S_DEPLOYMENT_NAME"]),
-    ("k8s.container.name", &["K8S_CONTAINER_NAME", "CONTAINER_NAME"]),
-    ("k8s.cluster.name", &["K8S_CLUSTER_NAME", "CLUSTER_NAME"]),
-];
+impl Resource {
+    /// What was found out of the exporter's process, and what its environment says.
+    pub fn new(detected: Attributes, variables: Attributes) -> Self {
+        let (of_process, common) = variables.into_iter().partition(|(name, _)| is_of_process(name));
+        let mut own = detected;
+        own.extend::<Attributes>(of_process);
+        Self { own, common, configured: Attributes::new() }
+    }
+
+    /// Adds what the configuration says.
+    pub fn configure(&mut self, attributes: Attributes) {
+        self.configured.extend(attributes);
+    }
+
+    /// The exporter's own.
+    pub fn of_exporter(&self) -> Attributes {
+        over(over(self.own.clone(), &self.common), &self.configured)
+    }
+
+    /// That of an event's spans, by the resource that the event carries; the exporter's own where it carries none.
+    pub fn of(&self, served_by: &Attributes) -> Attributes {
+        // Ingest let nothing else through, but what is stored may be older than that.
+        let allowed =
+            |(name, value): (&String, &String)| is_allowed(name).then(|| (name.clone(), value.clone()));
+        let served_by: Attributes = served_by.iter().filter_map(allowed).collect();
+        if served_by.is_empty() {
+            return self.of_exporter();
+        }
+        over(over(self.common.clone(), &served_by), &self.configured)
+    }
+
+    /// The service's name.
+    pub fn service(&self) -> &str {
+        let name = crate::spans::names::SERVICE_NAME;
+        self.configured.get(name).or_else(|| self.common.get(name)).map_or("", String::as_str)
+    }
+}
+
+impl From<Attributes> for Resource {
+    /// What a configuration says.
+    fn from(configured: Attributes) -> Self {
+        Self { configured, ..Self::default() }
+    }
+}
+
+fn over(mut attributes: Attributes, stronger: &Attributes) -> Attributes {
+    attributes.extend(stronger.iter().map(|(name, value)| (name.clone(), value.clone())));
+    attributes
+}
+
+/// Whether an attribute says where a process runs, so that one of the exporter's is none of an Envoy's. A cluster is
+/// where both are.
+fn is_of_process(name: &str) -> bool {
+    let of_cluster = name.starts_with("k8s.cluster.");
+    name == INSTANCE_ID
+        || ["host.", "container.", "k8s.", "os."].iter().any(|prefix| name.starts_with(prefix)) && !of_cluster
+}
 
 /// What can be found out.
 ///
@@ -45,7 +101,7 @@ pub fn detect(env: &Env) -> Result<Attributes, ConfigError> {
     add("host.arch", Some(arch().to_owned()));
     add("os.type", Some(std::env::consts::OS.to_owned()));
     add("container.id", read("/proc/self/mountinfo").and_then(|text| container_id(&text)));
-    for (name, variables) in KUBERNETES {
+    for (name, variables) in VARIABLES.iter().filter(|(name, _)| name.starts_with("k8s.")) {
         add(name, env.first(variables)?.map(|(_, value)| value));
     }
     Ok(found)
@@ -57,21 +113,9 @@ pub fn detect(env: &Env) -> Result<Attributes, ConfigError> {
 ///
 /// [`ConfigError`] where an entry is none: the whole variable is refused, as the specification asks.
 pub fn from_variable(env: &Env) -> Result<Attributes, ConfigError> {
-    let mut found = Attributes::new();
-    let list = env.get(OTEL)?.unwrap_or_default();
-    for (position, entry) in list.split(',').enumerate().filter(|(_, entry)| !entry.trim().is_empty()) {
-        let malformed =
-            || ConfigError::at(OTEL, format!("entry {} must be key=value, percent-encoded", position + 1));
-        let (name, value) = entry.split_once('=').ok_or_else(malformed)?;
-        let decoded = |text: &str| {
-            percent_decode_str(text.trim())
-                .decode_utf8()
-                .map(std::borrow::Cow::into_owned)
-                .map_err(|_| malformed())
-        };
-        found.insert(decoded(name)?, decoded(value)?);
-    }
-    Ok(found)
+    let malformed =
+        |entry| ConfigError::at(OTEL, format!("entry {entry} must be key=value, percent-encoded"));
+    Ok(parse(&env.get(OTEL)?.unwrap_or_default()).map_err(malformed)?.into_iter().collect())
 }
 
 /// By the names of the conventions (`host.arch`).
@@ -117,6 +161,45 @@ mod tests {
         assert_eq!(found["team"], "a,b");
         assert!(read("a=1,b").unwrap_err().to_string().contains("entry 2"));
         assert!(from_variable(&Env::default()).unwrap().is_empty());
+    }
+
+    fn attributes(pairs: &[(&str, &str)]) -> Attributes {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn an_event_that_says_where_it_was_served_has_nothing_of_the_exporters_process() {
+        let detected = attributes(&[("host.name", "exporter"), ("host.id", "e"), ("os.type", "linux")]);
+        let variables = attributes(&[
+            ("service.name", "svc"),
+            ("deployment.environment.name", "prod"),
+            ("k8s.pod.uid", "of-exporter"),
+            ("service.instance.id", "of-exporter"),
+            ("k8s.cluster.name", "eu"),
+        ]);
+        let mut resource = Resource::new(detected, variables);
+        resource.configure(attributes(&[("team", "a"), ("k8s.node.name", "by-hand")]));
+        let served_by = attributes(&[
+            ("host.name", "envoy"),
+            ("k8s.node.name", "node-7"),
+            ("service.name", "a-lie"),
+            ("mw.account_key", "a-lie"),
+        ]);
+        let expected = attributes(&[
+            ("deployment.environment.name", "prod"),
+            ("host.name", "envoy"),
+            ("k8s.cluster.name", "eu"),
+            ("k8s.node.name", "by-hand"),
+            ("service.name", "svc"),
+            ("team", "a"),
+        ]);
+        assert_eq!(resource.of(&served_by), expected);
+        assert_eq!(resource.of(&attributes(&[("k8s.cluster.name", "us")]))["k8s.cluster.name"], "us");
+        let own = resource.of(&Attributes::new());
+        assert_eq!(own, resource.of_exporter());
+        assert_eq!(own, resource.of(&attributes(&[("service.name", "a-lie")])));
+        assert_eq!((own["host.name"].as_str(), own["k8s.pod.uid"].as_str()), ("exporter", "of-exporter"));
+        assert_eq!((own.len(), resource.service()), (10, "svc"));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::{
     managed::{self, Basis, General, seal::SealingKeys},
     page::PageSettings,
     prices::{Prices, PricesError},
-    resource::{self, Attributes},
+    resource::{self, Attributes, Resource},
     spans::names,
 };
 
@@ -161,21 +161,23 @@ fn read(path: &std::path::Path) -> io::Result<String> {
 }
 
 /// The strongest last: what is detected, the specification's variables, the file.
-fn base_resource(config: &Config, env: &Env) -> Result<Attributes, ConfigError> {
-    let mut resource = Attributes::from([
+fn base_resource(config: &Config, env: &Env) -> Result<Resource, ConfigError> {
+    let detected = match config.detect_resource.unwrap_or(true) {
+        true => resource::detect(env)?,
+        false => Attributes::new(),
+    };
+    let mut variables = Attributes::from([
         (names::SERVICE_NAME.to_owned(), DEFAULT_SERVICE.to_owned()),
         (names::SERVICE_VERSION.to_owned(), crate::VERSION.to_owned()),
     ]);
-    if config.detect_resource.unwrap_or(true) {
-        resource.extend(resource::detect(env)?);
-    }
-    resource.extend(resource::from_variable(env)?);
+    variables.extend(resource::from_variable(env)?);
     if let Some(name) = env.get("OTEL_SERVICE_NAME")? {
-        resource.insert(names::SERVICE_NAME.to_owned(), name);
+        variables.insert(names::SERVICE_NAME.to_owned(), name);
     }
-    resource.extend(config.resource.clone());
+    let mut resource = Resource::new(detected, variables);
+    resource.configure(config.resource.clone());
     if let Some(name) = config.service_name.clone().filter(|name| !name.is_empty()) {
-        resource.insert(names::SERVICE_NAME.to_owned(), name);
+        resource.configure(Attributes::from([(names::SERVICE_NAME.to_owned(), name)]));
     }
     Ok(resource)
 }

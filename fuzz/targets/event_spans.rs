@@ -12,7 +12,7 @@ use weir_event::{EventId, v1::TraceEvent};
 use weir_exporter::config::wire::Compression;
 use weir_exporter::encode::{Encoder, Format, Fragments};
 use weir_exporter::genai::observe::observations;
-use weir_exporter::resource::Attributes;
+use weir_exporter::resource::Resource;
 use weir_exporter::spans::{self, Overlays, View};
 use weir_fuzz::{CANARY, plant};
 
@@ -68,9 +68,9 @@ fuzz_target!(|data: &[u8]| {
         }
         assert!(spans[1..].iter().all(|span| ids.contains(span.parent_span_id.as_slice())), "{spans:?}");
         for format in [Format::Protobuf, Format::Json] {
-            let encoder = Encoder::new(format, &Attributes::default()).expect("an encoder");
+            let encoder = Encoder::new(format, &Resource::default()).expect("an encoder");
             let mut fragments = Fragments::default();
-            encoder.add(&mut fragments, &spans).expect("it can be encoded");
+            encoder.add(&mut fragments, &spans, &event.resource).expect("it can be encoded");
             let body = encoder.body(&fragments.seal(), &(0..1));
             let body = body.compress(Compression::None).expect("as it is");
             let read = match format {

@@ -51,7 +51,7 @@ pub async fn test_destination(settings: &Settings, name: &str) -> Result<(), Com
 }
 
 fn service(one: &DestinationSettings) -> &str {
-    one.resource.get(spans::names::SERVICE_NAME).map_or("", String::as_str)
+    one.resource.service()
 }
 
 /// One trace that is found and not mistaken.
@@ -83,7 +83,7 @@ fn body(one: &DestinationSettings, sink: &Sink) -> Result<(Vec<u8>, String), Che
     let trace_id = trace_id.iter().map(|byte| format!("{byte:02x}")).collect();
     let encoder = Encoder::new(sink.format(), &one.resource)?;
     let mut fragments = Fragments::default();
-    encoder.add(&mut fragments, &spans)?;
+    encoder.add(&mut fragments, &spans, &event.resource)?;
     let all: Range<usize> = 0..1;
     let body = encoder.body(&fragments.seal(), &all).compress(sink.compression())?;
     Ok((body.into(), trace_id))

@@ -25,7 +25,7 @@ use crate::{
     },
     env::Env,
     prices::Prices,
-    resource::Attributes,
+    resource::{Attributes, Resource},
     spans::{Overlays, View, names},
 };
 
@@ -143,7 +143,7 @@ pub struct DestinationSettings {
     /// Which events it gets.
     pub when: Option<When>,
     /// Attributes of the resource that its spans and metrics belong to.
-    pub resource: Attributes,
+    pub resource: Resource,
     /// How events are put together.
     pub batch: BatchSettings,
     /// How long failures wait.
@@ -166,7 +166,7 @@ impl DestinationSettings {
 /// What a destination's settings are checked with.
 pub(crate) struct Context<'a> {
     pub(crate) env: &'a Env,
-    pub(crate) resource: &'a Attributes,
+    pub(crate) resource: &'a Resource,
     pub(crate) batch: &'a wire::Batch,
     pub(crate) retry: &'a wire::Retry,
     pub(crate) prices: &'a Arc<Prices>,
@@ -277,18 +277,19 @@ pub(crate) fn checked(
         wire::Kind::Middleware => {
             let (settings, openinference) = middleware::settings(&path, one, context)?;
             view.overlays.openinference |= openinference && one.overlays.is_none();
-            let service = resource.get(names::SERVICE_NAME).cloned().unwrap_or_default();
-            resource.insert(names::PROJECT_NAME.to_owned(), service);
-            resource.insert(names::MW_APP_LANG.to_owned(), "rust".to_owned());
+            resource.configure(Attributes::from([
+                (names::PROJECT_NAME.to_owned(), resource.service().to_owned()),
+                (names::MW_APP_LANG.to_owned(), "rust".to_owned()),
+            ]));
             Kind::Otlp(Box::new(settings))
         }
         wire::Kind::Otlp => Kind::Otlp(Box::new(otlp::settings(&path, one, context)?)),
         wire::Kind::Console => Kind::Console,
         wire::Kind::File => Kind::File(file(&path, one)?),
     };
-    resource.extend(one.resource.clone());
+    resource.configure(one.resource.clone());
     if one.kind == wire::Kind::Middleware {
-        view.middleware_service = resource.get(names::SERVICE_NAME).cloned();
+        view.middleware_service = Some(resource.service().to_owned()).filter(|name| !name.is_empty());
     }
     let metrics = match &kind {
         Kind::Otlp(traces) => otlp::metrics(&path, one, context, traces)?.map(Box::new),

@@ -4,7 +4,7 @@ use crate::config;
 fn destinations(yaml: &str, variables: &[(&str, &str)]) -> Result<Vec<DestinationSettings>, ConfigError> {
     let config = config::parse(yaml)?;
     let env = variables.iter().copied().collect();
-    let resource = Attributes::from([("service.name".to_owned(), "svc".to_owned())]);
+    let resource = Attributes::from([("service.name".to_owned(), "svc".to_owned())]).into();
     let context = Context {
         env: &env,
         resource: &resource,
@@ -48,7 +48,7 @@ fn middleware_needs_only_tenant_and_key() {
     assert_eq!(settings.headers["authorization"], "k3y");
     assert_eq!(settings.headers["x-trace-source"], "openinference");
     assert!(settings.headers["authorization"].is_sensitive());
-    assert_eq!(found[0].resource["project.name"], "svc");
+    assert_eq!(found[0].resource.of_exporter()["project.name"], "svc");
     let view = &found[0].view;
     assert!(view.overlays.openinference && !view.exclude_content);
     assert_eq!(view.middleware_service.as_deref(), Some("svc"));
@@ -165,7 +165,7 @@ destinations:
     assert_eq!((view.value_limit, by_name["here"].view.value_limit), (Some(7), Some(9)));
     assert_eq!((by_name["collector"].batch.events, by_name["collector"].batch.bytes), (100, 1 << 20));
     assert_eq!((by_name["collector"].concurrency, by_name["here"].concurrency), (2, 1));
-    assert_eq!(by_name["here"].resource["team"], "a");
+    assert_eq!(by_name["here"].resource.of_exporter()["team"], "a");
     assert!(matches!(&by_name["disk"].kind, Kind::File(file) if file.max_files == 3));
 }
 

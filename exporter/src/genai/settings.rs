@@ -7,7 +7,7 @@ use crate::{
     config::ConfigError,
     destination::{DestinationSettings, OtlpSettings},
     env::Env,
-    resource::Attributes,
+    resource::{Attributes, Resource},
 };
 
 /// The name of an endpoint that is no destination's.
@@ -46,7 +46,7 @@ pub struct PushSettings {
 pub(crate) fn all(
     destinations: &[DestinationSettings],
     alone: Option<OtlpSettings>,
-    resource: &Attributes,
+    resource: &Resource,
     env: &Env,
 ) -> Result<Vec<PushSettings>, ConfigError> {
     let (interval, delta) = (interval(env)?, delta(env)?);
@@ -56,9 +56,9 @@ pub(crate) fn all(
     let push = |name: Arc<str>, otlp, resource| PushSettings { name, otlp, resource, interval, delta };
     let of_destination = |found: &DestinationSettings| {
         let otlp = found.metrics.as_deref()?.clone();
-        Some(push(Arc::clone(&found.name), otlp, found.resource.clone()))
+        Some(push(Arc::clone(&found.name), otlp, found.resource.of_exporter()))
     };
-    let alone = alone.map(|otlp| push(ALONE.into(), otlp, resource.clone()));
+    let alone = alone.map(|otlp| push(ALONE.into(), otlp, resource.of_exporter()));
     Ok(destinations.iter().filter_map(of_destination).chain(alone).collect())
 }
 

@@ -12,7 +12,7 @@ use crate::{
     destination::{Context, DestinationSettings, Guard, Kind, OtlpSettings},
     env::Env,
     prices::Prices,
-    resource::Attributes,
+    resource::Resource,
 };
 
 /// What the configuration says of settings that are made elsewhere.
@@ -59,7 +59,7 @@ pub struct Locked {
 #[derive(Clone, PartialEq)]
 pub struct General {
     pub(crate) env: Env,
-    pub(crate) resource: Attributes,
+    pub(crate) resource: Resource,
     pub(crate) batch: wire::Batch,
     pub(crate) retry: wire::Retry,
     pub(crate) prices: Arc<Prices>,
@@ -83,7 +83,7 @@ impl Default for General {
     fn default() -> Self {
         Self {
             env: Env::default(),
-            resource: Attributes::new(),
+            resource: Resource::default(),
             batch: wire::Batch::default(),
             retry: wire::Retry::default(),
             prices: Prices::built_in(),

@@ -14,7 +14,7 @@ use crate::{
     },
     env::Env,
     prices::Prices,
-    resource::Attributes,
+    resource::Resource,
     secret::Secret,
 };
 
@@ -56,7 +56,7 @@ pub struct PageSettings {
     /// What tokens cost.
     pub prices: Arc<Prices>,
     /// What spans belong to.
-    pub resource: Attributes,
+    pub resource: Resource,
 }
 
 impl PageSettings {
@@ -64,7 +64,7 @@ impl PageSettings {
         role: Role,
         written: &wire::Page,
         prices: &Arc<Prices>,
-        resource: &Attributes,
+        resource: &Resource,
         env: &Env,
     ) -> Result<Self, ConfigError> {
         let listen = match written.listen {

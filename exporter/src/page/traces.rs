@@ -135,7 +135,7 @@ pub(super) async fn otlp(
 ) -> Result<Response, Refusal> {
     let request = find(&shared, &id)?;
     let (event_id, event) = trace::event(&request.event).ok_or_else(gone)?;
-    let resource = shared.settings().resource.clone();
+    let resource = shared.settings().resource.of(&event.resource);
     let body = trace::otlp(event_id, &event, &view(&shared), &resource).ok_or_else(gone)?;
     let name = format!("attachment; filename=\"trace-{}.json\"", request.row.trace_id);
     Ok(([(CONTENT_TYPE, "application/json".to_owned()), (CONTENT_DISPOSITION, name)], body).into_response())

@@ -73,8 +73,8 @@ fn a_flag_goes_before_its_variable_and_that_before_the_file() {
     let found = settings(&["--config", file, "--stream-max-bytes", "2097152"], &variables).unwrap();
     assert_eq!(found.bus.stream.max_bytes, 2 << 20);
     assert_eq!(found.bus.stream.replicas, 5);
-    assert_eq!(found.destinations[0].resource["service.name"], "of-variable");
-    assert_eq!(found.destinations[0].resource["team"], "a");
+    assert_eq!(found.destinations[0].resource.service(), "of-variable");
+    assert_eq!(found.destinations[0].resource.of_exporter()["team"], "a");
 }
 
 #[test]

@@ -21,6 +21,7 @@ use crate::{
     destination::When,
     encode::{EncodeError, Encoder, Fragments, Sealed},
     metrics::ShipMetrics,
+    resource::Attributes,
     spans::{self, View},
 };
 
@@ -82,8 +83,8 @@ impl Mapper {
                 doubt: AtomicBool::new(one.redelivered),
             };
             match self.spans(&one.message) {
-                Ok(spans) => {
-                    self.encoder.add(&mut fragments, &spans)?;
+                Ok((spans, resource)) => {
+                    self.encoder.add(&mut fragments, &spans, &resource)?;
                     mapped.batch.add(held);
                 }
                 Err(why) => mapped.unsent.push((held, why)),
@@ -93,7 +94,8 @@ impl Mapper {
         Ok(mapped)
     }
 
-    fn spans(&self, message: &async_nats::Message) -> Result<Vec<Span>, Unsent> {
+    /// An event's spans, and the resource that it carries.
+    fn spans(&self, message: &async_nats::Message) -> Result<(Vec<Span>, Attributes), Unsent> {
         if payload::replay_target(&message.subject).is_some_and(|target| target != self.destination) {
             return Err(Unsent::Filtered);
         }
@@ -102,7 +104,7 @@ impl Mapper {
             return Err(Unsent::Filtered);
         }
         let id = EventId::of(&event).ok_or(Unsent::Undecodable)?;
-        Ok(spans::of(id, &event, &self.view))
+        Ok((spans::of(id, &event, &self.view), event.resource))
     }
 }
 
