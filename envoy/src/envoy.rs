@@ -18,6 +18,7 @@ use std::{fs, io};
 
 use serde_json::{Map, Value, json};
 use weir_filter::config::{ConfigError, Mode, PluginConfig, Role, cluster_name};
+use weir_filter::resource::DEFAULT_NODE as NODE;
 
 pub(crate) use self::cluster::{CIRCUIT_BREAKER_MAX, SYSTEM_CAS, http_options};
 use self::cluster::{Cluster, tls_socket};
@@ -177,9 +178,6 @@ impl Parts {
     }
 }
 
-/// The id of the node and the name of its cluster, without which Envoy takes no files for secrets.
-const NODE: &str = "weir";
-
 fn admin(gateway: &Gateway, bootstrap: &mut Map<String, Value>) {
     if let Some(admin) = gateway.admin {
         bootstrap.insert(
@@ -249,7 +247,7 @@ pub fn plugin_json(plugin: &PluginConfig) -> Value {
 /// The configuration of Envoy's wasm filter. Both roles have the same VM, so that they can share what
 /// they know of a request.
 pub(crate) fn wasm_config(plugin: &PluginConfig, gateway: &Gateway, code: &Value) -> Value {
-    let variables = gateway.filter_variables();
+    let variables = gateway.vm_variables();
     let name = plugin_name(plugin.role);
     let mut wasm = json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",

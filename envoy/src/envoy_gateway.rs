@@ -114,6 +114,7 @@ fn extension_policy(gateway: &Gateway, options: &Options) -> Result<Value, Istio
         "config": plugin,
         "failOpen": false,
     });
+    let variables = gateway.vm_variables();
     if let (false, Some(wasm)) = (variables.is_empty(), wasm.as_object_mut()) {
         wasm.insert("env".to_owned(), json!({"hostKeys": variables}));
     }

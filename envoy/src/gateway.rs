@@ -15,6 +15,7 @@ use weir_filter::config::{
 };
 use weir_filter::endpoint::Endpoint;
 use weir_filter::redact::Redaction;
+use weir_filter::resource;
 use weir_filter::strategy::TargetIds;
 
 use crate::access_log::AccessLog;
@@ -265,7 +266,21 @@ impl Gateway {
         self.mode == Mode::Observe
     }
 
-    /// The environment variables that the filter itself reads, in Envoy's process.
+    /// The environment variables that Envoy hands to the filter: those that must be set, and those that may say where
+    /// Envoy runs, if that is exported. Envoy passes over one that is not set.
+    pub fn vm_variables(&self) -> Vec<&str> {
+        let mut variables = self.filter_variables();
+        if self.exporter.is_some() {
+            for name in resource::variables() {
+                if !variables.contains(&name) {
+                    variables.push(name);
+                }
+            }
+        }
+        variables
+    }
+
+    /// The environment variables that the filter itself needs, in Envoy's process.
     pub fn filter_variables(&self) -> Vec<&str> {
         let token = self.exporter.as_ref().and_then(|exporter| exporter.token.as_ref());
         let token = token.filter(|_| self.observes()).and_then(|token| match token {
@@ -389,6 +404,21 @@ exporter: { url: http://127.0.0.1:4319 }
             "providers.openai.key.env: the environment variable WEIR_TEST_UNSET is not set; \
              export it before Envoy is started"
         );
+    }
+
+    #[test]
+    fn the_filter_may_read_what_says_where_envoy_runs_each_variable_once() {
+        let gateway = Gateway::parse(&format!(
+            "{GATEWAY}redaction: {{ hash_key: {{ env: POD_UID }}, exported: {{ content: keep, detectors: [email], replacement: hash }} }}\n"
+        ));
+        let gateway = gateway.unwrap();
+        let variables = gateway.vm_variables();
+        assert_eq!((gateway.filter_variables(), variables[0]), (vec!["POD_UID"], "POD_UID"));
+        for name in ["HOSTNAME", "POD_NAME", "NODE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "POD_UID"] {
+            assert_eq!(variables.iter().filter(|other| **other == name).count(), 1, "{name}");
+        }
+        let untraced = GATEWAY.replace("exporter: { url: http://127.0.0.1:4319 }", "");
+        assert!(Gateway::parse(&untraced).unwrap().vm_variables().is_empty(), "nothing says it to anybody");
     }
 
     #[test]

@@ -64,7 +64,9 @@ fn sidecars_observe_by_a_wasm_plugin_alone_and_find_the_exporter_by_its_service(
     assert_eq!(spec["selector"]["matchLabels"]["app"], "chat");
     assert_eq!((&spec["url"], &spec["sha256"]), (&json!(IMAGE), &json!("0f".repeat(32))));
     assert_eq!((&spec["failStrategy"], &spec["match"][0]["mode"]), (&json!("FAIL_RELOAD"), &json!("CLIENT")));
-    assert_eq!(spec["vmConfig"]["env"], json!([{"name": "WEIR_INGEST_TOKEN", "valueFrom": "HOST"}]));
+    let env = spec["vmConfig"]["env"].as_array().unwrap();
+    assert_eq!(env[0], json!({"name": "WEIR_INGEST_TOKEN", "valueFrom": "HOST"}));
+    assert!(env.contains(&json!({"name": "POD_NAME", "valueFrom": "HOST"})));
     let exporter = check(&spec["pluginConfig"]).exporter.unwrap();
     assert_eq!(exporter.cluster, "outbound|4319||weir-ingest.weir.svc.cluster.local");
 }
@@ -114,7 +116,9 @@ fn an_envoy_gateway_observes_by_an_extension_policy_and_gets_the_cluster_and_the
         (&wasm["code"]["image"]["sha256"], &wasm["failOpen"]),
         (&json!("0f".repeat(32)), &json!(false))
     );
-    assert_eq!(wasm["env"]["hostKeys"], json!(["WEIR_INGEST_TOKEN"]));
+    let variables = wasm["env"]["hostKeys"].as_array().unwrap();
+    assert_eq!(variables[0], "WEIR_INGEST_TOKEN");
+    assert!(variables.contains(&json!("ENVOY_POD_NAME")));
     let cluster = check(&wasm["config"]).exporter.unwrap().cluster;
     let patch = &of_kind(&documents, "EnvoyPatchPolicy")[0]["spec"]["jsonPatches"][0];
     assert_eq!(patch["operation"]["value"]["name"], cluster);

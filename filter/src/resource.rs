@@ -11,8 +11,8 @@ use weir_event::resource::{
     Bounded, HOST_NAME, INSTANCE_ID, MAX_VALUE, OTEL_VARIABLE, POD_NAME, POD_UID, VARIABLES, parse,
 };
 
-/// The id and the cluster of the node that `weir-config` renders, since Envoy needs some. They tell nobody apart, so
-/// they are no part of a resource.
+/// The id and the cluster of the node that `weir-config` renders, since without them Envoy takes no files for secrets.
+/// They are the same for all, so they are no part of a resource.
 pub const DEFAULT_NODE: &str = "weir";
 
 /// The id of Envoy's node.
@@ -44,8 +44,7 @@ const WORKLOADS: [(&str, &str); 5] = [
     ("cronjobs", "k8s.cronjob.name"),
 ];
 
-/// The attributes in the order in which they get room: what tells one Envoy from another first, the operator's
-/// further ones last.
+/// What gets room first, before the attributes of variables; the operator's further ones come last.
 const FIRST: [&str; 2] = [INSTANCE_ID, NODE_ID];
 
 /// Finds an environment variable.

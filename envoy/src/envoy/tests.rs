@@ -77,13 +77,45 @@ fn what_observes_is_the_filter_and_the_way_to_the_exporter_and_nothing_that_hold
     assert!(parts.get("virtual_hosts").is_none() && !rendered.contains("allow_on_headers_stop_iteration:"));
     assert_eq!(parts["http_filters"].as_array().unwrap().len(), 1);
     let config = &parts["http_filters"][0]["typed_config"]["config"];
-    assert_eq!(config["vm_config"]["environment_variables"]["host_env_keys"], json!(["T"]));
+    let variables = &config["vm_config"]["environment_variables"]["host_env_keys"];
+    assert_eq!(variables, &json!(gateway.vm_variables()));
+    assert_eq!(variables[0], "T");
     assert!(config["configuration"]["value"].as_str().unwrap().contains(r#""mode":"observe""#));
     let clusters = parts["clusters"].as_array().unwrap();
     assert_eq!((clusters.len(), &clusters[0]["name"]), (1, &json!(EXPORTER_CLUSTER)));
     assert!(!clusters[0].to_string().contains("http_filters"), "the filter sends the token itself");
     let error = bootstrap(&gateway, &options).unwrap_err().to_string();
     assert!(error.starts_with("mode: with `observe` there is no listener"), "{error}");
+}
+
+#[test]
+fn both_roles_have_one_vm_config_which_names_the_variables_that_say_where_envoy_runs() {
+    let gateway = Gateway::parse(
+        "{ listen: 0.0.0.0:80, providers: { a: { api: openai, url: 'https://a/v1' }, b: { api: openai, url: 'https://b/v1' } },
+           exporter: { url: 'http://h:1' } }",
+    );
+    let options = Options { wasm: "/w.wasm".into(), secrets_dir: None };
+    let rendered = bootstrap(&gateway.unwrap(), &options).unwrap().bootstrap;
+    let bootstrap: Value = serde_saphyr::from_str(&rendered).unwrap();
+    let mut found = Vec::new();
+    all_of("vm_config", &bootstrap, &mut found);
+    assert_eq!(found.len(), 3, "the gateway's, and one for each provider");
+    assert!(found.iter().all(|other| other == &found[0]), "or they would not share a VM");
+    let variables = &found[0]["environment_variables"];
+    assert!(variables["host_env_keys"].as_array().unwrap().contains(&json!("POD_NAME")));
+    assert!(variables.get("key_values").is_none(), "Envoy refuses a name that is in both");
+}
+
+/// The values of this field, wherever they are.
+fn all_of<'a>(field: &str, value: &'a Value, found: &mut Vec<&'a Value>) {
+    match value {
+        Value::Object(map) => {
+            found.extend(map.get(field));
+            map.values().for_each(|value| all_of(field, value, found));
+        }
+        Value::Array(list) => list.iter().for_each(|value| all_of(field, value, found)),
+        _ => {}
+    }
 }
 
 #[test]

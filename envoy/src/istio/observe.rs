@@ -127,6 +127,7 @@ fn wasm_plugin(gateway: &Gateway, config: Value, options: &Options) -> Value {
             spec.insert("selector".to_owned(), json!({"matchLabels": options.selector}));
         }
     }
+    let variables = gateway.vm_variables();
     if !variables.is_empty() {
         let env: Vec<Value> =
             variables.iter().map(|name| json!({"name": name, "valueFrom": "HOST"})).collect();
