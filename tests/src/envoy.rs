@@ -81,6 +81,22 @@ impl Envoy {
         .await
     }
 
+    /// The same with an id of its own for its node, as `--service-node` gives it.
+    ///
+    /// # Errors
+    /// [`StartError`] when the configuration is wrong or Envoy does not come up.
+    pub async fn of_node(
+        node: &'static str,
+        env: &[(String, OsString)],
+        yaml: impl Fn(Addresses) -> String,
+    ) -> Result<Self, StartError> {
+        process::on_free_ports(|| async {
+            let addresses = Addresses::free(None)?;
+            start(1, addresses, env, &yaml(addresses), Kind::OfNode(node)).await
+        })
+        .await
+    }
+
     /// Starts one that has one route of its own, to this provider, and what `weir-config` renders to be pasted
     /// into it.
     ///
@@ -167,6 +183,8 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 enum Kind {
     /// A bootstrap.
     Whole,
+    /// A bootstrap, and the id of its node.
+    OfNode(&'static str),
     /// A bootstrap, and files that can change.
     Hot,
     /// A bootstrap that leads everything to one provider, with the fragment in it.
@@ -207,8 +225,14 @@ fn observing(fragment: &str, addresses: Addresses, provider: SocketAddr) -> Resu
         "address": at(addresses.listen),
         "filter_chains": [{"filters": [filter]}],
     });
+    // As a mesh says where it runs.
+    let metadata = json!({
+        "NAMESPACE": "shop",
+        "OWNER": "kubernetes://apis/apps/v1/namespaces/shop/deployments/chat",
+        "PLATFORM_METADATA": {"aws_instance_id": "i-07"},
+    });
     let bootstrap = json!({
-        "node": {"id": "proxy", "cluster": "proxy"},
+        "node": {"id": "proxy", "cluster": "proxy", "locality": {"region": "eu"}, "metadata": metadata},
         "admin": {"address": at(addresses.admin)},
         "static_resources": {"listeners": [listener], "clusters": clusters},
     });
@@ -234,7 +258,7 @@ async fn start(
             let options = renderer::Options { wasm: tools::wasm()?, secrets_dir: None };
             observing(&renderer::fragment(&gateway, &options)?.bootstrap, addresses, provider)?
         }
-        Kind::Whole => {
+        Kind::Whole | Kind::OfNode(_) => {
             let secrets_dir = Some(dir.path().join("secrets"));
             let options = renderer::Options { wasm: tools::wasm()?, secrets_dir };
             let rendered = renderer::bootstrap(&gateway, &options)?;
@@ -246,6 +270,9 @@ async fn start(
     std::fs::write(&file, bootstrap)?;
     let mut args: Vec<OsString> = vec!["-c".into(), file.into()];
     args.extend(["--concurrency", &workers.to_string(), "--disable-hot-restart"].map(Into::into));
+    if let Kind::OfNode(node) = kind {
+        args.extend(["--service-node", node].map(Into::into));
+    }
     if kind == Kind::Hot {
         // So that a configuration of before is gone within a test, and not after ten minutes.
         args.extend(["--drain-time-s", "2"].map(Into::into));
