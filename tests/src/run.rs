@@ -107,10 +107,21 @@ impl Settings {
         env
     }
 
-    /// Envoy's environment: the key that gateway.yaml names.
+    /// Envoy's environment: the key that gateway.yaml names, and where it runs.
     fn envoy_env(&self) -> Vec<(String, OsString)> {
-        self.openai_key.iter().map(|key| ("OPENAI_API_KEY".to_owned(), key.clone())).collect()
+        let key = self.openai_key.iter().map(|key| ("OPENAI_API_KEY".to_owned(), key.clone()));
+        key.chain(host()).collect()
     }
+}
+
+/// What the filter says of this machine with its traces.
+fn host() -> impl Iterator<Item = (String, OsString)> {
+    [("HOSTNAME", "/proc/sys/kernel/hostname"), ("HOST_ID", "/etc/machine-id")].into_iter().filter_map(
+        |(variable, file)| {
+            let value = std::fs::read_to_string(file).ok()?;
+            Some((variable.to_owned(), value.trim().into()))
+        },
+    )
 }
 
 /// Writes a line to the terminal. Nothing is done about a terminal that is gone.
@@ -358,7 +369,9 @@ mod tests {
     fn each_key_goes_to_the_one_process_that_needs_it() {
         let all = [("OPENAI_API_KEY", "a"), ("MW_TENANT", "t"), ("MW_API_KEY", "b")];
         let settings = settings(&all).expect("settings");
-        assert_eq!(names(&settings.envoy_env()), ["OPENAI_API_KEY"]);
+        let of_envoy = settings.envoy_env();
+        assert_eq!(names(&of_envoy)[..2], ["OPENAI_API_KEY", "HOSTNAME"]);
+        assert!(!names(&of_envoy).iter().any(|name| name.starts_with("MW_")));
         assert_eq!(names(&settings.exporter_env()), ["MW_TENANT", "MW_API_KEY"]);
     }
 
