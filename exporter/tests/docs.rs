@@ -48,8 +48,11 @@ One request is one trace, or a part of its caller's:
 | `stream` | INTERNAL | from the first token to the last |
 
 `docs/operating.md` says what to watch, `exporter/prices.yaml` which prices costs come from. The rightmost column says
-on which spans an attribute is found (nothing where the golden spans have no example of it); the resource is of the
-whole batch.
+on which spans an attribute is found (nothing where the golden spans have no example of it).
+
+A span's resource has besides the attributes of the Envoy that served the request (`host.*`, `container.*`, `k8s.*`,
+`service.instance.id`, `weir.envoy.node.id`), see [where Envoy runs](envoy.md#where-envoy-runs), and those that the
+exporter's configuration adds.
 ";
 
 fn top() -> PathBuf {

@@ -26,9 +26,10 @@ pub struct Config {
     pub stream: Stream,
     /// The service that spans belong to; `weir-gateway` by default.
     pub service_name: Option<String>,
-    /// Attributes of the resource that all spans belong to, beside what is detected.
+    /// Attributes of the resource that all spans and metrics belong to, whatever a gateway or the environment says.
     pub resource: BTreeMap<String, String>,
-    /// Whether host, container and Kubernetes attributes are looked up (default: true).
+    /// Whether the exporter's host, container and Kubernetes attributes are looked up (default: true): for its metrics,
+    /// and for spans of gateways that do not say where they run.
     pub detect_resource: Option<bool>,
     /// How events are put together for one POST, where a destination does not say.
     pub batch: Batch,
