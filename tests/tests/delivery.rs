@@ -41,5 +41,7 @@ mod rig;
 mod secure;
 #[path = "delivery/sources.rs"]
 mod sources;
+#[path = "delivery/taken_up.rs"]
+mod taken_up;
 #[path = "delivery/users.rs"]
 mod users;

@@ -63,6 +63,9 @@ pub struct Account {
     pub doubtful: u64,
     /// Handed back without having been sent: when these come again there is no doubt.
     pub handed_back: Ranges,
+    /// Handed back in order, sent or not: whoever had these in hand did not die of them.
+    #[serde(skip_serializing_if = "Ranges::is_empty")]
+    pub returned: Ranges,
 }
 
 /// What JetStream says of the stream and a consumer, read before the ledger is.
@@ -85,6 +88,7 @@ impl Account {
     /// before.
     pub fn settle(&mut self, sequence: u64, fate: Fate, doubtful: bool) -> bool {
         let handed_back = self.handed_back.remove(sequence);
+        self.returned.remove(sequence);
         if self.gone.remove(sequence) {
             // It was in somebody's hands when the stream dropped it.
             self.evicted = self.evicted.saturating_sub(1);
@@ -115,6 +119,16 @@ impl Account {
         }
     }
 
+    /// An event goes back to the stream in order, whether the destination has had it or not.
+    pub fn give_back(&mut self, sequence: u64) {
+        if !self.is_settled(sequence) {
+            self.returned.insert(sequence);
+        }
+        while self.returned.parts() > MAX_GONE {
+            self.returned.pop_first();
+        }
+    }
+
     /// Whether an event is settled.
     pub fn is_settled(&self, sequence: u64) -> bool {
         (sequence <= self.floor && !self.gone.contains(sequence)) || self.settled.contains(sequence)
@@ -131,7 +145,7 @@ impl Account {
         while self.floor < boundary {
             let until = self.settled.first().map_or(boundary, |(first, _)| (first - 1).min(boundary));
             if until > self.floor {
-                self.evicted += until - self.floor;
+                self.evicted = self.evicted.saturating_add(until - self.floor);
                 self.gone.push(self.floor + 1, until);
                 self.floor = until;
             }
@@ -145,20 +159,20 @@ impl Account {
     /// The stream is another one: what the last one still had for us is gone with it.
     fn start_anew(&mut self, seen: &Seen) {
         if !self.stream.is_empty() {
-            self.evicted += self.open();
+            self.evicted = self.evicted.saturating_add(self.open());
             self.carried = self.stored();
         }
         self.stream.clone_from(&seen.stream);
         self.base = seen.first.saturating_sub(1).max(seen.ack_floor);
         (self.floor, self.last) = (self.base, seen.last.max(self.base));
         (self.settled, self.gone) = (Ranges::default(), Ranges::default());
-        self.handed_back = Ranges::default();
+        (self.handed_back, self.returned) = (Ranges::default(), Ranges::default());
     }
 
     /// Gives up what is open, on purpose.
     pub fn purge(&mut self) -> u64 {
         let open = self.open();
-        self.purged += open;
+        self.purged = self.purged.saturating_add(open);
         self.floor = self.last;
         self.settled = Ranges::default();
         open
@@ -166,7 +180,7 @@ impl Account {
 
     /// Events that were stored for this destination.
     pub fn stored(&self) -> u64 {
-        self.carried + self.last.saturating_sub(self.base)
+        self.carried.saturating_add(self.last.saturating_sub(self.base))
     }
 
     /// Events that nothing has become of yet. Once JetStream was looked at, this is its backlog.
@@ -227,6 +241,24 @@ mod tests {
         assert!(account.settle(4, Fate::DeadLettered, true));
         assert_eq!((account.doubtful, account.duplicates, account.handed_back.count()), (1, 0, 0));
         balanced(&account);
+    }
+
+    #[test]
+    fn what_was_given_back_in_order_is_known_until_it_is_settled() {
+        let mut account = Account::default();
+        account.look(&seen(1, 1000, 0));
+        (1..=3).for_each(|sequence| account.give_back(sequence));
+        account.settle(2, Fate::Delivered, true);
+        account.give_back(2);
+        assert!(
+            account.returned.contains(1) && !account.returned.contains(2) && account.returned.contains(3)
+        );
+        (10..1000).step_by(2).for_each(|sequence| account.give_back(sequence));
+        assert!(account.returned.parts() <= MAX_GONE);
+        let written = serde_json::to_string(&account).unwrap();
+        assert_eq!(serde_json::from_str::<Account>(&written).unwrap(), account);
+        account.look(&Seen { stream: "t".to_owned(), ..seen(1, 3, 0) });
+        assert!(account.returned.is_empty());
     }
 
     #[test]

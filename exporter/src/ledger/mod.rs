@@ -9,4 +9,4 @@ mod store;
 
 pub use account::{Account, Fate, Seen};
 pub use ranges::Ranges;
-pub use store::{Entry, Ledger, LedgerKeeper, begin, close, key};
+pub use store::{Entry, LOOK, Ledger, LedgerKeeper, begin, close, key};

@@ -17,8 +17,8 @@ use tracing::{debug, warn};
 use super::{Account, Fate, Seen};
 use crate::bus::{Bus, BusError};
 
-/// How often JetStream is asked what it has no more.
-const LOOK: Duration = Duration::from_secs(2);
+/// How often JetStream is asked what it has no more, and the ledger read that others write to.
+pub const LOOK: Duration = Duration::from_secs(2);
 
 /// How many orders wait at most; each is a batch's.
 const QUEUE: usize = 256;
@@ -90,6 +90,8 @@ pub struct Entry {
     pub doubtful: BTreeSet<u64>,
     /// Sequences that go back to the stream, and that the destination has not had.
     pub handed_back: Vec<u64>,
+    /// Sequences that go back to the stream, whether the destination has had them or not.
+    pub returned: Vec<u64>,
 }
 
 struct Order {
@@ -137,6 +139,11 @@ impl Ledger {
     /// Whether an event was settled, as far as is known here.
     pub fn is_settled(&self, sequence: u64) -> bool {
         self.seen.borrow().0.is_settled(sequence)
+    }
+
+    /// Whether an event was last given back in order, as far as is known here.
+    pub fn is_returned(&self, sequence: u64) -> bool {
+        self.seen.borrow().0.returned.contains(sequence)
     }
 
     /// The ledger, and JetStream's count of the backlog, as they were last seen.
@@ -202,6 +209,7 @@ impl LedgerKeeper {
                 for Order { entry, .. } in &orders {
                     account.rejected_spans += entry.rejected_spans;
                     entry.handed_back.iter().for_each(|sequence| account.hand_back(*sequence));
+                    entry.returned.iter().for_each(|sequence| account.give_back(*sequence));
                     let again = entry
                         .fates
                         .iter()

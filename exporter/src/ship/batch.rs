@@ -25,6 +25,10 @@ use crate::{
     spans::{self, View},
 };
 
+/// How often an event is taken up. One that was so often in hand without an end, neither settled nor given back, is
+/// what ends whoever takes it up, as far as can be told.
+const MAX_TAKEN_UP: i64 = 3;
+
 /// An event as it was pulled.
 pub(super) struct Pulled {
     pub(super) message: async_nats::Message,
@@ -35,6 +39,8 @@ pub(super) struct Pulled {
     pub(super) stored: SystemTime,
     /// It was delivered before and not acknowledged.
     pub(super) redelivered: bool,
+    /// It was taken up as often as an event is, by JetStream's count.
+    pub(super) is_worn: bool,
 }
 
 impl Pulled {
@@ -43,8 +49,9 @@ impl Pulled {
         let info = message.info().ok()?;
         let (sequence, redelivered, stored) =
             (info.stream_sequence, info.delivered > 1, info.published.into());
+        let is_worn = info.delivered > MAX_TAKEN_UP;
         let (message, acker) = message.split();
-        Some(Self { message, acker, sequence, stored, redelivered })
+        Some(Self { message, acker, sequence, stored, redelivered, is_worn })
     }
 }
 
@@ -55,6 +62,8 @@ pub(super) enum Unsent {
     Filtered,
     /// It is no event.
     Undecodable,
+    /// It was taken up as often as an event is, and never came to an end.
+    Worn,
 }
 
 /// How a destination turns events into bytes.
@@ -82,7 +91,8 @@ impl Mapper {
                 stored: one.stored,
                 doubt: AtomicBool::new(one.redelivered),
             };
-            match self.spans(&one.message) {
+            let spans = if one.is_worn { Err(Unsent::Worn) } else { self.spans(&one.message) };
+            match spans {
                 Ok((spans, resource)) => {
                     self.encoder.add(&mut fragments, &spans, &resource)?;
                     mapped.batch.add(held);
@@ -171,6 +181,11 @@ impl Batch {
     pub(super) fn undoubted(&self) -> Vec<u64> {
         let held = self.held.values().filter(|held| !held.doubt.load(Ordering::Relaxed));
         held.map(|held| held.sequence).collect()
+    }
+
+    /// All that is left.
+    pub(super) fn left(&self) -> Vec<u64> {
+        self.held.values().map(|held| held.sequence).collect()
     }
 
     /// When the oldest of a range was stored.

@@ -17,10 +17,14 @@ use super::{
     health::Condition,
 };
 use crate::{
-    ledger::{Entry, Fate},
+    ledger::{Entry, Fate, LOOK},
     metrics::amount,
     otlp::Outcome,
 };
+
+/// Why an event is a dead letter that nobody refused.
+const WORN: &str =
+    "it was taken up three times, and whoever had it ended before it was settled or given back";
 
 /// How sending a range ended.
 enum Sent {
@@ -81,9 +85,9 @@ impl Lane {
             }
         }
         // What was never sent, or refused, is not in doubt when it comes again.
-        let untouched = batch.undoubted();
-        if !untouched.is_empty() {
-            self.ledger.enter(Entry { handed_back: untouched, ..Entry::default() }).await;
+        let (handed_back, returned) = (batch.undoubted(), batch.left());
+        if !returned.is_empty() {
+            self.ledger.enter(Entry { handed_back, returned, ..Entry::default() }).await;
         }
         batch.hand_back().await;
     }
@@ -238,10 +242,7 @@ impl Lane {
             match self.bus.bury(self.name(), sequence, reason).await {
                 Ok(true) => {
                     self.metrics.dead_lettered.inc();
-                    warn!(
-                        destination = self.name(),
-                        sequence, reason, "an event was refused and is a dead letter now"
-                    );
+                    warn!(destination = self.name(), sequence, reason, "an event is a dead letter now");
                     return Grave::Dug;
                 }
                 Ok(false) => return Grave::Gone,
@@ -253,9 +254,12 @@ impl Lane {
         }
     }
 
-    /// Settles what is not sent: unwanted events, and messages that are none.
+    /// Settles what is not sent: unwanted events, messages that are none, and events that never come to an end.
     async fn settle_unsent(&self, unsent: Vec<(Held, Unsent)>, stop: &CancellationToken) {
-        let (mut fates, mut ackers) = (Vec::new(), Vec::new());
+        let (mut fates, mut ackers, mut returned) = (Vec::new(), Vec::new(), Vec::new());
+        // Another exporter may have given them back only just now.
+        let has_worn = unsent.iter().any(|(_, why)| *why == Unsent::Worn);
+        let is_stopping = has_worn && stopped_within(stop, LOOK * 2).await;
         for (held, why) in unsent {
             match why {
                 Unsent::Filtered => {
@@ -270,8 +274,26 @@ impl Lane {
                         Grave::Stopped => continue,
                     }
                 }
+                Unsent::Worn if is_stopping || self.ledger.is_returned(held.sequence) => {
+                    returned.push(held);
+                    continue;
+                }
+                Unsent::Worn => match self.buried(held.sequence, WORN, stop).await {
+                    Grave::Dug => fates.push((held.sequence, Fate::DeadLettered)),
+                    Grave::Gone => {}
+                    Grave::Stopped => {
+                        returned.push(held);
+                        continue;
+                    }
+                },
             }
             ackers.push(held.acker);
+        }
+        if !returned.is_empty() {
+            let entry =
+                Entry { returned: returned.iter().map(|held| held.sequence).collect(), ..Entry::default() };
+            self.ledger.enter(entry).await;
+            tell(returned.iter().map(|held| &held.acker), AckKind::Nak(None)).await;
         }
         if !ackers.is_empty() && self.ledger.enter(Entry { fates, ..Entry::default() }).await.is_some() {
             tell(ackers.iter(), AckKind::Ack).await;

@@ -85,11 +85,12 @@ impl Lane {
     async fn take(&self, messages: Vec<jetstream::Message>, hand: &mut Hand) {
         for message in messages {
             let length = message.length;
-            let Some(pulled) = Pulled::new(message) else { continue };
+            let Some(mut pulled) = Pulled::new(message) else { continue };
             if pulled.redelivered && self.ledger.is_settled(pulled.sequence) {
                 tell(std::iter::once(&pulled.acker), AckKind::Ack).await;
                 continue;
             }
+            pulled.is_worn &= !self.ledger.is_returned(pulled.sequence);
             hand.bytes = hand.bytes.saturating_add(length);
             hand.events.push(pulled);
         }
