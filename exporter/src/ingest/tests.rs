@@ -377,7 +377,7 @@ async fn an_event_that_no_filter_makes_is_refused_before_anything_is_built_of_it
 async fn a_batch_of_more_events_or_attributes_than_it_may_hold_is_refused_before_it_is_decoded() {
     let attribute = EventBatch { resource: [("k".repeat(9), String::new())].into(), ..EventBatch::default() };
     for (field, words) in [
-        (vec![0x12, 0].repeat(3 << 20), "a batch may hold 4096 events, this one holds 3145729"),
+        ([0x12, 0].repeat(3 << 20), "a batch may hold 4096 events, this one holds 3145729"),
         (attribute.encode_to_vec().repeat(1000), "the batch cannot be taken: it has more than 256 resource"),
     ] {
         let (status, _, told) =

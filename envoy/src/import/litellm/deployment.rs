@@ -6,10 +6,11 @@
 use serde_json::{Map, Value, json};
 
 use super::super::{
-    Notes,
+    Notes, duration,
     host::Host,
     items,
     keys::{ENVIRONMENT, Key, Variables, variable},
+    number,
     routing::{Draft, KNOWN, Known, known},
 };
 
@@ -42,6 +43,12 @@ const PLACE: [&str; 10] = [
 const HEADERS: [&str; 4] = ["extra_headers", "headers", "default_headers", "organization"];
 /// How the names of models begin that LiteLLM knows without a prefix.
 const BARE: [(&str, &str); 3] = [("claude", "anthropic"), ("command", "cohere"), ("gemini", "vertex_ai")];
+
+/// A field of a map; null where it has none.
+fn field<'v>(value: &'v Value, name: &str) -> &'v Value {
+    static NULL: Value = Value::Null;
+    value.get(name).unwrap_or(&NULL)
+}
 
 /// What the file says outside of an entry and is the entry's where it says nothing itself.
 pub(super) struct Defaults<'a>(&'a Value);
@@ -79,14 +86,15 @@ impl<'a> Defaults<'a> {
                 }
             }
         }
-        add(&file["router_settings"]["default_litellm_params"], None);
+        let router = &file["router_settings"];
+        add(field(router, "default_litellm_params"), None);
         add(&file["litellm_settings"], Some(&["api_key", "api_base", "api_version"]));
         Value::Object(params)
     }
 
     /// What the file itself sets a variable to.
     fn environment(&self, variable: &str) -> Option<&'a str> {
-        self.0["environment_variables"][variable].as_str()
+        field(field(self.0, "environment_variables"), variable).as_str()
     }
 }
 
@@ -112,7 +120,7 @@ impl Unnamed {
 pub(super) struct Deployment<'a> {
     path: String,
     pub(super) name: &'a str,
-    pub(super) params: Value,
+    params: Value,
     prefix: String,
     model: String,
     known: &'static Known,
@@ -162,8 +170,18 @@ impl<'a> Deployment<'a> {
         }
         let params = defaults.complete(&path, own, notes);
         let (host, placed) = host(&path, prefix, known, &params, defaults, unnamed, notes)?;
-        let (prefix, model, key) = (prefix.to_owned(), model.to_owned(), Key::of(&params["api_key"]));
+        let (prefix, model, key) = (prefix.to_owned(), model.to_owned(), Key::of(field(&params, "api_key")));
         Some(Self { path, name, params, prefix, model, known, host, placed, key })
+    }
+
+    /// Its place among the targets of its model.
+    pub(super) fn order(&self) -> f64 {
+        number(field(&self.params, "order")).unwrap_or(0.0)
+    }
+
+    /// How long a request may take, as ours is written.
+    pub(super) fn timeout(&self) -> Option<String> {
+        number(field(&self.params, "timeout")).and_then(duration)
     }
 
     fn at(&self, field: &str) -> String {
@@ -273,7 +291,7 @@ impl<'a> Deployment<'a> {
             provider.insert("key".to_owned(), json!({"env": variable}));
         }
         if api == "azure-openai" {
-            match self.params["api_version"].as_str() {
+            match field(&self.params, "api_version").as_str() {
                 Some(version) if !version.starts_with(ENVIRONMENT) => {
                     provider.insert("api_version".to_owned(), json!(version));
                 }
@@ -288,7 +306,7 @@ impl<'a> Deployment<'a> {
         if self.model != self.name {
             target.insert("model".to_owned(), json!(self.model));
         }
-        if let Some(weight) = self.params["weight"].as_u64() {
+        if let Some(weight) = field(&self.params, "weight").as_u64() {
             target.insert("weight".to_owned(), json!(weight));
         }
         let kept = self.parameters(notes);
@@ -296,10 +314,10 @@ impl<'a> Deployment<'a> {
             target.insert("params".to_owned(), Value::Object(kept));
         }
         let path = format!("{}.litellm_params", self.path);
-        for field in HEADERS {
-            if !self.params[field].is_null() {
+        for name in HEADERS {
+            if !field(&self.params, name).is_null() {
                 notes.add(
-                    &self.at(field),
+                    &self.at(name),
                     "stays behind, since it may hold secrets; `headers` of a target can set what holds none",
                 );
             }
@@ -312,17 +330,15 @@ impl<'a> Deployment<'a> {
     /// The parameters of the request that the entry sets.
     fn parameters(&self, notes: &mut Notes) -> Map<String, Value> {
         let mut kept = Map::new();
-        for field in PARAMETERS {
-            match &self.params[field] {
+        for name in PARAMETERS {
+            match field(&self.params, name) {
                 Value::Null => {}
                 Value::String(text) if text.starts_with(ENVIRONMENT) => {
-                    notes.add(
-                        &self.at(field),
-                        "a parameter cannot come from the environment; write its value",
-                    );
+                    notes
+                        .add(&self.at(name), "a parameter cannot come from the environment; write its value");
                 }
                 value => {
-                    kept.insert(field.to_owned(), value.clone());
+                    kept.insert(name.to_owned(), value.clone());
                 }
             }
         }
@@ -367,7 +383,7 @@ fn host(
             .find_map(|ending| defaults.environment(&format!("{prefix}_{ending}")))
     };
     let written =
-        ["api_base", "base_url"].into_iter().map(|field| &params[field]).find(|base| !base.is_null());
+        ["api_base", "base_url"].into_iter().map(|name| field(params, name)).find(|base| !base.is_null());
     let written = match written {
         Some(base) => Some(base.as_str().unwrap_or_default()),
         None => by_environment(),

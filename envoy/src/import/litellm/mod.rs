@@ -35,9 +35,8 @@ pub(super) fn gateway(file: &Value, notes: &mut Notes) -> Result<Value, ImportEr
     let mut timeouts = BTreeMap::new();
     for deployment in &deployments {
         let target = deployment.target(&mut draft, notes);
-        let order = number(&deployment.params["order"]).unwrap_or(0.0);
-        groups.entry(deployment.name.to_owned()).or_default().push((order, target));
-        if let Some(timeout) = number(&deployment.params["timeout"]).and_then(duration) {
+        groups.entry(deployment.name.to_owned()).or_default().push((deployment.order(), target));
+        if let Some(timeout) = deployment.timeout() {
             timeouts.insert(deployment.name.to_owned(), timeout);
         }
     }
