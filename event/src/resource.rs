@@ -96,7 +96,8 @@ impl Bounded {
 /// The number, from 1, of an entry that is not a key and a value. The whole variable is to be discarded then, as
 /// the specification asks.
 pub fn parse(list: &str) -> Result<Vec<(String, String)>, usize> {
-    let decoded = |text: &str| percent_decode_str(text.trim()).decode_utf8().map(|text| text.into_owned());
+    let decoded =
+        |text: &str| percent_decode_str(text.trim()).decode_utf8().map(std::borrow::Cow::into_owned);
     let entries = list.split(',').enumerate().filter(|(_, entry)| !entry.trim().is_empty());
     entries
         .map(|(position, entry)| {

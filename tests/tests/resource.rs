@@ -190,6 +190,13 @@ async fn each_gateways_spans_show_its_own_place_in_one_export_and_after_a_restar
     }
 }
 
+/// What the exporter's page answers.
+async fn page(exporter: &Exporter, path: &str) -> Value {
+    let response =
+        client::http().get(exporter.page(path)).header("x-weir-page", "1").send().await.expect("an answer");
+    serde_json::from_slice(&response.bytes().await.expect("a body")).expect("JSON")
+}
+
 /// A batch of this source whose events and resource are changed, with further bytes behind it.
 fn changed(source: &mut Source, change: impl Fn(&mut EventBatch), more: &[u8]) -> Batch {
     let Batch { ids, body } = source.batch(2);
@@ -230,6 +237,14 @@ async fn what_a_gateway_says_of_itself_is_bounded_and_an_older_one_that_says_not
     for span in spans_of(&otlp, &ids.ids).await {
         assert_eq!(place(&span), attributes(&[("host.name", "envoy-host")]));
     }
+
+    let trace = page(&exporter, "/api/traces").await["requests"][0]["id"].as_str().expect("an id").to_owned();
+    let download = page(&exporter, &format!("/api/traces/{trace}/otlp")).await;
+    let shown = download["resourceSpans"][0]["resource"].to_string();
+    assert!(
+        shown.contains("envoy-host") && !shown.contains("exporter-pod"),
+        "the page says the same: {shown}"
+    );
 
     let lying = |batch: &mut EventBatch| {
         honest(batch);

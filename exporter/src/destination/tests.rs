@@ -48,7 +48,12 @@ fn middleware_needs_only_tenant_and_key() {
     assert_eq!(settings.headers["authorization"], "k3y");
     assert_eq!(settings.headers["x-trace-source"], "openinference");
     assert!(settings.headers["authorization"].is_sensitive());
-    assert_eq!(found[0].resource.of_exporter()["project.name"], "svc");
+    // Wherever a request was served, what Middleware finds spans by stays.
+    for served_by in [Attributes::new(), Attributes::from([("host.name".to_owned(), "envoy".to_owned())])] {
+        let resource = found[0].resource.of(&served_by);
+        assert_eq!((resource["project.name"].as_str(), resource["mw.app.lang"].as_str()), ("svc", "rust"));
+        assert_eq!(resource.get("host.name"), served_by.get("host.name"));
+    }
     let view = &found[0].view;
     assert!(view.overlays.openinference && !view.exclude_content);
     assert_eq!(view.middleware_service.as_deref(), Some("svc"));
