@@ -74,7 +74,6 @@ impl Row {
         let done = first_known(&[timing.done_ns, ended, timing.received_ns]);
         let first = first_known(&[timing.first_token_ns, timing.first_byte_ns]);
         let start = spans::start(&timing);
-        let cost = (200..300).contains(&last.status).then(|| prices.cost(&last.model, response)).flatten();
         let answered = (response.status > 0).then(|| response.status.to_string());
         let operation = if request.api() == Api::Passthrough { "" } else { request.operation.as_str() };
         let trace_id = event.trace.as_ref().map(|trace| hex(&trace.trace_id)).unwrap_or_default();
@@ -102,7 +101,7 @@ impl Row {
             streamed: response.streamed,
             input: usage.input_tokens,
             output: usage.output_tokens,
-            cost: cost.map(|cost| cost.total()),
+            cost: prices.of(event).map(|cost| cost.total()),
             attempts: event.attempts.len(),
             content: capture(event),
             known_model: short(request_model(event, request, response)),

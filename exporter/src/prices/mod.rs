@@ -1,10 +1,16 @@
-//! What tokens cost: a table of prices by model, and the cost of one answer by it.
+//! What a response cost: by the provider's own word, else by a table of prices by model.
 //!
-//! A cost is told only where it is known: a model that the table has not, figures that are missing, a service
-//! tier or a kind of token that is priced apart, all have none. Money is counted in whole numbers (10⁻¹⁵
-//! dollars), so sums are exact whatever the order.
+//! A cost is given only where it is known. The table gives none for a model that it does not have, where figures
+//! are missing, and where the response is billed at a price that the table does not list: a service tier
+//! ([`marks`]), a kind of tokens or a call that is charged apart ([`kinds`]). Money is counted in whole numbers
+//! (10⁻¹⁵ dollars), so sums are exact whatever the order.
 
+#[cfg(test)]
+mod billing_tests;
+mod kinds;
+mod marks;
 mod model;
+mod rates;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -16,10 +22,13 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use weir_event::v1::{Response, Usage};
+use weir_event::v1::{Response, TraceEvent};
 
+use kinds::Kinds;
+use marks::Billing;
+use rates::{Parts, Tokens};
+use table::Price;
 pub use table::PricesError;
-use table::{Price, Rates};
 
 /// The table that comes with the exporter.
 const BUILT_IN: &str = include_str!("../../prices.yaml");
@@ -27,17 +36,8 @@ const BUILT_IN: &str = include_str!("../../prices.yaml");
 /// The largest file of prices that is read.
 const MAX_FILE: u64 = 1 << 20;
 
-/// Service tiers at which the table's prices hold; others are priced apart.
-const STANDARD_TIERS: [&str; 5] = ["", "auto", "default", "standard", "on_demand"];
-
-/// What one dollar is in units of a [`Cost`].
+/// What one dollar is in units of [`Parts`].
 const UNITS: f64 = 1e15;
-
-/// Anthropic's figure for what its cache keeps for an hour; its plain figure holds both.
-const WRITTEN_FOR_AN_HOUR: &str = "cache_creation.ephemeral_1h_input_tokens";
-
-/// What the name of a figure ends with that counts tokens of sound, which are priced apart.
-const AUDIO: &str = "audio_tokens";
 
 static DEFAULT: LazyLock<Arc<Prices>> = LazyLock::new(|| {
     // A test reads the table that is compiled in; were it broken all the same, nothing would have a cost.
@@ -50,45 +50,66 @@ pub struct Prices {
     models: HashMap<String, Price>,
 }
 
-/// What an answer cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cost {
-    input: u128,
-    cache_read: u128,
-    cache_write: u128,
-    output: u128,
-    reasoning: u128,
+/// What a response cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Cost {
+    /// The provider said so, in US dollars. What it is made of is not known.
+    Provider(f64),
+    /// By the table.
+    Table(TableCost),
 }
 
+/// What a response cost by the table of prices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableCost(Parts);
+
 impl Cost {
-    /// Dollars for everything.
+    /// Dollars for everything, calls that are charged apart included.
     pub fn total(&self) -> f64 {
-        dollars(self.input.saturating_add(self.output))
+        match self {
+            Self::Provider(total) => *total,
+            Self::Table(TableCost(parts)) => dollars(parts.total()),
+        }
+    }
+
+    /// Who says so: `provider` or `table`.
+    pub fn source(&self) -> &'static str {
+        match self {
+            Self::Provider(_) => "provider",
+            Self::Table(_) => "table",
+        }
     }
 
     /// Dollars for what was read, the cache's part included.
-    pub fn input(&self) -> f64 {
-        dollars(self.input)
+    pub fn input(&self) -> Option<f64> {
+        self.part(|parts| parts.input)
     }
 
     /// Dollars for what the provider's cache had.
-    pub fn cache_read(&self) -> f64 {
-        dollars(self.cache_read)
+    pub fn cache_read(&self) -> Option<f64> {
+        self.part(|parts| parts.cache_read)
     }
 
     /// Dollars for what the provider's cache took.
-    pub fn cache_write(&self) -> f64 {
-        dollars(self.cache_write)
+    pub fn cache_write(&self) -> Option<f64> {
+        self.part(|parts| parts.cache_write)
     }
 
     /// Dollars for what was written, reasoning included.
-    pub fn output(&self) -> f64 {
-        dollars(self.output)
+    pub fn output(&self) -> Option<f64> {
+        self.part(|parts| parts.output)
     }
 
     /// Dollars for what was reasoned.
-    pub fn reasoning(&self) -> f64 {
-        dollars(self.reasoning)
+    pub fn reasoning(&self) -> Option<f64> {
+        self.part(|parts| parts.reasoning)
+    }
+
+    fn part(&self, of: impl Fn(&Parts) -> u128) -> Option<f64> {
+        match self {
+            Self::Provider(_) => None,
+            Self::Table(TableCost(parts)) => Some(dollars(of(parts))),
+        }
     }
 }
 
@@ -122,17 +143,34 @@ impl Prices {
         Ok(Arc::new(Self { models }))
     }
 
-    /// What an answer cost; `None` where that is not known. `asked` is the model's name as it was sent, for
+    /// What a request cost; `None` where that is not known, and where its last attempt failed.
+    pub fn of(&self, event: &TraceEvent) -> Option<Cost> {
+        let (last, response) = (event.attempts.last()?, event.response.as_ref()?);
+        (200..300).contains(&last.status).then(|| self.cost(&last.model, response)).flatten()
+    }
+
+    /// What a response cost; `None` where that is not known. `asked` is the model's name as it was sent, for
     /// providers that do not say which model answered.
     pub fn cost(&self, asked: &str, response: &Response) -> Option<Cost> {
-        let answered = if response.model.is_empty() { asked } else { &response.model };
         let usage = response.usage.as_ref()?;
-        let standard = STANDARD_TIERS.iter().any(|tier| response.service_tier.eq_ignore_ascii_case(tier));
-        let audio = usage.figures.iter().any(|(name, count)| name.ends_with(AUDIO) && *count > 0);
-        if !standard || audio {
-            return None;
+        if let Some(total) = usage.cost_usd.filter(|total| total.is_finite() && *total >= 0.0) {
+            return Some(Cost::Provider(total));
         }
-        self.find(answered)?.of(usage)
+        let (billing, kinds) = (Billing::of(response)?, Kinds::of(&usage.figures)?);
+        let (mut own, mut parts) = (Tokens::of(usage)?, Parts::default());
+        for other in &usage.others {
+            let tokens = Tokens::of_other(other);
+            if tokens.is_none() {
+                continue;
+            }
+            // Which tier or speed another model had nobody says.
+            let price = self.find(&other.model).filter(|_| billing.is_standard())?;
+            own = own.without(&tokens)?;
+            parts += price.of(&tokens, &Kinds::default(), &billing)?;
+        }
+        let answered = if response.model.is_empty() { asked } else { &response.model };
+        parts += self.find(answered)?.of(&own, &kinds, &billing)?;
+        Some(Cost::Table(TableCost(parts)))
     }
 
     /// The price of a model by its name, or by the name that its dated, prefixed or otherwise dressed form
@@ -140,48 +178,4 @@ impl Prices {
     fn find(&self, name: &str) -> Option<&Price> {
         model::candidates(name).into_iter().find_map(|candidate| self.models.get(candidate.as_ref()))
     }
-}
-
-impl Price {
-    fn of(&self, usage: &Usage) -> Option<Cost> {
-        let read = usage.input_tokens?;
-        let rates = match &self.long {
-            Some(long) if read > long.over => &long.rates,
-            _ => &self.rates,
-        };
-        rates.of(read, usage)
-    }
-}
-
-impl Rates {
-    fn of(&self, read: u64, usage: &Usage) -> Option<Cost> {
-        // An embedding writes nothing; of anything else what it wrote must be known.
-        let written =
-            if self.output.is_none() { usage.output_tokens.unwrap_or(0) } else { usage.output_tokens? };
-        let output = if written == 0 { 0 } else { self.output? };
-
-        let cached = usage.cache_read_tokens.unwrap_or(0).min(read);
-        let kept = usage.cache_write_tokens.unwrap_or(0).min(read - cached);
-        let kept_long = usage.figures.get(WRITTEN_FOR_AN_HOUR).copied().unwrap_or(0).min(kept);
-        let plain = read - cached - kept;
-        let cache_read = of(cached, self.cached_input.unwrap_or(self.input));
-        let write = self.cache_write.unwrap_or(self.input);
-        let long_write = self.cache_write_1h.unwrap_or(write);
-        let cache_write = of(kept - kept_long, write).saturating_add(of(kept_long, long_write));
-
-        let reasoned = usage.reasoning_tokens.unwrap_or(0).min(written);
-        let reasoning = of(reasoned, self.reasoning.unwrap_or(output));
-        Some(Cost {
-            input: of(plain, self.input).saturating_add(cache_read).saturating_add(cache_write),
-            cache_read,
-            cache_write,
-            output: of(written - reasoned, output).saturating_add(reasoning),
-            reasoning,
-        })
-    }
-}
-
-/// So many tokens at a price in 10⁻⁹ dollars per million, in 10⁻¹⁵ dollars.
-fn of(tokens: u64, price: u64) -> u128 {
-    u128::from(tokens).saturating_mul(u128::from(price))
 }

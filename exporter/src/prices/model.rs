@@ -2,7 +2,8 @@
 //!
 //! A provider answers with a dated name (`gpt-4o-2024-08-06`, `claude-sonnet-4-5-20250929`), a gateway or a
 //! cloud puts a prefix before it (`openai/…`, `models/…`, `global.anthropic.…`) or a version behind
-//! (`…-v1:0`). Each step takes one of these away; the first name that the table has is the one.
+//! (`…-v1:0`). Each step takes one of these away; the first name that the table has is the one. Others write
+//! Anthropic's versions with a point (`claude-sonnet-4.5`), or before the name (`claude-4.5-sonnet`).
 
 use std::borrow::Cow;
 
@@ -15,6 +16,9 @@ const MAX_PREFIXES: usize = 8;
 /// What Amazon Bedrock puts before a model's name for inference wherever there is room, at the list price.
 /// The names of single regions (`us.`, `eu.`) cost more with some models and are not looked past.
 const EVERYWHERE: &str = "global.";
+
+/// What Anthropic's names begin with.
+const CLAUDE: &str = "claude-";
 
 /// Vendors by Amazon Bedrock's names.
 const VENDORS: [&str; 4] = ["anthropic.", "mistral.", "cohere.", "deepseek."];
@@ -43,7 +47,22 @@ pub(super) fn candidates(name: &str) -> Vec<Cow<'_, str>> {
         let lower: Vec<_> = names.iter().map(|name| Cow::Owned(name.to_ascii_lowercase())).collect();
         names.extend(lower);
     }
+    let claude: Vec<_> = names.iter().filter_map(|name| claude(name)).map(Cow::Owned).collect();
+    names.extend(claude);
     names
+}
+
+/// A name of Anthropic's as Anthropic writes it: the version behind the family, without a point.
+fn claude(name: &str) -> Option<String> {
+    let rest = name.strip_prefix(CLAUDE)?;
+    let (first, family) = rest.split_once('-')?;
+    let version = first.replace('.', "-");
+    match first.split_once('.') {
+        // Before the fourth the version does stand before the family.
+        Some((major, _)) if major != "3" => Some(format!("{CLAUDE}{family}-{version}")),
+        Some(_) => Some(format!("{CLAUDE}{version}-{family}")),
+        None => rest.contains('.').then(|| name.replace('.', "-")),
+    }
 }
 
 fn add_with_undated<'n>(names: &mut Vec<Cow<'n, str>>, name: &'n str) {

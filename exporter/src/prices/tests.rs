@@ -1,5 +1,7 @@
 use std::io::Write as _;
 
+use weir_event::v1::Usage;
+
 use super::*;
 
 fn answer(model: &str, usage: Usage) -> Response {
@@ -34,7 +36,7 @@ fn the_table_that_is_compiled_in_is_whole() {
 fn cached_tokens_are_not_paid_twice() {
     let usage = Usage { cache_read_tokens: Some(400_000), ..tokens(1_000_000, 100_000) };
     let cost = Prices::built_in().cost("", &answer("gpt-4o", usage)).unwrap();
-    assert_eq!((cost.input(), cost.cache_read(), cost.output()), (2.0, 0.5, 1.0));
+    assert_eq!((cost.input(), cost.cache_read(), cost.output()), (Some(2.0), Some(0.5), Some(1.0)));
     assert_eq!(cost.total(), 3.0);
 }
 
@@ -42,8 +44,9 @@ fn cached_tokens_are_not_paid_twice() {
 fn what_a_cache_takes_has_its_own_price_and_another_for_an_hour() {
     let mut usage = Usage { cache_write_tokens: Some(1_000_000), ..tokens(1_000_000, 0) };
     assert_eq!(total("claude-sonnet-4-5", usage.clone()), Some(3.75));
-    usage.figures.insert(WRITTEN_FOR_AN_HOUR.to_owned(), 400_000);
-    assert_eq!(total("claude-sonnet-4-5", usage), Some(0.6 * 3.75 + 0.4 * 6.0));
+    usage.figures.insert("cache_creation.ephemeral_1h_input_tokens".to_owned(), 400_000);
+    assert_eq!(total("claude-sonnet-4-5", usage.clone()), Some(0.6 * 3.75 + 0.4 * 6.0));
+    assert_eq!(total("gpt-5.6", usage), None);
 }
 
 #[test]
@@ -78,6 +81,10 @@ fn a_model_is_known_by_every_form_of_its_name() {
         ("mistral-large-latest", "mistral-large"),
         ("GPT-4o", "gpt-4o"),
         ("groq/openai/gpt-oss-20b", "openai/gpt-oss-20b"),
+        ("anthropic/claude-sonnet-4.5", "claude-sonnet-4-5"),
+        ("anthropic/claude-4.5-sonnet-20250929", "claude-sonnet-4-5"),
+        ("anthropic/Claude-Opus-4.1", "claude-opus-4-1"),
+        ("claude-3.5-haiku-20241022", "claude-3-5-haiku"),
     ] {
         let usage = tokens(1_000_000, 1_000_000);
         let expected = total(same, usage.clone());
@@ -103,6 +110,10 @@ fn what_is_not_known_has_no_cost() {
         "ft:gpt-4o-mini-2024-07-18:acme::x",
         "gpt-4o-",
         "-",
+        "claude-sonnet-9.5",
+        "anthropic/claude-4.6-opus-fast-20260407",
+        "anthropic/claude-sonnet-4.5:free",
+        "gpt-4-1",
     ] {
         assert_eq!(total(name, known()), None, "{name}");
     }
@@ -112,7 +123,7 @@ fn what_is_not_known_has_no_cost() {
     let mut sound = known();
     sound.figures.insert("prompt_tokens_details.audio_tokens".to_owned(), 4);
     assert_eq!(total("gpt-4o", sound), None);
-    let flex = Response { service_tier: "flex".to_owned(), ..answer("gpt-5", known()) };
+    let flex = Response { service_tier: "flex".to_owned(), ..answer("gpt-4o", known()) };
     assert_eq!(Prices::built_in().cost("", &flex), None);
 }
 
@@ -157,6 +168,21 @@ fn a_file_that_does_not_fit_is_refused_by_the_fields_name() {
         ("models: { a: { input: cheap } }", "models.a.input"),
         ("models: { a: { input: 1, ouput: 1 } }", "models.a.ouput"),
         ("models: { a: { output: 1 } }", "models.a"),
+        ("models: { a: { input: 1, over: 9 } }", "models.a.over"),
+        ("models: { a: { input: 1, long: { input: 3 } } }", "models.a.long.over"),
+        (
+            "models: { a: { input: 1, long: { over: 1, input: 3, long: { over: 2, input: 1 } } } }",
+            "models.a.long.long",
+        ),
+        ("models: { a: { input: 1, long: { over: 1, input: 3, fast: 2 } } }", "models.a.long.fast"),
+        ("models: { a: { input: 1, tiers: { flex: { input: -1 } } } }", "models.a.tiers.flex.input"),
+        (
+            "models: { a: { input: 1, tiers: { flex: { input: 1, geo: { us: 2 } } } } }",
+            "models.a.tiers.flex.geo",
+        ),
+        ("models: { a: { input: 1, geo: { us: -1 } } }", "models.a.geo.us"),
+        ("models: { a: { input: 1, fast: 1e9 } }", "models.a.fast"),
+        ("models: { a: { input: 1, as_text: [smell] } }", "models.a.as_text"),
         ("prices: {}", "prices"),
     ] {
         let refused = loaded(yaml).unwrap_err().to_string();

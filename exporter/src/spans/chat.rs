@@ -91,8 +91,9 @@ fn used(attributes: &mut Attributes, facts: &Facts<'_>) {
     if let Some(cost) = facts.cost {
         attributes
             .number(names::WEIR_COST_TOTAL, Some(cost.total()))
-            .number(names::WEIR_COST_INPUT, Some(cost.input()))
-            .number(names::WEIR_COST_OUTPUT, Some(cost.output()));
+            .number(names::WEIR_COST_INPUT, cost.input())
+            .number(names::WEIR_COST_OUTPUT, cost.output())
+            .text(names::WEIR_COST_SOURCE, cost.source());
     }
 }
 

@@ -60,7 +60,6 @@ impl<'e> Facts<'e> {
         let said = content.map(|content| {
             messages::read(request.api(), content, &response.finish_reasons, broken_off(event).is_some())
         });
-        let answered = (200..300).contains(&last.status);
         Self {
             event,
             view,
@@ -73,7 +72,7 @@ impl<'e> Facts<'e> {
             last,
             content,
             said: said.unwrap_or_default(),
-            cost: if answered { view.prices.cost(&last.model, response) } else { None },
+            cost: view.prices.of(event),
         }
     }
 

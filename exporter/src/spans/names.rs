@@ -158,12 +158,14 @@ pub const WEIR_RESPONSE_TIER: &str = "weir.response.service_tier";
 pub const WEIR_USAGE_FIGURES: &str = "weir.usage.figures";
 /// Seconds from one token of a stream to the next, on average.
 pub const WEIR_TIME_PER_OUTPUT_TOKEN: &str = "weir.response.time_per_output_token";
-/// US dollars for the operation.
+/// US dollars for the operation: what the provider says, else by the table of prices.
 pub const WEIR_COST_TOTAL: &str = "weir.cost.total";
-/// US dollars for its input.
+/// US dollars for its input, by the table alone.
 pub const WEIR_COST_INPUT: &str = "weir.cost.input";
-/// US dollars for its output.
+/// US dollars for its output, by the table alone.
 pub const WEIR_COST_OUTPUT: &str = "weir.cost.output";
+/// Who says what the operation cost: "provider", or "table" (exporter/prices.yaml, or a file of your own).
+pub const WEIR_COST_SOURCE: &str = "weir.cost.source";
 /// US dollars for an attempt that was answered.
 pub const WEIR_ATTEMPT_COST: &str = "weir.attempt.cost";
 /// On the SERVER span: the model that answered.

@@ -102,14 +102,14 @@ fn used(attributes: &mut Attributes, facts: &Facts<'_>) {
     let Some(cost) = facts.cost else { return };
     attributes
         .number(oi::TOTAL_COST, Some(cost.total()))
-        .number(oi::PROMPT_COST, Some(cost.input()))
-        .number(oi::COMPLETION_COST, Some(cost.output()));
+        .number(oi::PROMPT_COST, cost.input())
+        .number(oi::COMPLETION_COST, cost.output());
     for (tokens, name, cost) in [
         (usage.cache_read_tokens, oi::CACHE_READ_COST, cost.cache_read()),
         (usage.cache_write_tokens, oi::CACHE_WRITE_COST, cost.cache_write()),
         (usage.reasoning_tokens, oi::REASONING_COST, cost.reasoning()),
     ] {
-        attributes.number(name, tokens.filter(|tokens| *tokens > 0).map(|_| cost));
+        attributes.number(name, cost.filter(|_| tokens.is_some_and(|tokens| tokens > 0)));
     }
 }
 
