@@ -56,7 +56,7 @@ pub(crate) fn request_model<'e>(event: &TraceEvent, request: &'e Request, respon
     if rule.starts_with(CONFIGURED) || believed { &request.model } else { "" }
 }
 
-/// Tokens as the provider gave them. What the gateway estimated is not counted: the conventions allow that
+/// Tokens as the provider bills them. What the gateway estimated is not counted: the conventions allow that
 /// only where a user asks for it.
 fn tokens(found: &mut Vec<Observation>, labels: &Labels, response: &Response) {
     let Some(usage) = response.usage.as_ref() else { return };
@@ -207,6 +207,22 @@ mod tests {
             event.response.as_mut().unwrap().usage = usage(source, Some(5), Some(5));
             assert!(of(&event, TokenUsage).is_empty());
         }
+    }
+
+    #[test]
+    fn tokens_that_are_billed_count_and_not_those_that_were_processed() {
+        let mut event = streamed();
+        // Cohere's: the totals of an event are those that are billed, its figures hold both.
+        let figures = [("tokens.input_tokens".to_owned(), 1394), ("billed_units.input_tokens".to_owned(), 8)];
+        event.response.as_mut().unwrap().usage = Some(Usage {
+            source: UsageSource::Provider.into(),
+            input_tokens: Some(8),
+            output_tokens: Some(50),
+            figures: figures.into(),
+            ..Usage::default()
+        });
+        let counted: Vec<_> = of(&event, TokenUsage).iter().map(|(_, tokens, _)| *tokens).collect();
+        assert_eq!(counted, [8.0, 50.0]);
     }
 
     #[test]

@@ -216,6 +216,56 @@ fn a_path_that_is_passed_through_is_plain_http() {
 }
 
 #[test]
+fn the_providers_words_about_an_error_are_content_whatever_the_caller_was_told() {
+    let shown = |capture: Capture, view: &View| {
+        let mut event = failed_over();
+        event.attempts.truncate(1);
+        event.attempts[0].status = 403;
+        let response = event.response.as_mut().unwrap();
+        // What the caller saw, and the gateway's word for it.
+        (response.status, response.error_type) = (502, "provider_auth".to_owned());
+        let error_message = "c4n4ry".to_owned();
+        event.content = Some(Content { capture: capture.into(), error_message, ..Content::default() });
+        let spans = of(ID, &event, view);
+        let chat = spans.iter().find(|span| span.name == "chat smart").unwrap();
+        let status = chat.status.as_ref().unwrap();
+        assert_eq!(status.code(), StatusCode::Error);
+        let message = status.message.clone();
+        assert_eq!(holds(&encoded(&event, view), CANARY), !message.is_empty());
+        message
+    };
+    for capture in [Capture::Kept, Capture::Redacted] {
+        assert_eq!(shown(capture, &everything(false)), CANARY);
+        assert_eq!(shown(capture, &everything(true)), "");
+    }
+    for capture in [Capture::Excluded, Capture::NoRoom] {
+        assert_eq!(shown(capture, &everything(false)), "");
+    }
+}
+
+#[test]
+fn a_cost_says_who_told_it() {
+    let source = |event: &TraceEvent| {
+        let spans = of(ID, event, &everything(false));
+        let chat = spans.iter().find(|span| span.name == "chat smart").unwrap();
+        let mut told: Vec<_> =
+            keys(chat).iter().filter(|key| key.contains("cost")).map(|key| (*key).to_owned()).collect();
+        told.sort();
+        let source = chat.attributes.iter().find(|pair| pair.key == WEIR_COST_SOURCE);
+        (source.and_then(|pair| pair.value.clone()?.value), told)
+    };
+    let text = |text: &str| Some(Value::StringValue(text.to_owned()));
+    let mut event = streamed();
+    assert_eq!(source(&event).0, text("table"));
+    event.response.as_mut().unwrap().usage.as_mut().unwrap().cost_usd = Some(0.0123);
+    let (told, keys) = source(&event);
+    assert_eq!(told, text("provider"));
+    // What it is made of nobody said.
+    let expected = ["llm.cost.total", "tfy.model.metric.cost_in_usd", "weir.cost.source", "weir.cost.total"];
+    assert_eq!(keys, expected);
+}
+
+#[test]
 fn an_error_within_a_stream_is_an_error_of_the_operation_after_a_status_of_200() {
     let mut event = streamed();
     event.response.as_mut().unwrap().error_type = "overloaded_error".to_owned();

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, sync::LazyLock, time::Duration};
 
 use weir_event::v1::{
-    Api, Attempt, Caller, Content, Parameters, Request, Response, Timing, TraceEvent, Usage,
+    Api, Attempt, Caller, Capture, Content, Parameters, Request, Response, Timing, TraceEvent, Usage,
 };
 
 use super::{
@@ -56,10 +56,9 @@ impl<'e> Facts<'e> {
         let request = event.request.as_ref().unwrap_or(&unknown.request);
         let response = event.response.as_ref().unwrap_or(&unknown.response);
         let last = event.attempts.last().unwrap_or(&unknown.attempt);
-        let content = event.content.as_ref().filter(|_| !view.exclude_content);
-        let said = content.map(|content| {
-            messages::read(request.api(), content, &response.finish_reasons, broken_off(event).is_some())
-        });
+        let content = event.content.as_ref().filter(|content| !view.exclude_content && is_captured(content));
+        let said = content
+            .map(|content| messages::read(request.api(), content, response, broken_off(event).is_some()));
         Self {
             event,
             view,
@@ -178,6 +177,12 @@ impl<'e> Facts<'e> {
     pub(super) fn error_text(&self) -> &'e str {
         self.content.map_or("", |content| content.error_message.as_str())
     }
+}
+
+/// Whether content may be shown: whatever an event that says it has none holds all the same, a provider's error text
+/// included, is not.
+fn is_captured(content: &Content) -> bool {
+    !matches!(content.capture(), Capture::Excluded | Capture::NoRoom)
 }
 
 /// Seconds from one Unix time in nanoseconds to a later one.

@@ -1,5 +1,5 @@
 use opentelemetry_proto::tonic::trace::v1::{span::SpanKind, status::StatusCode};
-use weir_event::v1::{Timing, Usage};
+use weir_event::v1::{Response, Timing, Usage};
 
 use super::{fixture::*, names::*, *};
 
@@ -187,6 +187,7 @@ fn a_provider_that_breaks_off_is_an_error_of_server_and_operation() {
         (Ending::UpstreamReset, "upstream_reset"),
         (Ending::ClientDisconnected, "client_disconnected"),
         (Ending::Timeout, "timeout"),
+        (Ending::Truncated, "truncated"),
     ] {
         let mut event = streamed();
         event.ending = ending.into();
@@ -195,6 +196,29 @@ fn a_provider_that_breaks_off_is_an_error_of_server_and_operation() {
             assert!(is_error(named(&spans, span)));
             assert_eq!(text(named(&spans, span), ERROR_TYPE), name);
         }
+    }
+}
+
+#[test]
+fn a_truncated_response_says_so_and_the_providers_own_word_for_an_error_goes_before() {
+    let mut event = streamed();
+    event.ending = Ending::Truncated.into();
+    let spans = of(ID, &event);
+    assert_eq!(text(named(&spans, "POST /v1/chat/completions"), WEIR_ENDING), "truncated");
+    event.response.as_mut().unwrap().error_type = "overloaded_error".to_owned();
+    assert_eq!(text(named(&of(ID, &event), "chat smart"), ERROR_TYPE), "overloaded_error");
+}
+
+#[test]
+fn a_200_that_is_no_answer_is_an_error_of_the_operation_by_the_gateways_word() {
+    for error in ["empty_response", "unexpected_content_type"] {
+        let mut event = streamed();
+        event.ending = Ending::Completed.into();
+        let response = event.response.as_mut().unwrap();
+        *response = Response { status: 200, error_type: error.to_owned(), ..Response::default() };
+        let spans = of(ID, &event);
+        assert!(is_error(named(&spans, "chat smart")));
+        assert_eq!(text(named(&spans, "chat smart"), ERROR_TYPE), error);
     }
 }
 

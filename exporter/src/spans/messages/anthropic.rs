@@ -7,7 +7,8 @@ use super::{
     Conversation,
     part::{DOCUMENT, Message, Part},
     value::{
-        Object, arguments, definition, items, take, take_items, take_object, take_string, take_text, text,
+        Object, arguments, definition, items, take, take_first, take_items, take_object, take_string,
+        take_text, text,
     },
 };
 
@@ -40,7 +41,12 @@ fn message(value: Value) -> Message {
 }
 
 fn blocks(value: Value) -> Vec<Part> {
-    items(value).into_iter().map(block).collect()
+    items(value).into_iter().filter(|block| !is_encrypted(block)).map(block).collect()
+}
+
+/// A thought that nobody but the provider can read.
+fn is_encrypted(block: &Value) -> bool {
+    block.get("type").and_then(Value::as_str) == Some("redacted_thinking")
 }
 
 fn block(value: Value) -> Part {
@@ -58,7 +64,7 @@ fn block(value: Value) -> Part {
         "tool_use" => Some(Part::ToolCall {
             id: take_text(&mut block, "id"),
             name: take_text(&mut block, "name"),
-            arguments: arguments(take(&mut block, "input")),
+            arguments: input(&mut block),
         }),
         "tool_result" => Some(Part::ToolCallResponse {
             id: take_text(&mut block, "tool_use_id"),
@@ -66,18 +72,22 @@ fn block(value: Value) -> Part {
             is_error: block.get("is_error").and_then(Value::as_bool).unwrap_or_default(),
         }),
         // The provider's own tools (server_tool_use) and those of an MCP server.
-        "server_tool_use" | "mcp_tool_use" => Some(Part::ServerToolCall {
-            id: take_text(&mut block, "id"),
-            name: take_text(&mut block, "name"),
-            server_tool_call: typed(&kind, "input", take(&mut block, "input")),
-        }),
-        kind if kind.ends_with("_tool_result") => Some(Part::ServerToolCallResponse {
-            id: take_text(&mut block, "tool_use_id"),
-            server_tool_call_response: typed(kind, "content", take(&mut block, "content")),
-        }),
+        "server_tool_use" | "mcp_tool_use" => {
+            let (id, name) = (take_text(&mut block, "id"), take_text(&mut block, "name"));
+            Some(Part::call(&kind, id, name, input(&mut block)))
+        }
+        kind if kind.ends_with("_tool_result") => {
+            let id = take_text(&mut block, "tool_use_id");
+            Some(Part::server_result(kind, id, take(&mut block, "content")))
+        }
         _ => None,
     };
     known.unwrap_or_else(|| Part::other(Value::Object(block)))
+}
+
+/// What a tool was asked; null where that is nothing, for which a stream has no text.
+fn input(block: &mut Object) -> Value {
+    arguments(take_first(block, &["input"]))
 }
 
 /// The result of a tool: its text alone where that is all there is, else its blocks as parts.
@@ -90,13 +100,6 @@ fn result(block: &mut Object) -> Value {
         [Part::Text { content }] => Value::String(content.clone()),
         parts => serde_json::to_value(parts).unwrap_or_default(),
     }
-}
-
-fn typed(kind: &str, member: &str, value: Value) -> Value {
-    let mut object = Object::new();
-    object.insert("type".to_owned(), kind.into());
-    object.insert(member.to_owned(), value);
-    Value::Object(object)
 }
 
 /// Where a picture or a document comes from.

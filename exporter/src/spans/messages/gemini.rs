@@ -6,7 +6,9 @@ use serde_json::Value;
 use super::{
     Conversation,
     part::{DOCUMENT, Message, Part},
-    value::{Object, definition, items, take, take_first, take_items, take_string, take_text, text},
+    value::{
+        Object, arguments, definition, items, take, take_first, take_items, take_string, take_text, text,
+    },
 };
 
 pub(super) fn request(mut body: Object) -> Conversation {
@@ -96,6 +98,8 @@ fn part(value: Value) -> Part {
             return read(inner);
         }
     }
+    // A signature of a thought is for the provider alone.
+    object.retain(|key, _| !matches!(key.as_str(), "thought" | "thoughtSignature" | "thought_signature"));
     Part::other(Value::Object(object))
 }
 
@@ -132,7 +136,7 @@ fn function_call(mut call: Object) -> Part {
     Part::ToolCall {
         id: take_text(&mut call, "id"),
         name: take_text(&mut call, "name"),
-        arguments: take(&mut call, "args"),
+        arguments: arguments(take(&mut call, "args")),
     }
 }
 
@@ -145,18 +149,12 @@ fn function_response(mut answer: Object) -> Part {
     Part::tool_response(id, take(&mut answer, "response"))
 }
 
-fn executable_code(mut code: Object) -> Part {
-    code.insert("type".to_owned(), "executable_code".into());
-    Part::ServerToolCall {
-        id: String::new(),
-        name: "code_execution".to_owned(),
-        server_tool_call: Value::Object(code),
-    }
+fn executable_code(code: Object) -> Part {
+    Part::call("executable_code", String::new(), String::new(), arguments(Value::Object(code)))
 }
 
-fn code_result(mut result: Object) -> Part {
-    result.insert("type".to_owned(), "code_execution_result".into());
-    Part::ServerToolCallResponse { id: String::new(), server_tool_call_response: Value::Object(result) }
+fn code_result(result: Object) -> Part {
+    Part::server_result("code_execution_result", String::new(), Value::Object(result))
 }
 
 /// A tool may declare many functions; its other members are each a tool of Gemini's own.

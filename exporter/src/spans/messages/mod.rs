@@ -2,7 +2,11 @@
 //! each API's way of writing.
 //!
 //! Reading is tolerant: whatever JSON comes, it yields messages and never fails, and what is not known
-//! becomes a part of its own type. A body is parsed once and its strings are moved, not copied.
+//! becomes a part of its own type. What says nothing is no part: members that a server wrote out although they are
+//! empty, and what was encrypted. A body is parsed once and its strings are moved, not copied.
+//!
+//! A response in one piece becomes the same message as its stream, of which the gateway keeps what was thought, said
+//! and refused as one text each, and the calls of tools.
 
 mod anthropic;
 mod cohere;
@@ -13,14 +17,16 @@ mod openai_parts;
 mod openai_responses;
 mod part;
 #[cfg(test)]
+mod same_tests;
+#[cfg(test)]
 pub(super) mod tests;
 mod value;
 
 use serde_json::Value;
-use weir_event::v1::{Api, Content, Output, ToolCall};
+use weir_event::v1::{Api, Capture, Content, Output, Response, ToolCall};
 
 pub(super) use part::{Message, Part};
-use value::{Object, arguments};
+use value::{Object, arguments, is_blank};
 
 /// A conversation as one request held it and one response went on with it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,25 +40,38 @@ pub(super) struct Conversation {
     pub tools: Vec<Value>,
 }
 
-/// Reads what was kept of a request and its response.
+/// Reads what was captured of a request and its response.
 ///
-/// `reasons` are the finish reasons by choice, for a stream whose body is not there; `broken` says that the
-/// response did not come to its end.
-pub(super) fn read(api: Api, content: &Content, reasons: &[String], broken: bool) -> Conversation {
+/// `response` has the finish reasons by choice, for a stream whose body is not there; `broken` says that it did not
+/// come to its end.
+pub(super) fn read(api: Api, content: &Content, response: &Response, broken: bool) -> Conversation {
     let mut conversation = object(&content.request).map(|body| asked(api, body)).unwrap_or_default();
-    conversation.output = if content.outputs.is_empty() {
-        answered(api, &content.response)
+    conversation.system.retain(|part| !part.is_blank());
+    conversation.tools.retain(says_something);
+    conversation.output = if !content.outputs.is_empty() {
+        content.outputs.iter().map(said_in_pieces).collect()
+    } else if !content.response.is_empty() {
+        let said = answered(api, &content.response).into_iter();
+        said.map(|message| if is_chat(api) { message.put_together() } else { message }).collect()
+    } else if response.streamed && is_captured(content) {
+        // A stream that said nothing, and why.
+        response.finish_reasons.iter().map(|_| Message::new("assistant", Vec::new())).collect()
     } else {
-        content.outputs.iter().map(put_together).collect()
+        Vec::new()
     };
     for (place, message) in conversation.output.iter_mut().enumerate() {
         let choice = content.outputs.get(place).and_then(|output| usize::try_from(output.index).ok());
         let index = choice.unwrap_or(place);
         let own = message.finish_reason.take().filter(|reason| !reason.is_empty());
-        let reason = own.or_else(|| reasons.get(index).filter(|reason| !reason.is_empty()).cloned());
+        let reason =
+            own.or_else(|| response.finish_reasons.get(index).filter(|reason| !reason.is_empty()).cloned());
+        let calls = message.parts.iter().any(|part| matches!(part, Part::ToolCall { .. }));
         message.finish_reason = Some(match reason {
+            // The responses API does not say that it stopped for a tool.
+            Some(reason) if reason == "completed" && calls => "tool_call".to_owned(),
             Some(reason) => finish_reason(reason),
             None if broken => "error".to_owned(),
+            None if is_without_reasons(api) => "stop".to_owned(),
             None => "unknown".to_owned(),
         });
     }
@@ -121,34 +140,66 @@ fn answered(api: Api, body: &[u8]) -> Vec<Message> {
     }
 }
 
+/// Whether a tool is more than a type.
+fn says_something(tool: &Value) -> bool {
+    match tool {
+        Value::Object(members) => members.iter().any(|(key, value)| key != "type" && !is_blank(value)),
+        other => !is_blank(other),
+    }
+}
+
+/// Whether all that was said was captured.
+fn is_captured(content: &Content) -> bool {
+    matches!(content.capture(), Capture::Kept | Capture::Redacted) && !content.response_shortened
+}
+
+/// Whether a model answers in a conversation, and may do so in pieces.
+fn is_chat(api: Api) -> bool {
+    matches!(
+        api,
+        Api::OpenaiChat
+            | Api::OpenaiResponses
+            | Api::AnthropicMessages
+            | Api::GeminiGenerate
+            | Api::GeminiStream
+            | Api::CohereChat
+    )
+}
+
+/// Whether responses never say why they ended.
+fn is_without_reasons(api: Api) -> bool {
+    matches!(
+        api,
+        Api::OpenaiTranscription
+            | Api::OpenaiTranslation
+            | Api::OpenaiModerations
+            | Api::OpenaiImages
+            | Api::OpenaiImageEdit
+            | Api::OpenaiImageVariation
+            | Api::OpenaiSpeech
+            | Api::CohereRerank
+    )
+}
+
 /// A choice of a stream, put together by the gateway.
-fn put_together(output: &Output) -> Message {
-    let mut parts = Vec::new();
-    if !output.reasoning.is_empty() {
-        parts.push(Part::Reasoning { content: output.reasoning.clone() });
-    }
-    if !output.text.is_empty() {
-        parts.push(Part::text(output.text.clone()));
-    }
-    if !output.refusal.is_empty() {
-        parts.push(Part::refusal(output.refusal.clone()));
-    }
+fn said_in_pieces(output: &Output) -> Message {
+    let mut parts = vec![
+        Part::Reasoning { content: output.reasoning.clone() },
+        Part::text(output.text.clone()),
+        Part::refusal(output.refusal.clone()),
+    ];
     parts.extend(output.tool_calls.iter().map(called));
     Message::new("assistant", parts)
 }
 
+/// A call of a tool, or what a tool of the provider's own answered, which has a type that says so.
 fn called(call: &ToolCall) -> Part {
     let ToolCall { id, name, r#type, .. } = call.clone();
     let arguments = arguments(Value::String(call.arguments.clone()));
-    if matches!(
-        r#type.as_str(),
-        "" | "function" | "tool_use" | "function_call" | "custom" | "custom_tool_call"
-    ) {
-        return Part::ToolCall { id, name, arguments };
+    if r#type.ends_with("_result") || r#type.ends_with("_output") {
+        return Part::server_result(&r#type, id, arguments);
     }
-    let mut details = Object::from_iter([("type".to_owned(), Value::String(r#type))]);
-    details.insert("arguments".to_owned(), arguments);
-    Part::ServerToolCall { id, name, server_tool_call: Value::Object(details) }
+    Part::call(&r#type, id, name, arguments)
 }
 
 /// A provider's finish reason in the conventions' word, where they have one.

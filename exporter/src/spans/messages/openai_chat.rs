@@ -11,6 +11,19 @@ use super::{
     },
 };
 
+/// The names under which a message has its reasoning, of which some servers write several: DeepSeek's and others',
+/// that of vLLM, Groq and OpenRouter, Copilot's, OpenRouter's and MiniMax' with its kinds, Ollama's, LiteLLM's, and
+/// Cohere's plan of its tools.
+const REASONING: [&str; 7] = [
+    "reasoning_content",
+    "reasoning",
+    "reasoning_text",
+    "reasoning_details",
+    "thinking",
+    "thinking_blocks",
+    "tool_plan",
+];
+
 pub(super) fn request(mut body: Object) -> Conversation {
     let mut input: Vec<_> = take_items(&mut body, "messages").into_iter().map(message).collect();
     if let Some(prediction) = take_object(&mut body, "prediction") {
@@ -27,7 +40,8 @@ pub(super) fn response(mut body: Object) -> Vec<Message> {
 
 fn choice(value: Value) -> Option<Message> {
     let Value::Object(mut choice) = value else { return None };
-    let mut said = message(take(&mut choice, "message"));
+    // Servers of streams alone call it a delta. It is one or the other, and never a text beside it.
+    let mut said = message(take_first(&mut choice, &["message", "delta"]));
     if said.role.is_empty() {
         said.role = "assistant".to_owned();
     }
@@ -51,56 +65,45 @@ pub(super) fn message(value: Value) -> Message {
         return Message { name, ..Message::new("tool", vec![part]) };
     }
     let mut parts = Vec::new();
-    let thought = joined(take_first(&mut object, &["reasoning_content", "reasoning", "tool_plan"]));
-    if !thought.is_empty() {
-        parts.push(Part::Reasoning { content: thought });
-    }
+    parts.push(Part::Reasoning { content: joined(take_first(&mut object, &REASONING)) });
     parts.extend(content(take(&mut object, "content")));
-    let refusal = take_text(&mut object, "refusal");
-    if !refusal.is_empty() {
-        parts.push(Part::refusal(refusal));
-    }
+    parts.push(Part::refusal(take_text(&mut object, "refusal")));
     if let Some(audio) = take_object(&mut object, "audio") {
         parts.extend(spoken(audio));
     }
     parts.extend(take_items(&mut object, "images").into_iter().flat_map(content));
     parts.extend(take_items(&mut object, "tool_calls").into_iter().map(call));
     if let Some(function) = take_object(&mut object, "function_call") {
-        parts.push(called(String::new(), function));
+        parts.push(called("", String::new(), function));
     }
     Message { name, ..Message::new(role, parts) }
 }
 
-/// What the model spoke: its words, and that there is sound.
+/// What the model spoke: its words, and that there is sound, or only which sound it was.
 fn spoken(mut audio: Object) -> Vec<Part> {
     let (transcript, data) = (take_text(&mut audio, "transcript"), take_text(&mut audio, "data"));
-    let mut parts = Vec::new();
-    if !transcript.is_empty() {
-        parts.push(Part::text(transcript));
+    if transcript.is_empty() && data.is_empty() {
+        return vec![Part::file(take_text(&mut audio, "id"), String::new(), "audio")];
     }
-    if !data.is_empty() {
-        parts.push(Part::data(&data, "", "audio"));
-    } else if parts.is_empty() {
-        parts.push(Part::file(take_text(&mut audio, "id"), String::new(), "audio"));
-    }
-    parts
+    vec![Part::text(transcript), Part::data(&data, "", "audio")]
 }
 
 fn call(value: Value) -> Part {
     let Value::Object(mut call) = value else { return Part::other(value) };
-    let id = take_text(&mut call, "id");
+    let (id, kind) = (take_text(&mut call, "id"), take_text(&mut call, "type"));
     match take_first(&mut call, &["function", "custom"]) {
-        Value::Object(function) => called(id, function),
+        Value::Object(function) => called(&kind, id, function),
         inner => {
+            call.remove("index");
             let rest = if inner.is_null() { Value::Object(call) } else { inner };
-            Part::ToolCall { id, name: String::new(), arguments: rest }
+            Part::call(&kind, id, String::new(), arguments(rest))
         }
     }
 }
 
-fn called(id: String, mut function: Object) -> Part {
+fn called(kind: &str, id: String, mut function: Object) -> Part {
     let name = take_text(&mut function, "name");
-    Part::ToolCall { id, name, arguments: arguments(take_first(&mut function, &["arguments", "input"])) }
+    Part::call(kind, id, name, arguments(take_first(&mut function, &["arguments", "input"])))
 }
 
 /// A tool: what is a function or custom is in an object of its own, and a tool of OpenAI's own has no name

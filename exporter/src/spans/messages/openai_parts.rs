@@ -74,10 +74,12 @@ fn file(object: &mut Object) -> Option<Part> {
     take_string(object, "file_data").map(|data| Part::data(&data, "", DOCUMENT))
 }
 
-/// A text, or the texts of a list of parts, put together.
+/// A text, or the texts of a list of parts, put together; what was encrypted has none.
 pub(super) fn joined(value: Value) -> String {
     let texts = items(value).into_iter().map(|item| match item {
-        Value::Object(mut object) => text(take_first(&mut object, &["text", "thinking"])),
+        Value::Object(mut object) => {
+            text(take_first(&mut object, &["text", "thinking", "summary", "content"]))
+        }
         other => text(other),
     });
     texts.collect()

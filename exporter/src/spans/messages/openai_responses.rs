@@ -7,7 +7,7 @@ use super::{
     openai_chat::{message, tool},
     openai_parts::{content, joined},
     part::{Message, Part},
-    value::{Object, arguments, take, take_first, take_items, take_object, take_text},
+    value::{Object, arguments, is_blank, take, take_first, take_items, take_object, take_text, text},
 };
 
 pub(super) fn request(mut body: Object) -> Conversation {
@@ -47,7 +47,7 @@ fn entry(value: Value) -> Message {
             let id = take_text(&mut item, "call_id");
             let name = take_text(&mut item, "name");
             let arguments = arguments(take_first(&mut item, &["arguments", "input"]));
-            Message::new("assistant", vec![Part::ToolCall { id, name, arguments }])
+            Message::new("assistant", vec![Part::call(&kind, id, name, arguments)])
         }
         "reasoning" => Message::new("assistant", reasoning(item)),
         kind if kind.ends_with("_call_output") => {
@@ -55,26 +55,47 @@ fn entry(value: Value) -> Message {
             let part = Part::tool_response(id, take(&mut item, "output"));
             Message::new("tool", vec![part])
         }
-        kind => match kind.strip_suffix("_call") {
-            Some(name) => {
-                let id = take_text(&mut item, "id");
-                let part =
-                    Part::ServerToolCall { id, name: name.to_owned(), server_tool_call: Value::Object(item) };
-                Message::new("assistant", vec![part])
-            }
-            // A part without a message around it, such as input_text.
-            None => Message::new("user", content(Value::Object(item))),
-        },
+        kind if kind.ends_with("_call") || SERVER_ITEMS.contains(&kind) => {
+            Message::new("assistant", server_call(kind, item))
+        }
+        // A part without a message around it, such as input_text.
+        _ => Message::new("user", content(Value::Object(item))),
     }
 }
 
-/// The summaries and the text of a thought; one that is encrypted only is kept as it is.
+/// Items about tools of the provider's own that are not named a call.
+const SERVER_ITEMS: [&str; 2] = ["mcp_list_tools", "mcp_approval_request"];
+
+/// Members of an item that say what its tool was asked.
+const ASKED: [&str; 4] = ["arguments", "input", "code", "action"];
+
+/// Members that say what it answered.
+const ANSWERED: [&str; 5] = ["results", "outputs", "output", "tools", "error"];
+
+/// Members that say neither.
+const ASIDE: [&str; 4] = ["type", "id", "call_id", "status"];
+
+/// A tool of the provider's own: its call under the tool's name, what it was asked under `arguments`, and what it
+/// answered.
+fn server_call(kind: &str, mut item: Object) -> Vec<Part> {
+    let id = text(take_first(&mut item, &["call_id", "id"]));
+    let name = take_text(&mut item, "name");
+    let asked = take_first(&mut item, &ASKED);
+    let answered = take_first(&mut item, &ANSWERED);
+    // The picture that was made; its base64 was taken out.
+    let picture = Part::data(&take_text(&mut item, "result"), "image/png", "image");
+    item.retain(|key, value| !ASIDE.contains(&key.as_str()) && !is_blank(value));
+    let asked = if asked.is_null() && !item.is_empty() { Value::Object(item) } else { asked };
+    let mut parts = vec![Part::call(kind, id.clone(), name, arguments(asked))];
+    if !answered.is_null() {
+        parts.push(Part::server_result(&format!("{kind}_result"), id, answered));
+    }
+    parts.push(picture);
+    parts
+}
+
+/// The summaries and the text of a thought; one that is encrypted says nothing.
 fn reasoning(mut item: Object) -> Vec<Part> {
     let thoughts = [joined(take(&mut item, "content")), joined(take(&mut item, "summary"))];
-    let parts: Vec<_> = thoughts
-        .into_iter()
-        .filter(|thought| !thought.is_empty())
-        .map(|content| Part::Reasoning { content })
-        .collect();
-    if parts.is_empty() { vec![Part::other(Value::Object(item))] } else { parts }
+    thoughts.into_iter().map(|content| Part::Reasoning { content }).collect()
 }

@@ -7,6 +7,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::value::is_blank;
+
 /// What starts a reference to data that the gateway took out.
 const REFERENCE: &str = "weir-blob:";
 
@@ -23,8 +25,33 @@ pub(in crate::spans) struct Message {
 }
 
 impl Message {
-    pub(super) fn new(role: impl Into<String>, parts: Vec<Part>) -> Self {
+    /// A message of those parts that say something.
+    pub(super) fn new(role: impl Into<String>, mut parts: Vec<Part>) -> Self {
+        parts.retain(|part| !part.is_blank());
         Self { role: role.into(), parts, ..Self::default() }
+    }
+
+    /// The same as the pieces of a stream are put together: what was thought, said and refused as one each, then
+    /// all else in its order.
+    #[must_use]
+    pub(super) fn put_together(self) -> Self {
+        let (mut thought, mut said, mut refused) = (String::new(), String::new(), String::new());
+        let mut rest = Vec::new();
+        for part in self.parts {
+            match part {
+                Part::Reasoning { content } => thought.push_str(&content),
+                Part::Text { content } => said.push_str(&content),
+                part => match part.refused() {
+                    Some(content) => refused.push_str(content),
+                    None => rest.push(part),
+                },
+            }
+        }
+        let mut parts =
+            vec![Part::Reasoning { content: thought }, Part::Text { content: said }, Part::refusal(refused)];
+        parts.retain(|part| !part.is_blank());
+        parts.extend(rest);
+        Self { parts, ..self }
     }
 
     /// All text of the message, one part a line.
@@ -103,6 +130,46 @@ fn is_false(flag: &bool) -> bool {
 }
 
 impl Part {
+    /// Whether it says nothing: what a server wrote out although it is empty. Every builder of messages has its
+    /// parts looked through by this.
+    pub(super) fn is_blank(&self) -> bool {
+        let only_typed = |members: &Map<String, Value>| {
+            members.iter().all(|(key, value)| matches!(key.as_str(), "type" | "index") || is_blank(value))
+        };
+        let details = |value: &Value| value.as_object().map_or(is_blank(value), only_typed);
+        match self {
+            Self::Text { content } | Self::Reasoning { content } => content.is_empty(),
+            Self::ToolCall { id, name, arguments } => id.is_empty() && name.is_empty() && is_blank(arguments),
+            Self::ToolCallResponse { id, response, .. } => id.is_empty() && is_blank(response),
+            Self::ServerToolCall { id, server_tool_call, .. } => id.is_empty() && details(server_tool_call),
+            Self::ServerToolCallResponse { id, server_tool_call_response } => {
+                id.is_empty() && details(server_tool_call_response)
+            }
+            Self::Uri { uri, .. } => uri.is_empty(),
+            Self::File { file_id, .. } => file_id.is_empty(),
+            Self::Blob { bytes, .. } => *bytes == Some(0),
+            Self::Other(members) => only_typed(members),
+        }
+    }
+
+    /// A call of a tool by the provider's word for its kind: of the caller's, or of the provider's own.
+    pub(super) fn call(kind: &str, id: String, name: String, arguments: Value) -> Self {
+        match kind {
+            "" | "function" | "tool_use" | "function_call" | "custom" | "custom_tool_call" => {
+                Self::ToolCall { id, name, arguments }
+            }
+            kind => {
+                let name = if name.is_empty() { tool_name(kind).to_owned() } else { name };
+                Self::ServerToolCall { id, name, server_tool_call: typed(kind, "arguments", arguments) }
+            }
+        }
+    }
+
+    /// What a tool of the provider's own answered.
+    pub(super) fn server_result(kind: &str, id: String, content: Value) -> Self {
+        Self::ServerToolCallResponse { id, server_tool_call_response: typed(kind, "content", content) }
+    }
+
     /// What a tool answered.
     pub(super) fn tool_response(id: String, response: Value) -> Self {
         Self::ToolCallResponse { id, response, is_error: false }
@@ -150,7 +217,8 @@ impl Part {
         reference(data, mime_type, modality).unwrap_or_else(|| {
             let mime_type = mime_type.to_owned();
             let modality = modality_of(&mime_type).unwrap_or(modality);
-            Self::Blob { modality, mime_type, bytes: None, sha256: String::new() }
+            let bytes = data.is_empty().then_some(0);
+            Self::Blob { modality, mime_type, bytes, sha256: String::new() }
         })
     }
 
@@ -163,12 +231,37 @@ impl Part {
     pub(in crate::spans) fn said(&self) -> Option<&str> {
         match self {
             Self::Text { content } => Some(content),
+            other => other.refused(),
+        }
+    }
+
+    /// The text of a refusal, where it is one.
+    fn refused(&self) -> Option<&str> {
+        match self {
             Self::Other(part) if part.get("type").and_then(Value::as_str) == Some("refusal") => {
                 part.get("content").and_then(Value::as_str)
             }
             _ => None,
         }
     }
+}
+
+/// The name of a tool that has none but its kind, such as `web_search_call` (GenAI's schema asks for one).
+fn tool_name(kind: &str) -> &str {
+    match kind {
+        "executable_code" => "code_execution",
+        kind => kind.strip_suffix("_call").unwrap_or(kind),
+    }
+}
+
+/// An object of a type with one member, left out where it is null.
+fn typed(kind: &str, member: &str, value: Value) -> Value {
+    let mut object = Map::new();
+    object.insert("type".to_owned(), kind.into());
+    if !value.is_null() {
+        object.insert(member.to_owned(), value);
+    }
+    Value::Object(object)
 }
 
 /// The modality of what is neither picture nor sound nor film.

@@ -10,7 +10,7 @@ fn both(api: Api, request: &Value, response: &Value) -> Conversation {
         response: response.to_string().into_bytes().into(),
         ..Content::default()
     };
-    read(api, &content, &[], false)
+    read(api, &content, &Response::default(), false)
 }
 
 fn asked(api: Api, request: &Value) -> Value {
@@ -116,8 +116,9 @@ fn the_choices_of_a_stream_have_the_reasons_of_their_index() {
         ],
         ..Content::default()
     };
-    let reasons = ["tool_use".to_owned(), "end_turn".to_owned()];
-    let said = read(Api::AnthropicMessages, &content, &reasons, true);
+    let finish_reasons = vec!["tool_use".to_owned(), "end_turn".to_owned()];
+    let response = Response { finish_reasons, ..Response::default() };
+    let said = read(Api::AnthropicMessages, &content, &response, true);
     let expected = json!([
         {"role": "assistant", "finish_reason": "stop", "parts": [
             {"type": "reasoning", "content": "hm"}, {"type": "text", "content": "hi"}]},
@@ -150,7 +151,7 @@ fn what_is_no_json_object_says_nothing() {
             ..Content::default()
         };
         for api in [Api::Unspecified].into_iter().chain(apis()) {
-            assert_eq!(read(api, &content, &[], false), Conversation::default(), "{body:?}");
+            assert_eq!(read(api, &content, &Response::default(), false), Conversation::default(), "{body:?}");
         }
     }
 }

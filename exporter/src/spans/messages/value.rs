@@ -44,18 +44,30 @@ pub(super) fn items(value: Value) -> Vec<Value> {
     }
 }
 
-/// A string's text; empty for null, JSON for the rest.
+/// Whether a value says nothing: null, an empty text, or a list or an object of nothing else. Servers that write
+/// all members of a type out fill those that they do not use so.
+pub(super) fn is_blank(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.iter().all(is_blank),
+        Value::Object(members) => members.values().all(is_blank),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// A string's text; empty for what is blank, JSON for the rest.
 pub(super) fn text(value: Value) -> String {
     match value {
-        Value::Null => String::new(),
         Value::String(text) => text,
+        blank if is_blank(&blank) => String::new(),
         other => other.to_string(),
     }
 }
 
-/// The first member of these that is there and not null, taken out.
+/// The first member of these that is not blank, taken out with all before it; null where there is none.
 pub(super) fn take_first(object: &mut Object, keys: &[&str]) -> Value {
-    keys.iter().map(|key| take(object, key)).find(|value| !value.is_null()).unwrap_or_default()
+    keys.iter().map(|key| take(object, key)).find(|value| !is_blank(value)).unwrap_or_default()
 }
 
 /// A tool's arguments: JSON where they are, the text where not.
