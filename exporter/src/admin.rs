@@ -72,6 +72,10 @@ async fn readyz(State(admin): State<Admin>) -> Response {
 async fn metrics(State(admin): State<Admin>) -> Response {
     admin.metrics.bus_connected.set(i64::from(admin.bus.is_connected()));
     admin.fleet.show();
+    let wanted = admin.managed.wanted();
+    // One that was refused may have the name of one that runs.
+    let runs = |name: &String| admin.fleet.runs(name);
+    admin.metrics.show_running(wanted.keys().map(|name| (name.as_str(), runs(name))));
     if let Some((count, sums)) = admin.sources.sums() {
         admin.metrics.show_sources(count, &sums);
     }

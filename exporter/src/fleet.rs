@@ -189,6 +189,11 @@ impl Fleet {
         self.lock().get(name).map(|one| one.settings.clone())
     }
 
+    /// Whether one of this name runs.
+    pub fn runs(&self, name: &str) -> bool {
+        self.lock().contains_key(name)
+    }
+
     /// Whether one of them ended on its own, which it should not.
     pub fn has_ended(&self) -> bool {
         self.lock().values().any(|one| one.ship.is_finished() || one.keeper.is_finished())

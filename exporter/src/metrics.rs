@@ -236,6 +236,7 @@ struct Families {
     repeated: Family<DestinationLabel, Gauge>,
     doubtful: Family<DestinationLabel, Gauge>,
     condition: Family<StateLabel, Gauge>,
+    running: Family<DestinationLabel, Gauge>,
     sources: Gauge,
     figures: Family<FigureLabel, Gauge>,
 }
@@ -264,6 +265,7 @@ impl Default for Families {
             repeated: Family::default(),
             doubtful: Family::default(),
             condition: Family::default(),
+            running: Family::default(),
             sources: Gauge::default(),
             figures: Family::default(),
         }
@@ -337,6 +339,11 @@ fn register_ship(registry: &mut Registry, ship: &Families) {
         ship.age.clone(),
     );
     part.register("condition", "1 for the state that a destination is in", ship.condition.clone());
+    part.register(
+        "running",
+        "1 where a destination that is set runs, 0 where it does not",
+        ship.running.clone(),
+    );
 }
 
 fn register_ledger(registry: &mut Registry, ship: &Families) {
@@ -407,6 +414,15 @@ impl Metrics {
         }
         for word in ["well", "retrying", "misconfigured", "refusing"] {
             self.ship.condition.get_or_create(&state(word)).set(i64::from(word == condition.word()));
+        }
+    }
+
+    /// Shows which of the destinations that are set run, and forgets all others.
+    pub fn show_running<'n>(&self, set: impl Iterator<Item = (&'n str, bool)>) {
+        self.ship.running.clear();
+        for (name, runs) in set {
+            let label = DestinationLabel { destination: name.to_owned() };
+            self.ship.running.get_or_create(&label).set(i64::from(runs));
         }
     }
 
@@ -497,6 +513,17 @@ mod tests {
         assert!(!metrics.render().unwrap().contains("mw"));
     }
 
+    #[test]
+    fn only_what_is_set_is_shown_as_running_or_not() {
+        let metrics = Metrics::default();
+        metrics.show_running([("gone", true)].into_iter());
+        metrics.show_running([("mw", true), ("saved", false)].into_iter());
+        let text = metrics.render().unwrap();
+        assert!(text.contains("weir_exporter_ship_running{destination=\"mw\"} 1"), "{text}");
+        assert!(text.contains("weir_exporter_ship_running{destination=\"saved\"} 0"), "{text}");
+        assert!(!text.contains("gone"), "{text}");
+    }
+
     /// The words of a text that could be metrics of ours.
     fn named(text: &str) -> impl Iterator<Item = &str> {
         let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
@@ -509,6 +536,7 @@ mod tests {
         metrics.ship("mw").posted("delivered");
         metrics.ingest.batches.get_or_create(&OutcomeLabel { outcome: "stored" }).inc();
         metrics.show_ledger("mw", &Account::default(), 0, &Condition::Well);
+        metrics.show_running([("mw", true)].into_iter());
         metrics.show_sources(1, &Figures::default());
         metrics.gen_ai.count(&fixture::streamed());
         let text = metrics.render().unwrap();

@@ -83,6 +83,8 @@ impl Reload {
             return;
         };
         let mut saved = self.managed.changes();
+        // What NATS said before this ran was seen by nobody: it is a change too.
+        saved.mark_changed();
         let mut ticks = tokio::time::interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.reset();
@@ -96,6 +98,9 @@ impl Reload {
                     continue;
                 }
             };
+            if self.managed.waits() {
+                self.take_up_saved().await;
+            }
             let source = self.source.clone();
             let Ok(loaded) = tokio::task::spawn_blocking(move || source.load()).await else { continue };
             match loaded {
@@ -116,7 +121,7 @@ impl Reload {
     /// Runs by what is saved on the page as it is now.
     async fn take_up_saved(&mut self) {
         let (settings, seen) = self.managed.lay_over(&self.file);
-        if settings != self.current {
+        if settings != self.current || self.managed.waits() {
             if !self.bus.want(&settings.bus, consumers(&settings)) {
                 warn!("how NATS is reached has changed: that takes a restart");
             }

@@ -6,6 +6,8 @@
 mod bad_input;
 #[path = "settings/policy.rs"]
 mod policy;
+#[path = "settings/restarts.rs"]
+mod restarts;
 #[path = "settings/rig.rs"]
 mod rig;
 #[path = "settings/saving.rs"]

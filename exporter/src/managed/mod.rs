@@ -34,8 +34,15 @@ pub use state::Summary;
 pub use watch::{Saved, Seen};
 
 use crate::{
-    bus::Bus, config::ConfigError, destination::DestinationSettings, encode::Encoder, fleet::Fleet, genai,
-    settings::Settings, ship::consumer_name, sink::Sink,
+    bus::Bus,
+    config::ConfigError,
+    destination::{DestinationSettings, MAX_DESTINATIONS},
+    encode::Encoder,
+    fleet::Fleet,
+    genai,
+    settings::Settings,
+    ship::consumer_name,
+    sink::Sink,
 };
 
 /// How long a change waits until this process runs by it.
@@ -76,6 +83,17 @@ impl Changed {
     pub fn by(actor: &Actor) -> Self {
         Self { at: audit::now(), actor: actor.name.clone(), address: actor.address.clone() }
     }
+}
+
+/// What became of a destination that this process should ship to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// It runs.
+    Runs,
+    /// It is to be started.
+    Waits,
+    /// It cannot run here, and why.
+    Refused(String),
 }
 
 /// The settings of the page, as this process sees and runs them.
@@ -195,6 +213,32 @@ impl Managed {
         self.shared.applied.send_replace(seen.revision);
     }
 
+    /// The destinations that this process should ship to, by name: whether each runs and, where it does not, why, as
+    /// far as that is known.
+    pub(crate) fn wanted(&self) -> BTreeMap<String, Wanted> {
+        let (basis, seen) = (self.basis(), self.seen());
+        if !self.shared.ships {
+            return BTreeMap::new();
+        }
+        let refused = self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let saved = seen.destinations.keys().filter(|_| basis.enabled);
+        let names = basis.locked.iter().map(|one| &one.name).chain(saved).take(MAX_DESTINATIONS);
+        let wanted = names.map(|name| {
+            let wanted = match refused.get(name) {
+                Some(error) => Wanted::Refused(reason(error)),
+                None if self.shared.fleet.runs(name) => Wanted::Runs,
+                None => Wanted::Waits,
+            };
+            (name.clone(), wanted)
+        });
+        wanted.collect()
+    }
+
+    /// Whether one of them should have been started and was not.
+    pub(crate) fn waits(&self) -> bool {
+        self.wanted().values().any(|one| *one == Wanted::Waits)
+    }
+
     /// Whether the configuration or what is saved has a destination of this name.
     fn is_wanted(&self, name: &str) -> bool {
         self.seen().destinations.contains_key(name) || self.basis().locked.iter().any(|one| one.name == name)
@@ -217,6 +261,11 @@ impl Managed {
         info!(destination = name, purged = closed.purged, delivered = closed.delivered, "removed");
         Some(closed.purged)
     }
+}
+
+/// Why a saved destination does not run, with its field.
+fn reason(error: &ConfigError) -> String {
+    if error.path == "." { error.message.clone() } else { error.to_string() }
 }
 
 /// A saved destination as it runs beside this configuration.

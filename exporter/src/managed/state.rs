@@ -1,10 +1,10 @@
 //! How a destination is, in a sentence that says what is wrong and what to do.
 
-use std::{collections::BTreeMap, sync::PoisonError};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Managed, Policy};
+use super::{Managed, Policy, Wanted};
 use crate::{config::ConfigError, fleet::Report, otlp::advice};
 
 /// A destination's state.
@@ -34,7 +34,7 @@ pub struct Summary {
     content: &'static str,
     /// Why what is saved is not followed.
     wrong: Option<String>,
-    /// Destinations that are saved and do not run here, and why.
+    /// Destinations that are configured or saved and do not run here, and why.
     off: BTreeMap<String, String>,
 }
 
@@ -42,10 +42,11 @@ impl Managed {
     /// What is saved and how it is followed.
     pub fn summary(&self) -> Summary {
         let (basis, seen) = (self.basis(), self.seen());
-        let refused = self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        let why =
-            |error: &ConfigError| if error.path == "." { error.message.clone() } else { error.to_string() };
-        let off = refused.iter().map(|(name, error)| (name.clone(), why(error))).collect();
+        let off = self.wanted().into_iter().filter_map(|(name, wanted)| match wanted {
+            Wanted::Runs => None,
+            Wanted::Waits => Some((name, "it was not started yet".to_owned())),
+            Wanted::Refused(why) => Some((name, why)),
+        });
         let content = match *self.shared.policy.borrow() {
             Policy::Unknown => "unknown",
             policy if policy.excludes() => "exclude",
@@ -57,7 +58,7 @@ impl Managed {
             revision: *self.shared.applied.borrow(),
             content,
             wrong: self.wrong().filter(|_| basis.enabled),
-            off,
+            off: off.collect(),
         }
     }
 

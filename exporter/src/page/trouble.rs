@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Shared, ledger::Ledger, trend::Totals};
-use crate::fleet::Report;
+use crate::{fleet::Report, managed::Wanted};
 
 /// A backlog below this is nothing to speak of.
 const BACKLOG: u64 = 1000;
@@ -59,7 +59,9 @@ pub(super) fn all(shared: &Shared, ledger: &Ledger, reports: &[Report], totals: 
             "The one before goes on. Mend the file; it is read again by itself.",
         ));
     }
-    if reports.is_empty() {
+    let wanted = shared.subjects.managed.wanted();
+    found.extend(wanted.iter().filter_map(|(name, wanted)| of_wanted(name, wanted)));
+    if reports.is_empty() && wanted.is_empty() {
         found.push(
             Trouble::new(
                 Level::Warning,
@@ -97,6 +99,24 @@ pub(super) fn all(shared: &Shared, ledger: &Ledger, reports: &[Report], totals: 
 
 fn were(count: u64, what: &str) -> String {
     if count == 1 { format!("{what} was") } else { format!("{what}s were") }
+}
+
+/// A destination that is set and does not run.
+fn of_wanted(name: &str, wanted: &Wanted) -> Option<Trouble> {
+    let trouble = match wanted {
+        Wanted::Runs => return None,
+        Wanted::Waits => Trouble::new(
+            Level::Warning,
+            format!("{name} is set and does not run yet."),
+            "It is started within seconds, and again every other second. Where it stays so, the exporter's log says why.",
+        ),
+        Wanted::Refused(why) => Trouble::new(
+            Level::Error,
+            format!("{name} is saved and cannot run here: {why}."),
+            "Nothing is sent to it, and its events wait. Mend what is said, and save it anew.",
+        ),
+    };
+    Some(trouble.at(format!("settings/{name}")))
 }
 
 fn of_condition(report: &Report) -> Option<Trouble> {
@@ -202,6 +222,16 @@ mod tests {
             (away.level, away.what.as_str()),
             (Level::Warning, "mw cannot take events now: HTTP 503.")
         );
+    }
+
+    #[test]
+    fn a_destination_that_is_set_and_does_not_run_is_told() {
+        assert_eq!(of_wanted("mw", &Wanted::Runs), None);
+        let waits = of_wanted("mw", &Wanted::Waits).unwrap();
+        assert_eq!((waits.level, waits.what.as_str()), (Level::Warning, "mw is set and does not run yet."));
+        let refused = of_wanted("mw", &Wanted::Refused("key: it cannot be opened".to_owned())).unwrap();
+        assert_eq!(refused.what, "mw is saved and cannot run here: key: it cannot be opened.");
+        assert_eq!((refused.level, refused.view.as_deref()), (Level::Error, Some("settings/mw")));
     }
 
     #[test]
