@@ -183,6 +183,22 @@ pub struct Output {
     pub reasoning: ::prost::alloc::string::String,
     #[prost(message, repeated, tag = "5")]
     pub tool_calls: ::prost::alloc::vec::Vec<ToolCall>,
+    /// What is neither text nor a call of a function, in its order: the results of a provider's own tools and their
+    /// calls that are items of their own, pictures, code and its output, thoughts that are redacted.
+    #[prost(message, repeated, tag = "6")]
+    pub parts: ::prost::alloc::vec::Vec<Part>,
+}
+/// A part of an output as the provider's API writes it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Part {
+    /// Its type by the provider's word, such as "web_search_tool_result", "web_search_call", "inlineData" or
+    /// "image_url".
+    #[prost(string, tag = "1")]
+    pub r#type: ::prost::alloc::string::String,
+    /// The part as one JSON object: Anthropic's block, an item of the Responses API, Gemini's part, an element of
+    /// `images`. Binary data is replaced by references.
+    #[prost(string, tag = "2")]
+    pub json: ::prost::alloc::string::String,
 }
 /// A call of a tool that the model asked for.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -480,6 +496,9 @@ pub struct Usage {
     /// The parts of the totals that other models than the response's used (Anthropic's advisor); at most 8.
     #[prost(message, repeated, tag = "10")]
     pub others: ::prost::alloc::vec::Vec<ModelUsage>,
+    /// How many figures there was no room for in `figures`.
+    #[prost(uint32, tag = "11")]
+    pub figures_left_out: u32,
 }
 /// Tokens that one model used within a response of another. Totals include what was cached and what was reasoned.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -157,14 +157,14 @@ pub(super) fn parse(yaml: &str) -> Result<HashMap<String, Price>, Misfit> {
         reason: error.to_string(),
     })?;
     let models = table.models.into_iter().map(|(name, wire)| {
-        let price = price(&format!("models.{name}"), wire)?;
+        let price = price(&format!("models.{name}"), &wire)?;
         Ok((name, price))
     });
     models.collect()
 }
 
 /// A model.
-fn price(at: &str, wire: WirePrice) -> Result<Price, Misfit> {
+fn price(at: &str, wire: &WirePrice) -> Result<Price, Misfit> {
     let factor = |name: &str, factor: f64| within(at, name, factor, MAX_FACTOR, FACTOR, "a factor");
     let tiers = wire
         .tiers
@@ -177,7 +177,7 @@ fn price(at: &str, wire: WirePrice) -> Result<Price, Misfit> {
         fast: wire.fast.map(|by| factor("fast", by)).transpose()?,
         geo: geo.collect::<Result<_, _>>()?,
         search: wire.search.map(|price| units(at, "search", price)).transpose()?,
-        ..bare(at, &wire)?
+        ..bare(at, wire)?
     })
 }
 

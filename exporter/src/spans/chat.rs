@@ -88,6 +88,7 @@ fn used(attributes: &mut Attributes, facts: &Facts<'_>) {
         let figures: std::collections::BTreeMap<_, _> = usage.figures.iter().collect();
         attributes.text(names::WEIR_USAGE_FIGURES, serde_json::to_string(&figures).unwrap_or_default());
     }
+    attributes.some_count(names::WEIR_USAGE_FIGURES_LEFT_OUT, usage.figures_left_out);
     if let Some(cost) = facts.cost {
         attributes
             .number(names::WEIR_COST_TOTAL, Some(cost.total()))

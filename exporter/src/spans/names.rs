@@ -45,7 +45,8 @@ pub const SERVER_PORT: &str = "server.port";
 pub const CLIENT_ADDRESS: &str = "client.address";
 /// The client's user agent.
 pub const USER_AGENT: &str = "user_agent.original";
-/// Why an operation failed.
+/// Why an operation failed: the provider's or the gateway's word for it, else how it broke off (as in `weir.ending`),
+/// else the status. A response that was cut without a reset failed as `truncated`, whatever its status.
 pub const ERROR_TYPE: &str = "error.type";
 
 /// GenAI: the operation.
@@ -132,7 +133,8 @@ pub const WEIR_METADATA: &str = "weir.metadata.";
 pub const WEIR_STRATEGY: &str = "weir.strategy";
 /// The event's id, as in `Nats-Msg-Id`.
 pub const WEIR_EVENT_ID: &str = "weir.event.id";
-/// How the request ended.
+/// How the request ended: "completed", "client_disconnected", "upstream_reset", "timeout", "rejected" by the gateway,
+/// or "truncated": the response ended before its API's own last event or closing brace, without a reset.
 pub const WEIR_ENDING: &str = "weir.ending";
 /// The model's name as the caller asked.
 pub const WEIR_MODEL_REQUESTED: &str = "weir.model.requested";
@@ -156,6 +158,8 @@ pub const WEIR_REQUEST_TIER: &str = "weir.request.service_tier";
 pub const WEIR_RESPONSE_TIER: &str = "weir.response.service_tier";
 /// The provider's own figures by their names there, as JSON.
 pub const WEIR_USAGE_FIGURES: &str = "weir.usage.figures";
+/// How many of the provider's figures there was no room for in the event.
+pub const WEIR_USAGE_FIGURES_LEFT_OUT: &str = "weir.usage.figures_left_out";
 /// Seconds from one token of a stream to the next, on average.
 pub const WEIR_TIME_PER_OUTPUT_TOKEN: &str = "weir.response.time_per_output_token";
 /// US dollars for the operation: what the provider says, else by the table of prices.

@@ -40,7 +40,7 @@ fn message(value: Value) -> Message {
     Message::new(take_text(&mut object, "role"), parts)
 }
 
-fn blocks(value: Value) -> Vec<Part> {
+pub(super) fn blocks(value: Value) -> Vec<Part> {
     items(value).into_iter().filter(|block| !is_encrypted(block)).map(block).collect()
 }
 

@@ -81,7 +81,7 @@ fn content(value: Value) -> Message {
     Message::new(role, parts)
 }
 
-fn part(value: Value) -> Part {
+pub(super) fn part(value: Value) -> Part {
     let mut object = match value {
         Value::Object(object) => object,
         Value::String(said) => return Part::text(said),

@@ -23,10 +23,13 @@ pub(super) mod tests;
 mod value;
 
 use serde_json::Value;
-use weir_event::v1::{Api, Capture, Content, Output, Response, ToolCall};
+use weir_event::v1::{self, Api, Capture, Content, Output, Response, ToolCall};
 
 pub(super) use part::{Message, Part};
 use value::{Object, arguments, is_blank};
+
+/// The type of a part of a chat that stands for its sound.
+const AUDIO: &str = "audio";
 
 /// A conversation as one request held it and one response went on with it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -49,7 +52,7 @@ pub(super) fn read(api: Api, content: &Content, response: &Response, broken: boo
     conversation.system.retain(|part| !part.is_blank());
     conversation.tools.retain(says_something);
     conversation.output = if !content.outputs.is_empty() {
-        content.outputs.iter().map(said_in_pieces).collect()
+        content.outputs.iter().map(|output| said_in_pieces(api, output)).collect()
     } else if !content.response.is_empty() {
         let said = answered(api, &content.response).into_iter();
         said.map(|message| if is_chat(api) { message.put_together() } else { message }).collect()
@@ -182,24 +185,32 @@ fn is_without_reasons(api: Api) -> bool {
 }
 
 /// A choice of a stream, put together by the gateway.
-fn said_in_pieces(output: &Output) -> Message {
+fn said_in_pieces(api: Api, output: &Output) -> Message {
     let mut parts = vec![
         Part::Reasoning { content: output.reasoning.clone() },
         Part::text(output.text.clone()),
         Part::refusal(output.refusal.clone()),
     ];
     parts.extend(output.tool_calls.iter().map(called));
-    Message::new("assistant", parts)
+    parts.extend(output.parts.iter().flat_map(|part| written(api, part)));
+    Message::new("assistant", parts).put_together()
 }
 
-/// A call of a tool, or what a tool of the provider's own answered, which has a type that says so.
+/// A part that the event has as the API writes it, read as in a response in one piece.
+fn written(api: Api, part: &v1::Part) -> Vec<Part> {
+    let Ok(value) = serde_json::from_str(&part.json) else { return Vec::new() };
+    match api {
+        Api::AnthropicMessages => anthropic::blocks(value),
+        Api::OpenaiResponses => openai_responses::entry(value).parts,
+        Api::GeminiGenerate | Api::GeminiStream => vec![gemini::part(value)],
+        Api::OpenaiChat if part.r#type == AUDIO => openai_chat::spoken(value),
+        _ => openai_parts::content(value),
+    }
+}
+
 fn called(call: &ToolCall) -> Part {
     let ToolCall { id, name, r#type, .. } = call.clone();
-    let arguments = arguments(Value::String(call.arguments.clone()));
-    if r#type.ends_with("_result") || r#type.ends_with("_output") {
-        return Part::server_result(&r#type, id, arguments);
-    }
-    Part::call(&r#type, id, name, arguments)
+    Part::call(&r#type, id, name, arguments(Value::String(call.arguments.clone())))
 }
 
 /// A provider's finish reason in the conventions' word, where they have one.

@@ -68,9 +68,7 @@ pub(super) fn message(value: Value) -> Message {
     parts.push(Part::Reasoning { content: joined(take_first(&mut object, &REASONING)) });
     parts.extend(content(take(&mut object, "content")));
     parts.push(Part::refusal(take_text(&mut object, "refusal")));
-    if let Some(audio) = take_object(&mut object, "audio") {
-        parts.extend(spoken(audio));
-    }
+    parts.extend(spoken(take(&mut object, "audio")));
     parts.extend(take_items(&mut object, "images").into_iter().flat_map(content));
     parts.extend(take_items(&mut object, "tool_calls").into_iter().map(call));
     if let Some(function) = take_object(&mut object, "function_call") {
@@ -80,7 +78,8 @@ pub(super) fn message(value: Value) -> Message {
 }
 
 /// What the model spoke: its words, and that there is sound, or only which sound it was.
-fn spoken(mut audio: Object) -> Vec<Part> {
+pub(super) fn spoken(value: Value) -> Vec<Part> {
+    let Value::Object(mut audio) = value else { return Vec::new() };
     let (transcript, data) = (take_text(&mut audio, "transcript"), take_text(&mut audio, "data"));
     if transcript.is_empty() && data.is_empty() {
         return vec![Part::file(take_text(&mut audio, "id"), String::new(), "audio")];

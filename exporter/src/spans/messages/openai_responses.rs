@@ -38,7 +38,7 @@ pub(super) fn response(mut body: Object) -> Vec<Message> {
 }
 
 /// One item, as a message.
-fn entry(value: Value) -> Message {
+pub(super) fn entry(value: Value) -> Message {
     let Value::Object(mut item) = value else { return message(value) };
     let kind = item.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
     match kind.as_str() {

@@ -32,7 +32,7 @@ impl Message {
     }
 
     /// The same as the pieces of a stream are put together: what was thought, said and refused as one each, then
-    /// all else in its order.
+    /// the calls of tools, those of the provider's own tools, and all else, each in its order.
     #[must_use]
     pub(super) fn put_together(self) -> Self {
         let (mut thought, mut said, mut refused) = (String::new(), String::new(), String::new());
@@ -50,6 +50,7 @@ impl Message {
         let mut parts =
             vec![Part::Reasoning { content: thought }, Part::Text { content: said }, Part::refusal(refused)];
         parts.retain(|part| !part.is_blank());
+        rest.sort_by_key(Part::place);
         parts.extend(rest);
         Self { parts, ..self }
     }
@@ -149,6 +150,15 @@ impl Part {
             Self::File { file_id, .. } => file_id.is_empty(),
             Self::Blob { bytes, .. } => *bytes == Some(0),
             Self::Other(members) => only_typed(members),
+        }
+    }
+
+    /// Where it stands behind what was said.
+    fn place(&self) -> u8 {
+        match self {
+            Self::ToolCall { .. } => 0,
+            Self::ServerToolCall { .. } => 1,
+            _ => 2,
         }
     }
 

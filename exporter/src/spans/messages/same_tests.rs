@@ -33,6 +33,12 @@ fn call(kind: &str, id: &str, name: &str, arguments: &Value) -> ToolCall {
     }
 }
 
+/// A part of a stream as the API writes it.
+fn written(value: &Value) -> v1::Part {
+    let kind = value["type"].as_str().unwrap_or_default().to_owned();
+    v1::Part { r#type: kind, json: value.to_string() }
+}
+
 /// The message that an assistant of each API says with these members, as output and as input.
 fn chat(message: &Value) -> Vec<Value> {
     let whole = json!({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]});
@@ -203,50 +209,93 @@ fn a_tool_of_the_provider_is_the_same_in_a_stream_and_in_one_piece() {
         let whole = output(Api::OpenaiResponses, &json!({ "output": [item] }));
         assert_eq!(whole[0]["parts"], expected);
         assert_eq!(input(Api::OpenaiResponses, &json!({ "input": [item] }))[0]["parts"], expected);
+        // As an item of its own, and as a call, which gateways before had.
+        let pieces = Output { parts: vec![written(&item)], ..Output::default() };
+        assert_eq!(streamed(Api::OpenaiResponses, pieces), expected);
         let told = if kind == "mcp_call" { name } else { "" };
         let calls = vec![call(kind, "t1", told, &arguments)];
-        let pieces = streamed(Api::OpenaiResponses, Output { tool_calls: calls, ..Output::default() });
-        assert_eq!(pieces, expected);
+        let pieces = Output { tool_calls: calls, ..Output::default() };
+        assert_eq!(streamed(Api::OpenaiResponses, pieces), expected);
     }
 }
 
 #[test]
-fn tools_of_anthropic_and_gemini_and_their_results_are_the_same_in_a_stream_and_in_one_piece() {
-    let found = json!([{"type": "web_search_result", "url": "https://example.com"}]);
-    let blocks = json!([
-        {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {"query": "ferry"}},
-        {"type": "web_search_tool_result", "tool_use_id": "s1", "content": found},
-        {"type": "tool_use", "id": "t1", "name": "now", "input": {}},
-    ]);
-    let calls = vec![
-        call("server_tool_use", "s1", "web_search", &json!({"query": "ferry"})),
-        call("web_search_tool_result", "s1", "", &found),
-        call("tool_use", "t1", "now", &Value::Null),
-    ];
-    let pieces = streamed(Api::AnthropicMessages, Output { tool_calls: calls, ..Output::default() });
+fn what_stands_beside_texts_and_calls_is_the_same_in_a_stream_and_in_one_piece() {
+    let search =
+        json!({"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {"query": "ferry"}});
+    let found = json!({"type": "web_search_tool_result", "tool_use_id": "s1", "content": [{"url": "https://example.com"}]});
+    let compaction = json!({"type": "compaction", "content": "They asked for the ferry."});
+    let now = json!({"type": "tool_use", "id": "t1", "name": "now", "input": {}});
+    let text = json!({"type": "text", "text": "There."});
+    let hidden = json!({"type": "redacted_thinking", "data": "x"});
+    let pieces = Output {
+        text: "There.".to_owned(),
+        tool_calls: vec![
+            call("server_tool_use", "s1", "web_search", &json!({"query": "ferry"})),
+            call("", "t1", "now", &Value::Null),
+        ],
+        parts: [&compaction, &hidden, &found].map(written).into(),
+        ..Output::default()
+    };
+    let streamed_parts = streamed(Api::AnthropicMessages, pieces);
+    let blocks = json!({"content": [compaction, hidden, search, found, text, now]});
+    assert_eq!(output(Api::AnthropicMessages, &blocks)[0]["parts"], streamed_parts);
+    let kinds: Vec<_> = streamed_parts.as_array().unwrap().iter().map(|part| &part["type"]).collect();
+    assert_eq!(kinds, ["text", "tool_call", "server_tool_call", "compaction", "server_tool_call_response"]);
     assert_eq!(
-        pieces[0]["server_tool_call"],
+        streamed_parts[2]["server_tool_call"],
         json!({"type": "server_tool_use", "arguments": {"query": "ferry"}})
     );
-    assert_eq!(pieces[1]["server_tool_call_response"]["content"], found);
-    assert_eq!(output(Api::AnthropicMessages, &json!({ "content": blocks }))[0]["parts"], pieces);
 
-    let parts = json!([
+    let drawn = json!([
+        {"inlineData": {"mimeType": "image/png", "data": "weir-blob:image/png;bytes=9;sha256=aa"}},
         {"executableCode": {"language": "PYTHON", "code": "1+1"}},
         {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2"}},
     ]);
-    let calls = vec![
-        call("executable_code", "", "", &json!({"language": "PYTHON", "code": "1+1"})),
-        call("code_execution_result", "", "", &json!({"outcome": "OUTCOME_OK", "output": "2"})),
-    ];
-    let pieces = streamed(Api::GeminiStream, Output { tool_calls: calls, ..Output::default() });
-    assert_eq!(pieces[0]["name"], "code_execution");
-    let whole = json!({"candidates": [{"content": {"role": "model", "parts": parts}}]});
-    assert_eq!(output(Api::GeminiGenerate, &whole)[0]["parts"], pieces);
+    let parts = drawn.as_array().unwrap().iter().map(written).collect();
+    let streamed_parts = streamed(Api::GeminiStream, Output { parts, ..Output::default() });
+    let whole = json!({"candidates": [{"content": {"role": "model", "parts": drawn}}]});
+    assert_eq!(output(Api::GeminiGenerate, &whole)[0]["parts"], streamed_parts);
+    assert_eq!(
+        (&streamed_parts[0]["name"], &streamed_parts[1]["bytes"]),
+        (&json!("code_execution"), &json!(9))
+    );
+
+    let image = json!({"type": "image_url", "image_url": {"url": "weir-blob:image/png;bytes=9;sha256=aa"}});
+    let message = json!({"role": "assistant", "content": "", "images": [image], "audio": {"id": "audio_1"}});
+    let sound = v1::Part { r#type: "audio".to_owned(), json: r#"{"id":"audio_1"}"#.to_owned() };
+    let pieces = Output { parts: vec![sound, written(&image)], ..Output::default() };
+    assert_eq!(chat(&message)[0], streamed(Api::OpenaiChat, pieces));
+    assert_eq!(chat(&message)[0].as_array().unwrap().len(), 2);
 }
 
 #[test]
-fn what_a_tool_of_the_provider_answered_stands_behind_its_call() {
+fn a_part_of_a_stream_that_is_cut_or_hostile_is_none() {
+    for json in ["", "{", "null", "[]", "5", "{}", "\"\""] {
+        let part = v1::Part { r#type: "web_search_call".to_owned(), json: json.to_owned() };
+        for api in [
+            Api::AnthropicMessages,
+            Api::OpenaiResponses,
+            Api::GeminiStream,
+            Api::OpenaiChat,
+            Api::CohereChat,
+        ] {
+            let content = Content {
+                outputs: vec![Output {
+                    parts: vec![part.clone()],
+                    text: "x".to_owned(),
+                    ..Output::default()
+                }],
+                ..Content::default()
+            };
+            let said = read(api, &content, &Response::default(), false);
+            assert!(said.output[0].parts.len() <= 2, "{api:?} {json} {said:?}");
+        }
+    }
+}
+
+#[test]
+fn what_tools_of_the_provider_answered_stands_behind_their_calls() {
     let results = json!([{"type": "logs", "logs": "2"}]);
     let items = json!([
         {"type": "code_interpreter_call", "id": "c", "code": "1+1", "outputs": results},
@@ -256,10 +305,10 @@ fn what_a_tool_of_the_provider_answered_stands_behind_its_call() {
     let expected = json!([
         {"type": "server_tool_call", "id": "c", "name": "code_interpreter",
          "server_tool_call": {"type": "code_interpreter_call", "arguments": "1+1"}},
-        {"type": "server_tool_call_response", "id": "c",
-         "server_tool_call_response": {"type": "code_interpreter_call_result", "content": results}},
         {"type": "server_tool_call", "id": "i", "name": "image_generation",
          "server_tool_call": {"type": "image_generation_call", "arguments": {"revised_prompt": "A pier."}}},
+        {"type": "server_tool_call_response", "id": "c",
+         "server_tool_call_response": {"type": "code_interpreter_call_result", "content": results}},
         {"type": "blob", "modality": "image", "mime_type": "image/png", "bytes": 9, "sha256": "aa"},
     ]);
     assert_eq!(parts, expected);
