@@ -70,7 +70,10 @@ const SERVER_ITEMS: [&str; 2] = ["mcp_list_tools", "mcp_approval_request"];
 const ASKED: [&str; 4] = ["arguments", "input", "code", "action"];
 
 /// Members that say what it answered.
-const ANSWERED: [&str; 5] = ["results", "outputs", "output", "tools", "error"];
+const ANSWERED: [&str; 6] = ["results", "outputs", "output", "tools", "result", "error"];
+
+/// The item whose result is a picture in base64.
+const PICTURE: &str = "image_generation_call";
 
 /// Members that say neither.
 const ASIDE: [&str; 4] = ["type", "id", "call_id", "status"];
@@ -81,17 +84,22 @@ fn server_call(kind: &str, mut item: Object) -> Vec<Part> {
     let id = text(take_first(&mut item, &["call_id", "id"]));
     let name = take_text(&mut item, "name");
     let asked = take_first(&mut item, &ASKED);
+    let picture = (kind == PICTURE).then(|| picture(&mut item));
     let answered = take_first(&mut item, &ANSWERED);
-    // The picture that was made; its base64 was taken out.
-    let picture = Part::data(&take_text(&mut item, "result"), "image/png", "image");
     item.retain(|key, value| !ASIDE.contains(&key.as_str()) && !is_blank(value));
     let asked = if asked.is_null() && !item.is_empty() { Value::Object(item) } else { asked };
     let mut parts = vec![Part::call(kind, id.clone(), name, arguments(asked))];
     if !answered.is_null() {
         parts.push(Part::server_result(&format!("{kind}_result"), id, answered));
     }
-    parts.push(picture);
+    parts.extend(picture);
     parts
+}
+
+fn picture(item: &mut Object) -> Part {
+    let format = item.get("output_format").and_then(Value::as_str).unwrap_or("png");
+    let mime_type = format!("image/{format}");
+    Part::data(&take_text(item, "result"), &mime_type, "image")
 }
 
 /// The summaries and the text of a thought; one that is encrypted says nothing.

@@ -299,7 +299,8 @@ fn what_tools_of_the_provider_answered_stands_behind_their_calls() {
     let results = json!([{"type": "logs", "logs": "2"}]);
     let items = json!([
         {"type": "code_interpreter_call", "id": "c", "code": "1+1", "outputs": results},
-        {"type": "image_generation_call", "id": "i", "revised_prompt": "A pier.", "result": "weir-blob:image/png;bytes=9;sha256=aa"},
+        {"type": "image_generation_call", "id": "i", "revised_prompt": "A pier.", "result": "weir-blob:;bytes=9;sha256=aa"},
+        {"type": "house_call", "id": "h", "input": {"q": 1}, "result": {"a": 2}},
     ]);
     let parts = output(Api::OpenaiResponses, &json!({ "output": items }))[0]["parts"].clone();
     let expected = json!([
@@ -307,9 +308,13 @@ fn what_tools_of_the_provider_answered_stands_behind_their_calls() {
          "server_tool_call": {"type": "code_interpreter_call", "arguments": "1+1"}},
         {"type": "server_tool_call", "id": "i", "name": "image_generation",
          "server_tool_call": {"type": "image_generation_call", "arguments": {"revised_prompt": "A pier."}}},
+        {"type": "server_tool_call", "id": "h", "name": "house",
+         "server_tool_call": {"type": "house_call", "arguments": {"q": 1}}},
         {"type": "server_tool_call_response", "id": "c",
          "server_tool_call_response": {"type": "code_interpreter_call_result", "content": results}},
         {"type": "blob", "modality": "image", "mime_type": "image/png", "bytes": 9, "sha256": "aa"},
+        {"type": "server_tool_call_response", "id": "h",
+         "server_tool_call_response": {"type": "house_call_result", "content": {"a": 2}}},
     ]);
     assert_eq!(parts, expected);
 }
