@@ -3,8 +3,8 @@
 //! A message is one choice; its blocks come one after the other, by index. `message_delta` is
 //! cumulative and may revise what `message_start` said of usage.
 
-use super::Notes;
 use super::transcript::{Channel, ToolPart};
+use super::{Notes, says_something};
 use crate::json::{Kind, Object};
 
 /// Reads a message in one piece.
@@ -76,6 +76,9 @@ fn read_block(index: u64, block: &Object<'_>, notes: &mut Notes<'_>) -> bool {
             block.get("thinking").is_some_and(|text| notes.transcript.text(0, Channel::Reasoning, &text))
         }
         "tool_use" | "server_tool_use" | "mcp_tool_use" => {
+            if !["id", "name", "input"].into_iter().any(|key| says(block, key)) {
+                return false;
+            }
             for (part, key) in [(ToolPart::Id, "id"), (ToolPart::Name, "name"), (ToolPart::Type, "type")] {
                 if let Some(value) = block.get(key).filter(|_| part != ToolPart::Type || kind != "tool_use") {
                     notes.transcript.tool_call(0, index, part, &value);
@@ -91,4 +94,8 @@ fn read_block(index: u64, block: &Object<'_>, notes: &mut Notes<'_>) -> bool {
         }
         _ => false,
     }
+}
+
+fn says(object: &Object<'_>, key: &str) -> bool {
+    object.get(key).is_some_and(|value| says_something(&value))
 }

@@ -1,7 +1,7 @@
 //! Cohere's chat and rerank (Cohere API v2, "Chat", "Chat with Streaming", "Rerank").
 
-use super::Notes;
 use super::transcript::{Channel, ToolPart};
+use super::{Notes, says_something};
 use crate::json::{Kind, Object, Value};
 
 /// Reads an answer in one piece.
@@ -60,7 +60,8 @@ fn read_message(index: Option<u64>, message: &Object<'_>, notes: &mut Notes<'_>)
     if let Some(plan) = message.get("tool_plan") {
         token |= notes.transcript.text(0, Channel::Reasoning, &plan);
     }
-    for (place, call) in one_or_more(message.get("tool_calls")).enumerate() {
+    let calls = message.get("tool_calls").filter(says_something);
+    for (place, call) in one_or_more(calls).enumerate() {
         let index = index.unwrap_or(place as u64);
         token = true;
         if let Some(id) = call.get("id") {

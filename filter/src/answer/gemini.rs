@@ -1,9 +1,9 @@
 //! Gemini's answers (Gemini API, "GenerateContentResponse"): each piece of a stream has the shape of
 //! a whole one, and its usage stands for all before.
 
-use super::Notes;
 use super::transcript::{Channel, ToolPart};
-use crate::json::{Kind, Object, Value};
+use super::{Notes, says_something};
+use crate::json::{Object, Value};
 
 /// How far the answer has come.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ pub(super) fn read(object: &Object<'_>, state: &mut State, notes: &mut Notes<'_>
 fn read_part(candidate: u64, part: &Object<'_>, state: &mut State, notes: &mut Notes<'_>) -> bool {
     let is_thought = part.get("thought").and_then(|value| value.as_bool()).unwrap_or(false);
     let mut token = false;
-    for (key, value) in part.iter() {
+    for (key, value) in part.iter().filter(|(_, value)| says_something(value)) {
         token |= match key {
             "text" => {
                 let channel = if is_thought { Channel::Reasoning } else { Channel::Text };
@@ -51,7 +51,7 @@ fn read_part(candidate: u64, part: &Object<'_>, state: &mut State, notes: &mut N
                 true
             }
             "thought" | "thoughtSignature" => false,
-            _ => value.kind == Kind::Object,
+            _ => true,
         };
     }
     token

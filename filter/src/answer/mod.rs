@@ -10,10 +10,13 @@ mod cohere;
 mod gemini;
 mod openai;
 mod responses;
+mod says;
 mod transcript;
 mod usage;
 
 use weir_event::v1;
+
+use says::says_something;
 
 pub use transcript::Transcript;
 

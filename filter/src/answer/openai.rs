@@ -3,8 +3,8 @@
 //!
 //! A whole message and the delta of a stream have the same members, so they are read alike.
 
-use super::Notes;
 use super::transcript::{Channel, ToolPart};
+use super::{Notes, says_something};
 use crate::json::{Kind, Object, Value};
 
 /// The names under which providers give a model's reasoning: DeepSeek's and others', and that of
@@ -37,7 +37,7 @@ pub(super) fn read(object: &Object<'_>, notes: &mut Notes<'_>) -> bool {
 
 fn read_message(choice: u64, message: &Object<'_>, notes: &mut Notes<'_>) -> bool {
     let mut token = false;
-    for (key, value) in message.iter() {
+    for (key, value) in message.iter().filter(|(_, value)| says_something(value)) {
         token |= match key {
             "role" => false,
             "content" => read_content(choice, value, notes),
@@ -46,21 +46,22 @@ fn read_message(choice: u64, message: &Object<'_>, notes: &mut Notes<'_>) -> boo
                 for (place, call) in super::objects(Some(value)).enumerate() {
                     read_tool_call(choice, place as u64, &call, notes);
                 }
-                value.raw.len() > 2
+                true
             }
             "function_call" => {
                 let call = value.as_object().unwrap_or_default();
                 read_function(choice, 0, &call, notes);
-                value.kind == Kind::Object
+                true
             }
             "audio" => {
-                let transcript = value.as_object().and_then(|audio| audio.get("transcript"));
-                transcript.is_some_and(|text| notes.transcript.text(choice, Channel::Text, &text))
-                    || value.kind == Kind::Object
+                if let Some(transcript) = value.as_object().and_then(|audio| audio.get("transcript")) {
+                    notes.transcript.text(choice, Channel::Text, &transcript);
+                }
+                true
             }
             _ if REASONING.contains(&key) => notes.transcript.text(choice, Channel::Reasoning, &value),
             // What is not known may be anything that the caller waits for.
-            _ => matches!(value.kind, Kind::String | Kind::Array | Kind::Object) && value.raw.len() > 2,
+            _ => true,
         };
     }
     token

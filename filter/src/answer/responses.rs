@@ -4,10 +4,12 @@
 //! All messages of a response are one choice. Deltas say what was said; the last event repeats all
 //! of it, so of that only status and usage are read.
 
-use super::Notes;
 use super::transcript::{Channel, ToolPart};
+use super::{Notes, says_something};
 use crate::json::Object;
 
+/// Where the events that bring something hold it.
+const BROUGHT: [&str; 7] = ["delta", "audio", "b64_json", "partial_image_b64", "url", "text", "code"];
 /// Items of the output that are told by deltas of their own, not as calls.
 const NO_CALLS: [&str; 2] = ["message", "reasoning"];
 
@@ -66,9 +68,13 @@ pub(super) fn read_event(object: &Object<'_>, notes: &mut Notes<'_>) -> bool {
                 // Images, speech and transcription have no response around their usage.
                 None => notes.common(object),
             }
-            kind.ends_with(".delta")
+            // What a delta or a picture holds has several names: any text of it counts but the event's own.
+            let brings = kind.ends_with(".delta")
                 || kind.ends_with(".partial_image")
                 || kind.ends_with("_generation.completed")
+                || kind.ends_with("_edit.completed");
+            brings
+                && BROUGHT.into_iter().any(|key| object.get(key).is_some_and(|value| says_something(&value)))
         }
     }
 }
