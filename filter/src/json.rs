@@ -12,6 +12,9 @@ pub const MAX_DEPTH: u32 = 128;
 /// A string whose first so many bytes hold no space is no text, but data.
 const NO_TEXT: usize = 512;
 
+/// The largest number up to which all whole numbers have a floating-point number of their own.
+const WHOLE_MAX: f64 = (1_u64 << 53) as f64;
+
 /// Why a text is not the JSON that was expected. Holds no part of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
@@ -93,9 +96,11 @@ impl<'a> Value<'a> {
         (self.kind == Kind::Bool).then_some(self.raw == "true")
     }
 
-    /// The number as a whole number from 0.
+    /// The number as a whole number from 0, however it is written: 8, 8.0 and 8e0 are one number (RFC 8259,
+    /// "Numbers").
     pub fn as_u64(&self) -> Option<u64> {
-        self.raw.parse().ok()
+        let is_whole = |number: &f64| number.fract() == 0.0 && (0.0..=WHOLE_MAX).contains(number);
+        self.raw.parse().ok().or_else(|| self.as_f64().filter(is_whole).map(|number| number as u64))
     }
 
     /// The number as a whole number.

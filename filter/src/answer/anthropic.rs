@@ -1,7 +1,7 @@
 //! Anthropic's messages (Messages API, "Create a Message", "Streaming messages").
 //!
-//! A message is one choice; its blocks come one after the other, by index. `message_delta` is
-//! cumulative and may revise what `message_start` said of usage.
+//! A message is one choice; its blocks come one after the other, by index. The usage of `message_delta` is
+//! cumulative and may revise what `message_start` said.
 
 use super::transcript::{Channel, ToolPart};
 use super::{Notes, says_something};
@@ -20,15 +20,15 @@ pub(super) fn read(object: &Object<'_>, notes: &mut Notes<'_>) {
 /// Reads the data of one event. Returns whether it brought a token.
 pub(super) fn read_event(object: &Object<'_>, notes: &mut Notes<'_>) -> bool {
     let index = object.get("index").and_then(|index| index.as_u64()).unwrap_or(0);
+    // Bedrock adds what it measured to the last event.
+    notes.usage.read_members(object);
     let member = |key| object.get(key).and_then(|value| value.as_object()).unwrap_or_default();
     match object.text("type").as_ref() {
         "message_start" => {
             let message = member("message");
             notes.identity(&message);
             service_tier(&message, notes);
-            if let Some(usage) = message.get("usage") {
-                notes.usage.begin(&usage);
-            }
+            notes.usage.read_members(&message);
             false
         }
         "content_block_start" => read_block(index, &member("content_block"), notes),
@@ -48,9 +48,6 @@ pub(super) fn read_event(object: &Object<'_>, notes: &mut Notes<'_>) -> bool {
         }
         "message_delta" => {
             notes.finish_reason(0, &member("delta"), "stop_reason");
-            if let Some(usage) = object.get("usage") {
-                notes.usage.replace(&usage);
-            }
             false
         }
         "error" => {

@@ -10,7 +10,7 @@ pub(super) fn read(object: &Object<'_>, notes: &mut Notes<'_>) {
     notes.finish_reason(0, object, "finish_reason");
     // Rerank tells what it bills among its metadata.
     if let Some(meta) = object.get("meta") {
-        notes.usage.replace(&meta);
+        notes.usage.read_usage("meta", &meta);
     }
     // An error is a message without a message's members.
     if let Some(message) = object.get("message").filter(|message| message.kind == Kind::String) {
@@ -32,9 +32,7 @@ pub(super) fn read_event(object: &Object<'_>, notes: &mut Notes<'_>) -> bool {
         }
         "message-end" => {
             notes.finish_reason(0, &delta, "finish_reason");
-            if let Some(usage) = delta.get("usage") {
-                notes.usage.replace(&usage);
-            }
+            notes.usage.read_members(&delta);
             if let Some(message) = delta.get("error") {
                 notes.error(&delta, Some(message));
             }

@@ -16,9 +16,7 @@ pub(super) struct State {
 pub(super) fn read(object: &Object<'_>, state: &mut State, notes: &mut Notes<'_>) -> bool {
     notes.set(|response| &mut response.id, object, "responseId");
     notes.set(|response| &mut response.model, object, "modelVersion");
-    if let Some(usage) = object.get("usageMetadata") {
-        notes.usage.replace(&usage);
-    }
+    notes.usage.read_members(object);
     notes.error_of(object);
     let mut token = false;
     for (place, candidate) in super::objects(object.get("candidates")).enumerate() {

@@ -58,9 +58,7 @@ impl Answer {
     pub fn read(&mut self, body: &[u8], response: &mut v1::Response) -> bool {
         let Ok(object) = Object::parse(body) else { return false };
         if self.api.operation() == "count_tokens" {
-            let all =
-                Value { raw: std::str::from_utf8(body).unwrap_or_default(), kind: Kind::Object, start: 0 };
-            self.usage.replace(&all);
+            self.usage.read_object("", &object);
         }
         let mut notes = Notes { response, usage: &mut self.usage, transcript: &mut self.transcript };
         match self.api {
@@ -114,7 +112,7 @@ impl Answer {
     /// All has come, or will not: settles usage. `asked` is how many characters the request had;
     /// `whole` whether the response came to its end.
     pub fn finish(self, asked: u64, whole: bool, response: &mut v1::Response) -> Transcript {
-        if let Some(mut told) = self.usage.read(self.api.family()) {
+        if let Some(mut told) = self.usage.read(self.api.family(), self.generates_text()) {
             if !whole {
                 told.source = v1::UsageSource::Partial.into();
             }
@@ -132,6 +130,9 @@ impl Answer {
                 ..Default::default()
             });
         }
+        if let Some(usage) = &mut response.usage {
+            self.usage.price_into(usage);
+        }
         self.transcript
     }
 }
@@ -140,9 +141,7 @@ impl Notes<'_> {
     /// What the answers of most APIs have in common. Later figures stand for earlier ones.
     fn common(&mut self, object: &Object<'_>) {
         self.identity(object);
-        if let Some(usage) = object.get("usage") {
-            self.usage.replace(&usage);
-        }
+        self.usage.read_members(object);
         self.error_of(object);
     }
 

@@ -15,14 +15,12 @@ const REASONING: [&str; 2] = ["reasoning_content", "reasoning"];
 /// refusal, reasoning or a tool call; the first chunk, which only names the role, does not.
 pub(super) fn read(object: &Object<'_>, notes: &mut Notes<'_>) -> bool {
     notes.common(object);
-    // Groq tells the usage of a stream in a member of its own.
-    if let Some(usage) = object.get("x_groq").and_then(|own| own.as_object()?.get("usage")) {
-        notes.usage.replace(&usage);
-    }
     let mut token = false;
     for (place, choice) in super::objects(object.get("choices")).enumerate() {
         let index = choice.get("index").and_then(|index| index.as_u64()).unwrap_or(place as u64);
         notes.finish_reason(index, &choice, "finish_reason");
+        // Moonshot tells the usage of a stream within its last choice.
+        notes.usage.read_members(&choice);
         if let Some(text) = choice.get("text") {
             token |= notes.transcript.text(index, Channel::Text, &text);
         }
