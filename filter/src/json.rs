@@ -191,6 +191,11 @@ impl<'a> Object<'a> {
         self.get(key).and_then(|value| value.as_str()).unwrap_or_default()
     }
 
+    /// The value of a string member; `None` where it is empty or none.
+    pub fn text_of(&self, key: &str) -> Option<Cow<'a, str>> {
+        self.get(key)?.as_str().filter(|text| !text.is_empty())
+    }
+
     /// How many bytes all strings within it have as written, at any depth, without keys and without
     /// what is no text (long runs without a space, as base64 has).
     pub fn text_bytes(&self) -> usize {

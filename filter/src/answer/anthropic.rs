@@ -50,11 +50,14 @@ pub(super) fn read_event(object: &Object<'_>, notes: &mut Notes<'_>) -> bool {
             notes.finish_reason(0, &member("delta"), "stop_reason");
             false
         }
-        "error" => {
-            notes.common(object);
+        "message_stop" => {
+            notes.end.reach();
             false
         }
-        _ => false,
+        _ => {
+            notes.error_of(object);
+            false
+        }
     }
 }
 

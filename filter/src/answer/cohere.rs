@@ -1,7 +1,7 @@
 //! Cohere's chat and rerank (Cohere API v2, "Chat", "Chat with Streaming", "Rerank").
 
 use super::transcript::{Channel, ToolPart};
-use super::{Notes, says_something};
+use super::{Notes, error, says_something};
 use crate::json::{Kind, Object, Value};
 
 /// Reads an answer in one piece.
@@ -11,10 +11,6 @@ pub(super) fn read(object: &Object<'_>, notes: &mut Notes<'_>) {
     // Rerank tells what it bills among its metadata.
     if let Some(meta) = object.get("meta") {
         notes.usage.read_usage("meta", &meta);
-    }
-    // An error is a message without a message's members.
-    if let Some(message) = object.get("message").filter(|message| message.kind == Kind::String) {
-        notes.error(object, Some(message));
     }
     if let Some(message) = object.get("message").and_then(|message| message.as_object()) {
         read_message(None, &message, notes);
@@ -31,14 +27,16 @@ pub(super) fn read_event(object: &Object<'_>, notes: &mut Notes<'_>) -> bool {
             false
         }
         "message-end" => {
+            notes.end.reach();
             notes.finish_reason(0, &delta, "finish_reason");
             notes.usage.read_members(&delta);
-            if let Some(message) = delta.get("error") {
-                notes.error(&delta, Some(message));
+            if let Some(found) = error::member(&delta) {
+                notes.error(&found);
             }
             false
         }
         _ => {
+            notes.error_of(object);
             let message = delta.get("message").and_then(|message| message.as_object()).unwrap_or_default();
             read_message(Some(index), &message, notes)
         }

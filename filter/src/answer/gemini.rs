@@ -21,7 +21,7 @@ pub(super) fn read(object: &Object<'_>, state: &mut State, notes: &mut Notes<'_>
     let mut token = false;
     for (place, candidate) in super::objects(object.get("candidates")).enumerate() {
         let index = candidate.get("index").and_then(|index| index.as_u64()).unwrap_or(place as u64);
-        notes.finish_reason(index, &candidate, "finishReason");
+        notes.last_of_choice(index, &candidate, "finishReason");
         let content = candidate.get("content").and_then(|content| content.as_object()).unwrap_or_default();
         for part in super::objects(content.get("parts")) {
             token |= read_part(index, &part, state, notes);
@@ -29,7 +29,9 @@ pub(super) fn read(object: &Object<'_>, state: &mut State, notes: &mut Notes<'_>
     }
     // A prompt that was blocked has no candidates.
     if let Some(feedback) = object.get("promptFeedback").and_then(|feedback| feedback.as_object()) {
-        notes.finish_reason(0, &feedback, "blockReason");
+        if notes.finish_reason(0, &feedback, "blockReason") {
+            notes.end.reach();
+        }
     }
     token
 }

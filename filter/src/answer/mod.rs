@@ -7,7 +7,10 @@
 
 mod anthropic;
 mod cohere;
+mod end;
+mod error;
 mod gemini;
+mod notes;
 mod openai;
 mod responses;
 mod says;
@@ -16,6 +19,8 @@ mod usage;
 
 use weir_event::v1;
 
+use end::End;
+use notes::{Notes, objects, word};
 use says::says_something;
 
 pub use transcript::Transcript;
@@ -23,10 +28,6 @@ pub use transcript::Transcript;
 use crate::api::{Api, Family};
 use crate::json::{Kind, Object, Value};
 
-/// Longest text that a provider may put into an event beside content: ids, names, codes; in bytes.
-const TEXT_MAX: usize = 256;
-/// Most choices whose finish reasons are kept.
-const CHOICES_MAX: usize = 128;
 /// The data of the last event of OpenAI's streams.
 const DONE: &[u8] = b"[DONE]";
 /// How many characters make a token where nobody has counted (OpenAI, "What are tokens").
@@ -38,48 +39,75 @@ pub struct Answer {
     api: Api,
     usage: usage::Told,
     transcript: Transcript,
+    end: End,
     gemini: gemini::State,
-}
-
-/// Where the readers of the APIs put what they find.
-struct Notes<'n> {
-    response: &'n mut v1::Response,
-    usage: &'n mut usage::Told,
-    transcript: &'n mut Transcript,
 }
 
 impl Answer {
     /// A response to a call of this API; a stream's content goes into `transcript`.
     pub fn new(api: Api, transcript: Transcript) -> Self {
-        Self { api, usage: usage::Told::default(), transcript, gemini: gemini::State::default() }
+        Self {
+            api,
+            usage: usage::Told::default(),
+            transcript,
+            end: End::default(),
+            gemini: gemini::State::default(),
+        }
     }
 
-    /// Reads a response in one piece into the event. `false` where it is no object.
+    /// The API whose response it is.
+    pub fn api(&self) -> Api {
+        self.api
+    }
+
+    /// Reads a response in one piece into the event. `false` where it is none that this API could give: no
+    /// object, or one that holds neither an answer nor an error.
     pub fn read(&mut self, body: &[u8], response: &mut v1::Response) -> bool {
-        let Ok(object) = Object::parse(body) else { return false };
+        let Ok(object) = Object::parse(body) else { return self.read_list(body, response) };
         if self.api.operation() == "count_tokens" {
             self.usage.read_object("", &object);
         }
-        let mut notes = Notes { response, usage: &mut self.usage, transcript: &mut self.transcript };
-        match self.api {
+        // A whole body is whole, whatever it tells.
+        self.end.reach();
+        let api = self.api;
+        let (mut notes, gemini) = self.notes(response);
+        match api {
             Api::OpenAiChat | Api::OpenAiCompletions => {
                 openai::read(&object, &mut notes);
             }
-            _ => match self.api.family() {
+            _ => match api.family() {
                 Family::OpenAi => responses::read(&object, &mut notes),
                 Family::Anthropic => anthropic::read(&object, &mut notes),
                 Family::Gemini => {
-                    gemini::read(&object, &mut self.gemini, &mut notes);
+                    gemini::read(&object, gemini, &mut notes);
                 }
                 Family::Cohere => cohere::read(&object, &mut notes),
             },
         }
+        !self.writes_messages() || error::of(&object).is_some() || error::holds_answer(&object, |_| true)
+    }
+
+    /// Where the readers put what they find, and how far one of Gemini's has come.
+    fn notes<'n>(&'n mut self, response: &'n mut v1::Response) -> (Notes<'n>, &'n mut gemini::State) {
+        let Self { usage, transcript, end, gemini, .. } = self;
+        (Notes { response, usage, transcript, end }, gemini)
+    }
+
+    /// Google answers an error also where it should be an object as a list of one.
+    fn read_list(&mut self, body: &[u8], response: &mut v1::Response) -> bool {
+        let Ok(text) = std::str::from_utf8(body) else { return false };
+        let list = Value { raw: text.trim_ascii(), kind: Kind::Array, start: 0 };
+        let Some(object) = objects(Some(list)).next() else { return false };
+        let Some(found) = error::of(&object) else { return false };
+        self.end.reach();
+        self.notes(response).0.error(&found);
         true
     }
 
     /// Reads the data of one event of a stream into the event. Returns whether it brought a token.
     pub fn read_event(&mut self, data: &[u8], response: &mut v1::Response) -> bool {
         if data == DONE {
+            self.end.reach();
             return false;
         }
         response.chunks = response.chunks.saturating_add(1);
@@ -87,13 +115,14 @@ impl Answer {
             response.unread = true;
             return false;
         };
-        let mut notes = Notes { response, usage: &mut self.usage, transcript: &mut self.transcript };
-        match self.api {
+        let api = self.api;
+        let (mut notes, gemini) = self.notes(response);
+        match api {
             Api::OpenAiChat | Api::OpenAiCompletions => openai::read(&object, &mut notes),
-            _ => match self.api.family() {
+            _ => match api.family() {
                 Family::OpenAi => responses::read_event(&object, &mut notes),
                 Family::Anthropic => anthropic::read_event(&object, &mut notes),
-                Family::Gemini => gemini::read(&object, &mut self.gemini, &mut notes),
+                Family::Gemini => gemini::read(&object, gemini, &mut notes),
                 Family::Cohere => cohere::read_event(&object, &mut notes),
             },
         }
@@ -104,29 +133,56 @@ impl Answer {
         self.usage.held()
     }
 
+    /// Whether a stream of which all has come ended before the last event of its API, and without an error in its
+    /// place: somebody cut it. Never where an API does not say when it has ended.
+    pub fn is_cut(&self) -> bool {
+        end::is_said(self.api) && !self.end.is_reached() && !self.end.has_failed()
+    }
+
+    /// Whether answers to this call hold what a model says, in members that are known.
+    fn writes_messages(&self) -> bool {
+        matches!(
+            self.api,
+            Api::OpenAiChat
+                | Api::OpenAiCompletions
+                | Api::OpenAiResponses
+                | Api::AnthropicMessages
+                | Api::GeminiGenerate
+                | Api::GeminiStream
+                | Api::CohereChat
+        )
+    }
+
     /// Whether answers to this call are text that a model writes.
     fn generates_text(&self) -> bool {
         matches!(self.api.operation(), "chat" | "text_completion" | "generate_content")
     }
 
     /// All has come, or will not: settles usage. `asked` is how many characters the request had;
-    /// `whole` whether the response came to its end.
+    /// `whole` whether the transport brought the response to its end, which counts where the API itself says
+    /// nothing of it.
     pub fn finish(self, asked: u64, whole: bool, response: &mut v1::Response) -> Transcript {
+        let tokens = |characters: u64| characters.div_ceil(CHARACTERS_PER_TOKEN);
+        let seen = self.transcript.characters();
+        let is_whole = self.end.is_reached() || (whole && !end::is_said(self.api) && !self.end.has_failed());
         if let Some(mut told) = self.usage.read(self.api.family(), self.generates_text()) {
-            if !whole {
+            if !is_whole {
                 told.source = v1::UsageSource::Partial.into();
+                // Figures of the beginning say nothing of what was written since.
+                if seen > 0 {
+                    told.output_tokens = told.output_tokens.max(Some(tokens(seen)));
+                }
             }
             // What counting tokens answers is a figure, and nothing that was used.
             if self.api.operation() == "count_tokens" {
                 told = v1::Usage { source: told.source, figures: told.figures, ..Default::default() };
             }
             response.usage = Some(told);
-        } else if self.transcript.characters() > 0 || (!whole && self.generates_text()) {
-            let tokens = |characters: u64| Some(characters.div_ceil(CHARACTERS_PER_TOKEN));
+        } else if seen > 0 || (!is_whole && self.generates_text()) {
             response.usage = Some(v1::Usage {
                 source: v1::UsageSource::Estimated.into(),
-                input_tokens: tokens(asked),
-                output_tokens: tokens(self.transcript.characters()),
+                input_tokens: Some(tokens(asked)),
+                output_tokens: Some(tokens(seen)),
                 ..Default::default()
             });
         }
@@ -135,78 +191,4 @@ impl Answer {
         }
         self.transcript
     }
-}
-
-impl Notes<'_> {
-    /// What the answers of most APIs have in common. Later figures stand for earlier ones.
-    fn common(&mut self, object: &Object<'_>) {
-        self.identity(object);
-        self.usage.read_members(object);
-        self.error_of(object);
-    }
-
-    /// Who answered.
-    fn identity(&mut self, object: &Object<'_>) {
-        self.set(|response| &mut response.id, object, "id");
-        self.set(|response| &mut response.model, object, "model");
-        self.set(|response| &mut response.system_fingerprint, object, "system_fingerprint");
-        self.set(|response| &mut response.service_tier, object, "service_tier");
-    }
-
-    fn set(&mut self, field: impl FnOnce(&mut v1::Response) -> &mut String, object: &Object<'_>, key: &str) {
-        let value = text(object, key);
-        if !value.is_empty() {
-            *field(self.response) = value;
-        }
-    }
-
-    /// The error that stands in an answer, also in a stream that began well.
-    fn error_of(&mut self, object: &Object<'_>) {
-        if let Some(error) = object.get("error").and_then(|error| error.as_object()) {
-            self.error(&error, error.get("message"));
-        }
-    }
-
-    fn error(&mut self, error: &Object<'_>, message: Option<Value<'_>>) {
-        // OpenAI's and Azure's code, the type of theirs and Anthropic's, Gemini's status.
-        let found = ["code", "type", "status"].into_iter().map(|key| text(error, key));
-        let named = found.into_iter().find(|value| !value.is_empty() && value != "error");
-        if let Some(named) = named {
-            self.response.error_type = named;
-        } else if self.response.status < 400 && self.response.error_type.is_empty() {
-            // No status tells of it.
-            "error".clone_into(&mut self.response.error_type);
-        }
-        if let Some(message) = message {
-            self.transcript.error_message(&message);
-        }
-    }
-
-    fn finish_reason(&mut self, choice: u64, object: &Object<'_>, key: &str) {
-        let reason = text(object, key);
-        let Some(index) = usize::try_from(choice).ok().filter(|index| *index < CHOICES_MAX) else { return };
-        if reason.is_empty() {
-            return;
-        }
-        let reasons = &mut self.response.finish_reasons;
-        if reasons.len() <= index {
-            reasons.resize(index + 1, String::new());
-        }
-        if let Some(slot) = reasons.get_mut(index) {
-            *slot = reason;
-        }
-    }
-}
-
-/// The objects of a list.
-fn objects<'a>(value: Option<Value<'a>>) -> impl Iterator<Item = Object<'a>> + use<'a> {
-    let elements = value.filter(|value| value.kind == Kind::Array).and_then(|value| value.as_array());
-    elements.unwrap_or_default().into_iter().filter_map(|element| element.as_object())
-}
-
-/// A string member of at most [`TEXT_MAX`] bytes; a longer one is cut at a character.
-fn text(object: &Object<'_>, key: &str) -> String {
-    let value = object.text(key);
-    let end = value.floor_char_boundary(TEXT_MAX);
-    value.get(..end).unwrap_or_default().to_owned()
 }

@@ -4,7 +4,7 @@
 //! A whole message and the delta of a stream have the same members, so they are read alike.
 
 use super::transcript::{Channel, ToolPart};
-use super::{Notes, says_something};
+use super::{Notes, error, says_something};
 use crate::json::{Kind, Object, Value};
 
 /// The names under which providers give a model's reasoning: DeepSeek's and others', and that of
@@ -15,10 +15,17 @@ const REASONING: [&str; 2] = ["reasoning_content", "reasoning"];
 /// refusal, reasoning or a tool call; the first chunk, which only names the role, does not.
 pub(super) fn read(object: &Object<'_>, notes: &mut Notes<'_>) -> bool {
     notes.common(object);
+    // Groq tells of an error in a stream in a member of its own.
+    if let Some(found) = object.get("x_groq").and_then(|own| error::member(&own.as_object()?)) {
+        notes.error(&found);
+    }
     let mut token = false;
     for (place, choice) in super::objects(object.get("choices")).enumerate() {
         let index = choice.get("index").and_then(|index| index.as_u64()).unwrap_or(place as u64);
-        notes.finish_reason(index, &choice, "finish_reason");
+        if let Some(found) = error::member(&choice) {
+            notes.error(&found);
+        }
+        notes.last_of_choice(index, &choice, "finish_reason");
         // Moonshot tells the usage of a stream within its last choice.
         notes.usage.read_members(&choice);
         if let Some(text) = choice.get("text") {

@@ -10,6 +10,17 @@ use crate::json::Object;
 
 /// Where the events that bring something hold it.
 const BROUGHT: [&str; 7] = ["delta", "audio", "b64_json", "partial_image_b64", "url", "text", "code"];
+/// The last events of these APIs.
+const ENDS: [&str; 8] = [
+    "response.completed",
+    "response.incomplete",
+    "response.failed",
+    "response.cancelled",
+    "image_generation.completed",
+    "image_edit.completed",
+    "speech.audio.done",
+    "transcript.text.done",
+];
 /// Items of the output that are told by deltas of their own, not as calls.
 const NO_CALLS: [&str; 2] = ["message", "reasoning"];
 
@@ -54,15 +65,10 @@ pub(super) fn read_event(object: &Object<'_>, notes: &mut Notes<'_>) -> bool {
             }
             false
         }
-        "error" => {
-            // Its members stand in the event itself, or in an object of their own.
-            match object.get("error").and_then(|error| error.as_object()) {
-                Some(error) => notes.error(&error, error.get("message")),
-                None => notes.error(object, object.get("message")),
-            }
-            false
-        }
         _ => {
+            if ENDS.contains(&kind.as_ref()) {
+                notes.end.reach();
+            }
             match object.get("response").and_then(|response| response.as_object()) {
                 Some(response) => read_response(&response, notes),
                 // Images, speech and transcription have no response around their usage.
@@ -88,10 +94,12 @@ fn read_response(response: &Object<'_>, notes: &mut Notes<'_>) {
     let incomplete = response.get("incomplete_details").and_then(|details| details.as_object());
     match response.text("status").as_ref() {
         "" | "queued" | "in_progress" => {}
-        _ => match incomplete {
-            Some(details) => notes.finish_reason(0, &details, "reason"),
-            None => notes.finish_reason(0, response, "status"),
-        },
+        _ => {
+            match incomplete {
+                Some(details) => notes.finish_reason(0, &details, "reason"),
+                None => notes.finish_reason(0, response, "status"),
+            };
+        }
     }
 }
 

@@ -175,12 +175,10 @@ impl Transcript {
     }
 
     /// An error's message.
-    pub fn error_message(&mut self, message: &Value<'_>) {
-        if let Some(keep) = &mut self.keep
-            && message.kind == Kind::String
-        {
+    pub fn error_message(&mut self, message: &str) {
+        if let Some(keep) = &mut self.keep {
             self.error_message.clear();
-            self.shortened |= !append(&mut self.error_message, message, keep);
+            self.shortened |= !append_text(&mut self.error_message, message, keep);
         }
     }
 
@@ -224,10 +222,13 @@ impl Transcript {
 /// Appends a text as far as it may be kept. `false` where something is missing.
 fn append(to: &mut String, piece: &Value<'_>, keep: &mut Keep) -> bool {
     // A lone surrogate is no text; half a pair in each of two pieces is not known to be sent.
-    let Some(text) = piece.as_str() else { return false };
+    piece.as_str().is_some_and(|text| append_text(to, &text, keep))
+}
+
+fn append_text(to: &mut String, text: &str, keep: &mut Keep) -> bool {
     // A long piece that ends so was cut where it came in: what follows is not what followed it.
     let cut = text.strip_suffix(ELLIPSIS).filter(|_| text.len() > RAW_MAX);
-    let text = cut.unwrap_or(&text);
+    let text = cut.unwrap_or(text);
     let part = text.floor_char_boundary(keep.part_of(text.len()));
     to.push_str(text.get(..part).unwrap_or_default());
     if cut.is_some() {

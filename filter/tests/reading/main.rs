@@ -5,7 +5,9 @@
 // What stands outside of test functions here is test code too.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+
 mod empty;
+mod errors;
 mod usage;
 
 use std::rc::Rc;
