@@ -42,7 +42,7 @@ pub fn begin(headers: &Headers, call: &Call, received_ns: u64, vm: &Vm) -> Share
 }
 
 /// All is over: settles what was learnt of the targets, and hands the event to the outbox.
-pub fn finish(mut exchange: Exchange, ending: v1::Ending, reading: Reading, vm: &Vm, config: &Config) {
+pub fn finish(mut exchange: Exchange, mut ending: v1::Ending, reading: Reading, vm: &Vm, config: &Config) {
     let is_whole = ending == v1::Ending::Completed;
     if exchange.timing.returning_ns != 0 && exchange.timing.returned_ns == 0 {
         exchange.timing.returned_ns = exchange.timing.done_ns;
@@ -51,6 +51,9 @@ pub fn finish(mut exchange: Exchange, ending: v1::Ending, reading: Reading, vm: 
         exchange.content.withhold();
     }
     let read = reading.finish(exchange.content.characters, is_whole, &mut exchange.response);
+    if read.is_cut {
+        ending = v1::Ending::Truncated;
+    }
     settle(&mut exchange, ending, vm);
     if config.exporter.is_none() {
         return;

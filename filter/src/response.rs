@@ -22,6 +22,13 @@ use crate::trace_context;
 /// Longest explanation of Envoy's that is put into an event, in bytes.
 const DETAILS_MAX: usize = 256;
 
+/// The error of a response that says that it succeeded and has no body.
+const EMPTY_RESPONSE: &str = "empty_response";
+/// The error of one whose body is no answer of its API, such as a proxy's page.
+const UNEXPECTED_CONTENT: &str = "unexpected_content";
+/// Statuses that have no body (RFC 9110, "204 No Content" and "205 Reset Content").
+const WITHOUT_CONTENT: [u32; 2] = [204, 205];
+
 /// How a response is read.
 #[derive(Debug, Default)]
 pub enum Reading {
@@ -30,6 +37,8 @@ pub enum Reading {
     Nothing,
     /// Not at all, because it is compressed.
     Compressed,
+    /// Not at all, because its type is none that a response to this call has.
+    Unexpected(Api),
     /// In one piece: what has come so far.
     Whole(Box<(Pieces, Answer)>),
     /// Message by message.
@@ -162,7 +171,7 @@ impl Reading {
             return Self::Stream(Box::new(Stream { framing, answer: Answer::new(api, transcript), unasked }));
         }
         if !may_be_json(headers) {
-            return Self::Nothing;
+            return Self::Unexpected(api);
         }
         // What it says is in the body that is kept; its characters are counted for an estimate.
         let answer = Answer::new(api, transcript.without_outputs());
@@ -295,7 +304,7 @@ impl Reading {
                     host.replace_response_chunk(size, &instead);
                 }
             }
-            Self::Nothing | Self::Compressed | Self::Replaced(_) => {}
+            Self::Nothing | Self::Compressed | Self::Unexpected(_) | Self::Replaced(_) => {}
         }
         response.body_bytes += passed as u64;
     }
@@ -325,20 +334,36 @@ impl Reading {
             Self::Whole(reading) => {
                 let (pieces, mut answer) = *reading;
                 if pieces.is_empty() {
+                    note_unread(answer.api(), whole, true, response);
                     return Read::default();
                 }
+                let is_cut = whole && is_success(response) && pieces.is_unfinished();
                 let body = pieces.finish();
                 let is_read = body.as_ref().is_some_and(|(body, _)| answer.read(body, response));
                 response.unread |= !is_read;
-                Read { transcript: answer.finish(asked, whole, response), body }
+                if !is_read && !is_cut {
+                    note_unread(answer.api(), whole, false, response);
+                }
+                Read { transcript: answer.finish(asked, whole && !is_cut, response), body, is_cut }
             }
             Self::Stream(mut stream) => {
                 let answer = &mut stream.answer;
                 stream.framing.finish(|message| {
                     answer.read_event(message, response);
                 });
-                response.unread |= stream.framing.skipped() > 0;
-                Read { transcript: stream.answer.finish(asked, whole, response), body: None }
+                // Its end may be among what could not be read.
+                let has_skipped = stream.framing.skipped() > 0;
+                response.unread |= has_skipped;
+                let is_cut = whole && is_success(response) && !has_skipped && answer.is_cut();
+                if response.chunks == 0 && !has_skipped {
+                    note_unread(answer.api(), whole, true, response);
+                }
+                let is_cut = is_cut && response.chunks > 0;
+                Read { transcript: stream.answer.finish(asked, whole, response), body: None, is_cut }
+            }
+            Self::Unexpected(api) => {
+                note_unread(api, whole, response.body_bytes == 0, response);
+                Read::default()
             }
             Self::Nothing | Self::Compressed | Self::Replaced(_) => Read::default(),
         }
@@ -357,6 +382,24 @@ impl Stream {
     fn withheld(&self) -> usize {
         self.unasked.as_ref().map_or(0, Unasked::held)
     }
+}
+
+/// Notes that nothing was read of a response that came whole. One that says that it succeeded must hold an answer,
+/// so it is an error.
+fn note_unread(api: Api, whole: bool, is_empty: bool, response: &mut v1::Response) {
+    if !whole || !is_success(response) || !api.answers_in_json() {
+        return;
+    }
+    response.unread = true;
+    if response.error_type.is_empty() {
+        let code = if is_empty { EMPTY_RESPONSE } else { UNEXPECTED_CONTENT };
+        code.clone_into(&mut response.error_type);
+    }
+}
+
+/// Whether a response's status says that it holds an answer.
+fn is_success(response: &v1::Response) -> bool {
+    (200..300).contains(&response.status) && !WITHOUT_CONTENT.contains(&response.status)
 }
 
 /// Whether Envoy answered by itself, by its response code details.

@@ -191,6 +191,15 @@ impl Api {
         )
     }
 
+    /// Whether its answer is JSON, or events of it, whatever was asked for. Speech is sound, transcripts may be
+    /// subtitles, and of what is passed through nothing is known.
+    pub fn answers_in_json(self) -> bool {
+        !matches!(
+            self,
+            Self::OpenAiSpeech | Self::OpenAiTranscription | Self::OpenAiTranslation | Self::Passthrough(_)
+        )
+    }
+
     /// Whether the answer is a stream, where the path says so; `None` where the body does.
     pub fn streams(self) -> Option<bool> {
         (self.family() == Family::Gemini).then_some(self == Self::GeminiStream)

@@ -154,6 +154,11 @@ impl Abridger {
         whole.then_some(Abridged { json: self.out, shortened: self.shortened })
     }
 
+    /// Whether what has come is the beginning of JSON, and not all of it.
+    pub fn is_unfinished(&self) -> bool {
+        !self.broken && self.next != Next::Nothing
+    }
+
     /// How many bytes are held.
     pub fn held(&self) -> usize {
         let inside = match &self.inside {

@@ -186,6 +186,8 @@ pub struct Read {
     pub transcript: Transcript,
     /// The body of a response in one piece, and whether it was made short.
     pub body: Option<(Vec<u8>, bool)>,
+    /// Whether the transport brought it to an end that is none by its API's own rules.
+    pub is_cut: bool,
 }
 
 /// Where a body is held that passes, of which so much is kept, or nothing but what is small.

@@ -52,6 +52,16 @@ impl Pieces {
         self.raw.is_empty() && self.long.is_none()
     }
 
+    /// Whether what has come is the beginning of JSON, and not all of it.
+    pub fn is_unfinished(&self) -> bool {
+        if let Some(long) = &self.long {
+            return long.is_unfinished();
+        }
+        let mut raw = Abridger::new(LONG);
+        raw.feed(&self.raw);
+        raw.is_unfinished()
+    }
+
     /// The message is whole: hands it out, and begins anew. `false` where it was a long one that is
     /// no JSON, of which nothing is left.
     pub fn take(&mut self, on_message: impl FnOnce(&[u8])) -> bool {

@@ -5,8 +5,11 @@
 // What stands outside of test functions here is test code too.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+#[path = "../host/mod.rs"]
+mod host;
 
 mod empty;
+mod ends;
 mod errors;
 mod usage;
 
