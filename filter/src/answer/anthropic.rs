@@ -1,19 +1,22 @@
 //! Anthropic's messages (Messages API, "Create a Message", "Streaming messages").
 //!
-//! A message is one choice; its blocks come one after the other, by index. The usage of `message_delta` is
-//! cumulative and may revise what `message_start` said.
+//! A message is one choice; its blocks come one after the other, by index, which begins anew with another message. The
+//! usage of `message_delta` is cumulative and may revise what `message_start` said.
 
-use super::transcript::{Channel, ToolPart};
+use super::calls::{Begins, Piece, Slot};
+use super::transcript::{CallAt, CallPart, Channel};
 use super::{Notes, says_something};
-use crate::json::{Kind, Object};
+use crate::json::{Kind, Object, Value};
 
 /// Reads a message in one piece.
 pub(super) fn read(object: &Object<'_>, notes: &mut Notes<'_>) {
     notes.common(object);
     service_tier(object, notes);
     notes.finish_reason(0, object, "stop_reason");
-    for (place, block) in super::objects(object.get("content")).enumerate() {
-        read_block(place as u64, &block, notes);
+    for (place, block) in
+        object.get("content").and_then(|it| it.as_array()).unwrap_or_default().iter().enumerate()
+    {
+        read_block(place as u64, block, Begins::Always, notes);
     }
 }
 
@@ -31,20 +34,17 @@ pub(super) fn read_event(object: &Object<'_>, notes: &mut Notes<'_>) -> bool {
             notes.usage.read_members(&message);
             false
         }
-        "content_block_start" => read_block(index, &member("content_block"), notes),
-        "content_block_delta" => {
-            let delta = member("delta");
-            let text = |key, channel, notes: &mut Notes<'_>| {
-                delta.get(key).is_some_and(|text| notes.transcript.text(0, channel, &text))
-            };
-            match delta.text("type").as_ref() {
-                "text_delta" => text("text", Channel::Text, notes),
-                "thinking_delta" => text("thinking", Channel::Reasoning, notes),
-                "input_json_delta" => delta
-                    .get("partial_json")
-                    .is_some_and(|json| notes.transcript.tool_call(0, index, ToolPart::Arguments, &json)),
-                _ => false,
+        "content_block_start" => object
+            .get("content_block")
+            .is_some_and(|block| read_block(index, &block, Begins::UnlessKnown, notes)),
+        "content_block_delta" => read_delta(index, &member("delta"), notes),
+        // A tool without parameters has no deltas, and its input is the empty object.
+        "content_block_stop" => {
+            let at = notes.transcript.last_call(0, Slot::Index(index));
+            if at.is_some() {
+                notes.transcript.call_arguments(at, &Value { raw: "{}", kind: Kind::Object, start: 0 });
             }
+            false
         }
         "message_delta" => {
             notes.finish_reason(0, &member("delta"), "stop_reason");
@@ -67,8 +67,30 @@ fn service_tier(message: &Object<'_>, notes: &mut Notes<'_>) {
     notes.set(|response| &mut response.service_tier, &usage, "service_tier");
 }
 
+fn read_delta(index: u64, delta: &Object<'_>, notes: &mut Notes<'_>) -> bool {
+    let text = |key, channel, notes: &mut Notes<'_>| {
+        delta.get(key).is_some_and(|text| notes.transcript.text(0, channel, &text))
+    };
+    match delta.text("type").as_ref() {
+        "text_delta" => text("text", Channel::Text, notes),
+        "thinking_delta" => text("thinking", Channel::Reasoning, notes),
+        "input_json_delta" => delta.get("partial_json").filter(says_something).is_some_and(|json| {
+            let at = call(index, &Object::default(), Begins::IfNew, notes);
+            notes.transcript.call_part(at, CallPart::Arguments, &json)
+        }),
+        // A summary comes in one piece.
+        "compaction_delta" => delta.get("content").filter(says_something).is_some_and(|content| {
+            let json = format!("{{\"type\":\"compaction\",\"content\":{}}}", content.raw);
+            notes.transcript.part(0, "compaction", &Value { raw: &json, kind: Kind::Object, start: 0 });
+            notes.transcript.counted(&content)
+        }),
+        _ => false,
+    }
+}
+
 /// Reads a block, whole or as it starts. Returns whether it brought a token.
-fn read_block(index: u64, block: &Object<'_>, notes: &mut Notes<'_>) -> bool {
+fn read_block(index: u64, value: &Value<'_>, begins: Begins, notes: &mut Notes<'_>) -> bool {
+    let Some(block) = value.as_object().filter(|_| says_something(value)) else { return false };
     let kind = block.text("type");
     match kind.as_ref() {
         "text" => block.get("text").is_some_and(|text| notes.transcript.text(0, Channel::Text, &text)),
@@ -76,26 +98,36 @@ fn read_block(index: u64, block: &Object<'_>, notes: &mut Notes<'_>) -> bool {
             block.get("thinking").is_some_and(|text| notes.transcript.text(0, Channel::Reasoning, &text))
         }
         "tool_use" | "server_tool_use" | "mcp_tool_use" => {
-            if !["id", "name", "input"].into_iter().any(|key| says(block, key)) {
-                return false;
-            }
-            for (part, key) in [(ToolPart::Id, "id"), (ToolPart::Name, "name"), (ToolPart::Type, "type")] {
-                if let Some(value) = block.get(key).filter(|_| part != ToolPart::Type || kind != "tool_use") {
-                    notes.transcript.tool_call(0, index, part, &value);
+            let at = call(index, &block, begins, notes);
+            for (part, key) in [(CallPart::Id, "id"), (CallPart::Name, "name"), (CallPart::Type, "type")] {
+                if let Some(value) = block.get(key).filter(|_| part != CallPart::Type || kind != "tool_use") {
+                    notes.transcript.call_part(at, part, &value);
                 }
             }
             // At the start of a streamed block the input is an empty object: it comes in deltas.
             if let Some(input) =
-                block.get("input").filter(|input| input.kind == Kind::Object && input.raw.len() > 2)
+                block.get("input").filter(|input| begins == Begins::Always || !is_empty(input))
             {
-                notes.transcript.tool_arguments(0, index, &input);
+                notes.transcript.call_arguments(at, &input);
             }
             true
         }
-        _ => false,
+        // What a tool of the provider's brought, a thought that is redacted, and what is not known.
+        kind => {
+            notes.transcript.part(0, kind, value);
+            false
+        }
     }
 }
 
-fn says(object: &Object<'_>, key: &str) -> bool {
-    object.get(key).is_some_and(|value| says_something(&value))
+/// The call that a block is, or that a delta of one goes on with.
+fn call(index: u64, block: &Object<'_>, begins: Begins, notes: &mut Notes<'_>) -> Option<CallAt> {
+    let (id, name) = (block.text("id"), block.text("name"));
+    let piece =
+        Piece { id: &id, item: "", name: &name, slot: Slot::Index(index), has_arguments: false, begins };
+    notes.transcript.call(0, &piece)
+}
+
+fn is_empty(object: &Value<'_>) -> bool {
+    object.as_object().is_none_or(|object| object.iter().next().is_none())
 }

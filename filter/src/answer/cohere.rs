@@ -1,6 +1,7 @@
 //! Cohere's chat and rerank (Cohere API v2, "Chat", "Chat with Streaming", "Rerank").
 
-use super::transcript::{Channel, ToolPart};
+use super::calls::{Begins, Piece, Slot};
+use super::transcript::{CallPart, Channel};
 use super::{Notes, error, says_something};
 use crate::json::{Kind, Object, Value};
 
@@ -58,15 +59,22 @@ fn read_message(index: Option<u64>, message: &Object<'_>, notes: &mut Notes<'_>)
     }
     let calls = message.get("tool_calls").filter(says_something);
     for (place, call) in one_or_more(calls).enumerate() {
-        let index = index.unwrap_or(place as u64);
         token = true;
-        if let Some(id) = call.get("id") {
-            notes.transcript.tool_call(0, index, ToolPart::Id, &id);
-        }
         let function = call.get("function").and_then(|function| function.as_object()).unwrap_or_default();
-        for (part, key) in [(ToolPart::Name, "name"), (ToolPart::Arguments, "arguments")] {
-            if let Some(value) = function.get(key) {
-                notes.transcript.tool_call(0, index, part, &value);
+        let (id, name) = (call.text("id"), function.text("name"));
+        let begins = if index.is_some() { Begins::IfNew } else { Begins::Always };
+        let slot = index.map_or(Slot::Place(place as u64), Slot::Index);
+        let has_arguments = function.get("arguments").is_some_and(|arguments| says_something(&arguments));
+        let piece = Piece { id: &id, item: "", name: &name, slot, has_arguments, begins };
+        let at = notes.transcript.call(0, &piece);
+        let parts = [
+            (CallPart::Id, call.get("id")),
+            (CallPart::Name, function.get("name")),
+            (CallPart::Arguments, function.get("arguments")),
+        ];
+        for (part, value) in parts {
+            if let Some(value) = value {
+                notes.transcript.call_part(at, part, &value);
             }
         }
     }

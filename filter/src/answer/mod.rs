@@ -6,6 +6,7 @@
 //! they have in common is in [`Notes`].
 
 mod anthropic;
+mod calls;
 mod cohere;
 mod end;
 mod error;
@@ -40,7 +41,8 @@ pub struct Answer {
     usage: usage::Told,
     transcript: Transcript,
     end: End,
-    gemini: gemini::State,
+    openai: openai::State,
+    responses: responses::State,
 }
 
 impl Answer {
@@ -51,7 +53,8 @@ impl Answer {
             usage: usage::Told::default(),
             transcript,
             end: End::default(),
-            gemini: gemini::State::default(),
+            openai: openai::State::default(),
+            responses: responses::State::default(),
         }
     }
 
@@ -69,17 +72,17 @@ impl Answer {
         }
         // A whole body is whole, whatever it tells.
         self.end.reach();
-        let api = self.api;
-        let (mut notes, gemini) = self.notes(response);
+        let (api, shape) = (self.api, self.shape(false));
+        let (mut notes, openai, _) = self.notes(response);
         match api {
             Api::OpenAiChat | Api::OpenAiCompletions => {
-                openai::read(&object, &mut notes);
+                openai::read(&object, shape, openai, &mut notes);
             }
             _ => match api.family() {
                 Family::OpenAi => responses::read(&object, &mut notes),
                 Family::Anthropic => anthropic::read(&object, &mut notes),
                 Family::Gemini => {
-                    gemini::read(&object, gemini, &mut notes);
+                    gemini::read(&object, &mut notes);
                 }
                 Family::Cohere => cohere::read(&object, &mut notes),
             },
@@ -87,10 +90,17 @@ impl Answer {
         !self.writes_messages() || error::of(&object).is_some() || error::holds_answer(&object, |_| true)
     }
 
-    /// Where the readers put what they find, and how far one of Gemini's has come.
-    fn notes<'n>(&'n mut self, response: &'n mut v1::Response) -> (Notes<'n>, &'n mut gemini::State) {
-        let Self { usage, transcript, end, gemini, .. } = self;
-        (Notes { response, usage, transcript, end }, gemini)
+    /// Where the readers put what they find, and how far a stream has come.
+    fn notes<'n>(
+        &'n mut self,
+        response: &'n mut v1::Response,
+    ) -> (Notes<'n>, &'n mut openai::State, &'n mut responses::State) {
+        let Self { usage, transcript, end, openai, responses, .. } = self;
+        (Notes { response, usage, transcript, end }, openai, responses)
+    }
+
+    fn shape(&self, is_event: bool) -> openai::Shape {
+        openai::Shape { is_legacy: self.api == Api::OpenAiCompletions, is_event }
     }
 
     /// Google answers an error also where it should be an object as a list of one.
@@ -115,14 +125,14 @@ impl Answer {
             response.unread = true;
             return false;
         };
-        let api = self.api;
-        let (mut notes, gemini) = self.notes(response);
+        let (api, shape) = (self.api, self.shape(true));
+        let (mut notes, openai, responses) = self.notes(response);
         match api {
-            Api::OpenAiChat | Api::OpenAiCompletions => openai::read(&object, &mut notes),
+            Api::OpenAiChat | Api::OpenAiCompletions => openai::read(&object, shape, openai, &mut notes),
             _ => match api.family() {
-                Family::OpenAi => responses::read_event(&object, &mut notes),
+                Family::OpenAi => responses::read_event(&object, responses, &mut notes),
                 Family::Anthropic => anthropic::read_event(&object, &mut notes),
-                Family::Gemini => gemini::read(&object, gemini, &mut notes),
+                Family::Gemini => gemini::read(&object, &mut notes),
                 Family::Cohere => cohere::read_event(&object, &mut notes),
             },
         }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use weir_event::v1;
 
+use super::calls::{Calls, Piece, Slot};
 use crate::content::abridge::{ELLIPSIS, Limits, abridge, without_half_a_word};
 use crate::content::blob;
 use crate::content::budget::Room;
@@ -17,7 +18,9 @@ use crate::stream::pieces::RAW_MAX;
 const CHOICES_MAX: u64 = 128;
 /// Most tool calls of one choice that are kept.
 const TOOL_CALLS_MAX: usize = 128;
-/// What a choice or a tool call costs beside its texts, in bytes.
+/// Most other parts of one choice that are kept.
+const PARTS_MAX: usize = 64;
+/// What a choice, a tool call or a part costs beside its texts, in bytes.
 const OVERHEAD: usize = 128;
 
 /// Which text of a choice.
@@ -31,9 +34,16 @@ pub enum Channel {
     Reasoning,
 }
 
+/// A call of a tool that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallAt {
+    choice: u64,
+    at: usize,
+}
+
 /// Which part of a tool call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ToolPart {
+pub enum CallPart {
     /// Its id; the last one told stands.
     Id,
     /// The tool's name; the same.
@@ -50,10 +60,17 @@ pub struct Transcript {
     keep: Option<Keep>,
     /// The outputs are kept elsewhere, or not at all.
     without_outputs: bool,
-    outputs: BTreeMap<u32, v1::Output>,
+    choices: BTreeMap<u32, Kept>,
     error_message: String,
     characters: u64,
     shortened: bool,
+}
+
+/// What is kept of a choice.
+#[derive(Debug)]
+struct Kept {
+    output: v1::Output,
+    calls: Calls,
 }
 
 #[derive(Debug)]
@@ -104,74 +121,120 @@ impl Transcript {
         if !self.count(piece) {
             return false;
         }
-        let Some((keep, output)) = self.output(choice) else { return true };
+        let Some((keep, kept)) = self.kept(choice) else { return true };
         let text = match channel {
-            Channel::Text => &mut output.text,
-            Channel::Refusal => &mut output.refusal,
-            Channel::Reasoning => &mut output.reasoning,
+            Channel::Text => &mut kept.output.text,
+            Channel::Refusal => &mut kept.output.refusal,
+            Channel::Reasoning => &mut kept.output.reasoning,
         };
         let is_whole = append(text, piece, keep);
         self.shortened |= !is_whole;
         true
     }
 
-    /// A part of a choice's tool call. Returns whether there was any.
-    pub fn tool_call(&mut self, choice: u64, index: u64, part: ToolPart, piece: &Value<'_>) -> bool {
+    /// The call of a choice that a piece belongs to, which it may begin; `None` where nothing is kept of it.
+    pub fn call(&mut self, choice: u64, piece: &Piece<'_>) -> Option<CallAt> {
+        let (keep, kept) = self.kept(choice)?;
+        let at = match kept.calls.find(piece) {
+            Some(at) => at,
+            None => {
+                let at = kept.output.tool_calls.len();
+                if at >= TOOL_CALLS_MAX || keep.part_of(OVERHEAD) < OVERHEAD {
+                    self.shortened = true;
+                    return None;
+                }
+                let index = u32::try_from(at).unwrap_or(u32::MAX);
+                kept.output.tool_calls.push(v1::ToolCall { index, ..Default::default() });
+                kept.calls.begin(piece);
+                at
+            }
+        };
+        kept.calls.note(at, piece);
+        Some(CallAt { choice, at })
+    }
+
+    /// The last call of a choice that has begun in this place.
+    pub fn last_call(&self, choice: u64, slot: Slot) -> Option<CallAt> {
+        let kept = self.choices.get(&u32::try_from(choice).ok()?)?;
+        kept.calls.last_at(slot).map(|at| CallAt { choice, at })
+    }
+
+    /// A part of a call. Returns whether there was any.
+    pub fn call_part(&mut self, call: Option<CallAt>, part: CallPart, value: &Value<'_>) -> bool {
         let is_text = match part {
-            ToolPart::Arguments => self.count(piece),
-            ToolPart::Id | ToolPart::Name | ToolPart::Type => {
-                piece.kind == Kind::String && piece.raw.len() > 2
+            CallPart::Arguments => self.count(value),
+            CallPart::Id | CallPart::Name | CallPart::Type => {
+                value.kind == Kind::String && value.raw.len() > 2
             }
         };
         if !is_text {
             return false;
         }
-        let Some((keep, output)) = self.output(choice) else { return true };
-        let index = u32::try_from(index).unwrap_or(u32::MAX);
-        let calls = &mut output.tool_calls;
-        let found = calls.iter().position(|call| call.index == index);
-        let at = found.unwrap_or(calls.len());
-        if found.is_none() {
-            if calls.len() >= TOOL_CALLS_MAX || keep.part_of(OVERHEAD) < OVERHEAD {
-                self.shortened = true;
-                return true;
-            }
-            calls.push(v1::ToolCall { index, ..Default::default() });
-        }
-        let Some(call) = calls.get_mut(at) else { return true };
+        let Some(CallAt { choice, at }) = call else { return true };
+        let Some((keep, kept)) = self.kept(choice) else { return true };
+        let Some(call) = kept.output.tool_calls.get_mut(at) else { return true };
         let text = match part {
-            ToolPart::Arguments => &mut call.arguments,
-            ToolPart::Id => &mut call.id,
-            ToolPart::Name => &mut call.name,
-            ToolPart::Type => &mut call.r#type,
+            CallPart::Arguments => &mut call.arguments,
+            CallPart::Id => &mut call.id,
+            CallPart::Name => &mut call.name,
+            CallPart::Type => &mut call.r#type,
         };
-        if part != ToolPart::Arguments {
+        if part != CallPart::Arguments {
             text.clear();
+        } else if let Some(arguments) = value.as_str() {
+            kept.calls.argue(at, &arguments);
         }
-        let is_whole = append(text, piece, keep);
+        let is_whole = append(text, value, keep);
         self.shortened |= !is_whole;
         true
     }
 
-    /// Arguments that are JSON themselves, not text; only where none are known yet.
-    pub fn tool_arguments(&mut self, choice: u64, index: u64, json: &Value<'_>) {
-        let known = u32::try_from(choice).ok().and_then(|choice| self.outputs.get(&choice));
-        let known =
-            known.and_then(|output| output.tool_calls.iter().find(|call| u64::from(call.index) == index));
+    /// Arguments that come whole, as JSON or as a text; only where none are known yet.
+    pub fn call_arguments(&mut self, call: Option<CallAt>, json: &Value<'_>) -> bool {
+        let known = call.and_then(|call| {
+            self.choices.get(&u32::try_from(call.choice).ok()?)?.output.tool_calls.get(call.at)
+        });
         if known.is_some_and(|call| !call.arguments.is_empty()) {
-            return;
+            return false;
         }
         match json.kind {
-            Kind::String => {
-                self.tool_call(choice, index, ToolPart::Arguments, json);
-            }
-            Kind::Null => {}
+            Kind::String => self.call_part(call, CallPart::Arguments, json),
+            Kind::Null => false,
             _ => {
                 let text = serde_json::Value::from(json.raw).to_string();
                 let text = Value { raw: &text, kind: Kind::String, start: 0 };
-                self.tool_call(choice, index, ToolPart::Arguments, &text);
+                self.call_part(call, CallPart::Arguments, &text)
             }
         }
+    }
+
+    /// A part of a choice that is neither text nor a call, as the API writes it. Binary data within it becomes a
+    /// reference.
+    pub fn part(&mut self, choice: u64, kind: &str, json: &Value<'_>) {
+        let Some((keep, kept)) = self.kept(choice) else { return };
+        let limits = Limits { string: keep.left, total: keep.left };
+        let is_room = kept.output.parts.len() < PARTS_MAX && keep.part_of(OVERHEAD) == OVERHEAD;
+        let short = is_room.then(|| abridge(json.raw.as_bytes(), limits)).flatten();
+        let text = short.as_ref().and_then(|short| String::from_utf8(short.json.clone()).ok());
+        let is_whole = match text {
+            Some(json) if keep.part_of(json.len()) == json.len() => {
+                kept.output.parts.push(v1::Part { r#type: kind.to_owned(), json });
+                short.is_some_and(|short| !short.shortened)
+            }
+            _ => false,
+        };
+        self.shortened |= !is_whole;
+    }
+
+    /// Whether a part of this type is among a choice's.
+    pub fn has_part(&self, choice: u64, kind: &str) -> bool {
+        let kept = u32::try_from(choice).ok().and_then(|choice| self.choices.get(&choice));
+        kept.is_some_and(|kept| kept.output.parts.iter().any(|part| part.r#type == kind))
+    }
+
+    /// Counts a text that a model wrote and that comes once more, as a part. Returns whether there was any.
+    pub fn counted(&mut self, piece: &Value<'_>) -> bool {
+        self.count(piece)
     }
 
     /// An error's message.
@@ -184,12 +247,15 @@ impl Transcript {
 
     /// What was kept: the outputs, the error's message, and whether something is missing of them.
     pub fn finish(self) -> (Vec<v1::Output>, String, bool) {
-        let outputs = self.outputs.into_values().map(|mut output| {
+        let outputs = self.choices.into_values().map(|Kept { mut output, .. }| {
             for text in [&mut output.text, &mut output.refusal, &mut output.reasoning] {
                 blob::replace_data_urls(text);
             }
             for call in &mut output.tool_calls {
                 without_data(&mut call.arguments);
+            }
+            for part in &mut output.parts {
+                blob::replace_data_urls(&mut part.json);
             }
             output
         });
@@ -197,15 +263,15 @@ impl Transcript {
     }
 
     /// What is kept of a choice; `None` where nothing is.
-    fn output(&mut self, choice: u64) -> Option<(&mut Keep, &mut v1::Output)> {
+    fn kept(&mut self, choice: u64) -> Option<(&mut Keep, &mut Kept)> {
         let keep = self.keep.as_mut().filter(|_| !self.without_outputs)?;
         let index = u32::try_from(choice).ok().filter(|_| choice < CHOICES_MAX)?;
-        if !self.outputs.contains_key(&index) && keep.part_of(OVERHEAD) < OVERHEAD {
+        if !self.choices.contains_key(&index) && keep.part_of(OVERHEAD) < OVERHEAD {
             self.shortened = true;
             return None;
         }
-        let new = || v1::Output { index, ..Default::default() };
-        Some((keep, self.outputs.entry(index).or_insert_with(new)))
+        let new = || Kept { output: v1::Output { index, ..Default::default() }, calls: Calls::default() };
+        Some((keep, self.choices.entry(index).or_insert_with(new)))
     }
 
     /// Counts a text. Returns whether it is one that says something.

@@ -164,6 +164,9 @@ impl Content {
             for call in &mut output.tool_calls {
                 export.arguments(&mut call.arguments, shortened, &mut counts);
             }
+            for part in &mut output.parts {
+                export.arguments(&mut part.json, shortened, &mut counts);
+            }
         }
         export.text(&mut error_message, shortened, &mut counts);
         // What the caller says about its request may hold as much about people as the request itself.

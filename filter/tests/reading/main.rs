@@ -11,6 +11,9 @@ mod host;
 mod empty;
 mod ends;
 mod errors;
+mod identity;
+mod twice;
+mod twins;
 mod usage;
 
 use std::rc::Rc;
@@ -80,7 +83,7 @@ pub fn whole(api: Api, body: &Value) -> Read {
     finish(answer, response, Vec::new())
 }
 
-fn finish(answer: Answer, mut response: v1::Response, tokens: Vec<bool>) -> Read {
+pub fn finish(answer: Answer, mut response: v1::Response, tokens: Vec<bool>) -> Read {
     let (outputs, error_message, _) = answer.finish(0, true, &mut response).finish();
     Read { response, outputs, error_message, tokens }
 }
