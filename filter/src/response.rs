@@ -359,7 +359,11 @@ impl Reading {
                     note_unread(answer.api(), whole, true, response);
                 }
                 let is_cut = is_cut && response.chunks > 0;
-                Read { transcript: stream.answer.finish(asked, whole, response), body: None, is_cut }
+                Read {
+                    transcript: stream.answer.finish(asked, whole && !is_cut, response),
+                    body: None,
+                    is_cut,
+                }
             }
             Self::Unexpected(api) => {
                 note_unread(api, whole, response.body_bytes == 0, response);

@@ -120,7 +120,7 @@ fn event(name: &str, expected: &Value) -> v1::TraceEvent {
             done_ns: AT + 9_000_000,
             ..Default::default()
         }),
-        content: content.finish(Read { transcript, body: kept }, &mut v1::Caller::default()).0,
+        content: content.finish(Read { transcript, body: kept, is_cut: false }, &mut v1::Caller::default()).0,
         response: Some(response),
         ending: if whole { v1::Ending::Completed } else { v1::Ending::UpstreamReset }.into(),
         ..Default::default()

@@ -169,8 +169,7 @@ impl Answer {
     }
 
     /// All has come, or will not: settles usage. `asked` is how many characters the request had;
-    /// `whole` whether the transport brought the response to its end, which counts where the API itself says
-    /// nothing of it.
+    /// `whole` whether it came to an end that nobody cut, as far as that is known without the API's own word.
     pub fn finish(self, asked: u64, whole: bool, response: &mut v1::Response) -> Transcript {
         let tokens = |characters: u64| characters.div_ceil(CHARACTERS_PER_TOKEN);
         let seen = self.transcript.characters();
@@ -188,7 +187,7 @@ impl Answer {
                 told = v1::Usage { source: told.source, figures: told.figures, ..Default::default() };
             }
             response.usage = Some(told);
-        } else if seen > 0 || (!is_whole && self.generates_text()) {
+        } else if seen > 0 || (!whole && self.generates_text()) {
             response.usage = Some(v1::Usage {
                 source: v1::UsageSource::Estimated.into(),
                 input_tokens: Some(tokens(asked)),

@@ -67,6 +67,7 @@ fn an_error_in_another_shape_is_one_in_every_api_in_a_stream_and_in_one_piece() 
         for (event, kind, message) in errors() {
             let read = stream(api, std::slice::from_ref(&event));
             assert_eq!((error(&read), &read.tokens[..]), ((kind, message), &[false][..]), "{api:?} {event}");
+            assert_eq!(read.response.usage, None, "nothing was used: {event}");
             assert_eq!(error(&whole(api, &event)), (kind, message), "{api:?} {event}");
         }
     }
