@@ -9,6 +9,7 @@ use weir_event::v1;
 use crate::answer::{Answer, Transcript};
 use crate::api::{Api, Family};
 use crate::content::Read;
+use crate::content::closing::close;
 use crate::exchange::Exchange;
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::Host;
@@ -338,8 +339,13 @@ impl Reading {
                     return Read::default();
                 }
                 let is_cut = whole && is_success(response) && pieces.is_unfinished();
-                let body = pieces.finish();
-                let is_read = body.as_ref().is_some_and(|(body, _)| answer.read(body, response));
+                let mut body = pieces.finish();
+                let is_read = if is_cut {
+                    body = body.and_then(|(body, _)| Some((close(&body)?, true)));
+                    body.as_ref().is_some_and(|(body, _)| answer.read_beginning(body, response))
+                } else {
+                    body.as_ref().is_some_and(|(body, _)| answer.read(body, response))
+                };
                 response.unread |= !is_read;
                 if !is_read && !is_cut {
                     note_unread(answer.api(), whole, false, response);

@@ -157,3 +157,31 @@ fn a_provider_that_switches_protocols_is_not_waited_for_whatever_it_says_of_its_
     let (status, error) = stream.host.refused();
     assert_eq!((status, error["code"].as_str()), (502, Some("unasked_upgrade")));
 }
+
+#[test]
+fn a_chunk_that_says_nothing_is_held_as_long_as_the_first_token_is_awaited() {
+    let config = SMART.replace(r#""retry""#, r#""timeouts": {"first_token": "5s"}, "retry""#);
+    for empty in [
+        r#""content":"","reasoning_content":null,"tool_calls":null"#,
+        r#""content":null,"function_call":{"name":"","arguments":""},"audio":{"id":"","data":""}"#,
+    ] {
+        let mut stream =
+            Stream::with(&config, &[WITH_KEY], br#"{"model":"smart","stream":true,"messages":[]}"#);
+        assert_eq!(stream.arrive(), Step::Continue);
+        let mut attempt = stream.attempt();
+        *stream.host.response_headers.borrow_mut() = vec![
+            (":status".to_owned(), b"200".to_vec()),
+            ("content-type".to_owned(), b"text/event-stream".to_vec()),
+        ];
+        assert_eq!(attempt.on_response_headers(&stream.host, false), Step::Hold);
+        let first = format!(
+            "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"role\":\"assistant\",{empty}}}}}]}}\n\n"
+        );
+        let size = first.len();
+        *stream.host.response_body.borrow_mut() = first.into_bytes();
+        assert_eq!(attempt.on_response_body(&stream.host, size, false), Step::Hold, "{empty}");
+        let token = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Late.\"}}]}\n\n";
+        stream.host.response_body.borrow_mut().extend(token);
+        assert_eq!(attempt.on_response_body(&stream.host, size + token.len(), false), Step::Continue);
+    }
+}

@@ -137,7 +137,7 @@ fn listed<'a>(object: &Object<'a>) -> Option<Found<'a>> {
 /// An object that holds nothing but what an error says.
 fn bare<'a>(object: &Object<'a>) -> Option<Found<'a>> {
     let says = |key: &&str| object.get(key).is_some_and(|value| says_something(&value));
-    BARE.iter().any(|key| says(&key)).then(|| {
+    BARE.iter().any(says).then(|| {
         let mut found = itself(object);
         if found.name.is_empty() {
             // FastAPI names each of the faults that it finds.

@@ -90,6 +90,12 @@ impl Answer {
         !self.writes_messages() || error::of(&object).is_some() || error::holds_answer(&object, |_| true)
     }
 
+    /// The same of the beginning of a response that was cut, which was closed where it ends.
+    pub fn read_beginning(&mut self, body: &[u8], response: &mut v1::Response) -> bool {
+        self.end.fail();
+        self.read(body, response)
+    }
+
     /// Where the readers put what they find, and how far a stream has come.
     fn notes<'n>(
         &'n mut self,

@@ -123,7 +123,7 @@ fn read_message(choice: u64, message: &Object<'_>, begins: Begins, notes: &mut N
             }
         }
         (None, Some(function)) => {
-            read_call(choice, &Object::default(), &function, Slot::Place(0), begins, notes)
+            read_call(choice, &Object::default(), &function, Slot::Place(0), begins, notes);
         }
         (None, None) => {}
     }

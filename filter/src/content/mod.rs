@@ -6,6 +6,7 @@
 pub mod abridge;
 pub mod blob;
 pub mod budget;
+pub mod closing;
 
 use std::fmt;
 use std::rc::Rc;

@@ -177,18 +177,34 @@ fn usage_of_a_stream_that_was_cut_is_partial_and_not_less_than_what_was_seen() {
 
 #[test]
 fn a_body_in_one_piece_that_is_cut_is_truncated() {
-    let body = json!({"id": "c1", "choices": [{"index": 0, "message": {"content": "At the pier."}, "finish_reason": "stop"}]}).to_string();
-    let long =
-        json!({"id": "c1", "choices": [{"index": 0, "message": {"content": "At the pier. ".repeat(9000)}}]})
-            .to_string();
-    for body in [&body, &long] {
+    let text = "At the pier. ".repeat(20);
+    let usage = json!({"prompt_tokens": 9, "completion_tokens": 7});
+    let body =
+        json!({"id": "c1", "choices": [{"index": 0, "message": {"content": text}, "finish_reason": "stop"}]});
+    let mut with_usage = json!({"a_usage": 1, "usage": usage});
+    with_usage.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
+    let (body, mut first) = (body.to_string(), with_usage.to_string());
+    // The usage comes first, so that it is there when the text is cut.
+    first = first.replacen(&format!(",\"usage\":{usage}"), "", 1).replacen(
+        "\"a_usage\":1",
+        &format!("\"usage\":{usage}"),
+        1,
+    );
+    for (body, source, output) in [(&body, UsageSource::Estimated, 62), (&first, UsageSource::Partial, 62)] {
         let event = answered(&[], "200", "application/json", &[body]);
         assert_eq!((event.ending(), event.response.unwrap().unread), (Ending::Completed, false));
-        let event = answered(&[], "200", "application/json", &[&body[..body.len() - 9]]);
+        let cut = body.find("r. \"").unwrap();
+        let event = answered(&[], "200", "application/json", &[body.get(..cut - 9).unwrap()]);
         let response = event.response.as_ref().unwrap();
-        assert_eq!((event.ending(), response.unread), (Ending::Truncated, true));
+        let usage = response.usage.as_ref().unwrap();
+        assert_eq!((event.ending(), response.unread), (Ending::Truncated, false));
+        assert_eq!((usage.source(), usage.output_tokens), (source, Some(output)));
         assert_eq!(response.error_type, "");
     }
+    let long =
+        json!({"id": "c1", "choices": [{"index": 0, "message": {"content": text.repeat(500)}}]}).to_string();
+    let event = answered(&[], "200", "application/json", &[long.get(..long.len() - 9).unwrap()]);
+    assert_eq!((event.ending(), event.response.unwrap().unread), (Ending::Truncated, true));
 }
 
 #[test]

@@ -175,7 +175,7 @@ fn pictures_and_code_are_parts_and_their_bytes_are_references() {
     let code = json!({"executableCode": {"language": "PYTHON", "code": "1 + 1"}});
     let result = json!({"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2"}});
     let body = json!({"candidates": [{"content": {"parts": [{"text": "Here."}, inline, code, result]}, "finishReason": "STOP"}]});
-    for read in [whole(Api::GeminiGenerate, &body), stream(Api::GeminiStream, &[body.clone()])] {
+    for read in [whole(Api::GeminiGenerate, &body), stream(Api::GeminiStream, std::slice::from_ref(&body))] {
         let parts = parts(&read);
         assert_eq!(
             parts.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(),

@@ -244,7 +244,11 @@ fn usage_is_found_wherever_a_server_puts_it() {
         moonshot,
         chunk(json!({"timings": {"prompt_n": 9, "predicted_n": 12, "prompt_ms": 3.0}})),
     ] {
-        assert_eq!(totals(&stream(Api::OpenAiChat, &[event.clone()]))[..2], [Some(9), Some(12)], "{event}");
+        assert_eq!(
+            totals(&stream(Api::OpenAiChat, std::slice::from_ref(&event)))[..2],
+            [Some(9), Some(12)],
+            "{event}"
+        );
     }
     let reused = chunk(json!({"timings": {"prompt_n": 9, "cache_n": 91, "predicted_n": 12}}));
     assert_eq!(totals(&stream(Api::OpenAiChat, &[reused]))[..3], [Some(100), Some(12), Some(91)]);
@@ -263,7 +267,7 @@ fn figures_by_modality_are_told_by_their_list_and_modality() {
     let body = json!({"candidates": [{"content": {"parts": [{"text": "A bell."}]}, "finishReason": "STOP", "index": 0}],
         "usageMetadata": {"promptTokenCount": 100_000, "candidatesTokenCount": 10, "totalTokenCount": 100_010,
             "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 99_990}, {"modality": "TEXT", "tokenCount": 10}]}});
-    for read in [whole(Api::GeminiGenerate, &body), stream(Api::GeminiStream, &[body.clone()])] {
+    for read in [whole(Api::GeminiGenerate, &body), stream(Api::GeminiStream, std::slice::from_ref(&body))] {
         assert_eq!(totals(&read)[..2], [Some(100_000), Some(10)]);
         let figures = &read.usage().figures;
         assert_eq!((figures["promptTokensDetails.AUDIO"], figures["promptTokensDetails.TEXT"]), (99_990, 10));
