@@ -10,6 +10,11 @@ use crate::json::MAX_DEPTH;
 
 /// How much is kept beyond the total for small members that stand behind it, in bytes.
 const SLACK: usize = 3 << 10;
+/// How much is kept beyond that for usage, in bytes, wherever it stands: of its lists what is beyond is left out, and a null
+/// stands for it.
+const USAGE_MAX: usize = 32 << 10;
+/// The names of members that are a usage.
+const USAGE: [&[u8]; 3] = [b"usage", b"usageMetadata", b"usage_metadata"];
 /// Longest string that is kept beyond the total, and longest key at any place, in bytes.
 const SMALL: usize = 128;
 /// Longest number that is kept, in bytes.
@@ -42,10 +47,21 @@ pub struct Abridger {
     comma: bool,
     /// The depth at which what is being left out began.
     skipping: Option<u32>,
+    /// The usage that is read.
+    usage: Option<Usage>,
     /// The name of the member that is read, as written.
     name: Vec<u8>,
     shortened: bool,
     broken: bool,
+}
+
+/// A usage within a text.
+#[derive(Clone, Copy, Debug)]
+struct Usage {
+    /// How deep it stands.
+    depth: u32,
+    /// Whether something was.
+    is_cut: bool,
 }
 
 /// What the grammar wants next.
@@ -121,6 +137,7 @@ impl Abridger {
             inside: Inside::Nothing,
             comma: false,
             skipping: None,
+            usage: None,
             name: Vec::new(),
             shortened: false,
             broken: false,
@@ -172,7 +189,7 @@ impl Abridger {
         match (byte, self.next) {
             (b' ' | b'\n' | b'\r' | b'\t', _) => {}
             (b'"', Next::Key | Next::KeyOrEnd) => {
-                if self.out.len() >= self.limits.total + SLACK {
+                if self.out.len() >= self.room(SLACK) {
                     self.skip();
                 }
                 self.name.clear();
@@ -193,6 +210,9 @@ impl Abridger {
                 if self.skipping.is_none() {
                     self.keep(&[byte]);
                     self.comma = false;
+                    if self.usage.is_none() && USAGE.contains(&self.name.as_slice()) {
+                        self.usage = Some(Usage { depth: self.depth, is_cut: false });
+                    }
                 }
                 self.depth += 1;
                 self.open = self.open << 1 | u128::from(byte == b'{');
@@ -228,13 +248,25 @@ impl Abridger {
     /// A value begins: decides whether it is kept.
     fn begin_value(&mut self) {
         let in_array = self.depth > 0 && self.open & 1 == 0;
-        let full = self.out.len() >= self.limits.total;
+        let full = self.out.len() >= self.room(0);
         if in_array && full {
+            if let Some(usage) = self.usage.as_mut().filter(|usage| !usage.is_cut && self.skipping.is_none())
+            {
+                usage.is_cut = true;
+                self.keep(b"null");
+                self.comma = true;
+            }
             self.skip();
         }
         if in_array {
             self.name.clear();
         }
+    }
+
+    /// How long the output may become, with this slack: longer within a usage.
+    fn room(&self, slack: usize) -> usize {
+        let more = if self.usage.is_some() { SLACK + USAGE_MAX } else { slack };
+        self.limits.total.saturating_add(more)
     }
 
     /// Leaves out what begins here.
@@ -260,6 +292,9 @@ impl Abridger {
             Some(depth) if depth == self.depth => self.skipping = None,
             Some(_) => {}
             None => self.comma = true,
+        }
+        if self.usage.is_some_and(|usage| usage.depth == self.depth) {
+            self.usage = None;
         }
         self.next = if self.depth == 0 { Next::Nothing } else { Next::CommaOrEnd };
     }

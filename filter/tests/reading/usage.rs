@@ -1,8 +1,12 @@
 //! Tokens, cost and marks of price under all names, in all places and of all forms, in a stream and in one piece.
 
 use serde_json::{Value, json};
-use weir_event::v1::{ModelUsage, UsageSource};
+use weir_event::v1::{self, ModelUsage, UsageSource};
+use weir_filter::answer::{Answer, Transcript};
 use weir_filter::api::Api;
+use weir_filter::headers::Headers;
+use weir_filter::stream::framing::Framing;
+use weir_filter::stream::pieces::LONG;
 
 use super::{Read, stream, whole};
 
@@ -64,6 +68,42 @@ fn a_usage_of_any_length_is_read() {
     let usage = read.usage();
     assert_eq!(usage.figures["prompt_tokens_details.audio_tokens"], 4);
     assert_eq!((usage.figures.len(), usage.figures_left_out), (32, 203 - 32), "what is dropped shows");
+}
+
+/// Reads a stream that comes in pieces of this size, of which no content is captured.
+fn in_pieces(api: Api, events: &[Value], size: usize) -> v1::Usage {
+    let headers = Headers(vec![("content-type".to_owned(), b"text/event-stream".to_vec())]);
+    let mut framing = Framing::of(api, &headers, LONG).unwrap();
+    let (mut answer, mut response) = (Answer::new(api, Transcript::counting()), v1::Response::default());
+    let stream: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+    for piece in stream.as_bytes().chunks(size) {
+        framing.feed(piece, |event| {
+            answer.read_event(event, &mut response);
+        });
+    }
+    answer.finish(0, true, &mut response);
+    response.usage.unwrap()
+}
+
+#[test]
+fn a_usage_that_comes_in_pieces_and_is_longer_than_what_is_held_of_an_event_is_read() {
+    let iteration = json!({"type": "compaction", "input_tokens": 50, "output_tokens": 6,
+        "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0}});
+    for count in [8, 40, 150] {
+        let usage =
+            json!({"iterations": vec![iteration.clone(); count], "input_tokens": 7, "output_tokens": 3});
+        let events = message_stream(&usage);
+        for size in [100, 1000] {
+            let usage = in_pieces(Api::AnthropicMessages, &events, size);
+            assert_eq!(usage.input_tokens, Some(7 + 50 * count as u64), "{count} in {size}");
+            assert_eq!(usage.output_tokens, Some(3 + 6 * count as u64), "{count} in {size}");
+            assert_eq!((usage.source(), usage.figures_left_out), (UsageSource::Provider, 0));
+        }
+    }
+    let usage = json!({"iterations": vec![iteration; 1000], "input_tokens": 7, "output_tokens": 3});
+    let usage = in_pieces(Api::AnthropicMessages, &message_stream(&usage), 1000);
+    assert!(usage.input_tokens > Some(50 * 200) && usage.output_tokens > Some(6 * 200), "{usage:?}");
+    assert_eq!(usage.figures_left_out, 1, "what was not read shows");
 }
 
 #[test]

@@ -7,7 +7,7 @@
 
 use weir_event::v1;
 
-use crate::json::Object;
+use crate::json::{Kind, Object};
 
 /// Most other models that are told apart; the tokens of further ones count as the response's own.
 const OTHERS_MAX: usize = 8;
@@ -23,6 +23,8 @@ pub(super) struct Beside {
     pub(super) all: Tokens,
     /// The parts that other models used.
     others: Vec<(String, Tokens)>,
+    /// Whether the list was longer than what was kept of it.
+    pub(super) is_cut: bool,
 }
 
 /// The tokens of one or several samplings.
@@ -38,7 +40,10 @@ impl Beside {
     /// What a usage lists beside its totals; `None` where it has no such list.
     pub(super) fn of(usage: &Object<'_>) -> Option<Self> {
         let iterations = usage.get("iterations")?;
-        let mut beside = Self::default();
+        let elements = iterations.as_array().unwrap_or_default();
+        // What is made short leaves a null where it left something out.
+        let is_cut = elements.iter().any(|element| element.kind == Kind::Null);
+        let mut beside = Self { is_cut, ..Self::default() };
         for iteration in super::super::objects(Some(iterations)) {
             let kind = iteration.text("type");
             if !NOT_BESIDE.contains(&kind.as_ref()) {

@@ -81,6 +81,7 @@ impl Told {
         let mut read = terms::read(family, figures, &self.beside, generates);
         read.source = v1::UsageSource::Provider.into();
         (read.figures, read.figures_left_out) = figures.of_event();
+        read.figures_left_out = read.figures_left_out.saturating_add(self.beside.is_cut.into());
         Some(read)
     }
 
