@@ -227,12 +227,12 @@ impl Observer {
             }
             let transcript = exchange.content.transcript(&self.vm.budget);
             self.reading = Reading::of(&headers, observed.call.api, exchange, transcript, false);
-            exchange.response.streamed = matches!(self.reading, Reading::Stream(_));
+            exchange.response.streamed = self.reading.is_stream();
             exchange.response.unread = matches!(self.reading, Reading::Compressed);
         }
         let told = self.config.response_headers.then(|| Told::of(exchange));
         let length = match self.rewriting {
-            Rewriting::Whole(..) => Length::Unknown,
+            Rewriting::Whole(..) | Rewriting::Open(..) => Length::Unknown,
             _ => self.reading.length(&self.rewriting),
         };
         Reading::send(host, &headers, length, told.as_ref(), |_| false);
@@ -246,17 +246,28 @@ impl Observer {
         if self.is_over() {
             return Step::Continue;
         }
+        let Some(observed) = &self.observed else { return Step::Continue };
+        if let Rewriting::Open(..) = self.rewriting {
+            match self.rewriting.settle(host, size, end_of_stream, ANSWER_HELD_MAX) {
+                None => return Step::Hold,
+                Some(Ok(form)) => {
+                    self.reading.settle(form);
+                    observed.exchange.borrow_mut().response.streamed = self.reading.is_stream();
+                }
+                // What cannot be read passes: the configuration can say nothing else.
+                Some(Err(_)) => {}
+            }
+        }
         if let Rewriting::Whole(..) = self.rewriting {
             return self.hold_answer(host, size, end_of_stream);
         }
-        let Some(observed) = &self.observed else { return Step::Continue };
         let mut exchange = observed.exchange.borrow_mut();
         let Exchange { response, timing, .. } = &mut *exchange;
-        self.reading.pass(host, size, end_of_stream, &mut self.rewriting, response, timing);
+        let step = self.reading.pass(host, size, end_of_stream, &mut self.rewriting, response, timing);
         if end_of_stream {
             self.progress = Progress::Delivered;
         }
-        Step::Continue
+        step
     }
 
     /// The answer's trailers are here, so its body has ended.
@@ -264,8 +275,14 @@ impl Observer {
         if self.is_over() {
             return;
         }
-        if let Rewriting::Whole(_, read) = &self.rewriting {
-            self.hold_answer(host, *read, true);
+        match &self.rewriting {
+            Rewriting::Whole(_, read) => {
+                self.hold_answer(host, *read, true);
+            }
+            Rewriting::Open(_, _, read) => {
+                self.on_response_body(host, *read, true);
+            }
+            Rewriting::None | Rewriting::Stream(_) => {}
         }
         self.progress = Progress::Delivered;
     }

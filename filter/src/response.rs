@@ -9,13 +9,15 @@ use weir_event::v1;
 use crate::answer::{Answer, Transcript};
 use crate::api::{Api, Family};
 use crate::content::Read;
+use crate::content::abridge::Limits;
 use crate::content::closing::close;
 use crate::exchange::Exchange;
 use crate::headers::{Headers, Outgoing, name};
-use crate::host::Host;
+use crate::host::{Host, Step};
 use crate::refusal::Refusal;
-use crate::returning::{self, Form, Returning};
-use crate::stream::framing::{Framing, may_be_json};
+use crate::returning::{self, Returning};
+use crate::stream::framing::{Form, Framing, is_compressed};
+use crate::stream::opening::Opening;
 use crate::stream::pieces::Pieces;
 use crate::stream::unasked::Unasked;
 use crate::trace_context;
@@ -40,12 +42,44 @@ pub enum Reading {
     Compressed,
     /// Not at all, because its type is none that a response to this call has.
     Unexpected(Api),
+    /// As its first bytes will show; what its headers say may be wrong.
+    Open(Box<Open>),
     /// In one piece: what has come so far.
     Whole(Box<(Pieces, Answer)>),
     /// Message by message.
     Stream(Box<Stream>),
     /// Not at all: this body goes out instead.
     Replaced(String),
+}
+
+/// A response of which no byte has come that tells its form.
+#[derive(Debug)]
+pub struct Open {
+    api: Api,
+    /// How it comes by its headers.
+    form: Form,
+    transcript: Transcript,
+    /// Where it is kept if it comes in one piece, and how much of a long message if it is a stream.
+    whole: Pieces,
+    of_long_messages: Limits,
+    unasked: bool,
+}
+
+impl Open {
+    /// The response comes in this form.
+    fn read_as(self, form: Form) -> Reading {
+        if let Some(framing) = Framing::new(form, self.of_long_messages) {
+            let unasked = self.unasked.then(Unasked::default);
+            let answer = Answer::new(self.api, self.transcript);
+            return Reading::Stream(Box::new(Stream { framing, answer, unasked }));
+        }
+        if form != Form::Json {
+            return Reading::Unexpected(self.api);
+        }
+        // What it says is in the body that is kept; its characters are counted for an estimate.
+        let answer = Answer::new(self.api, self.transcript.without_outputs());
+        Reading::Whole(Box::new((self.whole, answer)))
+    }
 }
 
 /// A stream that is read as it passes.
@@ -63,6 +97,8 @@ pub enum Rewriting {
     /// Nothing.
     #[default]
     None,
+    /// As its first bytes will show. So many bytes of white space were read so far.
+    Open(Box<Returning>, Form, usize),
     /// It is held until it is whole. So many bytes of it were read so far.
     Whole(Box<returning::whole::Whole>, usize),
     /// It is rewritten as it flows.
@@ -71,9 +107,18 @@ pub enum Rewriting {
 
 impl Rewriting {
     /// How a response with these headers is rewritten, of which so much is held; the refusal goes out
-    /// instead of one that cannot be.
+    /// instead of one that cannot be. A response that says that it is a stream is rewritten as one.
     pub fn of(returning: Returning, headers: &Headers, held_max: usize) -> Result<Self, Refusal> {
-        Ok(match returning.form(headers) {
+        let api = returning.api();
+        let form = Form::of(api, headers);
+        if form != Form::Events && form.is_open(api, headers) {
+            return Ok(Self::Open(Box::new(returning), form, 0));
+        }
+        Self::settled(returning, form, held_max)
+    }
+
+    fn settled(returning: Returning, form: Form, held_max: usize) -> Result<Self, Refusal> {
+        Ok(match returning.readable(form) {
             Form::Unknown => returning.unreadable().map_or(Ok(Self::None), Err)?,
             form @ (Form::Json | Form::Text) => {
                 Self::Whole(Box::new(returning::whole::Whole::new(returning, form)), 0)
@@ -84,18 +129,45 @@ impl Rewriting {
         })
     }
 
+    /// Looks at what has come of a response whose form is open, of which `size` bytes are buffered. `None`
+    /// where they do not tell it yet; else it is settled, and the refusal goes out instead of the response.
+    pub fn settle(
+        &mut self,
+        host: &impl Host,
+        size: usize,
+        is_end: bool,
+        held_max: usize,
+    ) -> Option<Result<Form, Refusal>> {
+        let Self::Open(returning, by_type, read) = self else { return None };
+        let fresh = host.response_chunk(*read, size.saturating_sub(*read));
+        let form = match Opening::of(&fresh) {
+            Opening::Is(shape) => by_type.seen(returning.api(), shape),
+            Opening::Blank if !is_end && size <= held_max => {
+                *read = size;
+                return None;
+            }
+            Opening::Unclear if !is_end => return None,
+            Opening::Blank | Opening::Unclear => *by_type,
+        };
+        let Self::Open(returning, ..) = std::mem::take(self) else { return None };
+        Some(Self::settled(*returning, form, held_max).map(|settled| {
+            *self = settled;
+            form
+        }))
+    }
+
     /// How many bytes of a stream are held.
     pub fn held(&self) -> usize {
         match self {
             Self::Stream(stream) => stream.held(),
-            Self::None | Self::Whole(..) => 0,
+            Self::None | Self::Open(..) | Self::Whole(..) => 0,
         }
     }
 
     /// What was found and restored.
     pub fn told(self) -> Vec<v1::Redaction> {
         match self {
-            Self::None => Vec::new(),
+            Self::None | Self::Open(..) => Vec::new(),
             Self::Whole(whole, _) => whole.told(),
             Self::Stream(stream) => stream.told(),
         }
@@ -163,20 +235,46 @@ impl Reading {
         transcript: Transcript,
         unasked: bool,
     ) -> Self {
-        let encoding = headers.get(name::CONTENT_ENCODING).unwrap_or(b"identity");
-        if !encoding.eq_ignore_ascii_case(b"identity") {
+        if is_compressed(headers) {
             return Self::Compressed;
         }
-        if let Some(framing) = Framing::of(api, headers, exchange.content.of_long_messages()) {
-            let unasked = unasked.then(Unasked::default);
-            return Self::Stream(Box::new(Stream { framing, answer: Answer::new(api, transcript), unasked }));
+        let form = Form::of(api, headers);
+        let (whole, of_long_messages) = (exchange.content.whole(), exchange.content.of_long_messages());
+        let open = Open { api, form, transcript, whole, of_long_messages, unasked };
+        match form.is_open(api, headers) {
+            true => Self::Open(Box::new(open)),
+            false => open.read_as(form),
         }
-        if !may_be_json(headers) {
-            return Self::Unexpected(api);
+    }
+
+    /// Whether the response is a stream, as far as that is known.
+    pub fn is_stream(&self) -> bool {
+        match self {
+            Self::Open(open) => open.form.is_stream(),
+            _ => matches!(self, Self::Stream(_)),
         }
-        // What it says is in the body that is kept; its characters are counted for an estimate.
-        let answer = Answer::new(api, transcript.without_outputs());
-        Self::Whole(Box::new((exchange.content.whole(), answer)))
+    }
+
+    /// Looks at the first bytes of a response whose form they tell. Returns what they tell; nothing is
+    /// to be done with those that are unclear before more has come.
+    fn open(&mut self, bytes: &[u8], is_end: bool) -> Opening {
+        let Self::Open(open) = self else { return Opening::Blank };
+        let opening = Opening::of(bytes);
+        let form = match opening {
+            Opening::Is(shape) => open.form.seen(open.api, shape),
+            Opening::Unclear if is_end => open.form,
+            Opening::Blank | Opening::Unclear => return opening,
+        };
+        self.settle(form);
+        opening
+    }
+
+    /// The response comes in this form.
+    pub fn settle(&mut self, form: Form) {
+        *self = match std::mem::take(self) {
+            Self::Open(open) => open.read_as(form),
+            other => other,
+        };
     }
 
     /// Has a refusal go out instead of the answer that came, which has a body.
@@ -248,12 +346,17 @@ impl Reading {
 
     /// The length of a body that is rewritten as it flows, or may be.
     pub fn length(&self, rewriting: &Rewriting) -> Length {
-        let shrinks = matches!(self, Self::Stream(stream) if stream.unasked.is_some());
+        let shrinks = match self {
+            Self::Stream(stream) => stream.unasked.is_some(),
+            Self::Open(open) => open.unasked,
+            _ => false,
+        };
         let is_rewritten = matches!(rewriting, Rewriting::Stream(_));
         if shrinks || is_rewritten { Length::Unknown } else { Length::Same }
     }
 
-    /// Looks at the next piece of the body as it passes, and rewrites it where it is a stream's.
+    /// Looks at the next piece of the body as it passes, and rewrites it where it is a stream's. It is held
+    /// where its form cannot be told yet.
     pub fn pass(
         &mut self,
         host: &impl Host,
@@ -262,52 +365,56 @@ impl Reading {
         rewriting: &mut Rewriting,
         response: &mut v1::Response,
         timing: &mut v1::Timing,
-    ) {
+    ) -> Step {
         if let Self::Replaced(body) = self {
             // The whole body goes out with the first piece; what was to follow goes nowhere.
             let body = std::mem::take(body);
             response.body_bytes += body.len() as u64;
             host.replace_response_chunk(size, body.as_bytes());
-            return;
+            return Step::Continue;
         }
         let withheld = if let Self::Stream(stream) = self { stream.withheld() } else { 0 };
         if size == 0 && !(end_of_stream && withheld + rewriting.held() > 0) {
-            return;
+            return Step::Continue;
         }
-        let is_stream = matches!(self, Self::Stream(_));
+        let is_read = !matches!(self, Self::Nothing | Self::Compressed | Self::Unexpected(_))
+            || matches!(rewriting, Rewriting::Stream(_));
+        let bytes = if is_read && size > 0 { host.response_chunk(0, size) } else { Vec::new() };
+        if self.open(&bytes, end_of_stream) == Opening::Unclear && !end_of_stream {
+            return Step::Hold;
+        }
+        response.streamed = self.is_stream();
         // One look at the clock for the first piece; a stream needs the time of each.
-        let now_ns = if is_stream || timing.first_byte_ns == 0 { host.now_ns() } else { 0 };
+        let now_ns = if response.streamed || timing.first_byte_ns == 0 { host.now_ns() } else { 0 };
         if timing.first_byte_ns == 0 {
             timing.first_byte_ns = now_ns;
         }
-        let mut passed = size;
+        let mut instead = None;
         match self {
-            Self::Whole(whole) => whole.0.push(&host.response_chunk(0, size)),
+            Self::Whole(whole) => whole.0.push(&bytes),
             Self::Stream(stream) => {
-                let bytes = if size == 0 { Vec::new() } else { host.response_chunk(0, size) };
                 if stream.read(&bytes, response) {
                     if timing.first_token_ns == 0 {
                         timing.first_token_ns = now_ns;
                     }
                     timing.last_token_ns = now_ns;
                 }
-                let mut instead =
-                    stream.unasked.as_mut().and_then(|unasked| unasked.pass(&bytes, end_of_stream));
-                if let Rewriting::Stream(rewritten) = rewriting {
-                    let piece = instead.as_deref().unwrap_or(&bytes);
-                    instead = rewritten.pass(piece, end_of_stream).or(instead);
-                    if let Some(code) = rewritten.stopped().filter(|_| response.error_type.is_empty()) {
-                        code.clone_into(&mut response.error_type);
-                    }
-                }
-                if let Some(instead) = instead {
-                    passed = instead.len();
-                    host.replace_response_chunk(size, &instead);
-                }
+                instead = stream.unasked.as_mut().and_then(|unasked| unasked.pass(&bytes, end_of_stream));
             }
-            Self::Nothing | Self::Compressed | Self::Unexpected(_) | Self::Replaced(_) => {}
+            Self::Nothing | Self::Compressed | Self::Unexpected(_) | Self::Open(_) | Self::Replaced(_) => {}
         }
-        response.body_bytes += passed as u64;
+        if let Rewriting::Stream(rewritten) = rewriting {
+            let piece = instead.as_deref().unwrap_or(&bytes);
+            instead = rewritten.pass(piece, end_of_stream).or(instead);
+            if let Some(code) = rewritten.stopped().filter(|_| response.error_type.is_empty()) {
+                code.clone_into(&mut response.error_type);
+            }
+        }
+        response.body_bytes += instead.as_ref().map_or(size, Vec::len) as u64;
+        if let Some(instead) = instead {
+            host.replace_response_chunk(size, &instead);
+        }
+        Step::Continue
     }
 
     /// Looks at the next piece of a body that is held until it is whole.
@@ -362,7 +469,7 @@ impl Reading {
                 response.unread |= has_skipped;
                 let is_cut = whole && is_success(response) && !has_skipped && answer.is_cut();
                 if response.chunks == 0 && !has_skipped {
-                    note_unread(answer.api(), whole, true, response);
+                    note_unread(answer.api(), whole, response.body_bytes == 0, response);
                 }
                 let is_cut = is_cut && response.chunks > 0;
                 Read {
@@ -374,6 +481,11 @@ impl Reading {
             Self::Unexpected(api) => {
                 note_unread(api, whole, response.body_bytes == 0, response);
                 Read::default()
+            }
+            // Nothing came by which its headers could be wrong.
+            Self::Open(open) => {
+                let form = open.form;
+                open.read_as(form).finish(asked, whole, response)
             }
             Self::Nothing | Self::Compressed | Self::Replaced(_) => Read::default(),
         }

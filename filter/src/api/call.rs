@@ -157,6 +157,20 @@ impl Api {
         }
     }
 
+    /// Whether a response in one piece is always a JSON object and may come as a stream instead.
+    pub fn may_stream(self) -> bool {
+        matches!(
+            self,
+            Self::OpenAiChat
+                | Self::OpenAiResponses
+                | Self::OpenAiCompletions
+                | Self::AnthropicMessages
+                | Self::GeminiGenerate
+                | Self::GeminiStream
+                | Self::CohereChat
+        )
+    }
+
     /// Whose API it is.
     pub fn family(self) -> Family {
         match self {

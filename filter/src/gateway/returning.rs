@@ -69,9 +69,9 @@ impl Gateway {
                     Some(_) => Reading::Nothing,
                     None => Reading::of(&headers, inference.call.api, exchange, transcript, unasked),
                 };
-                exchange.response.streamed = matches!(self.reading, Reading::Stream(_));
+                exchange.response.streamed = self.reading.is_stream();
                 exchange.response.unread = matches!(self.reading, Reading::Compressed);
-                if let Rewriting::Whole(..) = self.rewriting {
+                if let Rewriting::Whole(..) | Rewriting::Open(..) = self.rewriting {
                     // They wait for the body, of which they say the length.
                     self.told = told;
                     return Step::Hold;
@@ -112,21 +112,24 @@ impl Gateway {
 
     /// `size` bytes of the response's body are passing.
     pub fn on_response_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
-        let Some(inference) = &self.inference else { return Step::Continue };
         if self.is_over() {
             return Step::Continue;
+        }
+        if !self.settle(host, size, end_of_stream) {
+            return Step::Hold;
         }
         if let Rewriting::Whole(..) = self.rewriting {
             return self.hold_response(host, size, end_of_stream);
         }
+        let Some(inference) = &self.inference else { return Step::Continue };
         let mut exchange = inference.exchange.borrow_mut();
         let exchange = &mut *exchange;
         let (response, timing) = (&mut exchange.response, &mut exchange.timing);
-        self.reading.pass(host, size, end_of_stream, &mut self.rewriting, response, timing);
+        let step = self.reading.pass(host, size, end_of_stream, &mut self.rewriting, response, timing);
         if end_of_stream {
             self.progress = Progress::Delivered;
         }
-        Step::Continue
+        step
     }
 
     /// `size` bytes of a response are held until it is whole.
@@ -185,14 +188,42 @@ impl Gateway {
         Step::Continue
     }
 
+    /// Settles how a response is rewritten that is held until its first bytes tell. Returns whether that is
+    /// settled.
+    fn settle(&mut self, host: &impl Host, size: usize, is_end: bool) -> bool {
+        let (Some(inference), Rewriting::Open(..)) = (&self.inference, &self.rewriting) else { return true };
+        let settled = self.rewriting.settle(host, size, is_end, self.config.response_body_max);
+        let mut exchange = inference.exchange.borrow_mut();
+        match settled {
+            None => return false,
+            Some(Ok(form)) => {
+                self.reading.settle(form);
+                exchange.response.streamed = self.reading.is_stream();
+                if !matches!(self.rewriting, Rewriting::Whole(..)) {
+                    let (headers, told) = (host.response_headers(), self.told.take());
+                    let length = self.reading.length(&self.rewriting);
+                    Reading::send_headers(host, &headers, length, told.as_ref());
+                }
+            }
+            Some(Err(refusal)) => {
+                let (family, told) = (inference.call.api.family(), self.told.take());
+                self.reading = Reading::replace(host, &refusal, family, &mut exchange, told.as_ref());
+            }
+        }
+        true
+    }
+
     /// The response's trailers are here, so its body has ended.
     pub fn on_response_trailers(&mut self, host: &impl Host) -> Step {
         if self.is_over() {
             return Step::Continue;
         }
-        if let Rewriting::Whole(_, read) = &self.rewriting {
+        match &self.rewriting {
             // All of it was seen before, but nobody said then that it was all.
-            return self.hold_response(host, *read, true);
+            Rewriting::Whole(_, read) => return self.hold_response(host, *read, true),
+            // Nothing came that tells its form.
+            Rewriting::Open(_, _, read) => return self.on_response_body(host, *read, true),
+            Rewriting::None | Rewriting::Stream(_) => {}
         }
         self.progress = Progress::Delivered;
         Step::Continue

@@ -19,11 +19,10 @@ use std::rc::Rc;
 use weir_event::v1;
 
 use crate::api::Api;
-use crate::headers::{Headers, name};
 use crate::redact::{Counts, Edit, Fields, Replacement, Restorer, ReturnedPolicy, Search, Unreadable};
 use crate::redaction::Redaction;
 use crate::refusal::Refusal;
-use crate::stream::framing::{Framing, has_type, may_be_json};
+use crate::stream::framing::Form;
 
 /// What becomes of the answer to one request.
 #[derive(Debug)]
@@ -34,21 +33,6 @@ pub struct Returning {
     api: Api,
     found: Counts,
     restored: Counts,
-}
-
-/// How an answer comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// In one piece of JSON.
-    Json,
-    /// In one piece of text.
-    Text,
-    /// As server-sent events.
-    Events,
-    /// As the elements of a JSON array.
-    Elements,
-    /// In a way that cannot be read.
-    Unknown,
 }
 
 /// Why an answer does not go on.
@@ -79,21 +63,17 @@ impl Returning {
         })
     }
 
-    /// How an answer with these headers comes.
-    pub fn form(&self, headers: &Headers) -> Form {
-        let encoding = headers.get(name::CONTENT_ENCODING).unwrap_or(b"identity");
-        if !encoding.eq_ignore_ascii_case(b"identity") {
-            return Form::Unknown;
-        }
-        let is_known = !matches!(self.api, Api::Passthrough(_));
-        match Framing::of(self.api, headers, crate::stream::pieces::LONG) {
-            Some(Framing::Events(_)) if is_known => Form::Events,
-            Some(Framing::Elements(_)) if is_known => Form::Elements,
+    /// The API that is answered.
+    pub fn api(&self) -> Api {
+        self.api
+    }
+
+    /// How an answer that comes in this form can be searched.
+    pub fn readable(&self, form: Form) -> Form {
+        match self.api {
             // Which texts of an unknown stream belong together is not known either.
-            Some(_) => Form::Unknown,
-            None if may_be_json(headers) => Form::Json,
-            None if has_type(headers, "text/") => Form::Text,
-            None => Form::Unknown,
+            Api::Passthrough(_) if form.is_stream() => Form::Unknown,
+            _ => form,
         }
     }
 

@@ -13,12 +13,13 @@ use weir_event::v1;
 use super::channel::Channel;
 use super::frames::{Cut, Cutter, Elements, Events};
 use super::pieces::{self, Ends, Piece, Pieces, Text};
-use super::{Form, Returning, Stopped, error_event};
+use super::{Returning, Stopped, error_event};
 use crate::api::Family;
 use crate::json::Object;
 use crate::redact::{Counts, Edit};
 use crate::refusal::Refusal;
 use crate::stream::cut;
+use crate::stream::framing::Form;
 
 /// Most texts of one stream that are under way.
 const TEXTS_MAX: usize = 128;

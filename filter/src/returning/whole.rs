@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use serde::de::IgnoredAny;
 use weir_event::v1;
 
-use super::{Form, Returning, Stopped};
+use super::{Returning, Stopped};
 use crate::redact::Counts;
 use crate::refusal::Refusal;
+use crate::stream::framing::Form;
 
 /// An answer that is held until it is whole.
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 pub mod cut;
 pub mod elements;
 pub mod framing;
+pub mod opening;
 pub mod pieces;
 pub mod sse;
 pub mod unasked;

@@ -205,6 +205,25 @@ impl Stream {
         attempt.on_response_end(&self.host);
     }
 
+    /// The gateway role alone sees a response with these headers and this body in pieces of a size, as Envoy
+    /// hands them out: what is held is there again with what follows. Gives what the caller gets.
+    pub fn receive(&mut self, headers: &[(&str, &str)], body: &[u8], size: usize) -> Vec<u8> {
+        *self.host.response_headers.borrow_mut() =
+            headers.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect();
+        self.gateway.on_response_headers(&self.host, body.is_empty());
+        let (mut delivered, pieces) = (Vec::new(), body.chunks(size));
+        let last = pieces.len().saturating_sub(1);
+        for (at, piece) in pieces.enumerate() {
+            self.host.response_body.borrow_mut().extend_from_slice(piece);
+            let buffered = self.host.response_body.borrow().len();
+            if self.gateway.on_response_body(&self.host, buffered, at == last) == Step::Continue {
+                delivered.append(&mut self.host.response_body.borrow_mut());
+            }
+        }
+        assert!(self.host.response_body.borrow().is_empty(), "all is let go of");
+        delivered
+    }
+
     pub fn event(&mut self) -> Option<v1::TraceEvent> {
         self.gateway.on_log(&self.host);
         assert!(self.vm.streams.borrow().is_empty(), "a finished request leaves nothing behind");
