@@ -96,6 +96,23 @@ fn a_caller_that_asks_for_usage_gets_it_and_a_provider_that_refuses_to_be_asked_
 }
 
 #[test]
+fn usage_that_a_provider_sends_unasked_stays_where_it_is() {
+    let sends = [
+        &chunk("a", ",\"usage\":null"),
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}\n\n",
+    ];
+    for host in ["router.huggingface.co", "api.x.ai", "api.deepseek.com", "openrouter.ai"] {
+        let config = CONFIG.replace("http://10.0.0.1:9000", &format!("https://{host}"));
+        let mut stream = ask(&config, &chat());
+        assert_eq!(answer(&mut stream, &sends), sends.concat(), "{host}");
+        let forwarded = String::from_utf8(stream.host.request_body.borrow().clone()).unwrap();
+        assert!(!forwarded.contains("stream_options"), "{forwarded}");
+        let usage = stream.event().unwrap().response.unwrap().usage.unwrap();
+        assert_eq!((usage.source(), usage.output_tokens), (v1::UsageSource::Provider, Some(4)));
+    }
+}
+
+#[test]
 fn where_nobody_tells_usage_it_is_estimated_and_called_so() {
     let mut stream = ask(CONFIG, &chat());
     answer(&mut stream, &[&chunk("héllo wörld", ""), "data: [DONE]\n\n"]);

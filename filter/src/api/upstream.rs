@@ -18,8 +18,21 @@ const API_VERSION_MAX: usize = 64;
 /// The version that is asked for where the caller names none.
 const ANTHROPIC_VERSION: (&str, &str) = ("anthropic-version", "2023-06-01");
 
-/// Hosts that refuse to be asked for the usage of a stream.
-const REFUSING_HOSTS: [&str; 2] = ["api.mistral.ai", "api.perplexity.ai"];
+/// Hosts that send the usage of a stream without being asked. What was asked for would be taken out, and so
+/// the caller would lose what it has without the gateway.
+const TELLING_HOSTS: [&str; 11] = [
+    "api.deepseek.com",
+    "api.groq.com",
+    "api.mistral.ai",
+    "api.moonshot.ai",
+    "api.moonshot.cn",
+    "api.perplexity.ai",
+    "api.together.ai",
+    "api.together.xyz",
+    "api.x.ai",
+    "openrouter.ai",
+    "router.huggingface.co",
+];
 /// The first version of Azure's that can be asked for it.
 const AZURE_INCLUDE_USAGE: &str = "2024-09-01";
 
@@ -182,16 +195,16 @@ impl Kind {
         }
     }
 
-    /// Whether a provider is known to refuse `stream_options.include_usage`: Mistral and Perplexity, which
-    /// refuse members that they do not know and tell usage anyway, and Azure's versions before
-    /// 2024-09-01 (Azure OpenAI, "What's new").
-    pub fn refuses_include_usage(self, host: &str, settings: &Settings) -> bool {
+    /// Whether a provider can be asked for the usage of a stream (`stream_options.include_usage`), and has to
+    /// be: not those that are known to send it anyway, some of which refuse members that they do not know
+    /// (Mistral, Perplexity), and not Azure's versions before 2024-09-01 (Azure OpenAI, "What's new").
+    pub fn is_asked_for_usage(self, host: &str, settings: &Settings) -> bool {
         match self {
-            Self::OpenAi => REFUSING_HOSTS.iter().any(|refusing| host.eq_ignore_ascii_case(refusing)),
+            Self::OpenAi => !TELLING_HOSTS.iter().any(|telling| host.eq_ignore_ascii_case(telling)),
             Self::AzureOpenAi => {
-                settings.dated_version(Api::OpenAiChat).is_some_and(|version| version < AZURE_INCLUDE_USAGE)
+                settings.dated_version(Api::OpenAiChat).is_none_or(|version| version >= AZURE_INCLUDE_USAGE)
             }
-            Self::Anthropic | Self::Gemini | Self::Cohere => true,
+            Self::Anthropic | Self::Gemini | Self::Cohere => false,
         }
     }
 
@@ -389,6 +402,25 @@ mod tests {
         assert!(!Kind::Gemini.takes_model_from_path(chat, &settings("")));
         assert_eq!(Kind::Gemini.name_in_body(embed, "m"), "models/m");
         assert_eq!(Kind::Gemini.name_in_body(chat, "m"), "m");
+    }
+
+    #[test]
+    fn only_a_provider_that_would_not_send_usage_anyway_and_takes_the_question_is_asked_for_it() {
+        let is_asked = |kind: Kind, host: &str, version: Option<&str>| {
+            kind.is_asked_for_usage(host, &Settings::new(version.map(str::to_owned)).unwrap())
+        };
+        for host in ["api.openai.com", "api.fireworks.ai", "vllm", "not-api.x.ai", "x.ai.example.com"] {
+            assert!(is_asked(Kind::OpenAi, host, None), "{host}");
+        }
+        let telling =
+            ["api.x.ai", "api.deepseek.com", "OpenRouter.ai", "router.huggingface.co", "api.mistral.ai"];
+        for host in telling.into_iter().chain(TELLING_HOSTS) {
+            assert!(!is_asked(Kind::OpenAi, host, None), "{host}");
+        }
+        assert!(is_asked(Kind::AzureOpenAi, "x.openai.azure.com", None));
+        assert!(is_asked(Kind::AzureOpenAi, "x.openai.azure.com", Some("2024-10-21")));
+        assert!(!is_asked(Kind::AzureOpenAi, "x.openai.azure.com", Some("2024-06-01")));
+        assert!(!is_asked(Kind::Anthropic, "api.anthropic.com", None));
     }
 
     #[test]

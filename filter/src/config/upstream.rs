@@ -33,8 +33,8 @@ impl Upstream {
             .map_err(|message| ConfigError::at(format!("providers.{name}.url"), message))?;
         let settings = Settings::new(provider.api_version.clone())
             .map_err(|error| ConfigError::at(format!("providers.{name}.api_version"), error.to_string()))?;
-        let refuses = provider.api.refuses_include_usage(&endpoint.host, &settings);
-        let include_usage = provider.include_usage.unwrap_or(!refuses);
+        let is_asked = provider.api.is_asked_for_usage(&endpoint.host, &settings);
+        let include_usage = provider.include_usage.unwrap_or(is_asked);
         Ok(Self {
             name: name.to_owned(),
             kind: provider.api,

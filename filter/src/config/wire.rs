@@ -123,8 +123,11 @@ pub struct Provider {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_version: Option<String>,
     /// Whether the gateway asks it for the usage of a stream on behalf of callers that do not
-    /// (`stream_options.include_usage`), and takes the answer out again; absent: unless the provider is
-    /// known to refuse that.
+    /// (`stream_options.include_usage`), and takes the answer out again. Set `false` for a provider that
+    /// sends usage without being asked: else its callers lose the chunk that they would have without the
+    /// gateway, and `"usage":null` of the others. Absent: unless the provider is known to send it anyway
+    /// (DeepSeek, Groq, Hugging Face, Mistral, Moonshot, OpenRouter, Perplexity, Together, xAI, by their own
+    /// hosts) or to refuse that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub include_usage: Option<bool>,
     /// What it lets callers use beyond the calls that are understood, if their key grants it too.
