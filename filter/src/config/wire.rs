@@ -226,7 +226,7 @@ pub struct TargetHeaders {
 pub struct Retry {
     /// How often a target is tried in all, from 1 to 5.
     pub attempts: u32,
-    /// The statuses after which it is tried again.
+    /// The statuses after which it is tried again; by default those that mean "not now".
     pub on: Vec<u16>,
     /// The pause before another attempt, which doubles with each up to ten times as much, with
     /// jitter; 25ms by default. A short Retry-After of the provider's goes before it.
@@ -236,7 +236,13 @@ pub struct Retry {
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { attempts: 1, on: vec![429, 500, 502, 503, 504], backoff: None }
+        Self { attempts: 1, on: NOT_NOW.to_vec(), backoff: None }
+/// The statuses that mean "not now": of HTTP's, of Cloudflare's (520 to 524), which stands before many
+/// providers, and Anthropic's 529, "overloaded".
+const NOT_NOW: [u16; 13] = [408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529];
+/// The statuses after which another target may do what this one does not: other keys, other models.
+const NOT_HERE: [u16; 3] = [401, 403, 404];
+
     }
 }
 
@@ -245,14 +251,15 @@ impl Default for Retry {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Fallback {
-    /// The statuses after which the next target is tried. One that cannot be reached, breaks off
-    /// before it answers, or is too late with its first token is always followed by the next.
+    /// The statuses after which the next target is tried; by default those that mean "not now" or "not
+    /// here". One that cannot be reached, breaks off before it answers, or is too late with its first token
+    /// or fails before it (`timeouts.first_token`) is always followed by the next.
     pub on: Vec<u16>,
 }
 
 impl Default for Fallback {
     fn default() -> Self {
-        Self { on: vec![401, 403, 404, 408, 429, 500, 502, 503, 504] }
+        Self { on: [&NOT_HERE[..], &NOT_NOW].concat() }
     }
 }
 
