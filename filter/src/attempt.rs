@@ -5,37 +5,36 @@
 //! whole: nothing of the caller's, and nothing of another provider's, can be left in it. Whether
 //! another attempt follows is said by a mark on the response, which Envoy's retry policy looks for.
 
+mod held;
+
 use std::rc::Rc;
 
 use weir_event::v1;
 
-use crate::answer::{Answer, Transcript};
+use self::held::{HELD_MAX, Held, Verdict};
 use crate::api::Family;
 use crate::config::Route;
 use crate::exchange::{Decision, Exchange, Shared};
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::{Host, Step};
+use crate::pause::Asked;
 use crate::refusal::Refusal;
 use crate::strategy::TargetId;
-use crate::stream::framing::Framing;
-use crate::stream::pieces::LONG;
 use crate::trace_context;
 use crate::vm::Vm;
 
-/// Most bytes of a response that are held while its first token is awaited.
-const HELD_MAX: usize = 64 << 10;
 /// What is noted of an attempt that brought no answer; Envoy tells more only of the last one.
 const NO_ANSWER: &str = "no_answer";
 /// What is noted of an attempt whose first token was too late.
 const LATE_TOKEN: &str = "first_token_timeout";
 
-/// A response that is held until its first token.
+/// What a response waits for that is held.
 #[derive(Debug)]
-struct Held {
-    framing: Framing,
-    answer: Answer,
-    /// How many bytes of it were read.
-    read: usize,
+enum Waiting {
+    /// For its first token, behind which there is no other attempt; or that it fails.
+    Token(Box<Held>),
+    /// For the body of a failure, which may ask for a pause.
+    Pause(Headers, u16, Asked),
 }
 
 /// One stream of the upstream filter.
@@ -49,14 +48,14 @@ pub struct Attempt {
     target: usize,
     /// Whether the body still has to be rewritten.
     rewrites: bool,
-    /// The response that is held, and how many of its bytes were read.
-    held: Option<Held>,
+    /// What the response waits for, where it is held.
+    waiting: Option<Waiting>,
 }
 
 impl Attempt {
     /// A stream in this VM.
     pub fn new(vm: Rc<Vm>) -> Self {
-        Self { vm, exchange: None, index: 0, target: 0, rewrites: false, held: None }
+        Self { vm, exchange: None, index: 0, target: 0, rewrites: false, waiting: None }
     }
 
     /// The headers of the attempt are here: writes those that the provider is to see.
@@ -153,80 +152,137 @@ impl Attempt {
             attempt.response_headers_ns = now_ns;
             attempt.ended_ns = if end_of_stream { now_ns } else { 0 };
         }
-        let target = exchange.targets.get(self.index).copied().unwrap_or(TargetId::UNTRACKED);
         let Some(decision) = &mut exchange.decision else { return Step::Continue };
-        let retry_after = headers.number(name::RETRY_AFTER);
-        let again = decision.plan.answered(status, retry_after);
-        let failed = decision.plan.is_failure(status);
-        let health = &mut self.vm.targets.borrow_mut().health;
-        if failed {
-            health.failed(target, now_ns);
-        } else if status < 400 && !decision.hold_for_token {
-            health.succeeded(target);
-        }
-        if again {
-            if let Some(next) = decision.plan.next_route() {
-                host.set_state(name::STATE_CLUSTER, next.cluster().as_bytes());
-            }
-            mark_for_retry(host, &headers, decision.plan.stays());
-            return Step::Continue;
-        }
-        if headers.get(name::WEIR_RETRY).is_some() {
-            // The mark is the filter's alone to set: from a provider it would have Envoy try again.
-            without_mark(host, &headers);
-        }
-        if decision.hold_for_token
-            && (200..300).contains(&status)
-            && !end_of_stream
-            && let Some(framing) = Framing::of(decision.call.api, &headers, LONG)
-        {
-            decision.plan.without_answer();
-            let answer = Answer::new(decision.call.api, Transcript::counting());
-            self.held = Some(Held { framing, answer, read: 0 });
+        let asked = Asked::of(&headers, now_ns);
+        if !end_of_stream && says_pause_in_body(decision, status, asked) {
+            self.waiting = Some(Waiting::Pause(headers, status, asked));
             return Step::Hold;
         }
-        exchange.answered = true;
+        let is_success = (200..300).contains(&status);
+        if decision.hold_for_token && is_success {
+            let api = decision.call.api;
+            if end_of_stream && api.may_stream() {
+                return self.failed(host, exchange, held::EMPTY.to_owned(), now_ns);
+            }
+            if let Some(held) = Held::new(api, &headers).filter(|_| !end_of_stream) {
+                decision.plan.without_answer();
+                if headers.get(name::WEIR_RETRY).is_some() {
+                    without_mark(host, &headers);
+                }
+                self.waiting = Some(Waiting::Token(Box::new(held)));
+                return Step::Hold;
+            }
+        }
+        self.answered(host, exchange, (&headers, status, asked), now_ns);
         Step::Continue
     }
 
-    /// `size` bytes of the response's body are here: lets go of it at its first token.
+    /// `size` bytes of the response's body are here: lets go of it once it is known what becomes of it.
     pub fn on_response_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
-        if let Some(Held { framing, answer, read }) = &mut self.held {
-            let fresh = host.response_chunk(*read, size.saturating_sub(*read));
-            *read = size;
-            let (mut response, mut token) = (v1::Response::default(), false);
-            framing.feed(&fresh, |message| token |= answer.read_event(message, &mut response));
-            // An error is an answer too: there is nothing to wait for behind it.
-            token |= !response.error_type.is_empty();
-            if !token && !end_of_stream && size < HELD_MAX {
-                return Step::Hold;
-            }
-            self.held = None;
-            if let Some(shared) = &self.exchange {
-                let mut exchange = shared.borrow_mut();
-                exchange.answered = true;
-                if let Some(target) = exchange.targets.get(self.index) {
-                    self.vm.targets.borrow_mut().health.succeeded(*target);
+        match self.waiting.take() {
+            None => {}
+            Some(Waiting::Token(mut held)) => match held.look(host, size, end_of_stream) {
+                Verdict::Held => {
+                    self.waiting = Some(Waiting::Token(held));
+                    return Step::Hold;
+                }
+                verdict => self.judged(host, verdict),
+            },
+            Some(Waiting::Pause(headers, status, asked)) => {
+                if !end_of_stream && size < HELD_MAX {
+                    self.waiting = Some(Waiting::Pause(headers, status, asked));
+                    return Step::Hold;
+                }
+                let asked = asked.or_in(&host.response_chunk(0, size.min(HELD_MAX)));
+                if let Some(shared) = self.exchange.as_ref().map(Rc::clone) {
+                    let now_ns = host.now_ns();
+                    self.answered(host, &mut shared.borrow_mut(), (&headers, status, asked), now_ns);
                 }
             }
         }
         if end_of_stream {
-            self.on_response_end(host);
+            self.ended(host);
         }
         Step::Continue
     }
 
-    /// The last of the provider's body, or its trailers, is here.
+    /// The provider's trailers are here, or nothing more of its body.
     pub fn on_response_end(&mut self, host: &impl Host) {
-        let now_ns = host.now_ns();
-        // Nothing more comes that could be waited for: what was held is the answer.
-        let was_held = self.held.take().is_some();
+        // What is held of the body was seen before, but nobody said then that it was all.
+        self.on_response_body(host, 0, true);
+    }
+
+    /// The last of the response is here.
+    fn ended(&self, host: &impl Host) {
         let Some(shared) = &self.exchange else { return };
-        let mut exchange = shared.borrow_mut();
-        exchange.answered |= was_held;
+        if let Some(attempt) = shared.borrow_mut().attempts.get_mut(self.index) {
+            attempt.ended_ns = host.now_ns();
+        }
+    }
+
+    /// What came is an answer with this status: it is the caller's, or another attempt follows.
+    fn answered(
+        &self,
+        host: &impl Host,
+        exchange: &mut Exchange,
+        (headers, status, asked): (&Headers, u16, Asked),
+        now_ns: u64,
+    ) {
+        let target = self.target_id(exchange);
+        let resolved_ns = exchange.timing.resolved_ns;
+        let Some(decision) = &mut exchange.decision else { return };
+        let spent_ms = now_ns.saturating_sub(resolved_ns) / 1_000_000;
+        let left_ms = decision.time_limit_ms.map(|limit| limit.saturating_sub(spent_ms));
+        let again = decision.plan.answered(status, asked, left_ms);
+        let health = &mut self.vm.targets.borrow_mut().health;
+        if decision.plan.is_failure(status) {
+            health.failed(target, now_ns);
+        } else if status < 400 {
+            health.succeeded(target);
+        }
+        if again {
+            return try_again(host, decision, headers, asked.wait_ms);
+        }
+        if headers.get(name::WEIR_RETRY).is_some() {
+            // The mark is the filter's alone to set: from a provider it would have Envoy try again.
+            without_mark(host, headers);
+        }
+        exchange.answered = true;
+    }
+
+    /// What is held turned out to be an answer, or a failure.
+    fn judged(&self, host: &impl Host, verdict: Verdict) {
+        let Some(shared) = &self.exchange else { return };
+        let exchange = &mut *shared.borrow_mut();
+        if let Verdict::Failed(error) = verdict {
+            let now_ns = host.now_ns();
+            self.failed(host, exchange, error, now_ns);
+            return;
+        }
+        exchange.answered = true;
+        self.vm.targets.borrow_mut().health.succeeded(self.target_id(exchange));
+    }
+
+    /// The attempt has failed before anything of its answer went out, though its status says otherwise: it
+    /// is followed by another one, as if nothing had come; the last one's answer is the caller's.
+    fn failed(&self, host: &impl Host, exchange: &mut Exchange, error: String, now_ns: u64) -> Step {
+        self.vm.targets.borrow_mut().health.failed(self.target_id(exchange), now_ns);
+        let Some(decision) = &mut exchange.decision else { return Step::Continue };
+        decision.plan.without_answer();
+        let again = decision.plan.next_route().is_some();
+        if again {
+            try_again(host, decision, &host.response_headers(), None);
+        }
+        exchange.answered = !again;
         if let Some(attempt) = exchange.attempts.get_mut(self.index) {
+            attempt.error = error;
             attempt.ended_ns = now_ns;
         }
+        Step::Continue
+    }
+
+    fn target_id(&self, exchange: &Exchange) -> TargetId {
+        exchange.targets.get(self.index).copied().unwrap_or(TargetId::UNTRACKED)
     }
 
     /// An attempt that is still open when another begins brought no answer.
@@ -253,13 +309,29 @@ impl Attempt {
     }
 }
 
-/// Has Envoy make another attempt. At another provider this one's Retry-After means nothing.
-fn mark_for_retry(host: &impl Host, headers: &Headers, stays: bool) {
+/// Whether the body of a failure may ask for a pause that decides what follows: a Google error's.
+fn says_pause_in_body(decision: &Decision, status: u16, asked: Asked) -> bool {
+    decision.call.api.family() == Family::Gemini
+        && asked == Asked::default()
+        && decision.plan.may_stay(status)
+}
+
+/// Has Envoy make the attempt that the plan says, after a pause where it goes to the same target. Of another
+/// one the provider that asked for it knows nothing.
+fn try_again(host: &impl Host, decision: &Decision, headers: &Headers, wait_ms: Option<u64>) {
+    if let Some(next) = decision.plan.next_route() {
+        host.set_state(name::STATE_CLUSTER, next.cluster().as_bytes());
+    }
     let mut out = Outgoing::default();
     for (key, value) in &headers.0 {
-        if key != name::WEIR_RETRY && (stays || key != name::RETRY_AFTER) {
+        if key != name::WEIR_RETRY && key != name::RETRY_AFTER {
             out.add(key, value);
         }
+    }
+    // Envoy reads whole seconds only.
+    let pause = wait_ms.filter(|ms| *ms > 0 && decision.plan.stays()).map(|ms| ms.div_ceil(1000).to_string());
+    if let Some(pause) = &pause {
+        out.add(name::RETRY_AFTER, pause.as_bytes());
     }
     out.add(name::WEIR_RETRY, b"1");
     host.set_response_headers(&out);

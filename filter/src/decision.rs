@@ -207,6 +207,7 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
         forwarded: Vec::new(),
         baggage: None,
         hold_for_token: first_token.is_some(),
+        time_limit_ms: orders.timeout_ms,
         hurried: question.headers.get(name::WEIR_TIMEOUT_MS).is_some(),
     };
     let (characters, is_json) = (body.object.text_bytes() as u64, body.form.is_none());
@@ -255,6 +256,7 @@ pub fn pass(
         forwarded: Vec::new(),
         baggage: None,
         hold_for_token: false,
+        time_limit_ms: None,
         hurried: headers.get(name::WEIR_TIMEOUT_MS).is_some(),
     };
     let orders = Orders { timeout_ms: timeout(headers, &model)?, ..Orders::default() };

@@ -71,6 +71,8 @@ pub struct Decision {
     pub baggage: Option<Vec<u8>>,
     /// Whether the answer is held until its first token, so that a late one can be given up.
     pub hold_for_token: bool,
+    /// Longest time for the request, all attempts included, in ms; absent: Envoy's own.
+    pub time_limit_ms: Option<u64>,
     /// Whether the caller itself has narrowed the time limit.
     pub hurried: bool,
 }

@@ -20,6 +20,8 @@ pub mod name {
     pub const CONTENT_LENGTH: &str = "content-length";
     pub const CONTENT_TYPE: &str = "content-type";
     pub const RETRY_AFTER: &str = "retry-after";
+    pub const RETRY_AFTER_MS: &str = "retry-after-ms";
+    pub const SHOULD_RETRY: &str = "x-should-retry";
     pub const TRACEPARENT: &str = "traceparent";
     pub const TRACESTATE: &str = "tracestate";
     pub const USER_AGENT: &str = "user-agent";

@@ -5,7 +5,7 @@
 //!
 //! A request's way: [`gateway`] takes it in, [`caller`] and [`access`] find out who asks,
 //! [`request`], [`form`] and [`parameters`] read the body, [`decision`] chooses by [`strategy`] where
-//! it goes, [`plan`] says what follows each [`attempt`], [`splice`] rewrites for one target.
+//! it goes, [`plan`] says what follows each [`attempt`] and its [`pause`], [`splice`] rewrites for one target.
 //! [`response`] watches what comes back: [`stream`] cuts it into messages and takes out what the
 //! caller did not ask for, [`answer`] reads them by API. [`exchange`] is what all of these
 //! share, [`returning`] rewrites what callers receive, [`content`] is what was said, [`sampling`] decides, and [`outbox`] carries the finished event
@@ -31,6 +31,7 @@ pub mod models;
 pub mod observer;
 pub mod outbox;
 pub mod parameters;
+pub mod pause;
 pub mod plan;
 pub mod policy;
 pub mod random;

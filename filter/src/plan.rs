@@ -8,12 +8,13 @@
 use std::rc::Rc;
 
 use crate::config::{Failover, Route};
+use crate::pause::Asked;
 
 /// Most attempts of one request, over all its targets.
 pub const ATTEMPTS_MAX: u32 = 16;
-/// Longest Retry-After, in seconds, that a retry on the same target waits for; a longer one makes
-/// the next target the better choice.
-pub const RETRY_AFTER_SHORT: u64 = 2;
+/// Longest pause, in seconds, that a retry on the same target waits for; a longer one makes the next target
+/// the better choice.
+pub const PAUSE_MAX_S: u64 = 2;
 
 /// The targets of a request and how far it has come with them.
 #[derive(Debug)]
@@ -72,14 +73,23 @@ impl Plan {
         self.next = self.next_target().or_else(|| self.same_target());
     }
 
-    /// Chooses what follows an answer with this status. Returns whether another attempt follows; else
-    /// this answer is the caller's.
-    pub fn answered(&mut self, status: u16, retry_after: Option<u64>) -> bool {
-        let same = self.same_target().filter(|_| self.failover.retry_on.contains(&status));
+    /// Chooses what follows an answer with this status, with which so much was asked for; of the request's
+    /// time `left_ms` is left, where that is limited. Returns whether another attempt follows; else this
+    /// answer is the caller's.
+    pub fn answered(&mut self, status: u16, asked: Asked, left_ms: Option<u64>) -> bool {
+        let pause_s = asked.wait_ms.unwrap_or(0).div_ceil(1000);
+        // Envoy adds up to half of a pause to it.
+        let ends_in_time = left_ms.is_none_or(|left| pause_s.saturating_mul(1500) <= left);
+        let is_worth_it = !asked.refuses && pause_s <= PAUSE_MAX_S && ends_in_time;
+        let same = self.same_target().filter(|_| is_worth_it && self.failover.retry_on.contains(&status));
         let other = self.next_target().filter(|_| self.failover.fallback_on.contains(&status));
-        let worth_the_wait = retry_after.is_none_or(|seconds| seconds <= RETRY_AFTER_SHORT);
-        self.next = if worth_the_wait { same.or(other) } else { other };
+        self.next = same.or(other);
         self.next.is_some()
+    }
+
+    /// Whether the same target may be tried again after a status, if nothing is asked for with it.
+    pub fn may_stay(&self, status: u16) -> bool {
+        self.same_target().is_some() && self.failover.retry_on.contains(&status)
     }
 
     /// Whether the next attempt goes to the target that just answered.
@@ -121,10 +131,10 @@ mod tests {
     fn an_answer_that_is_held_for_its_first_token_can_still_be_given_up_for_the_next_target() {
         let mut plan = plan(2, 1);
         plan.begin();
-        assert!(!plan.answered(200, None));
+        assert!(!plan.answered(200, Asked::default(), None));
         plan.without_answer();
         assert_eq!(plan.begin().map(|(target, _)| target), Some(1));
-        assert!(!plan.answered(200, None) && plan.begin().is_none());
+        assert!(!plan.answered(200, Asked::default(), None) && plan.begin().is_none());
     }
 
     /// Plays a request whose attempts end with these statuses, 0 for none; gives the targets tried.
@@ -136,7 +146,7 @@ mod tests {
             assert!(allowed > 0, "Envoy would not have made this attempt");
             allowed -= 1;
             tried.push(target);
-            if *status != 0 && !plan.answered(*status, None) {
+            if *status != 0 && !plan.answered(*status, Asked::default(), None) {
                 break;
             }
         }
@@ -165,14 +175,26 @@ mod tests {
     }
 
     #[test]
-    fn a_long_retry_after_makes_the_next_target_the_better_choice() {
-        let mut plan = plan(2, 2);
-        plan.begin();
-        assert!(plan.answered(503, Some(2)) && plan.stays());
-        plan.begin();
-        let mut plan = super::tests::plan(2, 2);
-        plan.begin();
-        assert!(plan.answered(503, Some(3)) && !plan.stays());
+    fn a_long_pause_a_refusal_or_too_little_time_makes_the_next_target_the_better_choice() {
+        let wait = |wait_ms| Asked { wait_ms: Some(wait_ms), refuses: false };
+        let refusal = Asked { wait_ms: None, refuses: true };
+        for (asked, left_ms, stays) in [
+            (wait(700), None, true),
+            (wait(2000), None, true),
+            (wait(2001), None, false),
+            (refusal, None, false),
+            (wait(700), Some(1500), true),
+            (wait(700), Some(1499), false),
+            (Asked::default(), Some(0), true),
+        ] {
+            let mut two = plan(2, 2);
+            two.begin();
+            assert!(two.answered(503, asked, left_ms));
+            assert_eq!(two.stays(), stays, "{asked:?} {left_ms:?}");
+            let mut one = plan(1, 2);
+            one.begin();
+            assert_eq!(one.answered(503, asked, left_ms), stays, "{asked:?} {left_ms:?}");
+        }
     }
 
     #[test]

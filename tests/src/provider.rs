@@ -153,6 +153,12 @@ impl Answer {
         Self { status, ..self }
     }
 
+    /// Called by this content type, whatever it is.
+    #[must_use]
+    pub fn called(self, content_type: &str) -> Self {
+        Self { content_type: content_type.to_owned(), ..self }
+    }
+
     /// With one more header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: &str) -> Self {

@@ -21,6 +21,8 @@ mod grants;
 mod keys;
 #[path = "routing/load.rs"]
 mod load;
+#[path = "routing/not_now.rs"]
+mod not_now;
 #[path = "routing/paths.rs"]
 mod paths;
 #[path = "routing/secrets.rs"]

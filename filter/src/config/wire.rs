@@ -229,20 +229,23 @@ pub struct Retry {
     /// The statuses after which it is tried again; by default those that mean "not now".
     pub on: Vec<u16>,
     /// The pause before another attempt, which doubles with each up to ten times as much, with
-    /// jitter; 25ms by default. A short Retry-After of the provider's goes before it.
+    /// jitter; 25ms by default. A pause of at most 2 s that the provider asks for goes before it, rounded up
+    /// to whole seconds (`retry-after-ms`, `retry-after` in seconds or as a date, `retryDelay` of a Gemini
+    /// error). After a longer one, after one for which no time is left, and after `x-should-retry: false`
+    /// this target is not tried again; another one may be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Duration>,
 }
 
-impl Default for Retry {
-    fn default() -> Self {
-        Self { attempts: 1, on: NOT_NOW.to_vec(), backoff: None }
 /// The statuses that mean "not now": of HTTP's, of Cloudflare's (520 to 524), which stands before many
 /// providers, and Anthropic's 529, "overloaded".
 const NOT_NOW: [u16; 13] = [408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529];
 /// The statuses after which another target may do what this one does not: other keys, other models.
 const NOT_HERE: [u16; 3] = [401, 403, 404];
 
+impl Default for Retry {
+    fn default() -> Self {
+        Self { attempts: 1, on: NOT_NOW.to_vec(), backoff: None }
     }
 }
 
@@ -268,7 +271,9 @@ impl Default for Fallback {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
-    /// Longest wait of a stream for its first token; then the next target is tried.
+    /// Longest wait of a stream for its first token; then the next target is tried. So it is where the stream
+    /// begins with an error, and where nothing comes or something else than the API's answer, whatever the
+    /// status; the last target's answer goes to the caller as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_token: Option<Duration>,
     /// Longest time for the whole request, all attempts included.
