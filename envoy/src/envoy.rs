@@ -33,9 +33,11 @@ use crate::jwt::{JWKS_CLUSTER, Jwt};
 use crate::provider::Provider;
 use crate::yaml::to_yaml;
 
-/// How much more Envoy may buffer than the filter takes: over its own limit Envoy answers a plain
-/// 413 before the filter can give the API's, so Envoy's must stand above.
-const BUFFER_HEADROOM: u64 = 1 << 20;
+/// How much of a connection Envoy reads at once, and the most that a body grows by before the filter sees it.
+pub(crate) const READ_LIMIT: u64 = 1 << 20;
+/// How much more of a body Envoy may buffer than the filter takes. Over its own limit Envoy answers a plain
+/// 413 before the filter can give the API's, so the limit stands above by more than one read can bring.
+const BUFFER_HEADROOM: u64 = 2 * READ_LIMIT;
 /// How the exporter's ingest takes its token.
 pub(crate) const BEARER: (&str, &str) = ("authorization", "Bearer ");
 
@@ -110,7 +112,7 @@ pub(crate) fn exporter_cluster(gateway: &Gateway) -> Option<Result<Value, Error>
     let exporter = gateway.exporter.as_ref()?;
     let rendered = exporter
         .endpoint()
-        .map(|endpoint| Cluster::new(EXPORTER_CLUSTER, endpoint, Vec::new(), BUFFER_HEADROOM).render());
+        .map(|endpoint| Cluster::new(EXPORTER_CLUSTER, endpoint, Vec::new(), READ_LIMIT).render());
     Some(rendered.map_err(Error::from))
 }
 
@@ -158,7 +160,7 @@ impl Parts {
                 _ => Vec::new(),
             };
             let mut cluster =
-                Cluster::new(EXPORTER_CLUSTER, exporter.endpoint()?, filters, BUFFER_HEADROOM).render();
+                Cluster::new(EXPORTER_CLUSTER, exporter.endpoint()?, filters, READ_LIMIT).render();
             comment(
                 &mut cluster,
                 "The exporter's ingest. It must never carry the filter: a call that the filter makes would come back into its own VM.",
@@ -166,7 +168,7 @@ impl Parts {
             clusters.push(cluster);
         }
         if let Some(endpoint) = gateway.jwt.as_ref().map(Jwt::jwks_endpoint).transpose()?.flatten() {
-            clusters.push(Cluster::new(JWKS_CLUSTER, endpoint, Vec::new(), BUFFER_HEADROOM).render());
+            clusters.push(Cluster::new(JWKS_CLUSTER, endpoint, Vec::new(), READ_LIMIT).render());
         }
         let mut filters = Vec::new();
         if !gateway.observes() {

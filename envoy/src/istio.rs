@@ -18,8 +18,8 @@ use weir_filter::endpoint::Endpoint;
 
 use crate::access_log::AccessLog;
 use crate::envoy::{
-    BEARER, CIRCUIT_BREAKER_MAX, SYSTEM_CAS, buffer_limit, credential_injector, http_options, plugin_name,
-    routes, wasm_config,
+    BEARER, CIRCUIT_BREAKER_MAX, READ_LIMIT, SYSTEM_CAS, buffer_limit, credential_injector, http_options,
+    plugin_name, routes, wasm_config,
 };
 use crate::gateway::{Error, Gateway, TOKEN_FIELD, key_field};
 use crate::provider::{Provider, Secret};
@@ -507,10 +507,10 @@ fn gateway_filter(
             "patch": {"operation": "INSERT_BEFORE", "value": discovered(Role::Gateway)},
         }),
         json!({
-            "# Above limits.request_body, so that the filter answers what is too large.": null,
+            "# How much is read at once; how much of a body is held is the route's to say.": null,
             "applyTo": "LISTENER",
             "match": {"context": "GATEWAY"},
-            "patch": {"operation": "MERGE", "value": {"per_connection_buffer_limit_bytes": buffer_limit(gateway)}},
+            "patch": {"operation": "MERGE", "value": {"per_connection_buffer_limit_bytes": READ_LIMIT}},
         }),
     ];
     let access_log = match gateway.access_log {
@@ -532,7 +532,10 @@ fn gateway_filter(
         "# Each attempt goes where the filter says (filter state), and to no provider where it says nothing known.": null,
         "applyTo": "HTTP_ROUTE",
         "match": {"context": "GATEWAY", "routeConfiguration": {"vhost": {"route": {"name": "weir"}}}},
-        "patch": {"operation": "MERGE", "value": {"route": routes::action(gateway, clusters)}},
+        "patch": {"operation": "MERGE", "value": {
+            "request_body_buffer_limit": buffer_limit(gateway),
+            "route": routes::action(gateway, clusters),
+        }},
     }));
     let mut cluster_patch = |subset: &str, endpoint: &Endpoint, filters: Vec<Value>, limit: u64| {
         patches.push(json!({

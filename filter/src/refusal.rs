@@ -194,7 +194,9 @@ impl Refusal {
 
     /// 413: the body is over the limit.
     pub fn too_large(limit: impl std::fmt::Display) -> Self {
-        let message = format!("The request body is larger than this gateway takes, which is {limit}.");
+        let message = format!(
+            "The request body is larger than this gateway takes, which is {limit} (limits.request_body)."
+        );
         Self::new(413, "invalid_request_error", "request_too_large", message)
     }
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::listener::virtual_host;
 use super::secrets::Secrets;
-use super::{NODE, Options, Parts, Rendered, buffer_limit, tunnel};
+use super::{NODE, Options, Parts, READ_LIMIT, Rendered, tunnel};
 use crate::gateway::{Error, Gateway};
 use crate::yaml::{to_yaml, wrapped};
 
@@ -44,10 +44,9 @@ pub fn fragment(gateway: &Gateway, options: &Options) -> Result<Rendered, Error>
     } else {
         format!(
             "The parts of a gateway to paste into an Envoy configuration of your own. The listener needs \
-         per_connection_buffer_limit_bytes: {} (above limits.request_body), the connection manager use_remote_address: \
+         per_connection_buffer_limit_bytes: {READ_LIMIT} or less (how much is read at once), the connection manager use_remote_address: \
          true, its router suppress_envoy_headers: true, and the bootstrap a node with an id and a cluster, such as \
          node: {{ id: {NODE}, cluster: {NODE} }}.",
-            buffer_limit(gateway),
         )
     };
     write_comment(&mut out, &head);

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use weir_filter::config::ConfigError;
 
 use super::secrets::Secrets;
-use super::{buffer_limit, comment, socket_address};
+use super::{READ_LIMIT, comment, socket_address};
 use crate::gateway::{Error, Gateway};
 
 /// Longest silence on a stream in either direction.
@@ -71,13 +71,14 @@ pub(super) fn render(
     let mut listener = json!({
         "name": "weir",
         "address": socket_address(&listen.ip().to_string(), listen.port()),
-        "per_connection_buffer_limit_bytes": buffer_limit(gateway),
+        "per_connection_buffer_limit_bytes": READ_LIMIT,
         "filter_chains": [chain],
     });
     comment(
         &mut listener,
-        "For callers. The buffer limit is above the filter's own limits.request_body, so that a body that is too \
-         large gets the API's 413 and not Envoy's plain one.",
+        "For callers. The buffer limit is how much is read at once; how much of a body is held is the routes' \
+         request_body_buffer_limit. That is above limits.request_body by more than one read, so that a body that is \
+         too large gets the API's 413 and not Envoy's plain one.",
     );
     Ok(listener)
 }

@@ -12,6 +12,7 @@ use weir_filter::config::cluster_name;
 use weir_filter::duration::Duration;
 use weir_filter::headers::name;
 
+use super::buffer_limit;
 use crate::gateway::Gateway;
 
 /// Longest time for a whole response, streams included. Ten minutes is what OpenAI's own clients
@@ -51,7 +52,7 @@ fn route(gateway: &Gateway, matches: &Value, backoff: Option<Duration>) -> Value
     if let (Some(backoff), Some(action)) = (backoff, action.as_object_mut()) {
         action.insert("retry_policy".to_owned(), retry_policy(backoff));
     }
-    json!({"match": matches, "route": action})
+    json!({"match": matches, "request_body_buffer_limit": buffer_limit(gateway), "route": action})
 }
 
 /// What a route does with a request, with the usual pause between attempts.

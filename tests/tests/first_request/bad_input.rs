@@ -3,6 +3,10 @@
 use bytes::Bytes;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use weir_tests::{
     client::{self, Trace},
     spans,
@@ -121,6 +125,62 @@ async fn a_body_over_the_limit_is_refused_with_413_and_the_limit_named() {
     let answer = client::raw(stack.address(), chunked.as_bytes()).await;
     assert!(answer.starts_with(b"HTTP/1.1 413 "), "{}", String::from_utf8_lossy(&answer));
     stack.chat().await;
+    stack.assert_vm_is_well().await;
+}
+
+/// Sends a body in chunks of a size, whatever becomes of it, and gives what comes back.
+async fn in_chunks(stack: &Stack, path: &str, body: &[u8], size: usize) -> String {
+    let stream = TcpStream::connect(stack.address()).await.expect("a connection");
+    let (mut from, mut to) = stream.into_split();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: weir\r\ncontent-type: application/json\r\nconnection: close\r\n\
+         transfer-encoding: chunked\r\n\r\n"
+    );
+    let mut request = head.into_bytes();
+    for chunk in body.chunks(size) {
+        request.extend(format!("{:x}\r\n", chunk.len()).into_bytes());
+        request.extend(chunk);
+        request.extend(b"\r\n");
+    }
+    request.extend(b"0\r\n\r\n");
+    // The answer may come, and the connection go, before all of it is written. Its end stays open: to Envoy a
+    // caller that closes one has gone away.
+    let sending = tokio::spawn(async move {
+        let _ = to.write_all(&request).await;
+        to
+    });
+    let mut answer = Vec::new();
+    let _ = from.read_to_end(&mut answer).await;
+    sending.await.expect("the sender ends");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_over_the_limit_in_chunks_gets_the_apis_413_every_time_in_whatever_pieces_it_comes() {
+    let stack = Stack::start().await;
+    let mut body = question();
+    body["messages"][0]["content"] = "x".repeat(12 << 20).into();
+    let body = body.to_string().into_bytes();
+    let paths = [
+        ("/v1/chat/completions", "\"code\":\"request_too_large\""),
+        ("/v1/messages", "\"type\":\"error\""),
+        ("/v1beta/models/m:generateContent", "\"status\":"),
+        ("/v2/chat", "\"message\":"),
+    ];
+    for size in [1000, 16 << 10, 64 << 10, 1 << 20, 4 << 20, 16 << 20] {
+        for (path, shape) in paths {
+            let answer = in_chunks(&stack, path, &body, size).await;
+            assert!(answer.starts_with("HTTP/1.1 413 "), "{path} in chunks of {size}: {answer}");
+            for part in ["application/json", "x-weir-trace-id", "10 MiB (limits.request_body)", shape] {
+                assert!(answer.contains(part), "{part} of {path} in chunks of {size}: {answer}");
+            }
+        }
+    }
+    // What is no more than the limit passes in chunks as well.
+    let mut body = question();
+    body["messages"][0]["content"] = "x".repeat(9 << 20).into();
+    let answer = in_chunks(&stack, "/v1/chat/completions", body.to_string().as_bytes(), 1 << 20).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     stack.assert_vm_is_well().await;
 }
 

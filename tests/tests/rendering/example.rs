@@ -93,7 +93,7 @@ fn wrapped(fragment: &str) -> String {
     listeners.push(serde_json::json!({
         "name": "mine",
         "address": {"socket_address": {"address": "127.0.0.1", "port_value": 8080}},
-        "per_connection_buffer_limit_bytes": 11_534_336,
+        "per_connection_buffer_limit_bytes": 1_048_576,
         "filter_chains": [{"filters": [{
             "name": "envoy.filters.network.http_connection_manager",
             "typed_config": {
