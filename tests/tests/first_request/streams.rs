@@ -56,6 +56,34 @@ async fn a_stream_reaches_the_caller_unchanged_and_its_trace_has_usage_and_times
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_by_another_name_is_read_too_and_what_the_gateway_asked_for_is_taken_out_of_it() {
+    let stack = Stack::start().await;
+    let chunk = |rest: &str| format!("data: {{\"id\":\"c1\",\"model\":\"gpt-4o\",\"choices\":[{rest}}}\n\n");
+    let said = chunk(r#"{"index":0,"delta":{"content":"At the pier."},"finish_reason":"stop"}]"#);
+    let usage = chunk(r#"],"usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15}"#);
+    let mut question = question();
+    question["stream"] = json!(true);
+    for (content_type, before, size) in [
+        ("text/plain; charset=utf-8", "", 1000),
+        ("application/octet-stream", "\n\n", 2),
+        ("application/x-ndjson", "\u{feff}", 1),
+        ("application/json", ": wait\n\n", 3),
+    ] {
+        let answer = Answer::text(format!("{before}{said}{usage}data: [DONE]\n\n")).called(content_type);
+        stack.provider.answers_once(answer.in_pieces_of(size));
+        let answered = stack.send(question.to_string()).await;
+        let right = format!("{before}{said}data: [DONE]\n\n");
+        assert_eq!(String::from_utf8_lossy(&answered.body), right, "{content_type}");
+        let all = stack.otlp.wait_for(&answered.trace).await;
+        let chat = named(&all, "chat gpt-4o");
+        assert_eq!(chat.attribute("gen_ai.usage.output_tokens"), 5, "{content_type}");
+        assert_eq!(chat.attribute("gen_ai.response.model"), "gpt-4o", "{content_type}");
+        named(&all, "stream");
+    }
+    stack.assert_vm_is_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_is_forwarded_as_it_comes() {
     let stack = Stack::start().await;
     stack.provider.answers(Answer::stream(FIXTURE).holding_after(700));
