@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use weir_event::v1;
 
+pub use self::held::word;
 use self::held::{HELD_MAX, Held, Verdict};
 use crate::api::Family;
 use crate::config::Route;

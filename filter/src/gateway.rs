@@ -44,6 +44,8 @@ pub struct Gateway {
     rewriting: Rewriting,
     /// What the answer says of itself, while it is held.
     told: Option<Told>,
+    /// How many bytes have come of a refusal whose body says whether the caller may read it.
+    refusal: Option<usize>,
     /// The one attempt, where no upstream filter makes it.
     attempt: Option<Attempt>,
 }
@@ -84,6 +86,7 @@ impl Gateway {
             reading: Reading::Nothing,
             rewriting: Rewriting::None,
             told: None,
+            refusal: None,
             attempt: None,
         }
     }

@@ -248,14 +248,12 @@ impl Observer {
         }
         let Some(observed) = &self.observed else { return Step::Continue };
         if let Rewriting::Open(..) = self.rewriting {
-            match self.rewriting.settle(host, size, end_of_stream, ANSWER_HELD_MAX) {
-                None => return Step::Hold,
-                Some(Ok(form)) => {
-                    self.reading.settle(form);
-                    observed.exchange.borrow_mut().response.streamed = self.reading.is_stream();
-                }
-                // What cannot be read passes: the configuration can say nothing else.
-                Some(Err(_)) => {}
+            let settled = self.rewriting.settle(host, size, end_of_stream, ANSWER_HELD_MAX);
+            let Some(settled) = settled else { return Step::Hold };
+            // What cannot be read passes: the configuration can say nothing else.
+            if let Ok(form) = settled {
+                self.reading.settle(form);
+                observed.exchange.borrow_mut().response.streamed = self.reading.is_stream();
             }
         }
         if let Rewriting::Whole(..) = self.rewriting {
@@ -275,14 +273,8 @@ impl Observer {
         if self.is_over() {
             return;
         }
-        match &self.rewriting {
-            Rewriting::Whole(_, read) => {
-                self.hold_answer(host, *read, true);
-            }
-            Rewriting::Open(_, _, read) => {
-                self.on_response_body(host, *read, true);
-            }
-            Rewriting::None | Rewriting::Stream(_) => {}
+        if let Some(read) = self.rewriting.awaited() {
+            self.on_response_body(host, read, true);
         }
         self.progress = Progress::Delivered;
     }

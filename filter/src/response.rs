@@ -4,8 +4,11 @@
 //! behalf and what [`crate::returning`] rewrites. A stream is read message by message, since the time of its first token is asked for; a
 //! response in one piece is held up to a cap and read when all is over.
 
+mod rewriting;
+
 use weir_event::v1;
 
+pub use self::rewriting::Rewriting;
 use crate::answer::{Answer, Transcript};
 use crate::api::{Api, Family};
 use crate::content::Read;
@@ -15,7 +18,6 @@ use crate::exchange::Exchange;
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::{Host, Step};
 use crate::refusal::Refusal;
-use crate::returning::{self, Returning};
 use crate::stream::framing::{Form, Framing, is_compressed};
 use crate::stream::opening::Opening;
 use crate::stream::pieces::Pieces;
@@ -48,8 +50,8 @@ pub enum Reading {
     Whole(Box<(Pieces, Answer)>),
     /// Message by message.
     Stream(Box<Stream>),
-    /// Not at all: this body goes out instead.
-    Replaced(String),
+    /// Not at all: this body goes out instead. What was withheld said so much.
+    Replaced(String, Transcript),
 }
 
 /// A response of which no byte has come that tells its form.
@@ -89,89 +91,6 @@ pub struct Stream {
     answer: Answer,
     /// Takes out what the gateway has asked for on the caller's behalf.
     unasked: Option<Unasked>,
-}
-
-/// What is done with a response beside reading it.
-#[derive(Debug, Default)]
-pub enum Rewriting {
-    /// Nothing.
-    #[default]
-    None,
-    /// As its first bytes will show. So many bytes of white space were read so far.
-    Open(Box<Returning>, Form, usize),
-    /// It is held until it is whole. So many bytes of it were read so far.
-    Whole(Box<returning::whole::Whole>, usize),
-    /// It is rewritten as it flows.
-    Stream(Box<returning::stream::Stream>),
-}
-
-impl Rewriting {
-    /// How a response with these headers is rewritten, of which so much is held; the refusal goes out
-    /// instead of one that cannot be. A response that says that it is a stream is rewritten as one.
-    pub fn of(returning: Returning, headers: &Headers, held_max: usize) -> Result<Self, Refusal> {
-        let api = returning.api();
-        let form = Form::of(api, headers);
-        if form != Form::Events && form.is_open(api, headers) {
-            return Ok(Self::Open(Box::new(returning), form, 0));
-        }
-        Self::settled(returning, form, held_max)
-    }
-
-    fn settled(returning: Returning, form: Form, held_max: usize) -> Result<Self, Refusal> {
-        Ok(match returning.readable(form) {
-            Form::Unknown => returning.unreadable().map_or(Ok(Self::None), Err)?,
-            form @ (Form::Json | Form::Text) => {
-                Self::Whole(Box::new(returning::whole::Whole::new(returning, form)), 0)
-            }
-            form @ (Form::Events | Form::Elements) => {
-                Self::Stream(Box::new(returning::stream::Stream::new(returning, form, held_max)))
-            }
-        })
-    }
-
-    /// Looks at what has come of a response whose form is open, of which `size` bytes are buffered. `None`
-    /// where they do not tell it yet; else it is settled, and the refusal goes out instead of the response.
-    pub fn settle(
-        &mut self,
-        host: &impl Host,
-        size: usize,
-        is_end: bool,
-        held_max: usize,
-    ) -> Option<Result<Form, Refusal>> {
-        let Self::Open(returning, by_type, read) = self else { return None };
-        let fresh = host.response_chunk(*read, size.saturating_sub(*read));
-        let form = match Opening::of(&fresh) {
-            Opening::Is(shape) => by_type.seen(returning.api(), shape),
-            Opening::Blank if !is_end && size <= held_max => {
-                *read = size;
-                return None;
-            }
-            Opening::Unclear if !is_end => return None,
-            Opening::Blank | Opening::Unclear => *by_type,
-        };
-        let Self::Open(returning, ..) = std::mem::take(self) else { return None };
-        Some(Self::settled(*returning, form, held_max).map(|settled| {
-            *self = settled;
-            form
-        }))
-    }
-
-    /// How many bytes of a stream are held.
-    pub fn held(&self) -> usize {
-        match self {
-            Self::Stream(stream) => stream.held(),
-            Self::None | Self::Open(..) | Self::Whole(..) => 0,
-        }
-    }
-
-    /// What was found and restored.
-    pub fn told(self) -> Vec<v1::Redaction> {
-        match self {
-            Self::None | Self::Open(..) => Vec::new(),
-            Self::Whole(whole, _) => whole.told(),
-            Self::Stream(stream) => stream.told(),
-        }
-    }
 }
 
 /// How long the body is that goes on.
@@ -277,17 +196,18 @@ impl Reading {
         };
     }
 
-    /// Has a refusal go out instead of the answer that came, which has a body.
+    /// Has a refusal go out instead of the answer that came, which has a body and `said` so much.
     pub fn replace(
         host: &impl Host,
         refusal: &Refusal,
         family: Family,
         exchange: &mut Exchange,
         told: Option<&Told>,
+        said: Transcript,
     ) -> Self {
         let body = refusal.body(family);
         Self::send_refusal(host, refusal, &body, &mut exchange.response, told);
-        Self::Replaced(body)
+        Self::Replaced(body, said)
     }
 
     /// Has a refusal's headers go out for this body, and notes it.
@@ -366,7 +286,7 @@ impl Reading {
         response: &mut v1::Response,
         timing: &mut v1::Timing,
     ) -> Step {
-        if let Self::Replaced(body) = self {
+        if let Self::Replaced(body, _) = self {
             // The whole body goes out with the first piece; what was to follow goes nowhere.
             let body = std::mem::take(body);
             response.body_bytes += body.len() as u64;
@@ -401,7 +321,7 @@ impl Reading {
                 }
                 instead = stream.unasked.as_mut().and_then(|unasked| unasked.pass(&bytes, end_of_stream));
             }
-            Self::Nothing | Self::Compressed | Self::Unexpected(_) | Self::Open(_) | Self::Replaced(_) => {}
+            Self::Nothing | Self::Compressed | Self::Unexpected(_) | Self::Open(_) | Self::Replaced(..) => {}
         }
         if let Rewriting::Stream(rewritten) = rewriting {
             let piece = instead.as_deref().unwrap_or(&bytes);
@@ -487,7 +407,8 @@ impl Reading {
                 let form = open.form;
                 open.read_as(form).finish(asked, whole, response)
             }
-            Self::Nothing | Self::Compressed | Self::Replaced(_) => Read::default(),
+            Self::Replaced(_, transcript) => Read { transcript, ..Read::default() },
+            Self::Nothing | Self::Compressed => Read::default(),
         }
     }
 }

@@ -12,7 +12,7 @@ use weir_event::v1;
 use weir_filter::attempt::Attempt;
 use weir_filter::host::Step;
 
-use host::Stream;
+use host::{CONFIG, Stream};
 
 const BODY: &[u8] = b"{ \"x\" : {\"model\":\"m\"},\"model\" : \"m\" , \"messages\":[]}";
 const ANSWER: &str = r#"{"id":"c1","model":"um","choices":[{"index":0,"finish_reason":"stop"}],
@@ -230,6 +230,73 @@ fn a_provider_that_refuses_the_gateways_key_is_the_gateways_fault_and_its_text_i
     assert!(body.contains("provider_auth") && !body.contains("sk-12"), "{body}");
     let event = stream.event().unwrap();
     assert_eq!((event.response.unwrap().status, event.attempts[0].status), (502, 401));
+}
+
+const MODERATED: &str = r#"{"error":{"code":403,"message":"Input was flagged by moderation.","metadata":{"reasons":["violence"]}}}"#;
+
+#[test]
+fn a_403_that_does_not_speak_of_credentials_goes_to_the_caller_as_it_is() {
+    for body in [
+        MODERATED,
+        "<html>error code: 1020</html>",
+        r#"{"error":{"code":"model_not_found","message":"Your API key has no access to m."}}"#,
+    ] {
+        for size in [7, body.len()] {
+            let mut stream = Stream::new(&[], BODY);
+            stream.arrive();
+            let mut attempt = stream.attempt();
+            let headers = [(":status", "403"), ("content-type", "application/json"), ("x-own", "1")];
+            *stream.host.response_headers.borrow_mut() = vec![(":status".to_owned(), b"403".to_vec())];
+            attempt.on_response_headers(&stream.host, false);
+            let delivered = stream.receive(&headers, body.as_bytes(), size);
+            assert_eq!(String::from_utf8(delivered).unwrap(), body);
+            let sent = weir_filter::headers::Headers(stream.host.response_headers.borrow().clone());
+            assert_eq!((sent.text(":status").as_str(), sent.text("x-own").as_str()), ("403", "1"));
+            assert!(sent.get("x-weir-trace-id").is_some());
+            let event = stream.event().unwrap();
+            let response = event.response.as_ref().unwrap();
+            assert_eq!((event.ending(), response.status), (v1::Ending::Completed, 403));
+            assert_eq!(response.body_bytes, body.len() as u64);
+        }
+    }
+}
+
+#[test]
+fn what_is_withheld_of_a_refusal_is_in_the_trace_where_content_is() {
+    let keeping = CONFIG.replace(
+        r#""limits""#,
+        r#""redaction": {"exported": {"content": "redact", "detectors": ["email"]}}, "limits""#,
+    );
+    let text = "bad key of ann@example.com";
+    let named = |code: &str| format!(r#"{{"error":{{"message":"{text}","type":"t","code":"{code}"}}}}"#);
+    for (status, body, word) in [
+        ("401", named("invalid_api_key"), "invalid_api_key"),
+        ("403", named("invalid_api_key"), "invalid_api_key"),
+        ("401", named("a sentence, not a word"), "error"),
+        ("401", "no JSON".to_owned(), ""),
+    ] {
+        for (config, size) in [(keeping.as_str(), 5), (keeping.as_str(), 500), (CONFIG, 500)] {
+            let mut stream = Stream::with(config, &[], BODY);
+            stream.arrive();
+            let mut attempt = stream.attempt();
+            *stream.host.response_headers.borrow_mut() = vec![(":status".to_owned(), status.into())];
+            attempt.on_response_headers(&stream.host, false);
+            let headers = [(":status", status), ("content-type", "application/json")];
+            let delivered = String::from_utf8(stream.receive(&headers, body.as_bytes(), size)).unwrap();
+            assert!(delivered.contains("provider_auth") && !delivered.contains("bad key"), "{delivered}");
+            let event = stream.event().unwrap();
+            let response = event.response.as_ref().unwrap();
+            assert_eq!((response.status, response.error_type.as_str()), (502, "provider_auth"));
+            assert_eq!(
+                (event.attempts[0].error.as_str(), event.attempts[0].status.to_string().as_str()),
+                (word, status)
+            );
+            let content = event.content.unwrap_or_default();
+            let told = if config == CONFIG || word.is_empty() { "" } else { "bad key of [EMAIL]" };
+            assert_eq!(content.error_message, told, "{body}");
+            assert!(content.response.is_empty());
+        }
+    }
 }
 
 /// The answer's headers, behind which no body comes.

@@ -25,6 +25,8 @@ mod load;
 mod not_now;
 #[path = "routing/paths.rs"]
 mod paths;
+#[path = "routing/refusals.rs"]
+mod refusals;
 #[path = "routing/secrets.rs"]
 mod secrets;
 #[path = "routing/setting.rs"]

@@ -24,6 +24,9 @@ pub(super) fn span(family: &Family<'_>, parent: &[u8], facts: &Facts<'_>, attemp
         .text(names::WEIR_ATTEMPT_MODEL, attempt.model.as_str())
         .text(names::WEIR_PROVIDER, attempt.provider.as_str())
         .some_count(names::WEIR_ATTEMPT, attempt.number);
+    if matches!(attempt.status, 401 | 403) {
+        attributes.text(names::WEIR_ATTEMPT_ERROR, attempt.error.as_str());
+    }
     if std::ptr::eq(attempt, facts.last) {
         attributes.number(names::WEIR_ATTEMPT_COST, facts.cost.map(|cost| cost.total()));
     }

@@ -172,6 +172,8 @@ pub const WEIR_COST_OUTPUT: &str = "weir.cost.output";
 pub const WEIR_COST_SOURCE: &str = "weir.cost.source";
 /// US dollars for an attempt that was answered.
 pub const WEIR_ATTEMPT_COST: &str = "weir.attempt.cost";
+/// The provider's own word for an error whose text the caller does not receive, such as "invalid_api_key".
+pub const WEIR_ATTEMPT_ERROR: &str = "weir.attempt.error";
 /// On the SERVER span: the model that answered.
 pub const WEIR_MODEL_ANSWERED: &str = "weir.model.answered";
 /// On the SERVER span: US dollars. Named apart from the operation's, so that no sum counts both.

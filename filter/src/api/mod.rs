@@ -5,6 +5,7 @@
 //! key grant what is beyond the table. A model's name in a path is always one percent-encoded segment.
 
 pub mod call;
+pub mod credentials;
 pub mod error_shape;
 pub mod passage;
 pub mod upstream;

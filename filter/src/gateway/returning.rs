@@ -3,14 +3,20 @@
 use weir_event::v1;
 
 use super::{Gateway, Progress};
-use crate::headers::{Outgoing, name};
+use crate::answer::{Answer, Transcript};
+use crate::api::credentials::speaks_of_credentials;
+use crate::attempt::word;
+use crate::headers::{Headers, Outgoing, name};
 use crate::host::{Host, Step};
 use crate::refusal::Refusal;
 use crate::response::{self, Length, Reading, Rewriting, Told};
 use crate::returning::whole::Outcome;
+use crate::stream::framing::is_compressed;
 
 /// No caller's upgrade reaches a provider, so none was asked for.
 const SWITCHING_PROTOCOLS: u16 = 101;
+/// Most bytes of a provider's 401 or 403 that are held until it is known whether the caller may read it.
+const REFUSAL_HELD_MAX: usize = 64 << 10;
 
 impl Gateway {
     /// The response's headers are here.
@@ -30,10 +36,17 @@ impl Gateway {
         // Marked: the provider's answer after all, since Envoy made no further attempt.
         let provider_answered =
             is_upgrade || inference.exchange.borrow().answered || headers.get(name::WEIR_RETRY).is_some();
+        let is_refusal = provider_answered && matches!(status, 401 | 403);
+        if is_refusal && !end_of_stream && !is_compressed(&headers) {
+            self.refusal = Some(0);
+            return Step::Hold;
+        }
         let instead = match (provider_answered, status) {
             (_, SWITCHING_PROTOCOLS) => Some(Refusal::unasked_upgrade()),
             // The gateway's own credentials are nothing that a caller can mend, or should read of.
-            (true, 401 | 403) => Some(Refusal::provider_auth()),
+            (true, 401) => Some(Refusal::provider_auth()),
+            // What cannot be read may speak of them.
+            (true, 403) if !end_of_stream => Some(Refusal::provider_auth()),
             // Envoy answers by itself, in plain text or without; the caller expects the API's shape.
             (false, 400..) => Some(Refusal::no_answer(status)),
             _ => None,
@@ -42,24 +55,42 @@ impl Gateway {
         if let Some(refusal) = instead.as_ref().filter(|_| end_of_stream || is_upgrade) {
             return self.answer_instead(host, refusal, provider_answered);
         }
+        inference.exchange.borrow_mut().answered = provider_answered;
+        match instead {
+            Some(refusal) => self.replace(host, &refusal, Transcript::default()),
+            None => self.let_through(host, &headers, status, end_of_stream),
+        }
+    }
+
+    /// Has a refusal go out instead of the answer that came, which has a body.
+    fn replace(&mut self, host: &impl Host, refusal: &Refusal, said: Transcript) -> Step {
+        let Some(inference) = &self.inference else { return Step::Continue };
+        let exchange = &mut *inference.exchange.borrow_mut();
+        let told = self.config.response_headers.then(|| Told::of(exchange));
+        let family = inference.call.api.family();
+        self.reading = Reading::replace(host, refusal, family, exchange, told.as_ref(), said);
+        Step::Continue
+    }
+
+    /// Lets an answer go to the caller, and sees to it that it is read and rewritten.
+    fn let_through(&mut self, host: &impl Host, headers: &Headers, status: u16, end_of_stream: bool) -> Step {
+        let Some(inference) = &self.inference else { return Step::Continue };
         let mut exchange = inference.exchange.borrow_mut();
         let exchange = &mut *exchange;
         exchange.response.status = status.into();
-        exchange.answered = provider_answered;
         let told = self.config.response_headers.then(|| Told::of(exchange));
         let returning = exchange.returning.take().filter(|_| !end_of_stream);
-        let rewriting = match (instead, returning) {
-            (Some(refusal), _) => Err(refusal),
-            (None, None) => Ok(Rewriting::None),
-            (None, Some(returning)) => {
+        let rewriting = match returning {
+            None => Ok(Rewriting::None),
+            Some(returning) => {
                 exchange.timing.returning_ns = host.now_ns();
-                Rewriting::of(returning, &headers, self.config.response_body_max)
+                Rewriting::of(returning, headers, self.config.response_body_max)
             }
         };
         match rewriting {
             Err(refusal) => {
-                let family = inference.call.api.family();
-                self.reading = Reading::replace(host, &refusal, family, exchange, told.as_ref());
+                let (family, said) = (inference.call.api.family(), Transcript::default());
+                self.reading = Reading::replace(host, &refusal, family, exchange, told.as_ref(), said);
             }
             Ok(rewriting) => {
                 self.rewriting = rewriting;
@@ -67,7 +98,7 @@ impl Gateway {
                 let unasked = status < 300 && exchange.asked_for_usage();
                 self.reading = match inference.call.passed {
                     Some(_) => Reading::Nothing,
-                    None => Reading::of(&headers, inference.call.api, exchange, transcript, unasked),
+                    None => Reading::of(headers, inference.call.api, exchange, transcript, unasked),
                 };
                 exchange.response.streamed = self.reading.is_stream();
                 exchange.response.unread = matches!(self.reading, Reading::Compressed);
@@ -76,13 +107,46 @@ impl Gateway {
                     self.told = told;
                     return Step::Hold;
                 }
-                Reading::send_headers(host, &headers, self.reading.length(&self.rewriting), told.as_ref());
+                Reading::send_headers(host, headers, self.reading.length(&self.rewriting), told.as_ref());
             }
         }
         if end_of_stream {
             self.progress = Progress::Delivered;
         }
         Step::Continue
+    }
+
+    /// `size` bytes of a provider's 401 or 403 are held: it is withheld where it speaks of the gateway's own
+    /// credentials, and goes to the caller else. What is withheld is told all the same. Returns whether that
+    /// is decided.
+    fn judge_refusal(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> bool {
+        let (Some(inference), Some(seen)) = (&self.inference, &mut self.refusal) else { return true };
+        *seen = size;
+        if !end_of_stream && size < REFUSAL_HELD_MAX {
+            return false;
+        }
+        self.refusal = None;
+        let body = host.response_chunk(0, size.min(REFUSAL_HELD_MAX));
+        let headers = host.response_headers();
+        let mut exchange = inference.exchange.borrow_mut();
+        exchange.answered = true;
+        let status = headers.number(name::STATUS).and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
+        if status != 401 && !speaks_of_credentials(&body) {
+            drop(exchange);
+            self.let_through(host, &headers, status, false);
+            return true;
+        }
+        let transcript = exchange.content.transcript(&self.vm.budget).without_outputs();
+        let mut answer = Answer::new(inference.call.api, transcript);
+        let mut said = v1::Response { status: status.into(), ..Default::default() };
+        answer.read(&body, &mut said);
+        if let Some(attempt) = exchange.last_attempt().filter(|_| !said.error_type.is_empty()) {
+            attempt.error = word(&said.error_type);
+        }
+        drop(exchange);
+        let said = answer.finish(0, true, &mut said);
+        self.replace(host, &Refusal::provider_auth(), said);
+        true
     }
 
     /// Answers anew instead of an answer without a body: into that none could be put.
@@ -115,7 +179,7 @@ impl Gateway {
         if self.is_over() {
             return Step::Continue;
         }
-        if !self.settle(host, size, end_of_stream) {
+        if !self.judge_refusal(host, size, end_of_stream) || !self.settle(host, size, end_of_stream) {
             return Step::Hold;
         }
         if let Rewriting::Whole(..) = self.rewriting {
@@ -177,7 +241,7 @@ impl Gateway {
                 self.reading = if end_of_stream {
                     std::mem::take(&mut self.reading)
                 } else {
-                    Reading::Replaced(String::new())
+                    Reading::Replaced(String::new(), Transcript::default())
                 };
                 body.len()
             }
@@ -206,8 +270,9 @@ impl Gateway {
                 }
             }
             Some(Err(refusal)) => {
-                let (family, told) = (inference.call.api.family(), self.told.take());
-                self.reading = Reading::replace(host, &refusal, family, &mut exchange, told.as_ref());
+                let (family, told, said) =
+                    (inference.call.api.family(), self.told.take(), Transcript::default());
+                self.reading = Reading::replace(host, &refusal, family, &mut exchange, told.as_ref(), said);
             }
         }
         true
@@ -218,12 +283,9 @@ impl Gateway {
         if self.is_over() {
             return Step::Continue;
         }
-        match &self.rewriting {
-            // All of it was seen before, but nobody said then that it was all.
-            Rewriting::Whole(_, read) => return self.hold_response(host, *read, true),
-            // Nothing came that tells its form.
-            Rewriting::Open(_, _, read) => return self.on_response_body(host, *read, true),
-            Rewriting::None | Rewriting::Stream(_) => {}
+        // All that is held was seen before, but nobody said then that it was all.
+        if let Some(read) = self.refusal.or(self.rewriting.awaited()) {
+            return self.on_response_body(host, read, true);
         }
         self.progress = Progress::Delivered;
         Step::Continue

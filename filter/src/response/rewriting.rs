@@ -1,0 +1,101 @@
+//! What is done with a response beside reading it.
+
+use weir_event::v1;
+
+use crate::headers::Headers;
+use crate::host::Host;
+use crate::refusal::Refusal;
+use crate::returning::{self, Returning};
+use crate::stream::framing::Form;
+use crate::stream::opening::Opening;
+
+/// What is done with a response beside reading it.
+#[derive(Debug, Default)]
+pub enum Rewriting {
+    /// Nothing.
+    #[default]
+    None,
+    /// As its first bytes will show. So many bytes of white space were read so far.
+    Open(Box<Returning>, Form, usize),
+    /// It is held until it is whole. So many bytes of it were read so far.
+    Whole(Box<returning::whole::Whole>, usize),
+    /// It is rewritten as it flows.
+    Stream(Box<returning::stream::Stream>),
+}
+
+impl Rewriting {
+    /// How a response with these headers is rewritten, of which so much is held; the refusal goes out
+    /// instead of one that cannot be. A response that says that it is a stream is rewritten as one.
+    pub fn of(returning: Returning, headers: &Headers, held_max: usize) -> Result<Self, Refusal> {
+        let api = returning.api();
+        let form = Form::of(api, headers);
+        if form != Form::Events && form.is_open(api, headers) {
+            return Ok(Self::Open(Box::new(returning), form, 0));
+        }
+        Self::settled(returning, form, held_max)
+    }
+
+    fn settled(returning: Returning, form: Form, held_max: usize) -> Result<Self, Refusal> {
+        Ok(match returning.readable(form) {
+            Form::Unknown => returning.unreadable().map_or(Ok(Self::None), Err)?,
+            form @ (Form::Json | Form::Text) => {
+                Self::Whole(Box::new(returning::whole::Whole::new(returning, form)), 0)
+            }
+            form @ (Form::Events | Form::Elements) => {
+                Self::Stream(Box::new(returning::stream::Stream::new(returning, form, held_max)))
+            }
+        })
+    }
+
+    /// Looks at what has come of a response whose form is open, of which `size` bytes are buffered. `None`
+    /// where they do not tell it yet; else it is settled, and the refusal goes out instead of the response.
+    pub fn settle(
+        &mut self,
+        host: &impl Host,
+        size: usize,
+        is_end: bool,
+        held_max: usize,
+    ) -> Option<Result<Form, Refusal>> {
+        let Self::Open(returning, by_type, read) = self else { return None };
+        let fresh = host.response_chunk(*read, size.saturating_sub(*read));
+        let form = match Opening::of(&fresh) {
+            Opening::Is(shape) => by_type.seen(returning.api(), shape),
+            Opening::Blank if !is_end && size <= held_max => {
+                *read = size;
+                return None;
+            }
+            Opening::Unclear if !is_end => return None,
+            Opening::Blank | Opening::Unclear => *by_type,
+        };
+        let Self::Open(returning, ..) = std::mem::take(self) else { return None };
+        Some(Self::settled(*returning, form, held_max).map(|settled| {
+            *self = settled;
+            form
+        }))
+    }
+
+    /// How many bytes were read of a response that is held before it is rewritten; `None` for another one.
+    pub fn awaited(&self) -> Option<usize> {
+        match self {
+            Self::Open(_, _, read) | Self::Whole(_, read) => Some(*read),
+            Self::None | Self::Stream(_) => None,
+        }
+    }
+
+    /// How many bytes of a stream are held.
+    pub fn held(&self) -> usize {
+        match self {
+            Self::Stream(stream) => stream.held(),
+            Self::None | Self::Open(..) | Self::Whole(..) => 0,
+        }
+    }
+
+    /// What was found and restored.
+    pub fn told(self) -> Vec<v1::Redaction> {
+        match self {
+            Self::None | Self::Open(..) => Vec::new(),
+            Self::Whole(whole, _) => whole.told(),
+            Self::Stream(stream) => stream.told(),
+        }
+    }
+}
