@@ -3,7 +3,7 @@
 //! `x-should-retry` (OpenAI, Anthropic), and `RetryInfo.retryDelay` in the body of a Google error.
 
 use crate::headers::{Headers, name};
-use crate::json::{Kind, Object};
+use crate::json::{Kind, Object, Value};
 
 /// The detail of a Google error that says when to try again (google.rpc.RetryInfo).
 const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
@@ -78,7 +78,7 @@ fn retry_delay(body: &[u8]) -> Option<u64> {
     let body = body.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")).unwrap_or(body);
     let error = Object::parse(body).ok()?.get("error")?.as_object()?;
     let details = error.get("details").filter(|details| details.kind == Kind::Array)?.as_array()?;
-    let info = details.iter().filter_map(|detail| detail.as_object());
+    let info = details.iter().filter_map(Value::as_object);
     let info = info.into_iter().find(|detail| detail.text("@type") == RETRY_INFO)?;
     decimal_ms(info.text("retryDelay").strip_suffix('s')?, 1000.0)
 }

@@ -143,6 +143,60 @@ fn a_held_stream_that_ends_with_trailers_before_any_token_is_the_answer() {
 }
 
 #[test]
+fn a_held_stream_that_fails_before_its_first_token_is_given_up_and_nothing_behind_one_is() {
+    let config = SMART.replace(r#""retry""#, r#""timeouts": {"first_token": "5s"}, "retry""#);
+    let error = r#"data: {"error":{"message":"m","type":"overloaded_error"}}"#;
+    let token = r#"data: {"choices":[{"index":0,"delta":{"content":"At"}}]}"#;
+    for (content_type, body, noted) in [
+        ("text/event-stream", format!("{error}\n\n"), "overloaded_error"),
+        ("text/event-stream", format!(": wait\n\n{error}\n\n{token}\n\n"), "overloaded_error"),
+        ("text/plain", format!("\n{error}\n\n"), "overloaded_error"),
+        ("application/json", r#"{"error":{"message":"m","code":"two words"}}"#.to_owned(), "error"),
+        ("text/html", "<html></html>".to_owned(), "unreadable_response"),
+        ("application/json", "\n\n".to_owned(), "empty_response"),
+        ("text/event-stream", "data: [DONE]\n\n".to_owned(), "empty_response"),
+        ("text/event-stream", format!("{token}\n\n{error}\n\n"), ""),
+        ("text/event-stream", "data: {\"choices\":[]}\n\n".to_owned(), ""),
+        ("application/json", r#"{"choices":[{"message":{"content":"At"}}]}"#.to_owned(), ""),
+    ] {
+        for size in [1, body.len()] {
+            let case = format!("{content_type} {body:?} in pieces of {size}");
+            let asked = br#"{"model":"smart","stream":true,"messages":[]}"#;
+            let mut stream = Stream::with(&config, &[WITH_KEY], asked);
+            assert_eq!(stream.arrive(), Step::Continue);
+            let mut attempt = stream.attempt();
+            *stream.host.response_headers.borrow_mut() = vec![
+                (":status".to_owned(), b"200".to_vec()),
+                ("content-type".to_owned(), content_type.as_bytes().to_vec()),
+            ];
+            assert_eq!(attempt.on_response_headers(&stream.host, false), Step::Hold, "{case}");
+            let mut end = size;
+            loop {
+                let is_end = end >= body.len();
+                *stream.host.response_body.borrow_mut() = body.as_bytes()[..end.min(body.len())].to_vec();
+                if attempt.on_response_body(&stream.host, end.min(body.len()), is_end) == Step::Continue {
+                    break;
+                }
+                assert!(!is_end, "{case}");
+                end += size;
+            }
+            let marked = stream.host.response_headers.borrow().iter().any(|(key, _)| key == "x-weir-retry");
+            assert_eq!(marked, !noted.is_empty(), "{case}");
+            if marked {
+                stream.attempt();
+            }
+            let event = stream.event().unwrap();
+            assert_eq!(
+                (event.attempts[0].status, event.attempts[0].error.as_str() == noted || noted.is_empty()),
+                (200, true),
+                "{case}"
+            );
+            assert_eq!(event.attempts.len(), if marked { 2 } else { 1 }, "{case}");
+        }
+    }
+}
+
+#[test]
 fn a_provider_that_switches_protocols_is_not_waited_for_whatever_it_says_of_its_type() {
     let config = SMART.replace(r#""retry""#, r#""timeouts": {"first_token": "5s"}, "retry""#);
     let mut stream = Stream::with(&config, &[WITH_KEY], br#"{"model":"smart","stream":true,"messages":[]}"#);

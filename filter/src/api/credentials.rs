@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::json::{Kind, Object};
+use crate::json::{Kind, Object, Value};
 
 /// What the names of errors about credentials hold, in lowercase and without separators: `invalid_api_key`,
 /// `authentication_error`, `UNAUTHENTICATED`, `API_KEY_INVALID`, `UnauthorizedError`.
@@ -61,7 +61,7 @@ pub fn speaks_of_credentials(body: &[u8]) -> bool {
 fn reasons(error: &Object<'_>) -> Vec<String> {
     let details = error.get("details").filter(|details| details.kind == Kind::Array);
     let details = details.and_then(|details| details.as_array()).unwrap_or_default();
-    let objects = details.iter().filter_map(|detail| detail.as_object());
+    let objects = details.iter().filter_map(Value::as_object);
     objects.map(|detail| detail.text("reason").into_owned()).collect()
 }
 
