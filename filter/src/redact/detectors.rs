@@ -209,12 +209,6 @@ impl Detectors {
         Hits { hits, settled: settled.max(from) }
     }
 
-    /// One pass over a text whose steps are counted.
-    #[cfg(test)]
-    pub(super) fn scan_for_tests(&self, view: &View<'_>, sink: &mut Sink) {
-        scan(&self.literals, self.all(), &self.labels, view, sink);
-    }
-
     /// Whether a key tells what its value is, to a detector of the set.
     pub(super) fn announces(&self, set: Set, key: &str) -> bool {
         !key.is_empty()

@@ -9,6 +9,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::cost::step;
+
 /// How a text is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Reading {
@@ -22,13 +24,13 @@ pub(super) enum Reading {
 }
 
 /// The zeros of the scripts whose ten decimal digits follow each other (Unicode 16, General Category
-/// Nd), without the full-width ones and those of mathematics.
+/// Nd), without the full-width ones and those of mathematics; in order.
 const ZEROS: [u32; 62] = [
     0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6, 0xe50, 0xed0,
     0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50, 0x1bb0, 0x1c40, 0x1c50,
-    0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0, 0x104a0, 0x10d30, 0x11066, 0x110f0, 0x11136,
-    0x111d0, 0x112f0, 0x11450, 0x114d0, 0x11650, 0x116c0, 0x11730, 0x118e0, 0x11950, 0x11c50, 0x11d50,
-    0x11da0, 0x11f50, 0x16a60, 0x16ac0, 0x16b50, 0x1e140, 0x1e2f0, 0x1e4f0, 0x1e950, 0x1fbf0, 0x10d40,
+    0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0, 0x104a0, 0x10d30, 0x10d40, 0x11066, 0x110f0,
+    0x11136, 0x111d0, 0x112f0, 0x11450, 0x114d0, 0x11650, 0x116c0, 0x11730, 0x118e0, 0x11950, 0x11c50,
+    0x11d50, 0x11da0, 0x11f50, 0x16a60, 0x16ac0, 0x16b50, 0x1e140, 0x1e2f0, 0x1e4f0, 0x1e950, 0x1fbf0,
 ];
 
 /// What a character beyond ASCII is read as.
@@ -55,9 +57,11 @@ fn fold_char(c: char) -> Folded {
         0xff01..=0xff5e => u8::try_from(code - 0xff01 + 0x21).unwrap_or(b'?'),
         0x1d7ce..=0x1d7ff => digit((code - 0x1d7ce) % 10),
         0x660.. => {
-            let zero = ZEROS.iter().find(|zero| (**zero..**zero + 10).contains(&code));
-            let Some(zero) = zero else { return Folded::Itself };
-            digit(code - zero)
+            step(ZEROS.len().ilog2() as usize);
+            let next = ZEROS.partition_point(|zero| *zero <= code);
+            let value = next.checked_sub(1).and_then(|last| ZEROS.get(last)).map(|zero| code - zero);
+            let Some(value) = value.filter(|value| *value < 10) else { return Folded::Itself };
+            digit(value)
         }
         _ => return Folded::Itself,
     };
@@ -84,11 +88,12 @@ enum Piece {
     Unfinished(usize),
 }
 
-/// The next part of a text; `None` at its end.
-fn piece(text: &str, at: usize, reading: Reading) -> Option<Piece> {
+/// The next part of a text, of which no more than `max` bytes as they are; `None` at its end.
+fn piece(text: &str, at: usize, reading: Reading, max: usize) -> Option<Piece> {
     let rest = text.get(at..)?;
     let bytes = rest.as_bytes();
     let first = *bytes.first()?;
+    step(1);
     if first == b'\\' && reading != Reading::Plain {
         return Some(escape(bytes, reading));
     }
@@ -100,30 +105,31 @@ fn piece(text: &str, at: usize, reading: Reading) -> Option<Piece> {
             Folded::As(byte) => Piece::Read(c.len_utf8(), Some(char::from(byte))),
         });
     }
-    Some(Piece::Same(same(bytes, reading)))
+    Some(Piece::Same(same(bytes.get(..max).unwrap_or(bytes), reading)))
 }
 
-/// How many bytes are read as they are, from the first on.
+/// How many bytes are read as they are, from the first on. What is looked at is little more than these: a
+/// text may have a part for each of its characters.
 fn same(bytes: &[u8], reading: Reading) -> usize {
-    let escape = match reading {
-        Reading::Plain => None,
-        Reading::Escaped | Reading::EscapesOnly => memchr::memchr(b'\\', bytes),
-    };
-    let end = escape.unwrap_or(bytes.len());
+    /// Bytes that are told at once.
+    const CHUNK: usize = 16;
     if reading == Reading::EscapesOnly {
+        let end = memchr::memchr(b'\\', bytes).unwrap_or(bytes.len());
+        step(end);
         return end;
     }
+    let stops = |byte: &u8| may_fold(*byte) || (*byte == b'\\' && reading == Reading::Escaped);
     let mut at = 0;
-    // Most of most texts is ASCII, of which many bytes are told at once.
-    for part in bytes.get(..end).unwrap_or_default().chunks(32) {
-        if !part.is_ascii()
-            && let Some(next) = part.iter().position(|byte| may_fold(*byte))
-        {
+    for part in bytes.chunks(CHUNK) {
+        step(part.len());
+        // Most of most texts is ASCII without escapes.
+        let is_plain = part.iter().fold(true, |plain, byte| plain & byte.is_ascii() & (*byte != b'\\'));
+        if !is_plain && let Some(next) = part.iter().position(stops) {
             return at + next;
         }
         at += part.len();
     }
-    end
+    at
 }
 
 /// What a text is read as that begins with a backslash.
@@ -185,6 +191,7 @@ pub(super) struct FoldedText<'t> {
 
 /// Reads a text.
 pub(super) fn fold(text: &str, reading: Reading) -> FoldedText<'_> {
+    step(text.len());
     let is_plain = reading == Reading::Plain || memchr::memchr(b'\\', text.as_bytes()).is_none();
     let mut at = if is_plain && text.is_ascii() { text.len() } else { same(text.as_bytes(), reading) };
     if at == text.len() {
@@ -193,7 +200,7 @@ pub(super) fn fold(text: &str, reading: Reading) -> FoldedText<'_> {
     let mut out = String::with_capacity(text.len());
     out.push_str(text.get(..at).unwrap_or_default());
     let mut unfinished = None;
-    while let Some(piece) = piece(text, at, reading) {
+    while let Some(piece) = piece(text, at, reading, usize::MAX) {
         let (length, c) = match piece {
             Piece::Read(length, c) => (length, c),
             Piece::Unfinished(length) => {
@@ -237,7 +244,7 @@ impl<'t> Back<'t> {
     pub fn start(&mut self, folded: usize) -> usize {
         self.advance(folded);
         let mut start = self.at;
-        while let Some(Piece::Read(length, None)) = piece(self.text, start, self.reading) {
+        while let Some(Piece::Read(length, None)) = piece(self.text, start, self.reading, 1) {
             start += length;
         }
         start
@@ -245,10 +252,12 @@ impl<'t> Back<'t> {
 
     fn advance(&mut self, to: usize) {
         while self.folded < to {
-            let (from, read) = match piece(self.text, self.at, self.reading) {
+            // No more than asked for: a part may be as long as the text, and have many places in it.
+            let left = to - self.folded;
+            let (from, read) = match piece(self.text, self.at, self.reading, left) {
                 None => return,
                 Some(Piece::Same(length) | Piece::Unfinished(length)) => {
-                    let length = length.min(to - self.folded);
+                    let length = length.min(left);
                     (length, length)
                 }
                 Some(Piece::Read(length, c)) => (length, c.map_or(0, char::len_utf8)),
@@ -261,6 +270,7 @@ impl<'t> Back<'t> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::cost::steps;
     use super::*;
 
     #[test]
@@ -276,6 +286,11 @@ mod tests {
         ] {
             assert_eq!(fold(text, Reading::Plain).text, plain);
         }
+    }
+
+    #[test]
+    fn the_zeros_are_in_order_and_their_digits_apart() {
+        assert!(ZEROS.windows(2).all(|pair| pair[0] + 10 <= pair[1]));
     }
 
     #[test]
@@ -307,5 +322,32 @@ mod tests {
             let start = folded.find(part).unwrap();
             assert_eq!(text.get(back.range(start..start + part.len())).unwrap(), stood);
         }
+    }
+
+    #[test]
+    fn each_byte_is_looked_at_a_few_times_however_many_are_folded() {
+        for part in ["\u{200b}1", "’", "１", "’tis ", "é’", "あ", "अ", "\\u2019a", "\\\\", "\u{a0}"]
+        {
+            let text = part.repeat(10_000);
+            for reading in [Reading::Plain, Reading::Escaped, Reading::EscapesOnly] {
+                let _ = steps();
+                fold(&text, reading);
+                let steps = steps();
+                assert!(steps < 16 * text.len() as u64, "{part:?}, {reading:?}: {steps} of {}", text.len());
+            }
+        }
+    }
+
+    #[test]
+    fn the_way_back_is_as_long_as_the_text_however_many_places_are_asked_for() {
+        let text = format!("’{}", "a@b.co ".repeat(10_000));
+        let folded = fold(&text, Reading::Plain).text;
+        let _ = steps();
+        let mut back = Back::new(&text, Reading::Plain);
+        for start in (1..folded.len() - 7).step_by(7) {
+            assert_eq!(&text[back.range(start..start + 6)], "a@b.co");
+        }
+        let steps = steps();
+        assert!(steps < 16 * text.len() as u64, "{steps} of {}", text.len());
     }
 }

@@ -5,6 +5,7 @@
 //! are compared. What is told of each byte does not depend on the one before, so a processor does
 //! several at once, which it cannot with an automaton.
 
+use super::cost::step;
 use super::key::{KEYS, Key};
 use super::label::{WORDS, Word};
 
@@ -91,6 +92,7 @@ impl Literals {
 
     /// Where literals stand in a text: by where they end, those that begin first before others.
     pub fn find(&self, text: &[u8]) -> Vec<Occurrence> {
+        step(text.len());
         let mut found = Vec::new();
         let mut gram = 0;
         for (at, byte) in text.iter().enumerate() {
@@ -109,9 +111,11 @@ impl Literals {
         let top = top(hash(gram));
         let place = |top: usize| self.begin.get(top).map_or(0, |begin| usize::from(*begin));
         let entries = self.entries.get(place(top)..place(top + 1)).unwrap_or_default();
+        step(entries.len());
         for entry in entries.iter().filter(|entry| entry.gram == gram) {
             let Some(start) = gram_at.checked_sub(entry.offset) else { continue };
             let end = start + entry.text.len();
+            step(entry.text.len());
             if text.get(start..end).is_some_and(|bytes| bytes.eq_ignore_ascii_case(entry.text)) {
                 found.push(Occurrence { start, end, meaning: entry.meaning });
             }

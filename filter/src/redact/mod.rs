@@ -7,6 +7,7 @@
 
 mod birth;
 mod body;
+mod cost;
 mod counts;
 mod custom;
 mod detectors;
@@ -40,6 +41,8 @@ mod view;
 
 pub(crate) use body::Edit;
 pub use body::{NESTED_MAX, Redacted, Search, redact_json};
+#[cfg(any(test, feature = "steps"))]
+pub use cost::steps;
 pub use counts::Counts;
 pub use detectors::Detectors;
 pub use fields::Fields;

@@ -7,6 +7,7 @@
 use std::cell::Cell;
 use std::ops::Range;
 
+use super::cost::step;
 use super::names::DetectorId;
 
 /// `0`–`9`.
@@ -31,6 +32,8 @@ pub(super) const TAIL: u16 = 1 << 8;
 pub(super) const BLANK: u16 = 1 << 9;
 /// What fills up the end of base64.
 pub(super) const PADDING: u16 = 1 << 10;
+/// Signs that may stand between a word and its value.
+pub(super) const GAP: u16 = 1 << 11;
 /// Letters and digits.
 pub(super) const ALNUM: u16 = DIGIT | ALPHA;
 
@@ -86,6 +89,9 @@ const fn classes() -> [u16; 256] {
         if contains(b"._%+-'~:([", byte) {
             class |= TAIL;
         }
+        if contains(b":=#\"'.-(|*_>,\\/", byte) {
+            class |= GAP;
+        }
         if byte == b' ' || byte == b'\t' {
             class |= BLANK;
         }
@@ -121,21 +127,11 @@ pub(super) struct View<'t> {
     /// Whether a minus before a number belongs to it, as in JSON.
     pub signed: bool,
     end_was_read: Cell<bool>,
-    #[cfg(test)]
-    pub steps: Cell<usize>,
 }
 
 impl<'t> View<'t> {
     pub fn new(text: &'t str, from: usize, barrier: usize) -> Self {
-        Self {
-            bytes: text.as_bytes(),
-            from,
-            barrier,
-            signed: false,
-            end_was_read: Cell::new(false),
-            #[cfg(test)]
-            steps: Cell::new(0),
-        }
+        Self { bytes: text.as_bytes(), from, barrier, signed: false, end_was_read: Cell::new(false) }
     }
 
     pub fn bytes(&self) -> &'t [u8] {
@@ -159,8 +155,7 @@ impl<'t> View<'t> {
     /// The byte at an offset; behind the end there is none, and the candidate is open.
     #[inline]
     pub fn at(&self, at: usize) -> Option<u8> {
-        #[cfg(test)]
-        self.steps.set(self.steps.get() + 1);
+        step(1);
         let byte = self.bytes.get(at).copied();
         if byte.is_none() {
             self.end_was_read.set(true);
@@ -177,8 +172,7 @@ impl<'t> View<'t> {
     /// The byte before an offset.
     #[inline]
     pub fn before(&self, at: usize) -> Option<u8> {
-        #[cfg(test)]
-        self.steps.set(self.steps.get() + 1);
+        step(1);
         at.checked_sub(1).and_then(|before| self.bytes.get(before)).copied()
     }
 
@@ -201,6 +195,7 @@ impl<'t> View<'t> {
 
     /// Whether a lowercase ASCII literal ends before an offset, in any case.
     pub fn ended(&self, at: usize, literal: &[u8]) -> bool {
+        step(literal.len());
         let Some(start) = at.checked_sub(literal.len()) else { return false };
         self.bytes.get(start..at).is_some_and(|bytes| bytes.eq_ignore_ascii_case(literal))
     }
@@ -255,8 +250,14 @@ impl<'t> View<'t> {
         })
     }
 
+    /// So many bytes from an offset on, of which only some are looked at: those count as steps by whom does.
+    pub fn tail(&self, at: usize, length: usize) -> &'t [u8] {
+        self.bytes.get(at..at + length).unwrap_or_default()
+    }
+
     /// The bytes of a range, or none where there is no such range.
     pub fn slice(&self, range: Range<usize>) -> &'t [u8] {
+        step(range.len());
         self.bytes.get(range).unwrap_or_default()
     }
 }
