@@ -1,20 +1,24 @@
 //! Dates beside words for a birth: by numbers, year first or last, or with a month's name.
 
+use super::lexicon::Lexicon;
 use super::view::{ALNUM, DIGIT, View};
 
 /// Beginnings of the months' names: English, German, French, Spanish, Italian, Portuguese, Dutch, the
 /// Nordic languages, Polish, Czech, Turkish, Russian.
 #[rustfmt::skip]
-const MONTHS: &[&str] = &[
+static MONTHS: Lexicon<100> = Lexicon::new([
     "jan", "jän", "ene", "gen", "sty", "led", "oca", "янв", "tammi", "feb", "fév", "fev", "lut", "úno",
     "şub", "фев", "helmi", "mar", "mär", "maa", "mrt", "bře", "мар", "apr", "avr", "abr", "kwi", "dub",
     "nis", "апр", "huhti", "may", "mai", "mag", "maj", "mei", "kvě", "мая", "touko", "jun", "jui", "giu",
     "cze", "haz", "июн", "jul", "lug", "lip", "tem", "июл", "aug", "aoû", "ago", "sie", "srp", "ağu", "авг",
     "sep", "set", "wrz", "сен", "oct", "okt", "ott", "out", "окт", "nov", "dec", "lis", "kas", "ноя",
     "marras", "dez", "déc", "dic", "des", "gru", "pro", "ara", "дек", "joulu", "paź", "říj", "eki", "zář",
-];
+    "Янв", "Úno", "Şub", "Фев", "Мар", "Апр", "Мая", "Июн", "Июл", "Авг", "Сен", "Окт", "Ноя", "Дек", "Říj",
+]);
 /// Small words within a date.
-const SMALL: [&str; 8] = ["de", "of", "del", "do", "di", "года", "г.", "the"];
+static SMALL: Lexicon<8> = Lexicon::new(["de", "of", "del", "do", "di", "года", "г.", "the"]);
+/// What stands behind a day.
+static SUFFIXES: Lexicon<6> = Lexicon::new(["st", "nd", "rd", "th", "er", "."]);
 /// Longest name of a month, in bytes.
 const NAME_MAX: usize = 20;
 
@@ -88,16 +92,12 @@ fn by_name(view: &View<'_>, at: usize) -> Option<usize> {
                 return None;
             }
             end = after;
-            next = ["st", "nd", "rd", "th", "er", "."]
-                .into_iter()
-                .find(|suffix| view.reads(after, suffix.as_bytes()))
-                .map_or(after, |suffix| after + suffix.len());
+            next = after + SUFFIXES.longest(view, after).unwrap_or(0);
         } else if let Some(after) = month(view, next).filter(|_| !named) {
             named = true;
             next = after;
         } else {
-            let small = SMALL.into_iter().find(|small| view.reads(next, small.as_bytes()))?;
-            next += small.len();
+            next += SMALL.longest(view, next)?;
         }
         if day.is_some() && year.is_some() && named {
             return Some(end);
@@ -113,16 +113,8 @@ fn by_name(view: &View<'_>, at: usize) -> Option<usize> {
 
 /// Where a month's name ends.
 fn month(view: &View<'_>, at: usize) -> Option<usize> {
-    let end = view.run_of_letters(at, super::view::ALPHA, NAME_MAX);
-    let known = MONTHS.iter().any(|name| view.reads(at, name.as_bytes()));
-    let capital = |name: &str| {
-        // The first letters of Russian names in upper case.
-        let mut letters = name.chars();
-        let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-        view.stands(at, first.as_bytes()) && view.stands(at + first.len(), letters.as_str().as_bytes())
-    };
-    let known = known || MONTHS.iter().filter(|name| !name.is_ascii()).any(|name| capital(name));
-    known.then_some(end).filter(|end| *end > at)
+    MONTHS.longest(view, at)?;
+    Some(view.run_of_letters(at, super::view::ALPHA, NAME_MAX)).filter(|end| *end > at)
 }
 
 /// `19800312`.

@@ -51,8 +51,8 @@ pub(super) fn passport(view: &View<'_>, at: usize) -> Option<usize> {
     let read = read(view, at, b" -", 10);
     let length = read.digits + read.letters;
     let shaped = (6..=10).contains(&length) && read.digits >= 4 && read.letters <= 6;
-    let ends = !view.is(read.end, ALNUM) && !is_date(view, at);
-    (shaped && ends && read.groups <= 4).then_some(read.end)
+    let ends = shaped && read.groups <= 4 && !view.is(read.end, ALNUM) && !is_date(view, at);
+    ends.then_some(read.end)
 }
 
 /// Where a driving licence's number ends that begins at `at`.
@@ -60,8 +60,8 @@ pub(super) fn licence(view: &View<'_>, at: usize) -> Option<usize> {
     let read = read(view, at, b" -/", 20);
     let length = read.digits + read.letters;
     let shaped = (6..=20).contains(&length) && read.digits >= 4;
-    let ends = !view.is(read.end, ALNUM) && !is_date(view, at);
-    (shaped && ends).then_some(read.end)
+    let ends = shaped && !view.is(read.end, ALNUM) && !is_date(view, at);
+    ends.then_some(read.end)
 }
 
 /// Dates stand beside such documents too, and are not their numbers.

@@ -53,12 +53,17 @@ pub(super) fn end(view: &View<'_>, at: usize) -> Option<usize> {
 
 /// The remainder of a number in which letters stand for 10 to 35 (ISO/IEC 7064, MOD 97-10).
 pub(super) fn mod97(characters: impl Iterator<Item = u8>) -> Option<u32> {
-    let mut remainder = 0;
+    // Only taken when another character would be too many for the number.
+    const ROOM: u64 = u64::MAX / 100 - 35;
+    let mut remainder = 0u64;
     for byte in characters {
-        let value = char::from(byte).to_digit(36)?;
-        remainder = (remainder * if value > 9 { 100 } else { 10 } + value) % 97;
+        let value = u64::from(char::from(byte).to_digit(36)?);
+        if remainder > ROOM {
+            remainder %= 97;
+        }
+        remainder = remainder * if value > 9 { 100 } else { 10 } + value;
     }
-    Some(remainder)
+    u32::try_from(remainder % 97).ok()
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //!
 //! A word is never part of a match: it only has to stand within [`REACH`] bytes before one.
 
-use super::view::{ALNUM, ALPHA, BLANK, View, is};
+use super::lexicon::Lexicon;
+use super::view::{ALNUM, ALPHA, BLANK, GAP, View, is};
 
 /// How far before a value a detector looks at most, in bytes: the longest word with the longest gap,
 /// and what is looked at around them.
@@ -139,16 +140,13 @@ pub(super) const WORDS: &[(Word, &[&str])] = &[
 
 /// Words that may stand between another word and its value.
 #[rustfmt::skip]
-const FILLERS: &[&[u8]] = &[
-    b"is", b"was", b"no", b"nr", b"num", b"number", b"nos", b"numbers", b"on", b"am", b"the", b"le", b"el",
-    b"il", b"em", b"den", b"dne", b"der", b"des", b"im", b"id", b"ist", b"war", b"lautet", b"nummer",
-    "nº".as_bytes(), "n°".as_bytes(), "№".as_bytes(), "numéro".as_bytes(), "número".as_bytes(), b"numero",
-    b"n", b"est", b"es", "è".as_bytes(), "é".as_bytes(), b"code", b"at", b"me", b"us", b"my", b"your", b"our",
-    b"his", b"her", b"your", b"of", b"in", b"series", b"card", b"book", b"holder", b"licence", b"license",
-    "numer".as_bytes(), "číslo".as_bytes(), "номер".as_bytes(), "серия".as_bytes(), "и".as_bytes(),
-    "号码".as_bytes(), "號碼".as_bytes(), "号".as_bytes(), "是".as_bytes(), "为".as_bytes(), "は".as_bytes(),
-    "番号".as_bytes(), "번호".as_bytes(), "는".as_bytes(), "은".as_bytes(), "رقم".as_bytes(), "संख्या".as_bytes(),
-];
+static FILLERS: Lexicon<70> = Lexicon::new([
+    "is", "was", "no", "nr", "num", "number", "nos", "numbers", "on", "am", "the", "le", "el", "il", "em",
+    "den", "dne", "der", "des", "im", "id", "ist", "war", "lautet", "nummer", "nº", "n°", "№", "numéro",
+    "número", "numero", "n", "est", "es", "è", "é", "code", "at", "me", "us", "my", "your", "our", "his",
+    "her", "of", "in", "series", "card", "book", "holder", "licence", "license", "numer", "číslo", "номер",
+    "серия", "и", "号码", "號碼", "号", "是", "为", "は", "番号", "번호", "는", "은", "رقم", "संख्या",
+]);
 
 /// Where the value begins that a word announces which ends at `end`; `None` where the gap is too
 /// long or the text ends in it.
@@ -167,15 +165,13 @@ pub(super) fn value(view: &View<'_>, end: usize) -> Option<usize> {
                 return None;
             }
             at += 1;
-        } else if is(byte, BLANK) || b":=#\"'.-(|*_>,\\/".contains(&byte) {
+        } else if is(byte, BLANK | GAP) {
             at += 1;
         } else if matches!(byte, 0xe2 | 0xe3) && view.at(at + 1) == Some(0x80) {
             // Quotes and brackets beyond ASCII.
             at += 3;
         } else {
-            let filler =
-                FILLERS.iter().filter(|filler| view.reads(at, filler)).map(|filler| filler.len()).max();
-            let Some(length) = filler else { return Some(at) };
+            let Some(length) = FILLERS.longest(view, at) else { return Some(at) };
             let next = at + length;
             // A word that goes on is another word: `no` in `north`, and a value such as `N123`.
             if byte.is_ascii() && view.is(next, ALNUM) {

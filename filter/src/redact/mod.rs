@@ -17,8 +17,10 @@ mod fields;
 mod fold;
 mod hardware;
 mod iban;
+mod judged;
 mod key;
 mod label;
+mod lexicon;
 mod literals;
 mod names;
 mod nesting;
@@ -34,6 +36,8 @@ mod settings;
 mod stream;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_cost;
 #[cfg(test)]
 mod tests_json;
 mod text;

@@ -78,7 +78,11 @@ pub(super) fn luhn(digits: impl DoubleEndedIterator<Item = u8>) -> bool {
 
 /// Where a card's number ends that begins at `at`.
 pub(super) fn card(view: &View<'_>, at: usize) -> Option<usize> {
-    if in_decimal(view, at) {
+    if in_decimal(view, at) || !matches!(view.run(at, DIGIT, DIGITS_MAX) - at, 4 | 6 | 13..=19) {
+        return None;
+    }
+    // No scheme gives out numbers that begin otherwise.
+    if !view.at(at).is_some_and(|first| matches!(first, b'2'..=b'6' | b'8')) {
         return None;
     }
     let read = Groups::read(view, at, b" -.");
@@ -192,7 +196,7 @@ const NOT_ADDRESSES: [&[u8]; 14] = [
 
 /// Where an IPv4 address ends that begins at `at` (RFC 3986, section 3.2.2: no leading zeros).
 pub(super) fn ipv4(view: &View<'_>, at: usize) -> Option<usize> {
-    if view.before(at) == Some(b'.') || follows_a_word_for_versions(view, at) {
+    if view.before(at) == Some(b'.') {
         return None;
     }
     let (mut start, mut octets) = (at, [0u32; 4]);
@@ -219,7 +223,8 @@ pub(super) fn ipv4(view: &View<'_>, at: usize) -> Option<usize> {
     };
     // Loopback, "any" and netmasks tell of nobody.
     let nobody = matches!(octets, [127 | 0 | 255, ..]);
-    (octets.iter().all(|octet| *octet < 256) && !more && !nobody).then_some(start)
+    let fits = octets.iter().all(|octet| *octet < 256) && !more && !nobody;
+    (fits && !follows_a_word_for_versions(view, at)).then_some(start)
 }
 
 fn follows_a_word_for_versions(view: &View<'_>, at: usize) -> bool {

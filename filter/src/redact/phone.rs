@@ -95,6 +95,22 @@ impl Written {
     }
 }
 
+/// Whether a number may begin at `at` with a group of so many digits and a separator: it tells at once of
+/// most groups that they begin none.
+pub(super) fn may_begin(view: &View<'_>, at: usize, length: usize) -> bool {
+    let zero = |at| view.at(at).is_none_or(|byte| byte == b'0');
+    match (view.at(at), length) {
+        // Two zeros and no third, or one and an area of one to four digits.
+        (Some(b'0'), 1) => zero(at + 2) && !zero(at + 3),
+        (Some(b'0'), 2) => !zero(at + 1) || !zero(at + 3),
+        (Some(b'0'), 3..=5) => !(zero(at + 1) && zero(at + 2)),
+        (Some(b'0'), _) => zero(at + 1) && !zero(at + 2),
+        // North America with its country, or an area of three digits; mobile numbers in China.
+        (Some(b'1'), 1) | (Some(b'1'..=b'9'), 3) => true,
+        _ => false,
+    }
+}
+
 /// Where a number ends that begins at `at` with `+`, `(` or a digit.
 pub(super) fn phone(view: &View<'_>, at: usize) -> Option<usize> {
     let before = view.before(at);

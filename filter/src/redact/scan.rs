@@ -4,6 +4,7 @@
 //! A validator reads a bounded number of bytes, or those that it makes a match of, so time is linear
 //! in the text whatever it is.
 
+use super::judged::Judged;
 use super::label::Word;
 use super::literals::{Literal, Literals};
 use super::names::{Builtin, Set};
@@ -29,6 +30,12 @@ struct Pass<'p, 't> {
     email_end: usize,
     /// The last secret that stands behind a word.
     value: (usize, usize),
+    /// What the value behind the last such word begins with.
+    judged: Judged,
+    /// A place behind a word for a birth, and the next one at which a date may begin.
+    between: (usize, usize),
+    /// Where a date was looked for last, and whether there is one.
+    date: Option<(usize, bool)>,
     /// The `@` of the last URL with credentials, which is none of an address.
     url_at: usize,
 }
@@ -43,6 +50,9 @@ pub(super) fn scan(literals: &Literals, set: Set, labels: &Labels, view: &View<'
         number_end: view.from,
         email_end: view.barrier,
         value: (0, 0),
+        judged: Judged::default(),
+        between: (0, 0),
+        date: None,
         url_at: usize::MAX,
     };
     let mut occurrences = literals.find(view.bytes()).into_iter().peekable();
@@ -142,7 +152,7 @@ impl Pass<'_, '_> {
             if place.at < view.from || (place.at < to && place.at != from) {
                 return;
             }
-            let found = secret::value(view, word, &place);
+            let found = secret::value(view, &mut self.judged, word, &place);
             if self.sink.take(view, place.at, detector.id(), found) {
                 self.value = (place.at, found.unwrap_or(to).max(if place.at == from { to } else { 0 }));
             }
@@ -154,27 +164,50 @@ impl Pass<'_, '_> {
         view.begin();
         let Some(at) = label::value(view, end) else { return };
         let found = match detector {
-            Builtin::DateOfBirth => birth::date(view, at),
+            Builtin::DateOfBirth => return self.birth(at, end),
             Builtin::Passport => document::passport(view, at),
             Builtin::DrivingLicence => document::licence(view, at),
             Builtin::Ssn => number::labelled_ssn(view, at),
             _ => phone::labelled_phone(view, at),
         };
-        let is_match = self.sink.take(view, at, detector.id(), found);
-        if detector == Builtin::DateOfBirth && !is_match {
-            view.begin();
-            let mut later = at;
-            while later - end < BIRTH_REACH
-                && view.at(later).is_some_and(|b| is(b, ALPHA) || b >= 0x80 || b" ,()".contains(&b))
-            {
-                later += 1;
-            }
-            if later > at && view.is(later, DIGIT) {
-                view.begin();
-                let found = birth::date(view, later);
-                self.sink.take(view, later, detector.id(), found);
-            }
+        self.sink.take(view, at, detector.id(), found);
+    }
+
+    /// The date at an offset, or behind a place (`born in Berlin, 12 March 1980`), where `end` is that of
+    /// the word.
+    fn birth(&mut self, at: usize, end: usize) {
+        if self.date(at) {
+            return;
         }
+        let view = self.view;
+        view.begin();
+        // Where words follow each other, all see the same.
+        let (from, to) = self.between;
+        let mut later = if (from..=to).contains(&at) { to } else { at };
+        while later - end < BIRTH_REACH
+            && view.at(later).is_some_and(|b| is(b, ALPHA) || b >= 0x80 || b" ,()".contains(&b))
+        {
+            later += 1;
+        }
+        self.between = (at, later);
+        if later > at && view.is(later, DIGIT) {
+            self.date(later);
+        }
+    }
+
+    /// Whether a date stands at an offset.
+    fn date(&mut self, at: usize) -> bool {
+        let view = self.view;
+        if let Some((known, found)) = self.date
+            && known == at
+        {
+            return found;
+        }
+        view.begin();
+        let found = birth::date(view, at);
+        let is_match = self.sink.take(view, at, Builtin::DateOfBirth.id(), found);
+        self.date = Some((at, is_match));
+        is_match
     }
 
     /// What is recognized by one byte.
@@ -265,11 +298,15 @@ impl Pass<'_, '_> {
             self.sink.open = self.sink.open.min(self.with_sign(at));
         }
         let spaced = matches!(separator, Some(b' ' | b'-'));
-        let _ = (spaced || separator == Some(b'.') || end - at == number::CARD_MIN)
+        let length = end - at;
+        let _ = ((spaced || separator == Some(b'.')) && matches!(length, 4 | 6)
+            || length == number::CARD_MIN)
             && self.number(at, Builtin::CreditCard, number::card)
-            || spaced && end - at == 3 && self.number(at, Builtin::Ssn, number::ssn)
-            || separator == Some(b'.') && self.number(at, Builtin::Ip, number::ipv4)
-            || separator.is_some() && self.number(at, Builtin::Phone, phone::phone);
+            || spaced && length == 3 && self.number(at, Builtin::Ssn, number::ssn)
+            || separator == Some(b'.') && length < 4 && self.number(at, Builtin::Ip, number::ipv4)
+            || separator.is_some()
+                && phone::may_begin(view, at, length)
+                && self.number(at, Builtin::Phone, phone::phone);
     }
 
     fn email(&mut self, at: usize) {

@@ -1,13 +1,14 @@
 //! Secrets that are known by what stands before them: `api_key=…`, `password: …`, `Bearer …`, and
 //! user and password in a URL.
 //!
-//! What is judged is the beginning of a value, so that a judgement does not change as it grows.
+//! What is judged is the beginning of a value ([`Judged`]), so that a judgement does not change as it grows.
 
+use super::cost::step;
+use super::judged::{Counts, Judged};
 use super::label::Word;
+use super::lexicon::Lexicon;
 use super::view::{ALNUM, ALPHA, BASE64, BLANK, DIGIT, PADDING, TOKEN, VALUE, View, is};
 
-/// How much of a value is judged.
-const JUDGED: usize = 256;
 /// Longest value in quotes that has blanks in it.
 const QUOTED_MAX: usize = 128;
 /// Longest clause between a word and its verb.
@@ -19,16 +20,16 @@ const KEY_MIN: usize = 8;
 const PASSWORD_MIN: usize = 4;
 /// What stands where a secret would: names of types, of nothing, and invitations.
 #[rustfmt::skip]
-const NO_SECRETS: &[&str] = &[
+static NO_SECRETS: Lexicon<46> = Lexicon::new([
     "null", "none", "nil", "true", "false", "string", "undefined", "required", "optional", "password",
     "passwd", "secret", "token", "redacted", "hidden", "example", "placeholder", "value", "text", "input",
     "reset", "protected", "unknown", "empty", "changed", "invalid", "expired", "missing", "default", "number",
     "integer", "boolean", "object", "array", "bearer", "basic", "digest", "hash", "field", "disabled",
     "enabled", "auto", "type", "!secret", "!vault", "!env",
-];
+]);
 
 /// How values begin that stand for others.
-const INVITATIONS: [&str; 15] = [
+static INVITATIONS: Lexicon<15> = Lexicon::new([
     "your",
     "my_",
     "my-",
@@ -44,7 +45,7 @@ const INVITATIONS: [&str; 15] = [
     "config.",
     "self.",
     "this.",
-];
+]);
 
 /// How a value stands behind its word.
 pub(super) struct Place {
@@ -56,7 +57,7 @@ pub(super) struct Place {
 }
 
 /// Verbs between a word and its value; those of ASCII need a blank behind them.
-const VERBS: [&str; 8] = ["is", "ist", "es", "est", "lautet", "是", "は", "为"];
+static VERBS: Lexicon<8> = Lexicon::new(["is", "ist", "es", "est", "lautet", "是", "は", "为"]);
 
 /// The way from a word at `start..end` to its value: quotes, then a separator, then blanks.
 pub(super) fn place(view: &View<'_>, word: Word, start: usize, end: usize) -> Option<Place> {
@@ -109,11 +110,10 @@ fn clause(view: &View<'_>, at: usize) -> usize {
 
 /// Where a verb ends that stands at an offset, with a colon that follows it.
 fn verb(view: &View<'_>, at: usize) -> Option<usize> {
-    let verb =
-        VERBS.into_iter().filter(|verb| view.reads(at, verb.as_bytes())).max_by_key(|verb| verb.len())?;
-    let end = at + verb.len();
+    let end = at + VERBS.longest(view, at)?;
     let colon = view.at(end) == Some(b':');
-    (colon || !verb.is_ascii() || view.is(end, BLANK)).then(|| end + usize::from(colon))
+    let is_ascii = view.at(at).is_some_and(|byte| byte.is_ascii());
+    (colon || !is_ascii || view.is(end, BLANK)).then(|| end + usize::from(colon))
 }
 
 fn skip(view: &View<'_>, from: usize, bytes: &[u8], max: usize) -> usize {
@@ -125,12 +125,12 @@ fn skip(view: &View<'_>, from: usize, bytes: &[u8], max: usize) -> usize {
 }
 
 /// Where a secret at a place ends.
-pub(super) fn value(view: &View<'_>, word: Word, place: &Place) -> Option<usize> {
+pub(super) fn value(view: &View<'_>, judged: &mut Judged, word: Word, place: &Place) -> Option<usize> {
     match word {
         Word::AwsSecret => exactly(view, place.at, 40),
         Word::AwsSession => run_of(view, place.at, BASE64 | PADDING, 80),
         Word::Azure => run_of(view, place.at, BASE64 | TOKEN | PADDING, 32),
-        _ => free(view, word, place),
+        _ => free(view, judged, word, place),
     }
 }
 
@@ -152,7 +152,7 @@ fn has(bytes: &[u8], class: u16) -> bool {
 }
 
 /// Where a value of no known form ends.
-fn free(view: &View<'_>, word: Word, place: &Place) -> Option<usize> {
+fn free(view: &View<'_>, judged: &mut Judged, word: Word, place: &Place) -> Option<usize> {
     if let Some(quote) = place.quote.filter(|_| word == Word::Password)
         && let Some(end) = closing_quote(view, place.at, quote)
         && view.slice(place.at..end).iter().any(|byte| is(*byte, BLANK))
@@ -162,17 +162,17 @@ fn free(view: &View<'_>, word: Word, place: &Place) -> Option<usize> {
             return Some(end);
         }
     }
-    let judged = view.run_of_letters(place.at, VALUE, JUDGED);
-    let value = trimmed(view.slice(place.at..judged));
-    let after = view.at(judged);
+    judged.judge(view, place.at);
+    let after = view.at(judged.end());
     // A call or an index in code; what was redacted before looks like one.
-    let code = matches!(after, Some(b'(' | b'[')) && !view.is(judged + 1, DIGIT);
+    let code = matches!(after, Some(b'(' | b'[')) && !view.is(judged.end() + 1, DIGIT);
     // Of what stands in quotes, a word alone is not the whole.
     let whole = place.quote.is_none_or(|quote| after == Some(quote));
-    if !is_secret(value, word, place.assigned && whole) || code {
+    let value = view.tail(place.at, judged.len());
+    if code || !is_secret(value, &judged.counts(), word, place.assigned && whole) {
         return None;
     }
-    let end = view.run_of_letters(judged, VALUE, usize::MAX);
+    let end = view.run_of_letters(judged.end(), VALUE, usize::MAX);
     Some(place.at + trimmed(view.slice(place.at..end)).len())
 }
 
@@ -193,50 +193,43 @@ fn has_template(value: &[u8]) -> bool {
     value.iter().any(|byte| b"{}<>$*[".contains(byte))
 }
 
-/// Whether the beginning of a value is that of a secret.
-fn is_secret(value: &[u8], word: Word, assigned: bool) -> bool {
-    let count = |class| value.iter().filter(|byte| is(**byte, class)).count();
-    let (digits, letters) = (count(DIGIT), count(ALPHA) + value.iter().filter(|byte| **byte >= 0x80).count());
-    let special = value.len() - digits - letters;
-    let lower = value.to_ascii_lowercase();
-    let is_word = |word: &&str| lower == word.as_bytes();
+/// Whether the beginning of a value, which is made of this, is that of a secret.
+fn is_secret(value: &[u8], counts: &Counts, word: Word, assigned: bool) -> bool {
+    let Counts { digits, letters, marks, .. } = *counts;
     let first = value.first().copied().unwrap_or(b' ');
-    let same = value.iter().all(|byte| *byte == first || *byte == b'-');
-    if same
+    let other = value.iter().position(|byte| *byte != first && *byte != b'-');
+    step(other.unwrap_or(value.len()));
+    if other.is_none()
         || b"$%<{".contains(&first)
-        || NO_SECRETS.iter().any(is_word)
-        || is_code(value, digits, assigned)
-        || INVITATIONS.iter().any(|start| lower.starts_with(start.as_bytes()))
+        || NO_SECRETS.has(value)
+        || is_code(value, counts, assigned)
+        || INVITATIONS.begins(value)
     {
         return false;
     }
     if word == Word::Password {
-        let chosen = digits > 0 && value.len() >= PASSWORD_MIN
-            || value.iter().any(|byte| b"!#%&+?@^~".contains(byte)) && letters > 0 && value.len() >= 6;
+        let chosen =
+            digits > 0 && value.len() >= PASSWORD_MIN || marks > 0 && letters > 0 && value.len() >= 6;
         // A name in code is not a password: `password=user.password`, `password=new_password`.
-        let plain = assigned && value.len() >= 6 && special == 0 && digits == 0;
+        let plain = assigned && value.len() >= 6 && digits == 0 && letters == value.len();
         return chosen || plain;
     }
-    let path = value.contains(&b'/') && word != Word::Scheme && first == b'/';
+    let path = word != Word::Scheme && first == b'/';
     let min = if word == Word::Scheme { 16 } else { KEY_MIN };
     value.len() >= min && letters > 0 && digits > 0 && !path && !is_date_or_version(value)
 }
 
 /// Names and paths of code, `node.dot2_token` and `__u32`, and constants such as `0x80041064`.
-fn is_code(value: &[u8], digits: usize, assigned: bool) -> bool {
-    let is_name = |byte: u8| is(byte, ALNUM) || byte == b'_';
-    let parts = || value.split(|byte| matches!(byte, b'.' | b':')).filter(|part| !part.is_empty());
-    let named = parts().all(|part| part.iter().all(|byte| is_name(*byte)));
-    let few = |part: &[u8]| part.iter().filter(|byte| is(**byte, DIGIT)).count() <= 2;
-    let path =
-        parts().count() > 1 && parts().all(|part| few(part) && !part.first().is_some_and(u8::is_ascii_digit));
-    let name = !assigned && digits <= 3 && value.contains(&b'_');
-    value.starts_with(b"0x") || named && (path || name)
+fn is_code(value: &[u8], counts: &Counts, assigned: bool) -> bool {
+    let Counts { digits, underscores, odd, parts, numbers, .. } = *counts;
+    let path = parts > 1 && numbers == 0;
+    let name = !assigned && digits <= 3 && underscores > 0;
+    value.starts_with(b"0x") || odd == 0 && (path || name)
 }
 
 /// `2024-01-02T10:00:00Z`, `1.2.3-beta`: digits with a few letters.
 fn is_date_or_version(value: &[u8]) -> bool {
-    let starts = value.iter().take_while(|byte| is(**byte, DIGIT)).count();
+    let starts = value.iter().take(5).take_while(|byte| is(**byte, DIGIT)).count();
     matches!((starts, value.get(starts)), (4, Some(b'-')) | (1..=3, Some(b'.')))
 }
 
