@@ -422,3 +422,37 @@ fn what_stands_behind_a_conversation_has_the_same_placeholders_with_every_turn()
     assert_eq!((&one["system"], &one["tools"]), (&three["system"], &three["tools"]));
     assert_eq!(one["messages"][0], three["messages"][0]);
 }
+
+/// How long it takes to return an event, in ms: the least of three.
+fn returning_takes(path: &str, event: &str) -> f64 {
+    let config = checked(&text(r#"{"returned": {"action": "mask"}}"#).replace("64KiB", "10MiB"));
+    let rounds = (0..3).map(|_| {
+        let mut stream = ask(&config, path, &json!({"model": "openai", "stream": true, "messages": []}));
+        let start = std::time::Instant::now();
+        let delivered = reply(&mut stream, "text/event-stream", event, event.len());
+        let took = start.elapsed().as_secs_f64() * 1e3;
+        assert_eq!(delivered.matches("ab").count(), event.matches("ab").count(), "each text leaves");
+        took
+    });
+    rounds.fold(f64::INFINITY, f64::min)
+}
+
+#[test]
+fn an_event_with_many_texts_that_end_takes_as_long_as_it_is_and_no_longer() {
+    let calls = |count: usize| -> Vec<Value> {
+        (0..count).map(|index| json!({"index": index, "function": {"arguments": "ab"}})).collect()
+    };
+    let of_calls = |count| json!({"choices": [{"index": 0, "finish_reason": "tool_calls", "delta": {"tool_calls": calls(count)}}]});
+    let of_choices = |count: usize| {
+        let choice = |index| json!({"index": index, "finish_reason": "stop", "delta": {"content": "ab"}});
+        json!({"choices": (0..count).map(choice).collect::<Vec<_>>()})
+    };
+    let of_an_error = |count| json!({"error": {"message": "no"}, "choices": [{"index": 0, "delta": {"tool_calls": calls(count)}}]});
+    let events: [&dyn Fn(usize) -> Value; 3] = [&of_calls, &of_choices, &of_an_error];
+    for event in events {
+        let [short, long] = [500, 8000]
+            .map(|count| returning_takes("/v1/chat/completions", &format!("data: {}\n\n", event(count))));
+        // Sixteen times as long; the square would be 256 times.
+        assert!(long < 64.0 * short, "{short:.1} ms, then {long:.1} ms");
+    }
+}

@@ -5,6 +5,7 @@
 //! its member is written; written so again, with what was held back, it makes an event of its own.
 //! Strings that no text is made of are none of these: they are searched whole.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use serde_json::Value as Json;
@@ -63,15 +64,15 @@ pub struct Pieces {
 /// Which texts end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ends {
-    /// Those of these groups.
-    Groups(Vec<u64>),
+    /// Those of these groups, of which an event may end as many as it has bytes for.
+    Groups(HashSet<u64>),
     /// All.
     All,
 }
 
 impl Default for Ends {
     fn default() -> Self {
-        Self::Groups(Vec::new())
+        Self::Groups(HashSet::new())
     }
 }
 
@@ -86,7 +87,7 @@ impl Ends {
 
     fn add(&mut self, group: u64) {
         if let Self::Groups(groups) = self {
-            groups.push(group);
+            groups.insert(group);
         }
     }
 }

@@ -7,6 +7,7 @@
 //! is bounded: an event by the largest answer that is held, texts by [`TEXTS_MAX`].
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 use weir_event::v1;
 
@@ -35,7 +36,10 @@ pub struct Stream {
     held: Vec<u8>,
     /// Most bytes of it.
     held_max: usize,
-    texts: Vec<(Text, Channel)>,
+    /// The texts that are under way, each with its place in the order in which they began.
+    texts: HashMap<Text, (u64, Channel)>,
+    /// How many have begun.
+    begun: u64,
     /// Which answer it is, as its events say.
     identity: String,
     sequence: Option<u64>,
@@ -63,7 +67,8 @@ impl Stream {
             cutter,
             held: Vec::new(),
             held_max,
-            texts: Vec::new(),
+            texts: HashMap::new(),
+            begun: 0,
             identity: String::new(),
             sequence: None,
             named: false,
@@ -101,7 +106,7 @@ impl Stream {
 
     /// How many bytes are held back.
     pub fn held(&self) -> usize {
-        self.held.len() + self.texts.iter().map(|(_, channel)| channel.held()).sum::<usize>()
+        self.held.len() + self.texts.values().map(|(_, channel)| channel.held()).sum::<usize>()
     }
 
     /// The code of what stopped the stream, where something did.
@@ -111,7 +116,7 @@ impl Stream {
 
     /// What was found and restored.
     pub fn told(mut self) -> Vec<v1::Redaction> {
-        for (_, channel) in std::mem::take(&mut self.texts) {
+        for (_, channel) in std::mem::take(&mut self.texts).into_values() {
             self.returning.found.merge(&channel.counts());
         }
         self.returning.told()
@@ -309,10 +314,9 @@ impl Stream {
             let text = data.get(range.clone()).unwrap_or_default().to_owned();
             edits.push(Edit { range: range.clone(), text });
         }
+        let last: HashMap<&Text, usize> = found.pieces.iter().map(|piece| &piece.text).zip(0..).collect();
         for (place, piece) in found.pieces.iter().enumerate() {
-            let follows = found.pieces.get(place + 1..).unwrap_or_default();
-            let is_last =
-                found.ends.has(piece.text.group) && !follows.iter().any(|other| other.text == piece.text);
+            let is_last = found.ends.has(piece.text.group) && last.get(&piece.text) == Some(&place);
             let raw = data.get(piece.range.clone()).unwrap_or_default();
             let said = unescaped(raw);
             let Some(text) = self.advance(piece, &said, is_last)? else {
@@ -329,23 +333,21 @@ impl Stream {
     /// Adds a piece to its text, and gives what can leave; `None` where there are too many texts.
     fn advance(&mut self, piece: &Piece, said: &str, is_last: bool) -> Result<Option<String>, Refusal> {
         let Returning { redaction, policy, .. } = &self.returning;
-        let at = match self.texts.iter().position(|(text, _)| *text == piece.text) {
-            Some(at) => at,
-            None if self.texts.len() >= TEXTS_MAX => return Ok(None),
-            None => {
-                let replacement = self.returning.replacement();
-                let set = policy.actions.all();
-                let channel = Channel::new(redaction.detectors(), set, replacement, piece.kind);
-                self.texts.push((piece.text.clone(), channel));
-                self.texts.len() - 1
+        if !self.texts.contains_key(&piece.text) {
+            if self.texts.len() >= TEXTS_MAX {
+                return Ok(None);
             }
-        };
-        let Some((_, channel)) = self.texts.get_mut(at) else { return Ok(None) };
+            let replacement = self.returning.replacement();
+            let channel = Channel::new(redaction.detectors(), policy.actions.all(), replacement, piece.kind);
+            self.begun += 1;
+            self.texts.insert(piece.text.clone(), (self.begun, channel));
+        }
+        let Some((_, channel)) = self.texts.get_mut(&piece.text) else { return Ok(None) };
         let Returning { restorer, restored, .. } = &mut self.returning;
         let text = channel.pass(said, is_last, restorer.as_ref(), restored);
         let counts = channel.counts();
         if is_last {
-            self.texts.swap_remove(at);
+            self.texts.remove(&piece.text);
             self.note(&counts)?;
         } else {
             self.check(&counts)?;
@@ -355,13 +357,11 @@ impl Stream {
 
     /// Lets go of what is held of texts that end, but for those that an event itself has pieces of.
     fn release(&mut self, ends: &Ends, pieces: &[Piece], out: &mut Vec<u8>) -> Result<(), Refusal> {
-        let mut at = 0;
-        while let Some((text, _)) = self.texts.get(at) {
-            if !ends.has(text.group) || pieces.iter().any(|piece| piece.text == *text) {
-                at += 1;
-                continue;
-            }
-            let (text, mut channel) = self.texts.remove(at);
+        let with_pieces: HashSet<&Text> = pieces.iter().map(|piece| &piece.text).collect();
+        let is_over = |text: &Text| ends.has(text.group) && !with_pieces.contains(text);
+        let mut over: Vec<(Text, (u64, Channel))> = self.texts.extract_if(|text, _| is_over(text)).collect();
+        over.sort_by_key(|(_, (begun, _))| *begun);
+        for (text, (_, mut channel)) in over {
             let Returning { restorer, restored, .. } = &mut self.returning;
             let rest = channel.pass("", true, restorer.as_ref(), restored);
             self.note(&channel.counts())?;
