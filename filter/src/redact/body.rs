@@ -13,7 +13,7 @@ use std::ops::Range;
 use super::counts::Counts;
 use super::detectors::{Detectors, Hit, Hits, Part};
 use super::fields::{Fields, Place};
-use super::fold::{Back, Reading, fold};
+use super::fold::{Back, Reading, fold, has_escapes};
 use super::names::Set;
 use super::replace::Replace;
 use super::restore::escape;
@@ -223,7 +223,7 @@ impl Walker<'_> {
             return;
         }
         if let Some(known) = self.cut(raw, nested) {
-            let Hits { hits, settled } = self.settled(known, key, nested);
+            let Hits { hits, settled } = self.settled(self.search.set, known, key, nested);
             edits.extend(self.in_text(known, hits, inner.start));
             edits.push(Edit { range: inner.start + settled..inner.start + known.len(), text: String::new() });
             return;
@@ -247,7 +247,7 @@ impl Walker<'_> {
             // What was counted on the way to where it is no JSON is found again as text.
             self.counts = before;
         }
-        let hits = self.hits(raw, key, nested, true).hits;
+        let hits = self.hits(self.search.set, raw, key, nested, true).hits;
         edits.extend(self.in_text(raw, hits, inner.start));
     }
 
@@ -272,8 +272,8 @@ impl Walker<'_> {
 
     /// What is found in the beginning of a string as it stands in the text, up to where nothing depends on
     /// what would follow it, at any depth of escaping.
-    fn settled(&self, raw: &str, key: &str, nested: u32) -> Hits {
-        let Hits { mut hits, settled } = self.hits(raw, key, nested, false);
+    fn settled(&self, set: Set, raw: &str, key: &str, nested: u32) -> Hits {
+        let Hits { mut hits, settled } = self.hits(set, raw, key, nested, false);
         let mut settled = raw.floor_char_boundary(settled);
         // One that was found at another depth may reach over what is open at this one.
         while let Some(last) = hits.pop_if(|last| last.range.end > settled) {
@@ -296,7 +296,7 @@ impl Walker<'_> {
         if digits.len() < LONG_NUMBER {
             return;
         }
-        if let Some(hit) = self.hits(&digits, key, NESTED_MAX, true).hits.first() {
+        if let Some(hit) = self.hits(self.search.set, &digits, key, NESTED_MAX, true).hits.first() {
             let mut replaced = String::from("\"");
             self.replace_with(hit, &digits, &mut replaced);
             replaced.push('"');
@@ -316,15 +316,17 @@ impl Walker<'_> {
         let raw = text.get(inner.clone()).unwrap_or_default();
         // Without a digit, an `@` or a capital there is nothing that a built-in detector finds.
         let is_plain = raw.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-        if is_plain && !self.search.detectors.has_custom(self.search.set) {
+        let set = self.search.set;
+        let set = if level.place.defines(raw) { set.only_builtin() } else { set };
+        if is_plain && !self.search.detectors.has_custom(set) {
             return;
         }
         let (raw, hits, mark) = match self.cut(raw, nested) {
             Some(known) => {
-                let Hits { hits, settled } = self.settled(known, "", 0);
+                let Hits { hits, settled } = self.settled(set, known, "", 0);
                 (known.get(..settled).unwrap_or_default(), hits, ELLIPSIS)
             }
-            None => (raw, self.hits(raw, "", 0, true).hits, ""),
+            None => (raw, self.hits(set, raw, "", 0, true).hits, ""),
         };
         if hits.is_empty() && mark.is_empty() {
             return;
@@ -356,8 +358,8 @@ impl Walker<'_> {
 
     /// What is found in a string as it stands in the text, its key being context. `whole` says whether
     /// nothing of it follows.
-    fn hits(&self, raw: &str, key: &str, nested: u32, whole: bool) -> Hits {
-        let Search { detectors, set, .. } = self.search;
+    fn hits(&self, set: Set, raw: &str, key: &str, nested: u32, whole: bool) -> Hits {
+        let detectors = self.search.detectors;
         let key = fold(key, Reading::EscapesOnly).text;
         // A word must stand near the value.
         let key = key.get(key.ceil_char_boundary(key.len().saturating_sub(KEY_MAX))..).unwrap_or_default();
@@ -383,8 +385,8 @@ impl Walker<'_> {
         if nested < NESTED_MAX && memchr::memchr(b'\\', raw.as_bytes()).is_some() {
             let decoded = fold(raw, Reading::EscapesOnly).text;
             // What is escaped once more, in JSON or code that is quoted in a text.
-            if memchr::memchr(b'\\', decoded.as_bytes()).is_some() {
-                let deeper = self.hits(&decoded, "", nested + 1, whole);
+            if has_escapes(&decoded, whole) {
+                let deeper = self.hits(set, &decoded, "", nested + 1, whole);
                 let mut back = Back::new(raw, Reading::EscapesOnly);
                 let found = deeper.hits.into_iter();
                 let found = found.map(|hit| Hit { range: back.range(hit.range), detector: hit.detector });

@@ -10,11 +10,12 @@ use regex_automata::meta::{BuildError, Config, Regex};
 use regex_automata::{Anchored, Input, Span};
 use regex_syntax::hir::{Hir, HirKind};
 
+use super::custom_cost::{self, LOOKED_MAX, Searched};
 use super::fold::{Reading, fold};
 use super::iban::mod97;
 use super::number::luhn;
 use super::settings::{Checksum, Custom};
-use super::view::{View, is};
+use super::view::View;
 use crate::config::ConfigError;
 
 /// Longest match that an expression gives, in bytes.
@@ -22,7 +23,7 @@ pub(super) const MATCH_MAX: usize = 1024;
 /// Longest expression, in bytes.
 const PATTERN_MAX: usize = 2048;
 /// Largest automaton of one expression, in bytes.
-const SIZE_MAX: usize = 256 << 10;
+pub(super) const SIZE_MAX: usize = 256 << 10;
 /// How far before a match its context words may stand, in bytes.
 const CONTEXT: usize = 96;
 /// Most context words, and the longest.
@@ -36,7 +37,7 @@ pub(super) struct Expression {
     /// Finds the longest end of a text that may be the beginning of a match.
     unfinished: Regex,
     checksum: Option<Checksum>,
-    words: Vec<String>,
+    words: Option<Words>,
 }
 
 impl Expression {
@@ -60,22 +61,30 @@ impl Expression {
             }
         }
         let unfinished = Hir::concat(vec![beginnings(&pattern), Hir::look(regex_syntax::hir::Look::End)]);
-        let words =
-            custom.context.iter().map(|word| fold(word, Reading::Plain).text.to_lowercase()).collect();
-        Ok(Self {
+        let words: Vec<String> =
+            custom.context.iter().map(|word| fold(word, Reading::Plain).text.into_owned()).collect();
+        let expression = Self {
             regex: build(&pattern).map_err(refused)?,
             unfinished: build(&unfinished).map_err(refused)?,
             checksum: custom.checksum,
-            words,
-        })
+            words: Words::new(&words).map_err(|reason| at("context", format!("the words are {reason}")))?,
+        };
+        match custom_cost::too_many(&expression, &pattern) {
+            None => Ok(expression),
+            Some(looked) => Err(refused(format!(
+                "is too slow: it looks at {looked} bytes for each byte of a text made for it, and {LOOKED_MAX} \
+                 are allowed; bound what follows where a match could end already (`.*`, `(?:…)?`)"
+            ))),
+        }
     }
 
     /// Calls `found` with the start and end of each match from `from` on.
     pub fn find(&self, text: &str, from: usize, mut found: impl FnMut(usize, usize)) {
         let mut at = from;
-        while let Some((start, end)) = self.next(text, at) {
+        let mut context = self.words.as_ref().map(|words| words.before(text, from));
+        while let Some(Next { start, end, .. }) = self.next(text, at) {
             let value = text.get(start..end).unwrap_or_default();
-            if self.checks(value) && self.in_context(text, start) {
+            if self.checks(value) && context.as_mut().is_none_or(|context| context.reaches(start)) {
                 found(start, end);
             }
             at = end;
@@ -83,22 +92,29 @@ impl Expression {
     }
 
     /// The first match from an offset on.
-    fn next(&self, text: &str, at: usize) -> Option<(usize, usize)> {
-        let input = |start: usize, end: usize| {
-            Input::new(text).span(Span { start: start.min(end), end: end.min(text.len()) })
+    pub(super) fn next(&self, text: &str, at: usize) -> Option<Next> {
+        let search = |start: usize, end: usize, anchored, earliest| {
+            let input = Input::new(text).span(Span { start: start.min(end), end: end.min(text.len()) });
+            input.anchored(anchored).earliest(earliest)
         };
         // The first place where any match ends bounds how far the leftmost one is looked for, so
         // no search goes over the same text more often than a match is long.
-        let first = self.regex.search_half(&input(at, text.len()).earliest(true))?.offset();
-        let found = self.regex.search(&input(at, text.ceil_char_boundary(first + MATCH_MAX)))?;
+        let first = self.regex.search_half(&search(at, text.len(), Anchored::No, true))?.offset();
+        let bound = text.ceil_char_boundary(first + MATCH_MAX);
+        let found = self.regex.search(&search(at, bound, Anchored::No, false))?;
         let limit = text.ceil_char_boundary(found.start() + MATCH_MAX);
-        let found = self.regex.search(&input(found.start(), limit).anchored(Anchored::Yes)).unwrap_or(found);
-        let mut end = found.end();
+        let longest = self.regex.search(&search(found.start(), limit, Anchored::Yes, false)).unwrap_or(found);
+        let (start, mut end) = (found.start(), longest.end());
         if end >= limit {
             let rest = text.get(end..).unwrap_or_default();
             end += rest.find(|c: char| c.is_whitespace()).unwrap_or(rest.len());
         }
-        (end > found.start()).then_some((found.start(), end))
+        let searches = [
+            (at, first, Anchored::No, true),
+            (at, bound, Anchored::No, false),
+            (start, limit, Anchored::Yes, false),
+        ];
+        (end > start).then_some(Next { start, end, searches })
     }
 
     /// Where a match may begin that the text's end cuts off.
@@ -111,7 +127,7 @@ impl Expression {
 
     /// Whether it asks for words before a match.
     pub fn has_context(&self) -> bool {
-        !self.words.is_empty()
+        self.words.is_some()
     }
 
     fn checks(&self, value: &str) -> bool {
@@ -129,20 +145,73 @@ impl Expression {
             }
         }
     }
+}
 
-    fn in_context(&self, text: &str, start: usize) -> bool {
-        if self.words.is_empty() {
-            return true;
+/// A match, and the searches that it took.
+pub(super) struct Next {
+    pub start: usize,
+    pub end: usize,
+    pub searches: [Searched; 3],
+}
+
+/// Words of which one must stand before a match, in any case.
+#[derive(Debug)]
+struct Words {
+    /// One of them, and what is no ASCII letter before and behind it.
+    regex: Regex,
+}
+
+/// The words of a text, looked for once however many matches there are.
+struct Context<'c> {
+    words: &'c Words,
+    text: &'c str,
+    /// From where the next word is looked for.
+    at: usize,
+    /// The last one that was found: where it begins and ends.
+    last: Option<(usize, usize)>,
+    /// The one behind it.
+    next: Option<(usize, usize)>,
+}
+
+impl Words {
+    /// Compiles them; `None` where there are none.
+    fn new(words: &[String]) -> Result<Option<Self>, String> {
+        if words.is_empty() {
+            return Ok(None);
         }
-        let from = text.ceil_char_boundary(start.saturating_sub(CONTEXT));
-        let before = text.get(from..start).unwrap_or_default().to_lowercase();
-        self.words.iter().any(|word| {
-            before.match_indices(word.as_str()).any(|(at, _)| {
-                let joined = |byte: Option<&u8>| byte.is_some_and(|byte| is(*byte, super::view::ALPHA));
-                let bytes = before.as_bytes();
-                !joined(at.checked_sub(1).and_then(|at| bytes.get(at))) && !joined(bytes.get(at + word.len()))
-            })
-        })
+        let words: Vec<String> = words.iter().map(|word| regex_syntax::escape(word)).collect();
+        let pattern = format!("(?:^|[^A-Za-z])(?i:{})(?:[^A-Za-z]|$)", words.join("|"));
+        let hir = regex_syntax::parse(&pattern).map_err(|_| "not to be compiled".to_owned())?;
+        Ok(Some(Self { regex: build(&hir)? }))
+    }
+
+    /// The words of a text from shortly before an offset on.
+    fn before<'c>(&'c self, text: &'c str, from: usize) -> Context<'c> {
+        let at = text.floor_char_boundary(from.saturating_sub(CONTEXT));
+        Context { words: self, text, at, last: None, next: None }
+    }
+}
+
+impl Context<'_> {
+    /// Whether a word stands within [`CONTEXT`] bytes before an offset; offsets are asked for in order.
+    fn reaches(&mut self, start: usize) -> bool {
+        loop {
+            if self.next.is_none() {
+                let span = Span { start: self.at.min(self.text.len()), end: self.text.len() };
+                let Some(found) = self.words.regex.search(&Input::new(self.text).span(span)) else {
+                    self.at = self.text.len();
+                    break;
+                };
+                self.next = Some((found.start(), found.end()));
+                self.at = self.text.ceil_char_boundary(found.start() + 1);
+            }
+            match self.next {
+                // What stands around the word may be part of the match, the word may not.
+                Some((_, end)) if end <= start + 1 => self.last = self.next.take(),
+                _ => break,
+            }
+        }
+        self.last.is_some_and(|(begin, _)| begin + 1 + CONTEXT >= start)
     }
 }
 

@@ -6,6 +6,7 @@
 //! with `!`, the field repeats content token by token, so that nothing could be found in it: where
 //! content is redacted, it is emptied.
 
+use super::keys;
 use crate::api::Family;
 
 /// How the name of a field ends that repeats content.
@@ -37,7 +38,7 @@ const OPENAI_RESPONSE: &[&str] = &[
     "choices.token_ids!", "completed_at", "created", "created_at", "data.b64_json", "data.embedding",
     "error.code", "error.type", "id", "item.call_id", "item.content.logprobs!", "item.content.type",
     "item.encrypted_content", "item.id", "item.result", "item.role", "item.status", "item.type", "item_id",
-    "logprobs!", "model", "object", "obfuscation", "output.call_id", "output.content.logprobs!",
+    "logprobs!", "model", "obfuscation", "object", "output.call_id", "output.content.logprobs!",
     "output.content.type", "output.encrypted_content", "output.id", "output.result", "output.role",
     "output.status", "output.type", "part.logprobs!", "part.type", "partial_image_b64", "previous_response_id",
     "prompt_logprobs!", "prompt_token_ids!", "response.completed_at", "response.created_at",
@@ -124,7 +125,7 @@ impl Fields {
 
     /// The place of the body's root.
     pub(super) fn root(self) -> Place {
-        Place { fields: self.0, depth: 0 }
+        Place { fields: self.0, depth: 0, is_free: self.0.is_empty() }
     }
 }
 
@@ -134,19 +135,28 @@ pub(super) struct Place {
     fields: &'static [&'static str],
     /// How many bytes of them the path has, with its dot.
     depth: usize,
+    /// Whether it is within an object that the caller or the model fills.
+    is_free: bool,
 }
 
 impl Place {
     /// The place of a member of the object at this place.
     pub fn member(self, key: &str) -> Self {
+        // They are in order, so those that begin with the key follow each other.
+        let first = self.fields.partition_point(|field| field.get(self.depth..).unwrap_or_default() < key);
+        let others = self.fields.get(first..).unwrap_or_default();
         let begins = |field: &&&str| {
             let rest = field.get(self.depth..).and_then(|rest| rest.strip_prefix(key));
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', REPEATS]))
         };
-        let first = self.fields.iter().position(|field| begins(&field)).unwrap_or(self.fields.len());
-        let rest = self.fields.get(first..).unwrap_or_default();
-        let count = rest.iter().take_while(begins).count();
-        Self { fields: rest.get(..count).unwrap_or_default(), depth: self.depth + key.len() + 1 }
+        let count = others.iter().take_while(begins).count();
+        let is_free = self.is_free || keys::is_free(key, self.depth == 0);
+        Self { fields: others.get(..count).unwrap_or_default(), depth: self.depth + key.len() + 1, is_free }
+    }
+
+    /// Whether an API defines a key of the object at this place.
+    pub fn defines(self, key: &str) -> bool {
+        !self.is_free && keys::is_defined(key)
     }
 
     /// Whether the scalar at this place carries no content.
@@ -182,6 +192,7 @@ mod tests {
     fn each_field_is_found_in_its_list() {
         for family in [Family::OpenAi, Family::Anthropic, Family::Gemini, Family::Cohere] {
             for fields in [Fields::request(family), Fields::response(family)] {
+                assert!(fields.0.is_sorted(), "{family:?}");
                 for field in fields.0 {
                     let path = field.trim_end_matches(REPEATS);
                     let place = path.split('.').fold(fields.root(), Place::member);

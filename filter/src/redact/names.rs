@@ -199,6 +199,12 @@ impl Set {
         Self(self.0 & !other.0)
     }
 
+    /// Those of them that are built in.
+    #[must_use]
+    pub(super) fn only_builtin(self) -> Self {
+        self.without(self.without(Self::builtin()))
+    }
+
     /// Whether a detector belongs to it.
     #[inline]
     pub fn contains(self, id: DetectorId) -> bool {

@@ -318,6 +318,55 @@ fn a_detector_that_cannot_be_used_is_refused_with_its_name() {
 }
 
 #[test]
+fn a_pattern_that_would_look_at_the_same_again_and_again_is_refused_with_the_figure() {
+    for pattern in [
+        "ID(?:.*secret)?",
+        r"\bKEY\b(?:[^\n]*\bEND\b)?",
+        "a(?:[^b]*b)?",
+        r"(?i)no\.?(?:\s|\S)*?end|no",
+        r"[0-9](?:[0-9 ]{0,100}x)?",
+        "(?:ab|cd)(?:[^;]*;)?",
+        r"A(?:[A-Z ]{1,100}!)?",
+    ] {
+        let error = Detectors::new(&[custom("mine", pattern)], &Allow::default(), "redaction").unwrap_err();
+        assert_eq!(error.path, "redaction.custom[0].pattern", "{pattern}");
+        assert!(
+            error.message.contains("bytes for each byte") && error.message.contains("\"mine\""),
+            "{error}"
+        );
+    }
+    for pattern in [
+        r"TCK-\d{4,}",
+        r"\b[A-Z]{2}-\d{3,8}\b",
+        "a.*",
+        "[a-z]{4,}",
+        "x",
+        r"(?i)project \w+ (alpha|beta)",
+        "<[^<>]*>",
+        r"\b\d{3}-?\d{2}(?:-\d{4})?\b",
+        r"(?:https?://)?intranet\.example\.com(?:/\S*)?",
+        r"[A-Z0-9._%+-]+@corp\.example",
+        r"EMP\d{6}(?:[A-Z]{2})?",
+    ] {
+        let made = Detectors::new(&[custom("mine", pattern)], &Allow::default(), "redaction");
+        assert!(made.is_ok(), "{pattern}: {}", made.unwrap_err());
+    }
+}
+
+#[test]
+fn a_word_for_a_match_of_ones_own_is_looked_for_once_however_many_matches_there_are() {
+    let words: Vec<String> = (0..32).map(|n| format!("word {n}")).collect();
+    let number = Custom { context: words, ..custom("number", r"\d{5}") };
+    let detectors = with(&[number], &Allow::default());
+    let redact =
+        |text: &str| detectors.count(detectors.all(), text).by_name(&detectors).first().map(|it| it.1);
+    let near = "12345 ".repeat(5);
+    assert_eq!(redact(&format!("Word 31: {near}")), Some(5));
+    assert_eq!(redact(&format!("word 3 {}{near}", "x ".repeat(50))), None);
+    assert_eq!(redact(&format!("sword 3 {near}")), None);
+}
+
+#[test]
 fn what_is_selected_by_name_is_all_that_is_found() {
     let detectors = with(&[custom("ticket", r"TCK-\d+")], &Allow::default());
     let select = |names: &[&str]| {

@@ -195,6 +195,58 @@ fn documents() -> impl Strategy<Value = Value> {
     })
 }
 
+#[test]
+fn a_pattern_of_ones_own_finds_nothing_in_the_keys_that_an_api_defines() {
+    let custom =
+        Custom { name: "mine".to_owned(), version: 1, pattern: "[a-z]{4,}".to_owned(), ..Custom::default() };
+    let detectors = Detectors::new(&[custom], &Allow::default(), "redaction").unwrap();
+    let redact = |family, body: Value| {
+        let text = body.to_string();
+        let fields = Fields::request(family);
+        let once = redact_json(text.as_bytes(), &detectors, detectors.all(), fields, &mut Replacement::Mask)
+            .unwrap();
+        serde_json::from_slice::<Value>(&once.body).unwrap()
+    };
+    for (family, body, expected) in [
+        (
+            Family::OpenAi,
+            json!({"messages": [{"role": "user", "content": [{"type": "text", "text": "hello", "spare": 1}]}]}),
+            json!({"messages": [{"role": "user", "content": [{"type": "text", "text": "***", "***": 1}]}]}),
+        ),
+        (
+            Family::OpenAi,
+            json!({"metadata": {"model": "me", "name": {"role": 1}}, "input": [{"role": "user", "content": "hello"}]}),
+            json!({"metadata": {"***": "me", "***#2": {"***": 1}}, "input": [{"role": "user", "content": "***"}]}),
+        ),
+        (
+            Family::OpenAi,
+            json!({"tools": [{"type": "function", "function": {"name": "ab", "parameters": {"type": 1}}}]}),
+            json!({"tools": [{"type": "function", "function": {"name": "ab", "parameters": {"***": 1}}}]}),
+        ),
+        (
+            Family::Anthropic,
+            json!({"messages": [{"role": "user", "content": [{"type": "tool_use", "input": {"text": "no"}}]}]}),
+            json!({"messages": [{"role": "user", "content": [{"type": "tool_use", "input": {"***": "no"}}]}]}),
+        ),
+        (
+            Family::Gemini,
+            json!({"contents": [{"parts": [{"functionResponse": {"name": "ab", "response": {"parts": 1}}}]}]}),
+            json!({"contents": [{"parts": [{"functionResponse": {"name": "ab", "response": {"***": 1}}}]}]}),
+        ),
+        (
+            Family::Cohere,
+            json!({"documents": [{"data": {"title": "no"}}], "messages": [{"content": "hello"}]}),
+            json!({"documents": [{"***": {"***": "no"}}], "messages": [{"content": "***"}]}),
+        ),
+    ] {
+        assert_eq!(redact(family, body), expected, "{family:?}");
+    }
+    // What a tool is called with is in a string of its own, or stands alone.
+    let arguments = json!({"messages": [{"tool_calls": [{"function": {"arguments": "{\"text\":\"no\"}"}}]}]});
+    let expected = json!({"messages": [{"tool_calls": [{"function": {"arguments": "{\"***\":\"no\"}"}}]}]});
+    assert_eq!(redact(Family::OpenAi, arguments), expected);
+}
+
 /// A document with its ASCII escaped here and there, as some write JSON.
 fn escape_some(document: &Value, every: usize) -> String {
     let mut in_string = false;
