@@ -182,6 +182,38 @@ fn unicode_escape(bytes: &[u8], reading: Reading) -> Piece {
     )
 }
 
+/// Whether a text has an escape, or, where it is not `whole`, the beginning of one at its end.
+pub(super) fn has_escapes(text: &str, whole: bool) -> bool {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(next) = memchr::memchr(b'\\', bytes.get(at..).unwrap_or_default()) {
+        step(next + 1);
+        let rest = bytes.get(at + next..).unwrap_or_default();
+        match escape(rest, Reading::EscapesOnly) {
+            Piece::Read(..) => return true,
+            Piece::Unfinished(_) => return !whole,
+            Piece::Same(_) => {}
+        }
+        at += next + 1;
+    }
+    false
+}
+
+/// Where the end of a text begins that is read as so many bytes or more, or that has `max` bytes itself.
+pub(super) fn last(text: &str, bytes: usize, max: usize) -> usize {
+    let mut read = 0;
+    let mut characters = text.char_indices().rev().take_while(|(at, c)| {
+        let goes_on = read < bytes && text.len() - at <= max;
+        read += match fold_char(*c) {
+            Folded::Itself => c.len_utf8(),
+            Folded::As(_) => 1,
+            Folded::Nothing => 0,
+        };
+        goes_on
+    });
+    characters.by_ref().last().map_or(text.len(), |(at, _)| at)
+}
+
 /// A text with one spelling for each character.
 pub(super) struct FoldedText<'t> {
     pub text: Cow<'t, str>,
@@ -291,6 +323,15 @@ mod tests {
     #[test]
     fn the_zeros_are_in_order_and_their_digits_apart() {
         assert!(ZEROS.windows(2).all(|pair| pair[0] + 10 <= pair[1]));
+    }
+
+    #[test]
+    fn the_end_of_a_text_is_as_long_as_it_is_read() {
+        assert_eq!(last("abcdef", 3, 100), 3);
+        assert_eq!(last("ab１２３", 2, 100), 5);
+        assert_eq!(last("abé\u{200b}\u{200b}", 3, 100), 1);
+        assert_eq!(last("ab\u{200b}\u{200b}", 3, 4), 5);
+        assert_eq!((last("ab", 9, 100), last("", 1, 1)), (0, 0));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! is counted, what leaves it is counted off, and no byte is looked at again for every word before it.
 
 use super::cost::step;
-use super::view::{ALNUM, ALPHA, DIGIT, VALUE, View, is};
+use super::view::{ALNUM, VALUE, View, is};
 
 /// How much of a value is judged.
 const JUDGED: usize = 256;
@@ -20,14 +20,14 @@ pub(super) struct Judged {
     /// The same, without the punctuation of the sentence that it stands in.
     solid: usize,
     /// What stands before that, and how many question marks stand behind it.
-    counts: Counts,
+    counts: Packed,
     questions: usize,
     /// The part of a name that the end stands in.
     part: Part,
 }
 
 /// How many bytes are of what kind.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub digits: usize,
     /// Letters, by their bytes.
@@ -43,6 +43,47 @@ pub(super) struct Counts {
     pub numbers: usize,
 }
 
+/// The same counts side by side in one number, which a byte is added to and taken from at once.
+#[derive(Clone, Copy, Debug, Default)]
+struct Packed(u64);
+
+/// How many bits a count has: more than [`JUDGED`] and a character need.
+const BITS: u32 = 9;
+const DIGITS: u64 = 1;
+const LETTERS: u64 = 1 << BITS;
+const MARKS: u64 = 1 << (2 * BITS);
+const UNDERSCORES: u64 = 1 << (3 * BITS);
+const ODD: u64 = 1 << (4 * BITS);
+const PARTS: u64 = 1 << (5 * BITS);
+const NUMBERS: u64 = 1 << (6 * BITS);
+
+/// What each byte counts as, wherever it stands.
+static KINDS: [u64; 256] = kinds();
+
+#[allow(clippy::indexing_slicing)] // evaluated when compiled
+const fn kinds() -> [u64; 256] {
+    let mut table = [ODD; 256];
+    let mut byte = 0u8;
+    loop {
+        let mut kind = match byte {
+            b'0'..=b'9' => DIGITS,
+            b'a'..=b'z' | b'A'..=b'Z' => LETTERS,
+            0x80.. => LETTERS | ODD,
+            b'_' => UNDERSCORES,
+            b'.' | b':' => 0,
+            _ => ODD,
+        };
+        if matches!(byte, b'!' | b'#' | b'%' | b'&' | b'+' | b'?' | b'@' | b'^' | b'~') {
+            kind |= MARKS;
+        }
+        table[byte as usize] = kind;
+        if byte == u8::MAX {
+            return table;
+        }
+        byte += 1;
+    }
+}
+
 /// A part of a name in code, up to a place in it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Part {
@@ -50,25 +91,32 @@ struct Part {
     digits: usize,
 }
 
-impl Counts {
-    /// Counts a byte in (`+1`), or off again (`usize::wrapping_neg(1)`).
-    fn count(&mut self, byte: u8, part: &mut Part, by: usize) {
+impl Part {
+    /// What a byte counts as that is next.
+    fn next(&mut self, byte: u8) -> u64 {
         step(1);
-        let add = |count: &mut usize, is: bool| *count = count.wrapping_add(if is { by } else { 0 });
-        let is_digit = is(byte, DIGIT);
-        add(&mut self.digits, is_digit);
-        add(&mut self.letters, is(byte, ALPHA) || byte >= 0x80);
-        add(&mut self.marks, b"!#%&+?@^~".contains(&byte));
-        add(&mut self.underscores, byte == b'_');
-        if is(byte, ALNUM) || byte == b'_' {
-            part.digits += usize::from(is_digit);
-            add(&mut self.parts, part.length == 0);
-            add(&mut self.numbers, is_digit && (part.length == 0 || part.digits > 2));
-            part.length += 1;
-        } else {
-            *part = Part::default();
-            add(&mut self.odd, byte != b'.' && byte != b':');
+        let mut kind = KINDS.get(usize::from(byte)).copied().unwrap_or(ODD);
+        if kind & (ODD | MARKS) != 0 || kind == 0 {
+            *self = Self::default();
+            return kind;
         }
+        if self.length == 0 {
+            kind |= PARTS;
+        }
+        if kind & DIGITS != 0 {
+            self.digits += 1;
+            if self.length == 0 || self.digits > 2 {
+                kind |= NUMBERS;
+            }
+        }
+        self.length += 1;
+        kind
+    }
+}
+
+impl Packed {
+    fn get(self, one: u64) -> usize {
+        (self.0 / one % (1 << BITS)) as usize
     }
 }
 
@@ -81,7 +129,7 @@ impl Judged {
         }
         let mut part = Part::default();
         for byte in view.slice(self.start..at) {
-            self.counts.count(*byte, &mut part, usize::MAX);
+            self.counts.0 -= part.next(*byte);
         }
         self.start = at;
         while self.end - at < JUDGED {
@@ -90,7 +138,7 @@ impl Judged {
                 break;
             }
             for byte in view.slice(self.end..end) {
-                self.counts.count(*byte, &mut self.part, 1);
+                self.counts.0 += self.part.next(*byte);
                 let is_solid = !b".:?".contains(byte);
                 self.questions = if is_solid { 0 } else { self.questions + usize::from(*byte == b'?') };
                 self.end += 1;
@@ -113,8 +161,16 @@ impl Judged {
 
     /// What it is made of.
     pub fn counts(&self) -> Counts {
-        let Counts { marks, odd, .. } = self.counts;
-        Counts { marks: marks - self.questions, odd: odd - self.questions, ..self.counts }
+        let count = |one| self.counts.get(one);
+        Counts {
+            digits: count(DIGITS),
+            letters: count(LETTERS),
+            marks: count(MARKS) - self.questions,
+            underscores: count(UNDERSCORES),
+            odd: count(ODD) - self.questions,
+            parts: count(PARTS),
+            numbers: count(NUMBERS),
+        }
     }
 }
 
@@ -142,7 +198,7 @@ mod tests {
                 fresh.judge(&view, at);
                 prop_assert_eq!(moved.end(), fresh.end());
                 prop_assert_eq!(moved.len(), fresh.len());
-                prop_assert_eq!(format!("{:?}", moved.counts()), format!("{:?}", fresh.counts()), "{} at {}", text, at);
+                prop_assert_eq!(moved.counts(), fresh.counts(), "{} at {}", text, at);
             }
         }
     }

@@ -14,6 +14,9 @@ const GAP_MAX: usize = 48;
 /// Longest remark in the gap.
 const REMARK_MAX: usize = 20;
 
+/// Most small words in the gap.
+const FILLERS_MAX: usize = 6;
+
 /// What kind of value a word announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Word {
@@ -151,7 +154,7 @@ static FILLERS: Lexicon<70> = Lexicon::new([
 /// Where the value begins that a word announces which ends at `end`; `None` where the gap is too
 /// long or the text ends in it.
 pub(super) fn value(view: &View<'_>, end: usize) -> Option<usize> {
-    let (mut at, mut lines) = (end, 0);
+    let (mut at, mut lines, mut fillers) = (end, 0, 0);
     while at - end < GAP_MAX {
         let byte = view.at(at)?;
         if view.stands(at, super::replace::MASK.as_bytes()) {
@@ -176,6 +179,10 @@ pub(super) fn value(view: &View<'_>, end: usize) -> Option<usize> {
             // A word that goes on is another word: `no` in `north`, and a value such as `N123`.
             if byte.is_ascii() && view.is(next, ALNUM) {
                 return Some(at);
+            }
+            fillers += 1;
+            if fillers > FILLERS_MAX {
+                return None;
             }
             at = next;
         }

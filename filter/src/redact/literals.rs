@@ -48,6 +48,8 @@ pub(super) struct Occurrence {
     pub start: usize,
     pub end: usize,
     pub meaning: Literal,
+    /// Its place among all literals.
+    order: u16,
 }
 
 /// A literal by the three bytes that are looked for.
@@ -90,21 +92,9 @@ impl Literals {
         Self { filter, entries, begin }
     }
 
-    /// Where literals stand in a text: by where they end, those that begin first before others.
-    pub fn find(&self, text: &[u8]) -> Vec<Occurrence> {
-        step(text.len());
-        let mut found = Vec::new();
-        let mut gram = 0;
-        for (at, byte) in text.iter().enumerate() {
-            gram = gram >> 8 | u32::from(byte | CASE) << 16;
-            let hash = hash(gram);
-            let bits = self.filter.get(hash as usize >> 3).copied().unwrap_or(0);
-            if bits >> (hash & 7) & 1 == 1 && at + 1 >= GRAM {
-                self.compare(gram, at + 1 - GRAM, text, &mut found);
-            }
-        }
-        found.sort_by_key(|occurrence: &Occurrence| (occurrence.end, occurrence.start));
-        found
+    /// Looks for them in a text, from its beginning on.
+    pub fn finder<'l>(&'l self, text: &'l [u8]) -> Finder<'l> {
+        Finder { literals: self, text, at: 0, gram: 0, found: Vec::new(), taken: 0 }
     }
 
     fn compare(&self, gram: u32, gram_at: usize, text: &[u8], found: &mut Vec<Occurrence>) {
@@ -112,24 +102,70 @@ impl Literals {
         let place = |top: usize| self.begin.get(top).map_or(0, |begin| usize::from(*begin));
         let entries = self.entries.get(place(top)..place(top + 1)).unwrap_or_default();
         step(entries.len());
-        for entry in entries.iter().filter(|entry| entry.gram == gram) {
+        for (order, entry) in (place(top) as u16..).zip(entries).filter(|(_, entry)| entry.gram == gram) {
             let Some(start) = gram_at.checked_sub(entry.offset) else { continue };
             let end = start + entry.text.len();
-            step(entry.text.len());
+            step(1);
             if text.get(start..end).is_some_and(|bytes| bytes.eq_ignore_ascii_case(entry.text)) {
-                found.push(Occurrence { start, end, meaning: entry.meaning });
+                step(entry.text.len());
+                found.push(Occurrence { start, end, meaning: entry.meaning, order });
             }
         }
     }
 
     /// Whether a short text has a word that announces a value.
     pub fn has_word(&self, text: &str) -> bool {
-        self.find(text.as_bytes()).iter().any(|it| matches!(it.meaning, Literal::Word(_)))
+        let mut finder = self.finder(text.as_bytes());
+        finder.read(text.len());
+        finder.found.iter().any(|it| matches!(it.meaning, Literal::Word(_)))
     }
 
     /// Its size in memory, in bytes.
     pub fn size(&self) -> usize {
         self.filter.len() + size_of_val(&*self.begin) + size_of_val(self.entries.as_slice())
+    }
+}
+
+/// A search for literals in a text, part by part, so that what is found takes no more room in a long text
+/// than in a short one.
+pub(super) struct Finder<'l> {
+    literals: &'l Literals,
+    text: &'l [u8],
+    /// Up to where the text was read, and its last bytes.
+    at: usize,
+    gram: u32,
+    /// What was found in order, and how many of them were taken.
+    found: Vec<Occurrence>,
+    taken: usize,
+}
+
+impl Finder<'_> {
+    /// Reads on up to an offset. What ends there or before is known then.
+    pub fn read(&mut self, end: usize) {
+        self.found.drain(..self.taken);
+        self.taken = 0;
+        let literals = self.literals;
+        let part = self.text.get(self.at..end).unwrap_or_default();
+        step(part.len());
+        let mut gram = self.gram;
+        for (at, byte) in (self.at..).zip(part) {
+            gram = gram >> 8 | u32::from(byte | CASE) << 16;
+            let hash = hash(gram);
+            let bits = literals.filter.get(hash as usize >> 3).copied().unwrap_or(0);
+            if bits >> (hash & 7) & 1 == 1 && at + 1 >= GRAM {
+                literals.compare(gram, at + 1 - GRAM, self.text, &mut self.found);
+            }
+        }
+        (self.gram, self.at) = (gram, self.at.max(end));
+        self.found.sort_unstable_by_key(|it| (it.end, it.start, it.order));
+    }
+
+    /// The next one that ends at an offset or before: in the order of their ends, those that begin first
+    /// before others.
+    pub fn next_to(&mut self, end: usize) -> Option<Occurrence> {
+        let next = self.found.get(self.taken).copied().filter(|it| it.end <= end)?;
+        self.taken += 1;
+        Some(next)
     }
 }
 
@@ -196,7 +232,13 @@ mod tests {
     }
 
     fn quickly(text: &str) -> Vec<(usize, usize, String)> {
-        let found = Literals::new().find(text.as_bytes());
+        let literals = Literals::new();
+        let mut finder = literals.finder(text.as_bytes());
+        let mut found = Vec::new();
+        for end in (0..=text.len()).step_by(7).chain([text.len()]) {
+            finder.read(end);
+            found.extend(std::iter::from_fn(|| finder.next_to(end)));
+        }
         let ends: Vec<_> = found.iter().map(|it| (it.end, it.start)).collect();
         assert!(ends.is_sorted());
         let mut found: Vec<_> =

@@ -232,7 +232,8 @@ fn follows_a_word_for_versions(view: &View<'_>, at: usize) -> bool {
     while at - end < 4 && view.before(end).is_some_and(|b| is(b, BLANK) || b":=\"'.".contains(&b)) {
         end -= 1;
     }
-    NOT_ADDRESSES.iter().any(|word| view.ended(end, word) && !view.was(end - word.len(), ALPHA))
+    view.was(end, ALPHA)
+        && NOT_ADDRESSES.iter().any(|word| view.ended(end, word) && !view.was(end - word.len(), ALPHA))
         || view.ended(end, "§".as_bytes())
 }
 

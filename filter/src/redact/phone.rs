@@ -5,31 +5,41 @@ use super::number::{card, ssn};
 use super::view::{ALNUM, DIGIT, HEX, View};
 
 /// Most digits of a number (E.164, section 6).
-const DIGITS_MAX: usize = 15;
+const DIGITS_MAX: u8 = 15;
+const DIGITS: usize = DIGITS_MAX as usize;
 /// Fewest digits of an international number.
-const INTERNATIONAL_MIN: usize = 8;
+const INTERNATIONAL_MIN: u8 = 8;
 /// Fewest digits of a number beside a word for it.
-const LABELLED_MIN: usize = 7;
+const LABELLED_MIN: u8 = 7;
 /// Longest form of a number, in bytes.
 const BYTES_MAX: usize = 32;
 /// Most groups of a number, and one more.
 const GROUPS_MAX: usize = 9;
 
+/// How many of a number's digits are looked at by their values.
+const VALUES: usize = 5;
+
 /// A number as it is written: groups of digits, some perhaps in parentheses.
 #[derive(Debug, Default)]
 struct Written {
-    digits: [u8; DIGITS_MAX + 1],
-    /// Of each group: its length, the digits up to its end, where it ends with its parenthesis,
-    /// and the separator before it: one character, `(` for any that opens a parenthesis.
+    /// The first digits.
+    digits: [u8; VALUES],
     groups: [Group; GROUPS_MAX],
     len: usize,
+    /// Where the number begins.
+    from: usize,
 }
 
+/// A group of digits. Small, since many are read for one that is a number's.
 #[derive(Clone, Copy, Debug, Default)]
 struct Group {
-    length: usize,
-    digits: usize,
-    end: usize,
+    /// How many digits it has.
+    length: u8,
+    /// The digits up to its end.
+    digits: u8,
+    /// How long the number is up to its end, with its parenthesis.
+    reach: u8,
+    /// The separator before it: one character, `(` for any that opens a parenthesis.
     separator: u8,
 }
 
@@ -37,7 +47,7 @@ impl Written {
     /// Reads from the first digit or opening parenthesis on. A number without a form of its own
     /// (`alone` is not set) ends before another number.
     fn read(view: &View<'_>, from: usize, alone: bool) -> Self {
-        let mut read = Self::default();
+        let mut read = Self { from, ..Self::default() };
         let (mut at, mut count, mut separator) = (from, 0, 0);
         while at - from < BYTES_MAX && read.len < GROUPS_MAX {
             let opened = view.at(at) == Some(b'(');
@@ -45,17 +55,17 @@ impl Written {
                 at += 1;
                 separator = b'(';
             }
-            let end = view.run(at, DIGIT, DIGITS_MAX + 1 - count);
+            let end = view.run(at, DIGIT, DIGITS + 1 - count);
             // Another number behind this one is not the rest of it.
             let other = || card(view, at).or_else(|| ssn(view, at)).is_some();
             if end == at || (!alone && separator == b' ' && other()) {
                 break;
             }
-            for (slot, byte) in read.digits.iter_mut().skip(count).zip(view.slice(at..end)) {
+            for (slot, byte) in read.digits.iter_mut().skip(count).zip(view.tail(at, end - at)) {
                 *slot = byte - b'0';
             }
+            let length = (end - at) as u8;
             count += end - at;
-            let length = end - at;
             at = end;
             if opened && view.at(at) != Some(b')') {
                 break;
@@ -66,10 +76,10 @@ impl Written {
                 at += 1;
             }
             if let Some(group) = read.groups.get_mut(read.len) {
-                *group = Group { length, digits: count, end: at, separator };
+                *group = Group { length, digits: count as u8, reach: (at - from) as u8, separator };
                 read.len += 1;
             }
-            if count > DIGITS_MAX {
+            if count > DIGITS {
                 break;
             }
             separator = b')';
@@ -90,6 +100,11 @@ impl Written {
         self.groups.get(..self.len).unwrap_or_default()
     }
 
+    /// Where a group ends.
+    fn end(&self, group: &Group) -> usize {
+        self.from + usize::from(group.reach)
+    }
+
     fn digit(&self, place: usize) -> u8 {
         self.digits.get(place).copied().unwrap_or_default()
     }
@@ -99,16 +114,29 @@ impl Written {
 /// most groups that they begin none.
 pub(super) fn may_begin(view: &View<'_>, at: usize, length: usize) -> bool {
     let zero = |at| view.at(at).is_none_or(|byte| byte == b'0');
+    let digits = |from: usize| view.run(from, DIGIT, 4) - from;
     match (view.at(at), length) {
         // Two zeros and no third, or one and an area of one to four digits.
-        (Some(b'0'), 1) => zero(at + 2) && !zero(at + 3),
-        (Some(b'0'), 2) => !zero(at + 1) || !zero(at + 3),
+        (Some(b'0'), 1) => zero(at + 2) && view.at(at + 3).is_none_or(|byte| matches!(byte, b'1'..=b'9')),
+        (Some(b'0'), 2) => (!zero(at + 1) || !zero(at + 3)) && !more_than_five_pairs(view, at),
         (Some(b'0'), 3..=5) => !(zero(at + 1) && zero(at + 2)),
         (Some(b'0'), _) => zero(at + 1) && !zero(at + 2),
-        // North America with its country, or an area of three digits; mobile numbers in China.
-        (Some(b'1'), 1) | (Some(b'1'..=b'9'), 3) => true,
+        // North America with its country.
+        (Some(b'1'), 1) => view.at(at + 2).is_none_or(|byte| byte == b'(') || digits(at + 2) == 3,
+        // Mobile numbers in China, and an area of North America.
+        (Some(b'1'), 3) => digits(at + 4) == 4 || view.is_open(),
+        (Some(b'2'..=b'9'), 3) => {
+            view.at(at + 3).is_none_or(|byte| b"-.(".contains(&byte))
+                && (digits(at + 4) == 3 || view.is_open())
+        }
         _ => false,
     }
+}
+
+/// Whether pairs begin at `at` of which there are more than a number has.
+fn more_than_five_pairs(view: &View<'_>, at: usize) -> bool {
+    let is_pair = |at| view.is(at, DIGIT) && view.is(at + 1, DIGIT) && !view.is(at + 2, DIGIT);
+    (1..5).all(|place| is_pair(at + 3 * place)) && view.is(at + 15, DIGIT)
 }
 
 /// Where a number ends that begins at `at` with `+`, `(` or a digit.
@@ -138,8 +166,9 @@ pub(super) fn phone(view: &View<'_>, at: usize) -> Option<usize> {
 pub(super) fn labelled_phone(view: &View<'_>, at: usize) -> Option<usize> {
     let from = if view.at(at)? == b'+' { at + 1 } else { at };
     let read = Written::read(view, from, false);
-    let fits = |group: &&Group| (LABELLED_MIN..=DIGITS_MAX).contains(&group.digits) && ends(view, group.end);
-    let end = read.groups().iter().rfind(fits)?.end;
+    let fits =
+        |group: &&Group| (LABELLED_MIN..=DIGITS_MAX).contains(&group.digits) && ends(view, read.end(group));
+    let end = read.end(read.groups().iter().rfind(fits)?);
     let is_date = matches!(read.groups(), [a, b, c, ..] if b.separator == c.separator && c.separator != b' '
         && matches!((a.length, b.length, c.length), (4, 2, 2) | (1 | 2, 1 | 2, 4)));
     (!is_date).then_some(end)
@@ -165,7 +194,7 @@ fn international(view: &View<'_>, at: usize) -> Option<usize> {
         1 | 7 => group.digits == 11 && (read.digit(0) == 7 || read.digit(1) > 1),
         _ => (INTERNATIONAL_MIN..=DIGITS_MAX).contains(&group.digits),
     };
-    let place = read.groups().iter().rposition(|group| fits(&group) && ends(view, group.end))?;
+    let place = read.groups().iter().rposition(|group| fits(&group) && ends(view, read.end(group)))?;
     let groups = read.groups().get(..=place)?;
     // `+255959.999` is a decimal, `+262142-12-31` a day of a far year.
     let other = match groups {
@@ -173,7 +202,7 @@ fn international(view: &View<'_>, at: usize) -> Option<usize> {
         [_, month, day] => month.separator == b'-' && (month.length, day.length) == (2, 2),
         _ => false,
     };
-    groups.last().filter(|_| !other).map(|last| last.end)
+    groups.last().filter(|_| !other).map(|last| read.end(last))
 }
 
 fn national(view: &View<'_>, at: usize) -> Option<usize> {
@@ -192,8 +221,8 @@ fn national(view: &View<'_>, at: usize) -> Option<usize> {
             let shaped = read.digit(1) == 0 && groups.len() > 2 || is_zero_first(groups);
             // Pairs are written five at a time; more of them are bytes in a dump.
             let pairs = groups.iter().all(|group| group.length == 2);
-            let shaped = shaped && !(pairs && (read.len != 5 || in_pairs(view, at, last.end)));
-            (shaped && ends(view, last.end)).then_some(last.end)
+            let shaped = shaped && !(pairs && (read.len != 5 || in_pairs(view, at, read.end(last))));
+            (shaped && ends(view, read.end(last))).then(|| read.end(last))
         });
     }
     let end = north_american(&read, opened).or_else(|| mobile(&read, opened))?;
@@ -239,7 +268,7 @@ fn north_american(read: &Written, opened: bool) -> Option<usize> {
     let in_parentheses = area.separator == b'(' && matches!(line.separator, b'-' | b'.' | b' ');
     let even = exchange.separator == line.separator && matches!(line.separator, b'-' | b'.');
     let goes_on = more.first().is_some_and(|group| group.separator == line.separator);
-    (shaped && given && !goes_on && (in_parentheses || (even && !opened))).then_some(line.end)
+    (shaped && given && !goes_on && (in_parentheses || (even && !opened))).then(|| read.end(line))
 }
 
 /// `138-0013-8000` in China, `(11) 91234-5678` in Brazil.
@@ -253,5 +282,5 @@ fn mobile(read: &Written, opened: bool) -> Option<usize> {
         _ => false,
     };
     let goes_on = more.first().is_some_and(|group| group.separator == third.separator);
-    (shaped && !goes_on).then_some(third.end)
+    (shaped && !goes_on).then(|| read.end(third))
 }

@@ -4,6 +4,8 @@
 //! A validator reads a bounded number of bytes, or those that it makes a match of, so time is linear
 //! in the text whatever it is.
 
+use std::ops::Range;
+
 use super::judged::Judged;
 use super::label::Word;
 use super::literals::{Literal, Literals};
@@ -13,6 +15,8 @@ use super::{birth, document, email, hardware, iban, key, label, number, pem, pho
 
 /// How much of a text's end is held back where it may be the beginning of something, in bytes.
 const TAIL_MAX: usize = 64;
+/// How much of a text is searched at once for literals, and then for what single bytes begin, in bytes.
+const PART: usize = 4096;
 /// How far behind a word for a birth its date may stand, with a place between, in bytes.
 const BIRTH_REACH: usize = 40;
 
@@ -55,15 +59,21 @@ pub(super) fn scan(literals: &Literals, set: Set, labels: &Labels, view: &View<'
         date: None,
         url_at: usize::MAX,
     };
-    let mut occurrences = literals.find(view.bytes()).into_iter().peekable();
-    triggers(view, |at, byte| {
-        while let Some(it) = occurrences.next_if(|it| it.end <= at + 1) {
+    let mut finder = literals.finder(view.bytes());
+    let mut at = 0;
+    while at < view.len() {
+        let end = (at + PART).min(view.len());
+        finder.read(end);
+        triggers(view, at.max(view.from)..end, |at, byte| {
+            while let Some(it) = finder.next_to(at + 1) {
+                pass.literal(it.meaning, it.start, it.end);
+            }
+            pass.byte(at, byte);
+        });
+        while let Some(it) = finder.next_to(end) {
             pass.literal(it.meaning, it.start, it.end);
         }
-        pass.byte(at, byte);
-    });
-    for it in occurrences {
-        pass.literal(it.meaning, it.start, it.end);
+        at = end;
     }
     let tail = view.run_back(view.len(), TAIL, view.from.max(view.barrier), TAIL_MAX);
     if tail < view.len() {
@@ -71,12 +81,12 @@ pub(super) fn scan(literals: &Literals, set: Set, labels: &Labels, view: &View<'
     }
 }
 
-/// Hands on the bytes of a view, from where matches start, at which a candidate may be recognized.
-fn triggers(view: &View<'_>, mut take: impl FnMut(usize, u8)) {
+/// Hands on the bytes of a part of a view at which a candidate may be recognized.
+fn triggers(view: &View<'_>, part: Range<usize>, mut take: impl FnMut(usize, u8)) {
     /// Bytes that are told at once to have none.
     const CHUNK: usize = 16;
-    let mut at = view.from;
-    for chunk in view.bytes().get(at..).unwrap_or_default().chunks(CHUNK) {
+    let mut at = part.start;
+    for chunk in view.bytes().get(part).unwrap_or_default().chunks(CHUNK) {
         // Digits and most signs, of which prose has few.
         let may_be = |byte: &u8| byte.wrapping_sub(b'(') <= b'@' - b'(' || *byte == b'[' || *byte == b'~';
         if chunk.iter().fold(false, |any, byte| any | may_be(byte)) {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::counts::Counts;
 use super::detectors::{Detectors, Hit, Part};
-use super::fold::Reading;
+use super::fold::{Reading, last};
 use super::label::REACH;
 use super::names::Set;
 use super::replace::{PartialHash, Replace};
@@ -20,10 +20,13 @@ use super::view::{BASE64, is};
 pub const HELD_MAX: usize = 4096;
 /// How much is kept of the beginning, and of the end, of a match that is longer.
 const KEPT: usize = 1024;
-/// How much of what has left is kept as context, in bytes: a character that is folded may have
-/// four bytes for one.
+/// How much of what has left is kept as context, in bytes as they are read: a character that is folded may
+/// have four for one, and an escape as many.
 const CONTEXT: usize = REACH;
 const CONTEXT_FOLDED: usize = 4 * REACH;
+/// What is held is searched anew when so great a part of it has come, so that pieces of single bytes do not
+/// cost as much as all that is held.
+const HELD_PARTS: usize = 8;
 /// Fewest characters of base64 that stand on one line of a key.
 const LINE: usize = 16;
 
@@ -48,6 +51,9 @@ pub struct StreamRedactor<R> {
     from: usize,
     /// Where the last match ended.
     barrier: usize,
+    /// How much has come since the last search, and how much was held then.
+    pending: usize,
+    open: usize,
     /// Whether the match that begins at `from` has lost its middle.
     long: Option<Long>,
     lexer: Lexer,
@@ -90,6 +96,8 @@ impl<R: Replace> StreamRedactor<R> {
             window: String::new(),
             from: 0,
             barrier: 0,
+            pending: 0,
+            open: 0,
             long: None,
             lexer: Lexer::default(),
             counts: Counts::default(),
@@ -99,6 +107,10 @@ impl<R: Replace> StreamRedactor<R> {
     /// Takes in a piece, and gives what can leave.
     pub fn feed(&mut self, piece: &str) -> String {
         self.window.push_str(piece);
+        self.pending += piece.len();
+        if self.pending * HELD_PARTS < self.open && self.held() <= HELD_MAX {
+            return String::new();
+        }
         self.pass(false)
     }
 
@@ -137,6 +149,7 @@ impl<R: Replace> StreamRedactor<R> {
         if self.held() > HELD_MAX {
             self.shorten();
         }
+        (self.pending, self.open) = (0, self.held());
         out
     }
 
@@ -171,12 +184,13 @@ impl<R: Replace> StreamRedactor<R> {
 
     /// Lets go of what no decision looks back at.
     fn forget(&mut self) {
-        let near = self.window.floor_char_boundary(self.from.saturating_sub(CONTEXT));
-        let is_ascii = self.window.as_bytes().get(near..self.from).is_some_and(<[u8]>::is_ascii);
-        let kept = if is_ascii && self.channel == Channel::Text { CONTEXT } else { CONTEXT_FOLDED };
-        let start = self.window.floor_char_boundary(self.from.saturating_sub(kept));
+        let left = self.window.get(..self.from).unwrap_or_default();
+        let start = match self.channel {
+            Channel::Text => last(left, CONTEXT, CONTEXT_FOLDED),
+            Channel::Json => left.floor_char_boundary(left.len().saturating_sub(CONTEXT_FOLDED)),
+        };
         // Moving what is kept is only worth it when there is more to let go of.
-        if start > kept {
+        if start > CONTEXT {
             self.window.drain(..start);
             self.from -= start;
             self.barrier = self.barrier.saturating_sub(start);

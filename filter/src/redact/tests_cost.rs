@@ -1,15 +1,20 @@
-//! What a search costs, whatever is searched: no more than [`STEPS_MAX`] steps a byte.
+//! What a search costs, whatever is searched: no more than [`STEPS_MAX`] steps a byte in each reading of it.
+
+// What is printed is the result of a search.
+#![allow(clippy::print_stdout)]
+
+use proptest::prelude::*;
 
 use super::cost::steps;
 use super::key::KEYS;
 use super::label::WORDS;
-use super::tests::DETECTORS;
+use super::tests::{DETECTORS, cases};
 use super::*;
 
 /// Most steps for each byte of a text, whatever it is and whichever detectors run.
-const STEPS_MAX: f64 = 50.0;
-/// Steps that a search takes whatever its length.
-const STEPS_LEAST: u64 = 2_000;
+const STEPS_MAX: f64 = 64.0;
+/// So many times as many in JSON, where what is escaped in the text itself is searched again, unescaped.
+const ESCAPED: f64 = 3.0;
 
 /// What is near something, or the beginning of it, or nearly it.
 const PARTS: &[&str] = &[
@@ -191,19 +196,14 @@ fn parts() -> Vec<&'static str> {
     PARTS.iter().copied().chain(words).chain(KEYS.iter().map(|key| key.prefix)).collect()
 }
 
-/// The steps that a text costs, plain and as a string of JSON.
-fn costs(set: Set, text: &str) -> [(u64, usize); 2] {
+/// The most steps for each byte of a text, plain and as a string of JSON.
+fn per_byte(set: Set, text: &str) -> f64 {
     let body = serde_json::json!({ "messages": [{ "role": "user", "content": text }] }).to_string();
     let _ = steps();
     DETECTORS.redact(set, text, &mut Replacement::Mask, &mut Counts::default());
-    let plain = steps();
+    let plain = steps() as f64 / text.len() as f64;
     redact_json(body.as_bytes(), &DETECTORS, set, Fields::NONE, &mut Replacement::Mask).unwrap();
-    [(plain, text.len()), (steps(), body.len())]
-}
-
-fn per_byte(set: Set, text: &str) -> f64 {
-    let over = |(steps, bytes): (u64, usize)| steps.saturating_sub(STEPS_LEAST) as f64 / bytes as f64;
-    costs(set, text).into_iter().map(over).fold(0.0, f64::max)
+    plain.max(steps() as f64 / body.len() as f64 / ESCAPED)
 }
 
 /// A text of what is repeated, of so many bytes.
@@ -215,20 +215,77 @@ fn repeated(part: &str, length: usize) -> String {
 fn whatever_is_repeated_costs_little_and_no_more_a_byte_when_it_is_longer() {
     let mut slow = Vec::new();
     for part in parts() {
-        for end in ["", " ", "=", ": ", " 1 ", "1"] {
+        for end in ["", " ", "1"] {
             let part = format!("{part}{end}");
-            let [short, long] =
-                [1 << 10, 8 << 10].map(|length| per_byte(DETECTORS.all(), &repeated(&part, length)));
-            if long > STEPS_MAX || long > short * 1.1 + 1.5 {
+            let [short, long] = [512, 4096].map(|length| per_byte(DETECTORS.all(), &repeated(&part, length)));
+            if long > STEPS_MAX || long > short * 1.1 + 3.0 {
                 slow.push((long, short, part));
             }
         }
     }
     slow.sort_by(|one, other| other.0.total_cmp(&one.0));
-    let list: String = slow
-        .iter()
-        .take(40)
-        .map(|(long, short, part)| format!("{long:7.1} {short:7.1} {part:?}\n"))
-        .collect();
+    let line = |(long, short, part): &(f64, f64, String)| format!("{long:7.1} {short:7.1} {part:?}\n");
+    let list: String = slow.iter().take(40).map(line).collect();
     assert!(slow.is_empty(), "{} of them, steps a byte:\n{list}", slow.len());
+}
+
+proptest! {
+    #![proptest_config(cases(150))]
+
+    #[test]
+    fn no_text_of_what_detectors_look_for_costs_much(
+        period in prop::collection::vec(prop_oneof![
+            4 => prop::sample::select(parts()).prop_map(String::from),
+            1 => "[a-z0-9:=. @-]{1,6}",
+            1 => "\\PC{1,3}",
+        ], 1..6),
+        once in any::<bool>(),
+        which in 0..2 * Builtin::ALL.len(),
+    ) {
+        let one = Builtin::ALL.get(which);
+        let set = one.map_or_else(|| DETECTORS.all(), |builtin| [builtin.id()].into_iter().collect());
+        let text = if once { period.concat() + &" ".repeat(2048) } else { repeated(&period.concat(), 2048) };
+        let cost = per_byte(set, &text);
+        prop_assert!(cost <= STEPS_MAX, "{cost:.1} steps a byte: {period:?}");
+    }
+}
+
+/// Searches for the slowest text by changing what is slow: prints the worst for each detector. It takes as
+/// long as it is given (`SECONDS=60 cargo test … slowest -- --ignored --nocapture`).
+#[test]
+#[ignore = "a search, for those who change a detector"]
+fn the_slowest_text_that_a_search_comes_upon() {
+    let seconds: u64 = std::env::var("SECONDS").ok().and_then(|given| given.parse().ok()).unwrap_or(60);
+    let all = parts();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let sets = Builtin::ALL.map(Some).into_iter().chain([None]);
+    let share = std::time::Duration::from_secs(seconds) / (Builtin::ALL.len() as u32 + 1);
+    for one in sets {
+        let set: Set =
+            one.map_or_else(|| DETECTORS.all(), |builtin: Builtin| [builtin.id()].into_iter().collect());
+        let (mut worst, mut best): (f64, Vec<&str>) = (0.0, vec!["a"]);
+        let start = std::time::Instant::now();
+        while start.elapsed() < share {
+            let mut next = best.clone();
+            for _ in 0..=random(2) {
+                let at = random(next.len() + 1);
+                match random(4) {
+                    0 if next.len() > 1 => drop(next.remove(at.min(next.len() - 1))),
+                    1 if at < next.len() => next[at] = all[random(all.len())],
+                    // Anything at all, at times.
+                    2 if random(8) == 0 => next = vec![all[random(all.len())]],
+                    _ => next.insert(at, all[random(all.len())]),
+                }
+            }
+            let cost = per_byte(set, &repeated(&next.concat(), 1024));
+            if cost > worst && next.len() < 12 {
+                (worst, best) = (cost, next);
+            }
+        }
+        println!("{:<16} {worst:6.1} steps a byte: {:?}", one.map_or("all", Builtin::name), best.concat());
+    }
 }

@@ -1,0 +1,31 @@
+//! The cost of redaction: no text takes more than so many steps a byte, plain or as a string of JSON, in one
+//! piece or repeated, with all detectors or with one.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use weir_filter::redact::{Builtin, Counts, Fields, Replacement, Set, redact_json, steps};
+use weir_fuzz::{DETECTORS, controls};
+
+/// Most steps for each byte, and those that a search takes whatever its length; as in the filter's own test.
+const STEPS_MAX: u64 = 64;
+/// So many times as many in JSON, where what is escaped in the text itself is searched again, unescaped.
+const ESCAPED: u64 = 3;
+const STEPS_LEAST: u64 = 4_000;
+/// How long a text is made by repeating it, in bytes.
+const LENGTH: usize = 4_096;
+
+fuzz_target!(|data: &[u8]| {
+    let ([which, repeats], text) = controls(data);
+    let text = String::from_utf8_lossy(text).into_owned();
+    let text = if repeats % 4 == 0 { text } else { text.repeat(LENGTH / text.len().max(1) + 1) };
+    let one = Builtin::ALL.get(usize::from(which));
+    let set: Set = one.map_or_else(|| DETECTORS.all(), |builtin| [builtin.id()].into_iter().collect());
+    let body = serde_json::json!({ "content": text }).to_string();
+    let _ = steps();
+    DETECTORS.redact(set, &text, &mut Replacement::Mask, &mut Counts::default());
+    let plain = steps();
+    redact_json(body.as_bytes(), &DETECTORS, set, Fields::NONE, &mut Replacement::Mask).expect("JSON");
+    for (steps, bytes, max) in [(plain, text.len(), STEPS_MAX), (steps(), body.len(), ESCAPED * STEPS_MAX)] {
+        assert!(steps <= max * bytes as u64 + STEPS_LEAST, "{steps} steps for {bytes} bytes");
+    }
+});
