@@ -170,6 +170,10 @@ fn check_usage(name: &str, expected: &Value, response: &v1::Response) {
         return;
     };
     let usage = usage.unwrap_or_else(|| panic!("{name}: no usage"));
+    let mut figures = figures.clone();
+    if let Some(seen) = expected.get("seen_output_tokens") {
+        figures.insert("output_tokens".to_owned(), seen.clone());
+    }
     let told = json!({
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
@@ -177,7 +181,7 @@ fn check_usage(name: &str, expected: &Value, response: &v1::Response) {
         "cache_write_tokens": usage.cache_write_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
     });
-    assert_eq!(&told, &json!(figures), "{name}: usage");
+    assert_eq!(told, Value::Object(figures), "{name}: usage");
     let source = match expected["usage_source"].as_str() {
         Some("partial") => v1::UsageSource::Partial,
         _ => v1::UsageSource::Provider,
