@@ -10,6 +10,8 @@ const ATTEMPTS: usize = 64;
 const CHOICES: usize = 256;
 /// Tool calls of all choices. The filter counts 128 bytes for each within a limit of 1 MiB at most.
 const TOOL_CALLS: usize = 8192;
+/// Other parts of all choices, for which the filter counts the same.
+const PARTS: usize = 8192;
 /// Detectors that matched, each once for everyone whom it was looked for.
 const REDACTIONS: usize = 1024;
 /// Files of a form, 64 parts at most in the filter.
@@ -37,7 +39,7 @@ struct Repeated {
 }
 
 /// As many as there are fields that repeat.
-const SLOTS: usize = 12;
+const SLOTS: usize = 13;
 
 const fn repeated(field: u32, name: &'static str, most: usize, slot: usize) -> Repeated {
     Repeated { field, name, most, slot }
@@ -68,8 +70,13 @@ const USAGE: Shape = Shape {
 const CALLER: Shape = Shape { repeated: &[repeated(4, "caller.metadata", ENTRIES, 9)], nested: &[] };
 const CONTENT: Shape =
     Shape { repeated: &[repeated(4, "content.outputs", CHOICES, 10)], nested: &[(4, &OUTPUT)] };
-const OUTPUT: Shape =
-    Shape { repeated: &[repeated(5, "content.outputs.tool_calls", TOOL_CALLS, 11)], nested: &[] };
+const OUTPUT: Shape = Shape {
+    repeated: &[
+        repeated(5, "content.outputs.tool_calls", TOOL_CALLS, 11),
+        repeated(6, "content.outputs.parts", PARTS, 12),
+    ],
+    nested: &[],
+};
 
 /// The number of `EventBatch.events`.
 const BATCH_EVENTS: u32 = 2;
@@ -193,8 +200,8 @@ mod tests {
 
     use prost::Message as _;
     use weir_event::v1::{
-        Attempt, Caller, Content, EventBatch, FormFile, ModelUsage, Output, Parameters, Redaction, Request,
-        Response, ToolCall, TraceEvent, Usage,
+        Attempt, Caller, Content, EventBatch, FormFile, ModelUsage, Output, Parameters, Part, Redaction,
+        Request, Response, ToolCall, TraceEvent, Usage,
     };
 
     use super::*;
@@ -215,6 +222,7 @@ mod tests {
         };
         let output = Output {
             tool_calls: vec![ToolCall::default(); many("content.outputs.tool_calls")],
+            parts: vec![Part::default(); many("content.outputs.parts")],
             ..Output::default()
         };
         TraceEvent {
