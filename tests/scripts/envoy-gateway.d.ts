@@ -61,7 +61,7 @@ export type IEnvoyProxy = Kind<
                 envoyDeployment: {
                     pod?: { labels?: Record<string, string> };
                     container?: {
-                        env?: { name: string; valueFrom: { secretKeyRef: { name: string; key: string } } }[];
+                        env?: { name: string; valueFrom: { secretKeyRef: { name: string; key: string } } | { fieldRef: { fieldPath: string } } }[];
                     };
                 };
             };
