@@ -7,7 +7,7 @@
 use regex_automata::hybrid::dfa::{Cache, DFA};
 use regex_automata::nfa::thompson;
 use regex_automata::{Anchored, Input};
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind};
 
 use super::custom::{Expression, SIZE_MAX};
 
@@ -85,12 +85,12 @@ fn variants(hir: &Hir) -> Vec<String> {
 /// A few characters of a class.
 fn characters(class: &Class) -> Vec<String> {
     let printable = |c: &char| !c.is_control() || *c == '\n';
-    let of_unicode = |class: &regex_syntax::hir::ClassUnicode| -> Vec<String> {
+    let of_unicode = |class: &ClassUnicode| -> Vec<String> {
         let letters = ('a'..='z').chain('0'..='9').chain('A'..='Z').chain([' ', '-', '_']);
         let known =
             letters.filter(|c| class.ranges().iter().any(|range| (range.start()..=range.end()).contains(c)));
         let known: Vec<char> = known.step_by(13).take(VARIANTS_MAX).collect();
-        let others = class.ranges().iter().map(|range| range.end()).filter(printable);
+        let others = class.ranges().iter().map(ClassUnicodeRange::end).filter(printable);
         let others = others.take(if known.is_empty() { VARIANTS_MAX } else { 0 });
         known.iter().copied().chain(others).map(String::from).collect()
     };

@@ -386,7 +386,7 @@ mod tests {
         let _ = steps();
         let mut back = Back::new(&text, Reading::Plain);
         for start in (1..folded.len() - 7).step_by(7) {
-            assert_eq!(&text[back.range(start..start + 6)], "a@b.co");
+            assert_eq!(text.get(back.range(start..start + 6)), Some("a@b.co"));
         }
         let steps = steps();
         assert!(steps < 16 * text.len() as u64, "{steps} of {}", text.len());

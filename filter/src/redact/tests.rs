@@ -347,6 +347,7 @@ fn a_pattern_that_would_look_at_the_same_again_and_again_is_refused_with_the_fig
         r"(?:https?://)?intranet\.example\.com(?:/\S*)?",
         r"[A-Z0-9._%+-]+@corp\.example",
         r"EMP\d{6}(?:[A-Z]{2})?",
+        r"ID(?:[^\n]{0,8}secret)?",
     ] {
         let made = Detectors::new(&[custom("mine", pattern)], &Allow::default(), "redaction");
         assert!(made.is_ok(), "{pattern}: {}", made.unwrap_err());
