@@ -3,7 +3,7 @@
 //! two compare in one run.
 
 // What is printed is the result.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
 
 #[path = "../benches/serving/mod.rs"]
 mod serving;
@@ -83,13 +83,28 @@ fn redaction(mut say: impl FnMut(String)) {
         });
         say(format!("{name:<10} 2, 20, 200 KB: text {}, JSON {}", of_text.join(" "), of_json.join(" ")));
     }
+    let json = |text: &str| {
+        let body = json!({"messages": [{"role": "user", "content": text}]}).to_string();
+        let redact = || {
+            let body = black_box(body.as_bytes());
+            redact_json(body, &detectors, set, Fields::NONE, &mut Replacement::Label).unwrap().body.len()
+        };
+        (body.len(), time(redact))
+    };
+    let mut worst = (0.0, "");
     for (name, part) in HOSTILE {
-        let speeds = [KB, 64 * KB, 4000 * KB].map(|size| {
-            let text = part.repeat(size / part.len());
-            speed(text.len(), time(|| plain(&text)))
-        });
-        say(format!("{name:<10} 1 KB, 64 KB, 4 MB: {}", speeds.join(" ")));
+        let texts = [KB, 64 * KB, 1000 * KB].map(|size| part.repeat(size / part.len()));
+        let plain = texts.each_ref().map(|text| (text.len(), time(|| plain(text))));
+        let in_json = json(&texts[1]);
+        for (bytes, ms) in plain.into_iter().chain([in_json]).skip(1) {
+            let each = ms / (bytes as f64 / 1e6);
+            worst = if each > worst.0 { (each, part) } else { worst };
+        }
+        let plain = plain.map(|(bytes, ms)| speed(bytes, ms)).join(" ");
+        let in_json = speed(in_json.0, in_json.1);
+        say(format!("{name:<10} 1 KB, 64 KB, 1 MB: {plain}, 64 KB in JSON {in_json}"));
     }
+    say(format!("the worst: {:.0} ms/MB, {:?} repeated", worst.0, worst.1));
 }
 
 fn requests(mut say: impl FnMut(String)) {

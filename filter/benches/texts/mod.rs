@@ -44,7 +44,7 @@ pub fn text(size: usize, matches: usize) -> String {
 }
 
 /// Inputs that are made to be slow, by what is repeated in them.
-pub const HOSTILE: [(&str, &str); 10] = [
+pub const HOSTILE: [(&str, &str); 20] = [
     ("a", "a"),
     ("at", "@"),
     ("digits", "1"),
@@ -55,4 +55,14 @@ pub const HOSTILE: [(&str, &str); 10] = [
     ("passwords", "password=a1"),
     ("keys", "-----BEGIN PRIVATE KEY-----\nAAAAAAAAAAAAAAAAAAAA\n"),
     ("fullwidth", "１"),
+    ("invisible", "\u{200b}1"),
+    ("births", "dob "),
+    ("fillers", "née le "),
+    ("labels", "my number: "),
+    ("licences", "licence no "),
+    ("values", "token:"),
+    ("pairs", "01 "),
+    ("accounts", "RU12 "),
+    ("escapes", "\\u0041"),
+    ("escaped", "\\\\\\\\née leNO11 of Телa@b.co誕生日no né le"),
 ];
