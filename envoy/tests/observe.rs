@@ -123,7 +123,7 @@ fn an_envoy_gateway_observes_by_an_extension_policy_and_gets_the_cluster_and_the
     let patch = &of_kind(&documents, "EnvoyPatchPolicy")[0]["spec"]["jsonPatches"][0];
     assert_eq!(patch["operation"]["value"]["name"], cluster);
     let limit = &of_kind(&documents, "ClientTrafficPolicy")[0]["spec"]["connection"]["bufferLimit"];
-    assert_eq!(limit, &json!(((10u64 << 20) + (1 << 20)).to_string()));
+    assert_eq!(limit, &json!(((10u64 << 20) + (2 << 20)).to_string()));
     let documents = envoy_gateway(&GATEWAY.replace("redaction:", "trace: {}\n# redaction:")).unwrap();
     assert!(of_kind(&documents, "ClientTrafficPolicy").is_empty(), "nothing is held");
 }

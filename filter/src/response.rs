@@ -389,7 +389,7 @@ impl Reading {
                 response.unread |= has_skipped;
                 let is_cut = whole && is_success(response) && !has_skipped && answer.is_cut();
                 if response.chunks == 0 && !has_skipped {
-                    note_unread(answer.api(), whole, response.body_bytes == 0, response);
+                    note_unread(answer.api(), whole, true, response);
                 }
                 let is_cut = is_cut && response.chunks > 0;
                 Read {

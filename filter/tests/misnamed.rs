@@ -208,6 +208,7 @@ fn what_is_returned_is_searched_by_what_it_is_and_not_by_what_it_is_called() {
 #[test]
 fn white_space_that_keeps_a_connection_open_goes_on_at_once() {
     let mut stream = ask(KEEP, CHAT, &chat(true));
-    stream.receive(&headers("application/json"), b"\n", 1);
-    assert!(!stream.event().unwrap().response.unwrap().unread);
+    let delivered = stream.receive(&headers("application/json"), b"\n", 1);
+    assert_eq!(delivered, b"\n");
+    assert_eq!(stream.event().unwrap().response.unwrap().error_type, "empty_response");
 }
