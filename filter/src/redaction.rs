@@ -152,6 +152,7 @@ impl Redaction {
         let mut replacement = self.replacement(policy.actions.replacement);
         let mut restorer = Restorer::default();
         let redacted = if policy.restore {
+            restorer = Restorer::beside(std::str::from_utf8(body).unwrap_or_default(), &self.detectors);
             number_in_order_of_the_prompt(&search, body, &mut restorer);
             search.redact(body, &mut restorer)
         } else {

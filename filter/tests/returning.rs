@@ -456,3 +456,31 @@ fn an_event_with_many_texts_that_end_takes_as_long_as_it_is_and_no_longer() {
         assert!(long < 64.0 * short, "{short:.1} ms, then {long:.1} ms");
     }
 }
+
+#[test]
+fn a_placeholder_that_the_caller_wrote_itself_stays_the_callers() {
+    let config = config(r#"{"forwarded": {"action": "mask", "restore": true}}"#);
+    let prompt = "literal [EMAIL_1] and real bob@acme-corp.io";
+    let (said, restored) =
+        ("first [EMAIL_1], second [EMAIL_2]", "first [EMAIL_1], second bob@acme-corp.io".to_owned());
+    let sent = |stream: &Stream| String::from_utf8(stream.host.request_body.borrow().clone()).unwrap();
+    for kind in KINDS {
+        let mut stream = ask(&config, kind.path(), &kind.request(prompt));
+        assert!(sent(&stream).contains("literal [EMAIL_1] and real [EMAIL_2]"), "{}", sent(&stream));
+        let body = kind.stream(&split(said, &[3]), &split("{}", &[9]));
+        let headers = [(":status", "200"), ("content-type", kind.content_type())];
+        let delivered = String::from_utf8(answer(&mut stream, &headers, body.as_bytes(), &[50])).unwrap();
+        assert_eq!(texts(&messages(kind, &delivered))["text 0"], restored, "{kind:?}");
+    }
+    // The next turn, with the answer as the caller has it, has the same placeholders.
+    let turns = json!([{"role": "user", "content": prompt}, {"role": "assistant", "content": restored},
+        {"role": "tool", "content": "{\"to\": \"\\u005bEMAIL_3] ann@acme-corp.io\"}"}]);
+    let body = json!({"model": "openai", "messages": turns});
+    let mut stream = ask(&config, "/v1/chat/completions", &body);
+    let sent = sent(&stream);
+    assert!(sent.contains("real [EMAIL_2]") && sent.contains(said) && sent.contains("[EMAIL_4]"), "{sent}");
+    let chat = |content: &str| json!({"choices": [{"message": {"content": content}}]}).to_string();
+    let delivered =
+        reply(&mut stream, "application/json", &chat("[EMAIL_1] [EMAIL_2] [EMAIL_3] [EMAIL_4]"), 9);
+    assert_eq!(delivered, chat("[EMAIL_1] bob@acme-corp.io [EMAIL_3] ann@acme-corp.io"));
+}

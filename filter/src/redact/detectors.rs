@@ -147,6 +147,17 @@ impl Detectors {
         self.labels.get(id.index()).map_or("", String::as_str)
     }
 
+    /// What stands in brackets in place of matches, of every detector.
+    pub(super) fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    /// The detector that a label is of.
+    pub(super) fn labelled(&self, label: &str) -> Option<DetectorId> {
+        let index = self.labels.iter().position(|known| known == label)?;
+        u8::try_from(index).ok().map(DetectorId)
+    }
+
     /// How much memory the built-in detectors take, in bytes; each of the operator's own takes less
     /// than 2 MiB more, most of it when it first runs.
     pub fn size(&self) -> usize {

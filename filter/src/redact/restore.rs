@@ -5,10 +5,12 @@
 //! prompts still hits. The values are in memory only, as long as the request is.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
+use super::body::NESTED_MAX;
 use super::counts::Counts;
+use super::detectors::Detectors;
 use super::fold::{Reading, fold};
 use super::names::DetectorId;
 use super::nesting::Nesting;
@@ -19,6 +21,10 @@ use super::replace::{LABEL_MAX, NUMBER_DIGITS_MAX, Replace};
 const VALUES_MAX: usize = 4096;
 /// The bytes.
 const BYTES_MAX: usize = 1 << 20;
+/// Highest number that is given out: twice as many as there are values, for those that are taken.
+const NUMBER_MAX: usize = 2 * VALUES_MAX;
+/// What every escape of a character of a placeholder begins with: they are all ASCII.
+const ESCAPE: &[u8] = b"\\u00";
 
 /// The placeholders of one request.
 #[derive(Default)]
@@ -27,6 +33,8 @@ pub struct Restorer {
     values: HashMap<String, (DetectorId, String)>,
     /// The last number given for each kind.
     numbers: HashMap<DetectorId, usize>,
+    /// The numbers that are never given out, because their placeholders already stand in the text.
+    taken: HashSet<(DetectorId, usize)>,
     bytes: usize,
 }
 
@@ -47,8 +55,10 @@ impl Replace for Restorer {
             out.extend(["[", label, "]"]);
             return;
         }
-        let number = self.numbers.entry(detector).or_default();
-        *number += 1;
+        let Some(number) = self.next_number(detector) else {
+            out.extend(["[", label, "]"]);
+            return;
+        };
         let placeholder = format!("[{label}_{number}]");
         self.bytes += value.len();
         out.push_str(&placeholder);
@@ -58,6 +68,48 @@ impl Replace for Restorer {
 }
 
 impl Restorer {
+    /// The placeholders for a JSON text. A placeholder that already stands in it, however it is escaped,
+    /// is the caller's own words: it is not given to a value, so it comes back as it is.
+    ///
+    /// Only that number is skipped, so the other values keep theirs. The same text has the same
+    /// placeholders, and so has its next turn, in which answers hold the values again.
+    pub fn beside(json: &str, detectors: &Detectors) -> Self {
+        let mut restorer = Self::default();
+        // The label of one of the operator's own detectors may look like a placeholder of another's.
+        for label in detectors.labels() {
+            restorer.take(&format!("[{label}]"), detectors);
+        }
+        let mut text = Cow::Borrowed(json);
+        for _ in 0..=NESTED_MAX {
+            restorer.take(&text, detectors);
+            if memchr::memmem::find(text.as_bytes(), ESCAPE).is_none() {
+                break;
+            }
+            text = Cow::Owned(fold(&text, Reading::EscapesOnly).text.into_owned());
+        }
+        restorer
+    }
+
+    /// Takes the numbers of the placeholders that stand in a text.
+    fn take(&mut self, text: &str, detectors: &Detectors) {
+        for open in memchr::memchr_iter(b'[', text.as_bytes()) {
+            let rest = text.get(open..).unwrap_or_default();
+            let Placeholder::Whole(length) = placeholder(rest) else { continue };
+            let name = rest.get(1..length - 1).unwrap_or_default();
+            let Some((label, number)) = name.rsplit_once('_') else { continue };
+            let number = number.parse().ok().filter(|number| *number <= NUMBER_MAX);
+            self.taken.extend(detectors.labelled(label).zip(number));
+        }
+    }
+
+    /// The next number of a kind that may be given out; `None` where there is none.
+    fn next_number(&mut self, detector: DetectorId) -> Option<usize> {
+        let last = self.numbers.entry(detector).or_default();
+        let next = (*last + 1..=NUMBER_MAX).find(|number| !self.taken.contains(&(detector, *number)));
+        *last = next.unwrap_or(NUMBER_MAX);
+        next
+    }
+
     /// Whether there is nothing to turn back.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
@@ -207,7 +259,7 @@ impl StreamRestorer {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Builtin;
+    use super::super::{Allow, Builtin, Custom};
     use super::*;
 
     fn restorer(values: &[(Builtin, &str)]) -> (Restorer, String) {
@@ -234,6 +286,36 @@ mod tests {
         );
         assert!(matches!(restorer.restore("[x] nothing [EMAIL]", &mut counts), Cow::Borrowed(_)));
         assert!(!format!("{restorer:?}").contains("example.com"));
+    }
+
+    #[test]
+    fn a_number_that_stands_in_the_text_is_not_given_out() {
+        let custom: Custom = serde_json::from_str(r#"{"name": "email_4", "pattern": "Q{9}"}"#).unwrap();
+        let detectors = Detectors::new(&[custom], &Allow::default(), "redaction").unwrap();
+        for (text, first) in [
+            (r#"{"a": "nothing [EMAIL] [EMAIL_x] [EMAIL_99999999999999999999] [IP_1] [EMAIL_3"}"#, 1),
+            (r#"{"a": "[EMAIL_1]"}"#, 2),
+            (r#"{"[EMAIL_2]": ["x[[EMAIL_1]]", "[EMAIL_3]"]}"#, 5),
+            (r#"{"a": "\u005bEM\u0041IL_\u0031\u005D"}"#, 2),
+            (r#"{"a": "{\"b\": \"\\u005bEMAIL_1]\"}"}"#, 2),
+        ] {
+            let (mut restorer, mut out) = (Restorer::beside(text, &detectors), String::new());
+            restorer.replace(Builtin::Email.id(), "EMAIL", "a@example.com", &mut out);
+            assert_eq!(out, format!("[EMAIL_{first}]"), "{text}");
+            let mut counts = Counts::default();
+            assert_eq!(restorer.restore(&out, &mut counts), "a@example.com");
+        }
+    }
+
+    #[test]
+    fn where_every_number_is_taken_a_value_has_none() {
+        let text: String = (0..=NUMBER_MAX + 10).map(|number| format!("[EMAIL_{number}]")).collect();
+        let detectors = Detectors::new(&[], &Allow::default(), "redaction").unwrap();
+        let (mut restorer, mut out) = (Restorer::beside(&text, &detectors), String::new());
+        assert_eq!(restorer.taken.len(), NUMBER_MAX + 1);
+        restorer.replace(Builtin::Email.id(), "EMAIL", "a@example.com", &mut out);
+        restorer.replace(Builtin::Ip.id(), "IP", "203.0.113.7", &mut out);
+        assert_eq!(out, "[EMAIL][IP_1]");
     }
 
     #[test]
