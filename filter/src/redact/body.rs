@@ -363,13 +363,14 @@ impl Walker<'_> {
         let key = fold(key, Reading::EscapesOnly).text;
         // A word must stand near the value.
         let key = key.get(key.ceil_char_boundary(key.len().saturating_sub(KEY_MAX))..).unwrap_or_default();
+        let part = Part { last: whole, ..Part::whole(raw, Reading::Escaped, self.replace.form()) };
         let Hits { mut hits, mut settled } = if detectors.announces(set, key) {
             let mut with_key = format!("{key}\":\"{raw}");
             if whole {
                 with_key.push('"');
             }
             let from = key.len() + 3;
-            let part = Part { text: &with_key, reading: Reading::Escaped, from, barrier: from, last: whole };
+            let part = Part { text: &with_key, from, barrier: from, ..part };
             let Hits { hits, settled } = detectors.find(set, &part);
             let hits = hits.into_iter().map(|hit| Hit {
                 range: hit.range.start - from..hit.range.end.min(from + raw.len()) - from,
@@ -380,7 +381,7 @@ impl Walker<'_> {
                 settled: settled.saturating_sub(from).min(raw.len()),
             }
         } else {
-            detectors.find(set, &Part { last: whole, ..Part::whole(raw, Reading::Escaped) })
+            detectors.find(set, &part)
         };
         if nested < NESTED_MAX && memchr::memchr(b'\\', raw.as_bytes()).is_some() {
             let decoded = fold(raw, Reading::EscapesOnly).text;

@@ -17,7 +17,7 @@ use super::custom::{Expression, build, compile_hir};
 use super::fold::{Back, Reading, fold};
 use super::literals::Literals;
 use super::names::{Builtin, CUSTOM_MAX, DetectorId, SECRETS, Set};
-use super::replace::LABEL_MAX;
+use super::replace::{Form, LABEL_MAX};
 use super::scan::scan;
 use super::settings::{Allow, Custom};
 use super::view::{Found, Sink, View};
@@ -45,12 +45,14 @@ pub(super) struct Part<'t> {
     pub barrier: usize,
     /// Whether nothing follows.
     pub last: bool,
+    /// What replacements look like that were put in earlier, and are left as they are.
+    pub form: Form,
 }
 
 impl<'t> Part<'t> {
     /// A text in one piece.
-    pub fn whole(text: &'t str, reading: Reading) -> Self {
-        Self { text, reading, last: true, ..Self::default() }
+    pub fn whole(text: &'t str, reading: Reading, form: Form) -> Self {
+        Self { text, reading, form, last: true, ..Self::default() }
     }
 }
 
@@ -166,7 +168,7 @@ impl Detectors {
 
     /// Looks for what the detectors of a set find.
     pub(super) fn find(&self, set: Set, part: &Part<'_>) -> Hits {
-        let Part { text, reading, from, barrier, last } = *part;
+        let Part { text, reading, from, barrier, last, form } = *part;
         if set.is_empty() {
             return Hits { hits: Vec::new(), settled: text.len() };
         }
@@ -181,7 +183,7 @@ impl Detectors {
         let mut view = View::new(read, forth(from), forth(barrier));
         view.signed = reading == Reading::Escaped;
         let mut sink = Sink::default();
-        scan(&self.literals, set, &self.labels, &view, &mut sink);
+        scan(&self.literals, set, (&self.labels, form), &view, &mut sink);
         for (index, (_, _, expression)) in self.custom.iter().enumerate() {
             let detector = DetectorId::custom(index);
             if !set.contains(detector) {

@@ -1,7 +1,8 @@
 //! What stands in a match's place: a label, a mask, or a label with a keyed hash.
 //!
 //! Replacements are made of capitals, digits, `_`, `:`, `*` and brackets, so they read the same in
-//! JSON however often it is escaped, and the detectors know them and leave them as they are.
+//! JSON however often it is escaped. The detectors leave those of the form that is being written as they
+//! are; any other text that looks like one may be anybody's, and is searched.
 
 use std::fmt;
 
@@ -12,7 +13,7 @@ use super::fold::{Reading, fold};
 use super::names::{Builtin, DetectorId};
 use super::scan::Labels;
 use super::settings::Style;
-use super::view::{DIGIT, HEX, View, is};
+use super::view::{DIGIT, View, is};
 
 /// What a mask looks like.
 pub const MASK: &str = "***";
@@ -21,14 +22,31 @@ pub const HASH_DIGITS_MIN: usize = 8;
 /// The most.
 pub const HASH_DIGITS_MAX: usize = 64;
 /// Most digits of a placeholder's number.
-pub(super) const NUMBER_DIGITS_MAX: usize = 6;
+pub(super) const NUMBER_DIGITS_MAX: usize = 4;
 /// Longest label, in bytes.
 pub(super) const LABEL_MAX: usize = 40;
+
+/// The form of the replacements that one way of replacing writes, to know them by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// `[EMAIL]`, `[EMAIL_2]`
+    #[default]
+    Label,
+    /// `[EMAIL:3f9a0c1d]`, with exactly so many digits, at least one of which is a letter.
+    Hash(usize),
+    /// None in brackets.
+    Mask,
+}
 
 /// Writes what stands in a match's place.
 pub trait Replace {
     /// `value` is the text that matched, as it was before any escaping, and `label` the detector's.
     fn replace(&mut self, detector: DetectorId, label: &str, value: &str, out: &mut String);
+
+    /// What its replacements look like.
+    fn form(&self) -> Form {
+        Form::Label
+    }
 
     /// The hash that a value has which is too long to be held; its parts follow.
     fn begin_hash(&self) -> Option<PartialHash> {
@@ -79,10 +97,14 @@ impl HashKey {
         Self { mac, digits: digits.clamp(HASH_DIGITS_MIN, HASH_DIGITS_MAX) }
     }
 
+    /// Writes the first digits of a hash. There is always a letter among them, one in 281 of twelve digits
+    /// begins later for that: so a number in the place of a hash is none, and is searched.
     fn finish(&self, mac: Hmac<Sha256>, out: &mut String) {
         let digest = mac.finalize().into_bytes();
-        let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]).take(self.digits);
-        out.extend(digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)));
+        let digits: Vec<u8> = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]).collect();
+        let letter = digits.iter().position(|digit| *digit > 9).unwrap_or_default();
+        let shown = digits.iter().skip((letter + 1).saturating_sub(self.digits)).take(self.digits);
+        out.extend(shown.filter_map(|digit| char::from_digit(u32::from(*digit), 16)));
     }
 }
 
@@ -121,6 +143,14 @@ impl Replace for Replacement {
                 key.finish(mac, out);
                 out.push(']');
             }
+        }
+    }
+
+    fn form(&self) -> Form {
+        match self {
+            Self::Label => Form::Label,
+            Self::Mask => Form::Mask,
+            Self::Hash(key) => Form::Hash(key.digits),
         }
     }
 
@@ -165,8 +195,8 @@ fn canonical(detector: DetectorId, value: &str) -> String {
     folded.into_owned()
 }
 
-/// Where a replacement ends that begins at `at`, if one of these labels does there.
-pub(super) fn placeholder(view: &View<'_>, at: usize, labels: &Labels) -> Option<usize> {
+/// Where a replacement of a form ends that begins at `at`, if one of these labels does there.
+pub(super) fn placeholder(view: &View<'_>, at: usize, labels: &Labels, form: Form) -> Option<usize> {
     let start = at + 1;
     let mut end = start;
     let is_label = |byte: u8| byte.is_ascii_uppercase() || is(byte, DIGIT) || byte == b'_';
@@ -174,20 +204,28 @@ pub(super) fn placeholder(view: &View<'_>, at: usize, labels: &Labels) -> Option
         end += 1;
     }
     let name = view.slice(start..end);
-    let unnumbered = match name.iter().rposition(|byte| !is(*byte, DIGIT)) {
-        Some(last) if name.get(last) == Some(&b'_') && name.len() - last <= NUMBER_DIGITS_MAX + 1 => last,
-        _ => name.len(),
-    };
     let known = |name: &[u8]| !name.is_empty() && labels.iter().any(|label| label.as_bytes() == name);
-    match view.at(end)? {
-        b']' => (known(name) || known(name.get(..unnumbered)?)).then_some(end + 1),
-        b':' if known(name) => {
-            let hash = view.run(end + 1, HEX, HASH_DIGITS_MAX + 1);
-            let digits = (HASH_DIGITS_MIN..=HASH_DIGITS_MAX).contains(&(hash - end - 1));
-            (digits && view.at(hash) == Some(b']')).then_some(hash + 1)
+    match (form, view.at(end)?) {
+        (Form::Label, b']') => (known(name) || known(unnumbered(name)?)).then_some(end + 1),
+        (Form::Hash(digits), b':') if known(name) => {
+            let is_digit = |byte: u8| is(byte, DIGIT) || matches!(byte, b'a'..=b'f');
+            let (first, mut hash, mut is_number) = (end + 1, end + 1, true);
+            while let Some(byte) = view.at(hash).filter(|byte| hash - first <= digits && is_digit(*byte)) {
+                is_number &= is(byte, DIGIT);
+                hash += 1;
+            }
+            (!is_number && hash - first == digits && view.at(hash) == Some(b']')).then_some(hash + 1)
         }
         _ => None,
     }
+}
+
+/// The label of a numbered placeholder; `None` where it has no number that is given out.
+fn unnumbered(name: &[u8]) -> Option<&[u8]> {
+    let last = name.iter().rposition(|byte| *byte == b'_')?;
+    let number = name.get(last + 1..)?;
+    let is_number = number.iter().all(|byte| is(*byte, DIGIT)) && !number.starts_with(b"0");
+    (is_number && (1..=NUMBER_DIGITS_MAX).contains(&number.len())).then(|| name.get(..last)).flatten()
 }
 
 #[cfg(test)]
@@ -210,6 +248,17 @@ mod tests {
         assert_eq!(one.len(), "[EMAIL:]".len() + 8);
         let phone = replaced(&mut hash, Builtin::Phone, "+49 30 123-4567");
         assert_eq!(phone, replaced(&mut hash, Builtin::Phone, "+4930 1234567"));
+    }
+
+    #[test]
+    fn there_is_a_letter_among_the_digits_of_a_hash() {
+        let mut hash = Replacement::Hash(HashKey::new(b"key", HASH_DIGITS_MIN));
+        for value in 0..500 {
+            let out = replaced(&mut hash, Builtin::Ssn, &value.to_string());
+            let digits = out.strip_prefix("[SSN:").and_then(|out| out.strip_suffix(']')).unwrap();
+            assert_eq!(digits.len(), HASH_DIGITS_MIN);
+            assert!(digits.contains(|digit: char| ('a'..='f').contains(&digit)), "{out}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::judged::Judged;
 use super::label::Word;
 use super::literals::{Literal, Literals};
 use super::names::{Builtin, Set};
+use super::replace::Form;
 use super::view::{ALNUM, ALPHA, DIGIT, HEX, Sink, TAIL, TRIGGER, View, is};
 use super::{birth, document, email, hardware, iban, key, label, number, pem, phone, secret};
 
@@ -28,6 +29,7 @@ struct Pass<'p, 't> {
     view: &'p View<'t>,
     set: Set,
     labels: &'p Labels,
+    form: Form,
     sink: &'p mut Sink,
     /// Where the last number ended, and the last address: what begins before is part of them.
     number_end: usize,
@@ -45,11 +47,18 @@ struct Pass<'p, 't> {
 }
 
 /// Looks for what the built-in detectors of a set find.
-pub(super) fn scan(literals: &Literals, set: Set, labels: &Labels, view: &View<'_>, sink: &mut Sink) {
+pub(super) fn scan(
+    literals: &Literals,
+    set: Set,
+    (labels, form): (&Labels, Form),
+    view: &View<'_>,
+    sink: &mut Sink,
+) {
     let mut pass = Pass {
         view,
         set,
         labels,
+        form,
         sink,
         number_end: view.from,
         email_end: view.barrier,
@@ -359,11 +368,11 @@ impl Pass<'_, '_> {
         }
     }
 
-    /// A replacement that stands in the text already: `[EMAIL]`, `[EMAIL_2]`, `[EMAIL:3f9a0c1d]`.
+    /// A replacement of the form that is written, which stands in the text already.
     fn replaced(&mut self, at: usize) {
         let view = self.view;
         view.begin();
-        let found = super::replace::placeholder(view, at, self.labels);
+        let found = super::replace::placeholder(view, at, self.labels, self.form);
         if view.is_open() {
             self.sink.open = self.sink.open.min(at);
         }

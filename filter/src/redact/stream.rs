@@ -124,7 +124,8 @@ impl<R: Replace> StreamRedactor<R> {
             Channel::Text => Reading::Plain,
             Channel::Json => Reading::Escaped,
         };
-        let part = Part { text: &self.window, reading, from: self.from, barrier: self.barrier, last };
+        let (from, barrier, form) = (self.from, self.barrier, self.replace.form());
+        let part = Part { text: &self.window, reading, from, barrier, last, form };
         let found = self.detectors.find(self.set, &part);
         let mut settled = if last { self.window.len() } else { found.settled };
         let begins = |hit: &Hit| hit.range.start == settled && hit.range.end > settled;

@@ -432,3 +432,39 @@ fn nothing_that_is_printed_for_debugging_holds_what_was_found() {
     let error = error.unwrap_err();
     assert!(!format!("{error} {error:?}").contains("example"));
 }
+
+#[test]
+fn only_what_is_replaced_in_this_way_counts_as_replaced() {
+    let of_hash = |digits| Replacement::Hash(HashKey::new(b"key", digits));
+    let ways = [Replacement::Label, Replacement::Mask, of_hash(12), of_hash(16)];
+    // In no form that is ever written.
+    for text in [
+        "[CREDIT_CARD:4111111111111111]",
+        "[SSN:536228726]",
+        "[PHONE:4915123456789]",
+        "[PHONE:491512345678]",
+        "[EMAIL:jo@example.com]",
+        "[PHONE_4915123456789]",
+        "[password:a1b2c3d4e5f6]",
+    ] {
+        for way in &ways {
+            let out = redact_with(way.clone(), text);
+            assert_ne!(out, text, "{way:?}");
+            let at = text.len() - 4;
+            assert_eq!(stream(way.clone(), Channel::Text, &split(text, &[at])), out, "{way:?}");
+            let body = format!(r#"{{"a":"{text}"}}"#);
+            let mut way = way.clone();
+            let json =
+                redact_json(body.as_bytes(), &DETECTORS, DETECTORS.all(), Fields::NONE, &mut way).unwrap();
+            assert_ne!(&*json.body, body.as_bytes(), "{way:?}");
+        }
+    }
+    // In one of them alone.
+    for (text, its) in
+        [("password: [GENERIC_SECRET:a1b2c3d4e5f6]", 2), ("password: [GENERIC_SECRET:a1b2c3d4e5f6a1b2]", 3)]
+    {
+        for (index, way) in ways.iter().enumerate() {
+            assert_eq!(redact_with(way.clone(), text) == text, index == its, "{way:?} {text}");
+        }
+    }
+}

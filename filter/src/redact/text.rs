@@ -6,7 +6,7 @@ use super::counts::Counts;
 use super::detectors::{Detectors, Hit, Part};
 use super::fold::Reading;
 use super::names::Set;
-use super::replace::Replace;
+use super::replace::{Form, Replace};
 
 impl Detectors {
     /// The text with every match replaced; the text itself where nothing matches.
@@ -17,7 +17,7 @@ impl Detectors {
         replace: &mut dyn Replace,
         counts: &mut Counts,
     ) -> Cow<'t, str> {
-        let hits = self.find(set, &Part::whole(text, Reading::Plain)).hits;
+        let hits = self.find(set, &Part::whole(text, Reading::Plain, replace.form())).hits;
         if hits.is_empty() {
             return Cow::Borrowed(text);
         }
@@ -37,7 +37,7 @@ impl Detectors {
     /// How often each detector matches in a text, where nothing is to be replaced.
     pub fn count(&self, set: Set, text: &str) -> Counts {
         let mut counts = Counts::default();
-        for hit in self.find(set, &Part::whole(text, Reading::Plain)).hits {
+        for hit in self.find(set, &Part::whole(text, Reading::Plain, Form::Mask)).hits {
             counts.add(hit.detector);
         }
         counts
