@@ -169,6 +169,58 @@ fn what_repeats_an_answer_token_by_token_is_not_told() {
 }
 
 #[test]
+fn names_ids_and_types_of_a_stream_are_told_as_those_of_an_answer_in_one_piece() {
+    const TOKEN: &str = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
+    let config = with(r#"{"exported": {"content": "redact"}}"#);
+    let told = |path: &str, events: &[Value]| {
+        let body = match path {
+            "/v1/responses" => json!({"model": "m", "input": "hello", "stream": true}),
+            _ => chat("hello", true),
+        };
+        let mut stream = Stream::with(&config, &[(":path", path)], body.to_string().as_bytes());
+        stream.arrive();
+        let mut attempt = stream.attempt();
+        let events: Vec<String> = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+        let events: Vec<&str> = events.iter().map(String::as_str).collect();
+        stream.respond(&mut attempt, "200", "text/event-stream", &events);
+        let event = stream.event().unwrap();
+        assert!(!format!("{event:?}").contains("16C7e42F"), "{event:?}");
+        event.content.unwrap().outputs.remove(0)
+    };
+    let call = |id: &str, kind: &str, name: &str| {
+        let function = json!({"name": name, "arguments": "{}"});
+        let call = json!({"index": 0, "id": id, "type": kind, "function": function});
+        json!({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]})
+    };
+    let chat = "/v1/chat/completions";
+    let call_of = |output: v1::Output| output.tool_calls.into_iter().next().unwrap();
+    let of_name = call_of(told(chat, &[call("t", "function", TOKEN)]));
+    assert_eq!((of_name.id.as_str(), of_name.name.as_str()), ("t", "[GITHUB]"));
+    let of_others = call_of(told(chat, &[call(TOKEN, TOKEN, "get_weather")]));
+    assert_eq!((of_others.id.as_str(), of_others.name.as_str()), ("[GITHUB]", "get_weather"));
+    let item = json!({"type": "function_call", "id": "i", "call_id": "c", "name": TOKEN, "arguments": "{}"});
+    let added = json!({"type": "response.output_item.added", "output_index": 0, "item": item});
+    assert_eq!(call_of(told("/v1/responses", &[added])).name, "[GITHUB]");
+    let item = json!({"type": "web_search_call", "id": "w", "action": {"query": TOKEN}});
+    let done = json!({"type": "response.output_item.done", "output_index": 0, "item": item});
+    assert!(told("/v1/responses", &[done]).parts[0].json.contains("[GITHUB]"));
+    // Of a name that there was no room for, no half is told, and those that are whole stay so.
+    let small = with(r#"{"exported": {"content": "redact"}}, "trace": {"capture_limit": 1024}"#);
+    let (mut stream, _) = ask(&small, &[], &json!({"model": "m", "messages": [], "stream": true}));
+    let mut attempt = stream.attempt();
+    let call = |index: u64, name: &str, arguments: usize| {
+        let function = json!({"name": name, "arguments": "x ".repeat(arguments)});
+        let delta = json!({"tool_calls": [{"index": index, "function": function}]});
+        format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": delta}]}))
+    };
+    let events = [call(0, "get_weather", 302), call(1, &format!("x{TOKEN}"), 9)];
+    stream.respond(&mut attempt, "200", "text/event-stream", &[&events[0], &events[1]]);
+    let content = stream.event().unwrap().content.unwrap();
+    let names: Vec<&str> = content.outputs[0].tool_calls.iter().map(|call| call.name.as_str()).collect();
+    assert_eq!((names, content.response_shortened), (vec!["get_weather", ""], true));
+}
+
+#[test]
 fn a_response_that_cannot_be_read_is_not_told() {
     let config = with(r#"{"exported": {"content": "redact"}}"#);
     let (mut stream, _) = ask(&config, &[], &chat("hello", false));

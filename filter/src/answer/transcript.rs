@@ -185,6 +185,10 @@ impl Transcript {
             kept.calls.argue(at, &arguments);
         }
         let is_whole = append(text, value, keep);
+        if part != CallPart::Arguments && !is_whole {
+            // Half a word names nothing, and nothing that must not be told is found in it.
+            text.clear();
+        }
         self.shortened |= !is_whole;
         true
     }

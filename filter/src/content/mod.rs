@@ -159,15 +159,7 @@ impl Content {
         }
         let (mut outputs, mut error_message, shortened) = read.transcript.finish();
         for output in &mut outputs {
-            for text in [&mut output.text, &mut output.refusal, &mut output.reasoning] {
-                export.text(text, shortened, &mut counts);
-            }
-            for call in &mut output.tool_calls {
-                export.arguments(&mut call.arguments, shortened, &mut counts);
-            }
-            for part in &mut output.parts {
-                export.arguments(&mut part.json, shortened, &mut counts);
-            }
+            redact_output(export, output, shortened, &mut counts);
         }
         export.text(&mut error_message, shortened, &mut counts);
         // What the caller says about its request may hold as much about people as the request itself.
@@ -180,6 +172,25 @@ impl Content {
         content.error_message = error_message;
         let found = export.told(&counts);
         (Some(content), found)
+    }
+}
+
+/// Makes every text of an output fit to be told. Names, ids and types are words that stand there whole,
+/// also where something is missing of the texts.
+fn redact_output(export: &Export, output: &mut v1::Output, shortened: bool, counts: &mut Counts) {
+    let v1::Output { index: _, text, refusal, reasoning, tool_calls, parts } = output;
+    for text in [text, refusal, reasoning] {
+        export.text(text, shortened, counts);
+    }
+    for v1::ToolCall { index: _, id, name, arguments, r#type } in tool_calls {
+        for word in [id, name, r#type] {
+            export.text(word, false, counts);
+        }
+        export.arguments(arguments, shortened, counts);
+    }
+    for v1::Part { r#type, json } in parts {
+        export.text(r#type, false, counts);
+        export.arguments(json, shortened, counts);
     }
 }
 
