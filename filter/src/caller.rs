@@ -2,12 +2,13 @@
 
 use std::rc::Rc;
 
-use weir_event::v1;
-
 use crate::access::{Grant, Identity, RequestMetadata, credential, is_short_text};
 use crate::config::Config;
+use crate::content::Content;
+use crate::exchange::Exchange;
 use crate::headers::Headers;
 use crate::host::Host;
+use crate::redaction::Export;
 use crate::refusal::Refusal;
 
 /// A caller, and what it may do.
@@ -52,9 +53,11 @@ pub fn identify(
     Ok(Known { grant, identity })
 }
 
-/// Notes who is calling, and what was said about the request. What was verified goes before what the
-/// caller says.
-pub fn record(caller: &mut v1::Caller, known: &Known, said: RequestMetadata) {
+/// Notes who is calling, and what was said about the request, which is exported in this way whatever becomes
+/// of the request. What was verified goes before what the caller says.
+pub fn record(exchange: &mut Exchange, known: &Known, said: RequestMetadata, export: Option<Export>) {
+    exchange.content = Content::none(export);
+    let caller = &mut exchange.caller;
     caller.key_name.clone_from(&known.identity.key_name);
     caller.team.clone_from(&known.identity.team);
     caller.user = if known.identity.user.is_empty() { said.user } else { known.identity.user.clone() };

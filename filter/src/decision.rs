@@ -8,6 +8,7 @@ use weir_event::v1;
 use crate::access::Grant;
 use crate::api::{Api, Call, Feature};
 use crate::config::{Config, Failover, NoPassage, VirtualModel};
+use crate::content::Content;
 use crate::duration::Duration;
 use crate::exchange::{Decision, Exchange};
 use crate::headers::{Headers, name};
@@ -113,14 +114,17 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
         return Err(Refusal::not_granted(member));
     }
     let resolved = question.config.resolve(&body.model).ok_or_else(|| Refusal::unknown_model(&body.model))?;
-    if !question.grant.models.allows(&body.model) {
-        return Err(Refusal::model_not_allowed(&body.model));
-    }
     let family = question.call.api.family();
     let redaction = question.config.redaction.as_ref();
     let policies = redaction
         .map(|redaction| redaction.policies(&question.grant.name, &body.model, question.headers))
         .unwrap_or_default();
+    let export = Export::new(redaction, policies.exported, family);
+    // From here on the model's policy holds, also where the request is refused.
+    exchange.content = Content::none(export.clone());
+    if !question.grant.models.allows(&body.model) {
+        return Err(Refusal::model_not_allowed(&body.model));
+    }
     let (mut sent, mut restorer) = (None, None);
     if let Some(redaction) = redaction.filter(|redaction| redaction.searches(&policies.forwarded)) {
         exchange.timing.redacting_ns = (question.clock)();
@@ -135,7 +139,6 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
             restorer = searched.restorer;
         }
     }
-    let export = redaction.and_then(|redaction| Export::new(redaction, policies.exported, family));
     let returning = redaction
         .and_then(|redaction| Returning::new(redaction, policies.returned, restorer, question.call.api));
     let body = match &sent {

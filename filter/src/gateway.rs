@@ -24,6 +24,7 @@ use crate::headers::{Headers, Outgoing, name};
 use crate::host::{Host, Step};
 use crate::models;
 use crate::record;
+use crate::redaction::Export;
 use crate::refusal::Refusal;
 use crate::response::{self, Reading, Rewriting, Told};
 use crate::trace_context;
@@ -243,7 +244,12 @@ impl Gateway {
             Ok(metadata) => metadata.with_grant(&inference.known.grant),
             Err(error) => return Err(self.refuse(host, &Refusal::bad_metadata(&error))),
         };
-        caller::record(&mut inference.exchange.borrow_mut().caller, &inference.known, metadata);
+        let redaction = self.config.redaction.as_ref();
+        let policies = redaction
+            .map(|redaction| redaction.policies(&inference.known.grant.name, "", &inference.headers))
+            .unwrap_or_default();
+        let export = Export::new(redaction, policies.exported, family);
+        caller::record(&mut inference.exchange.borrow_mut(), &inference.known, metadata, export);
         Ok(())
     }
 

@@ -130,7 +130,8 @@ impl Observer {
             Ok(known) => {
                 // What cannot be read is nothing to refuse a request for that is not routed.
                 let said = RequestMetadata::read(&headers).unwrap_or_default().with_grant(&known.grant);
-                caller::record(&mut observed.exchange.borrow_mut().caller, &known, said);
+                let export = Export::new(redaction, policies.exported, observed.call.api.family());
+                caller::record(&mut observed.exchange.borrow_mut(), &known, said, export);
             }
             Err(refusal) => return self.refuse(host, &refusal),
         }
@@ -380,8 +381,7 @@ impl Observer {
         exchange.request.parameters = Some(glance.parameters);
         exchange.request.files = glance.files;
         let redaction = self.config.redaction.as_ref();
-        let export =
-            redaction.and_then(|redaction| Export::new(redaction, policies.exported, call.api.family()));
+        let export = Export::new(redaction, policies.exported, call.api.family());
         let kept = if glance.is_json { body.to_vec() } else { Vec::new() };
         exchange.content =
             Content::begin(&self.config.capture, export, &self.vm.budget, kept, glance.characters)

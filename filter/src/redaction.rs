@@ -5,7 +5,7 @@
 //! be read is not told, and not sent where something is looked for in it. No value that matched is in
 //! an error or in `Debug` output.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ pub struct Searched {
     pub restorer: Option<Restorer>,
 }
 
-/// How the content of one request is told.
+/// How the content of one request is told, and what is said beside it.
 #[derive(Clone, Debug)]
 pub struct Export {
     redaction: Rc<Redaction>,
@@ -130,7 +130,7 @@ impl Redaction {
         let own = [self.by_key.get(key), self.by_model.get(model)];
         let mut policies = own.into_iter().flatten().fold(self.policies, |one, other| one.stricter(other));
         if asks_for_exclusion(headers) {
-            policies.exported = policies.exported.excluding();
+            policies.exported = policies.exported.excluding(self.detectors.all());
         }
         policies
     }
@@ -206,13 +206,17 @@ impl Redaction {
 }
 
 impl Export {
-    /// How content is told under this policy; `None` where none is.
-    pub fn new(redaction: &Rc<Redaction>, policy: ExportedPolicy, family: Family) -> Option<Self> {
-        let tells = policy.content != Content::Exclude;
-        tells.then(|| Self { redaction: Rc::clone(redaction), policy, family })
+    /// How content is told under this policy; `None` where there is no redaction.
+    pub fn new(redaction: Option<&Rc<Redaction>>, policy: ExportedPolicy, family: Family) -> Option<Self> {
+        redaction.map(|redaction| Self { redaction: Rc::clone(redaction), policy, family })
     }
 
-    /// Whether the detectors run over it.
+    /// Whether content is told at all.
+    pub fn tells(&self) -> bool {
+        self.policy.content != Content::Exclude
+    }
+
+    /// Whether the detectors run over content.
     pub fn redacts(&self) -> bool {
         self.policy.content == Content::Redact
     }
@@ -236,8 +240,18 @@ impl Export {
         }
     }
 
+    /// Entries as they may be told, keys and values; a key is context for its value.
+    pub fn entries(&self, entries: &mut BTreeMap<String, String>, counts: &mut Counts) {
+        if entries.is_empty() || self.policy.detectors.is_empty() {
+            return;
+        }
+        let json = serde_json::to_vec(entries).unwrap_or_default();
+        let told = self.json(json, Fields::NONE, false, counts);
+        *entries = told.and_then(|told| serde_json::from_slice(&told).ok()).unwrap_or_default();
+    }
+
     fn json(&self, body: Vec<u8>, fields: Fields, is_cut: bool, counts: &mut Counts) -> Option<Vec<u8>> {
-        if !self.redacts() {
+        if self.policy.detectors.is_empty() {
             return Some(body);
         }
         let mut replacement = self.replacement();
@@ -254,7 +268,7 @@ impl Export {
     /// A text as it may be told. Of one that was cut, the end is left out where it may be the beginning
     /// of what would have been found.
     pub fn text(&self, text: &mut String, is_cut: bool, counts: &mut Counts) {
-        if !self.redacts() {
+        if self.policy.detectors.is_empty() {
             return;
         }
         let mut replacement = self.replacement();

@@ -54,6 +54,12 @@ impl fmt::Debug for Content {
 }
 
 impl Content {
+    /// Of a request of which nothing is let go yet, or that passes unread: there is no content, and what the
+    /// caller says beside it is made fit to be told all the same.
+    pub fn none(export: Option<Export>) -> Self {
+        Self { export, is_withheld: true, ..Self::default() }
+    }
+
     /// Keeps the body of a request that is let go, if content is kept and there is room.
     pub fn begin(
         capture: &Capture,
@@ -63,20 +69,13 @@ impl Content {
         characters: u64,
     ) -> Self {
         let limit = capture.limit;
-        let Some(export) = export else {
-            return Self { capture: v1::Capture::Excluded, characters, ..Self::default() };
+        let Some(export) = export.as_ref().filter(|export| export.tells()).cloned() else {
+            return Self { capture: v1::Capture::Excluded, characters, ..Self::none(export) };
         };
         let mut room = Room::new(budget);
         if !room.take(body.len()) {
             // What the caller says beside it is told all the same, so it is still redacted.
-            return Self {
-                capture: v1::Capture::NoRoom,
-                export: Some(export),
-                limit,
-                is_withheld: true,
-                characters,
-                ..Self::default()
-            };
+            return Self { capture: v1::Capture::NoRoom, limit, characters, ..Self::none(Some(export)) };
         }
         let capture = if export.redacts() { v1::Capture::Redacted } else { v1::Capture::Kept };
         Self {
@@ -137,8 +136,8 @@ impl Content {
     /// it and in what the caller said; nothing where nothing was asked that was let go.
     pub fn finish(self, read: Read, caller: &mut v1::Caller) -> (Option<v1::Content>, Vec<v1::Redaction>) {
         let mut content = v1::Content { capture: self.capture.into(), ..Default::default() };
+        let is_told = self.capture != v1::Capture::Unspecified;
         let Some(export) = &self.export else {
-            let is_told = self.capture != v1::Capture::Unspecified;
             return (is_told.then_some(content), Vec::new());
         };
         let read = if self.is_withheld { Read::default() } else { read };
@@ -163,15 +162,15 @@ impl Content {
         }
         export.text(&mut error_message, shortened, &mut counts);
         // What the caller says about its request may hold as much about people as the request itself.
-        let beside = [&mut caller.conversation_id, &mut caller.user];
-        for text in caller.metadata.values_mut().chain(beside) {
+        for text in [&mut caller.conversation_id, &mut caller.user] {
             export.text(text, false, &mut counts);
         }
+        export.entries(&mut caller.metadata, &mut counts);
         content.response_shortened |= shortened;
         content.outputs = outputs;
         content.error_message = error_message;
         let found = export.told(&counts);
-        (Some(content), found)
+        (is_told.then_some(content), found)
     }
 }
 

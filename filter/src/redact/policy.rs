@@ -15,7 +15,8 @@ use crate::config::ConfigError;
 pub struct ExportedPolicy {
     /// Whether content is kept, redacted or left out.
     pub content: Content,
-    /// The detectors, where it is redacted.
+    /// The detectors: for content where it is redacted, and for what the caller says beside it also where
+    /// content is left out. None where content is kept.
     pub detectors: Set,
     /// What stands in a match's place.
     pub replacement: Style,
@@ -109,15 +110,17 @@ impl ExportedPolicy {
         }
         Ok(Self {
             content: wire.content,
-            detectors: if redacts { set } else { Set::EMPTY },
+            detectors: if wire.content == Content::Keep { Set::EMPTY } else { set },
             replacement: wire.replacement,
         })
     }
 
-    /// The same, with nothing of the content.
+    /// The same, with nothing of the content. Where it was kept, these detectors search what is said
+    /// beside it.
     #[must_use]
-    pub fn excluding(&self) -> Self {
-        Self { content: Content::Exclude, ..*self }
+    pub fn excluding(&self, instead: Set) -> Self {
+        let detectors = if self.detectors.is_empty() { instead } else { self.detectors };
+        Self { content: Content::Exclude, detectors, ..*self }
     }
 
     /// The stricter of two.
@@ -328,7 +331,10 @@ mod tests {
         assert_eq!(both.forwarded.on_unreadable, Unreadable::Refuse);
         assert_eq!(both.returned.actions.mask, set(&[Builtin::Phone, Builtin::Email]));
         assert_eq!(both.returned.actions.replacement, Style::Label);
-        assert_eq!(both.exported.excluding().content, Content::Exclude);
+        for (policy, detectors) in [(both, both.exported.detectors), (one, DETECTORS.all())] {
+            let excluding = policy.exported.excluding(DETECTORS.all());
+            assert_eq!((excluding.content, excluding.detectors), (Content::Exclude, detectors));
+        }
         assert_eq!(one.with(&Stricter::default(), &DETECTORS, "keys[0].redaction"), Ok(one));
     }
 
