@@ -38,7 +38,8 @@ pub struct Redaction {
     hash_key: Option<HashKey>,
     /// The policies of keys that have stricter ones, by the key's name.
     by_key: HashMap<String, Policies>,
-    /// The same of models, by every name that they are asked for by.
+    /// The same of models, by every name that they or their targets are asked for by: those of the table,
+    /// and `provider/model`.
     by_model: HashMap<String, Policies>,
 }
 
@@ -116,9 +117,10 @@ impl Redaction {
         };
         let by_key = stricter_keys.map(|(name, wire, path)| Ok((name, stricter(wire, &path)?)));
         let by_model = stricter_models.map(|(name, wire, path)| Ok((name, stricter(wire, &path)?)));
+        let by_model: HashMap<_, _> = by_model.collect::<Result<_, ConfigError>>()?;
         Ok(Some(Self {
             by_key: by_key.collect::<Result<_, ConfigError>>()?,
-            by_model: by_model.collect::<Result<_, ConfigError>>()?,
+            by_model: with_targets(&by_model, plugin),
             detectors,
             policies,
             hash_key,
@@ -294,6 +296,21 @@ impl Export {
     pub fn told(&self, counts: &Counts) -> Vec<v1::Redaction> {
         self.redaction.told(counts, v1::RedactedFor::Export)
     }
+}
+
+/// The policies of models, and those of their targets, which can be asked for without the model: the
+/// strictest of all models that have the target.
+fn with_targets(by_model: &HashMap<String, Policies>, plugin: &PluginConfig) -> HashMap<String, Policies> {
+    let mut by_name = by_model.clone();
+    for (name, policies) in by_model {
+        let targets = plugin.models.get(name).map(|model| model.targets.as_slice()).unwrap_or_default();
+        for target in targets {
+            let direct = format!("{}/{}", target.provider, target.model.as_ref().unwrap_or(name));
+            let of_target = by_name.entry(direct).or_insert(*policies);
+            *of_target = of_target.stricter(policies);
+        }
+    }
+    by_name
 }
 
 /// The members of a body that grow with a conversation.

@@ -327,6 +327,49 @@ fn a_key_a_model_or_a_request_can_be_stricter_and_never_laxer() {
 }
 
 #[test]
+fn a_models_policy_holds_for_its_targets_by_whatever_name_they_are_asked_for() {
+    let strict = r#""redaction": {"forwarded": {"action": "block"}, "exported": {"content": "exclude"}}"#;
+    let models = format!(
+        r#""strict": {{"targets": [{{"provider": "up"}}, {{"provider": "out", "model": "gpt"}}], {strict}}},
+           "stricter": {{"targets": [{{"provider": "out", "model": "gpt"}}], "redaction": {{"returned": {{"action": "mask"}}}}}},
+           "lax": {{"targets": [{{"provider": "out", "model": "gpt"}}]}},
+           "other": {{"alias": "strict"}}, "same""#
+    );
+    let config = with(r#"{"exported": {"content": "redact"}}"#).replace(r#""same""#, &models);
+    let body = |model: &str| {
+        let mut body = chat(&format!("card {CARD}"), false);
+        body["model"] = model.into();
+        body
+    };
+    for name in ["strict", "other", "out/gpt", "up/strict"] {
+        let (mut stream, step) = ask(&config, &[], &body(name));
+        assert_eq!(step, Step::Hold, "{name}");
+        assert_eq!(stream.host.refused().1["code"], "content_blocked", "{name}");
+        assert_eq!(stream.event().unwrap().content, None);
+    }
+    let path = "/v1beta/models/out%2Fgpt:generateContent";
+    let gemini = json!({"contents": [{"role": "user", "parts": [{"text": CARD}]}]});
+    let (stream, step) = ask(&config.replace("openai", "gemini"), &[(":path", path)], &gemini);
+    assert_eq!((step, stream.host.answered.borrow().as_ref().unwrap().0), (Step::Hold, 400));
+    // Both policies hold for the target, and neither for what only looks like it.
+    for (name, answered) in
+        [("stricter", "[EMAIL]"), ("out/gpt", "[EMAIL]"), ("lax", EMAIL), ("out/strict", EMAIL)]
+    {
+        let mut body = body(name);
+        body["messages"][0]["content"] = "hi".into();
+        let (mut stream, step) = ask(&config, &[], &body);
+        assert_eq!(step, Step::Continue, "{name}");
+        let mut attempt = stream.attempt();
+        let answer = json!({"choices": [{"message": {"content": EMAIL}}]}).to_string();
+        stream.respond(&mut attempt, "200", "application/json", &[&answer]);
+        let delivered = String::from_utf8(stream.host.response_body.borrow().clone()).unwrap();
+        assert!(delivered.contains(answered), "{name}: {delivered}");
+        let excluded = stream.event().unwrap().content.unwrap().capture() == v1::Capture::Excluded;
+        assert_eq!(excluded, name == "out/gpt", "{name}");
+    }
+}
+
+#[test]
 fn a_hash_is_the_same_for_the_same_value_and_its_key_comes_from_the_environment() {
     let config = with(r#"{"exported": {"replacement": "hash"}, "hash_key": {"env": "KEY"}}"#);
     let plugin = PluginConfig::from_json(config.as_bytes()).unwrap();

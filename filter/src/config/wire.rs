@@ -167,7 +167,8 @@ pub struct Model {
     /// How long things may take.
     #[serde(default)]
     pub timeouts: Timeouts,
-    /// What is stricter for requests for it than for others.
+    /// What is stricter for requests for it than for others, by its name, by an alias, or for one of its
+    /// targets as `provider/model`. Another model of the table with the same target has its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redaction: Option<Stricter>,
 }

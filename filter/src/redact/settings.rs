@@ -112,7 +112,8 @@ pub enum Content {
     /// With every match replaced.
     #[default]
     Redact,
-    /// Nothing of it: no prompt, completion, tool argument or error text.
+    /// Nothing of it: no prompt, completion, tool argument or error text. User, conversation and metadata
+    /// are redacted by the detectors all the same.
     Exclude,
 }
 
