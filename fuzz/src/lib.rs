@@ -13,7 +13,9 @@ use std::sync::{Arc, LazyLock};
 use weir_filter::attempt::Attempt;
 use weir_filter::config::{Config, PluginConfig};
 use weir_filter::gateway::Gateway;
-use weir_filter::redact::{Allow, Counts, DetectorId, Detectors, Fields, Replace, Replacement, redact_json};
+use weir_filter::redact::{
+    Allow, Counts, DetectorId, Detectors, Fields, Form, Replace, Replacement, redact_json,
+};
 use weir_filter::strategy::TargetIds;
 use weir_filter::vm::{ENTROPY, Vm};
 
@@ -135,6 +137,10 @@ impl Replace for Remembering {
         self.replacement.replace(detector, label, value, out);
         self.written.insert(out[start..].to_owned());
         self.found.push(value.to_owned());
+    }
+
+    fn form(&self) -> Form {
+        self.replacement.form()
     }
 }
 

@@ -54,7 +54,7 @@ pub use detectors::Detectors;
 pub use fields::Fields;
 pub use names::{Builtin, CUSTOM_MAX, DetectorId, SECRETS, Set};
 pub use policy::{Actions, ExportedPolicy, ForwardedPolicy, Policies, ReturnedPolicy};
-pub use replace::{HASH_DIGITS_MAX, HASH_DIGITS_MIN, HashKey, MASK, PartialHash, Replace, Replacement};
+pub use replace::{Form, HASH_DIGITS_MAX, HASH_DIGITS_MIN, HashKey, MASK, PartialHash, Replace, Replacement};
 pub use restore::{Restorer, StreamRestorer, escape};
 pub use settings::{
     Action, Allow, Checksum, Content, Custom, Exported, Forwarded, HashKeySource, Redaction, Returned,
