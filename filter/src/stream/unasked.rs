@@ -100,9 +100,10 @@ fn change(event: &[u8]) -> Change {
     }
 }
 
+/// Whether a chunk says that it has none: as an empty list, or as null, which is Go's.
 fn has_no_choices(object: &Object<'_>) -> bool {
-    let choices = object.get("choices").filter(|choices| choices.kind == Kind::Array);
-    choices.and_then(|choices| choices.as_array()).is_some_and(|choices| choices.is_empty())
+    let Some(choices) = object.get("choices") else { return false };
+    choices.kind == Kind::Null || choices.as_array().is_some_and(|choices| choices.is_empty())
 }
 
 /// The data of an event that has one data line, and where it begins.
@@ -162,6 +163,7 @@ mod tests {
          : a comment\n\n\
          data: {\"usage\" : null , \"choices\":[{\"index\":0}]}\r\n\r\n\
          data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\n\
+         data: {\"choices\":null,\"usage\":{\"prompt_tokens\":1}}\n\n\
          data: {\"choices\":[{\"delta\":{}}],\"usage\":{\"prompt_tokens\":1}}\n\ndata: [DONE]\n\n";
     const WITHOUT: &str = "data: {\"id\":\"c\",\"choices\":[{\"delta\":{\"content\":\"a \\\"usage\\\":null é\"}}]}\n\n\
          : a comment\n\n\
