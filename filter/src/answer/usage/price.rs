@@ -76,11 +76,11 @@ fn cost(usage: &Object<'_>) -> Option<f64> {
     if let Some(ticks) = usage.get(TICKS).and_then(|ticks| amount(&ticks)) {
         return Some(ticks / TICKS_PER_DOLLAR);
     }
-    let told = COSTS.iter().find_map(|name| usage.get(name))?;
-    let cost = match told.kind {
-        Kind::Object => amount(&told.as_object()?.get(COST_IN_ALL)?)?,
-        _ => amount(&told)?,
+    let in_all = |cost: Value<'_>| match cost.kind {
+        Kind::Object => amount(&cost.as_object()?.get(COST_IN_ALL)?),
+        _ => amount(&cost),
     };
+    let cost = COSTS.iter().find_map(|name| in_all(usage.get(name)?))?;
     let is_own_key = usage.get("is_byok").and_then(|value| value.as_bool()).unwrap_or(false);
     let upstream = usage.get("cost_details").and_then(|details| details.as_object()).unwrap_or_default();
     let upstream = upstream.get("upstream_inference_cost").filter(|_| is_own_key);
@@ -126,6 +126,8 @@ mod tests {
             (r#"{"cost":-1}"#, None),
             (r#"{"cost":"much"}"#, None),
             (r#"{"cost":null}"#, None),
+            (r#"{"cost":null,"estimated_cost":0.5}"#, Some(0.5)),
+            (r#"{"cost":{"currency":"USD"},"cost_usd":0.25}"#, Some(0.25)),
             (r#"{}"#, None),
         ] {
             let told = read(usage).cost_usd;
