@@ -3,13 +3,14 @@
 //! | shape | whose |
 //! |---|---|
 //! | `{"error": {"message", "type", "code", "status"}}` | OpenAI, Anthropic, Gemini, OpenRouter |
-//! | `{"error": "text", "error_type": "…"}`, `{"error": true, "message": "…"}` | TGI, Ollama, Together |
+//! | `{"error": "text", "error_type": "…"}`, `{"error": ["text"]}`, `{"error": true, "message": "…"}` | TGI, Ollama, Together |
 //! | `{"object": "error", "message", "type", "code"}`, `{"type": "error", "message"}` | vLLM, Mistral, OpenAI's events |
 //! | `{"errors": [{"code", "message"}]}` | Cloudflare |
 //! | `{"base_resp": {"status_code", "status_msg"}}` | MiniMax |
 //! | `{"message": "…"}`, `{"detail": …}`, `{"error_code", "error_msg"}` | Cohere, proxies, FastAPI, Baidu |
+//! | `{"type": "about:blank", "title", "status", "detail"}`, `{"Message": "…"}` | RFC 9457, AWS |
 //!
-//! Only members of the response itself are looked at, and those of the last row only where it holds no answer:
+//! Only members of the response itself are looked at, and those of the last two rows only where it holds no answer:
 //! what a model writes is never taken for an error.
 
 use std::borrow::Cow;
@@ -39,8 +40,10 @@ const ANSWERS: [&str; 16] = [
 /// Where an error has its name, as a word and as a number.
 const NAMES: [&str; 7] = ["code", "type", "status", "error_type", "error_code", "errorCode", "__type"];
 const NUMBERS: [&str; 5] = ["code", "status", "error_code", "status_code", "statusCode"];
+/// Names that say nothing but that it is one; "about:blank" is RFC 9457's.
+const NAMELESS: [&str; 3] = ["", "error", "about:blank"];
 /// Where an error has its message.
-const MESSAGES: [&str; 9] = [
+const MESSAGES: [&str; 11] = [
     "message",
     "msg",
     "error_msg",
@@ -50,9 +53,12 @@ const MESSAGES: [&str; 9] = [
     "status_msg",
     "detail",
     "details",
+    "Message",
+    "title",
 ];
 /// Members that make an error of an object without an answer.
-const BARE: [&str; 6] = ["message", "msg", "error_msg", "error_message", "errorMessage", "detail"];
+const BARE: [&str; 8] =
+    ["message", "msg", "error_msg", "error_message", "errorMessage", "detail", "Message", "title"];
 /// Most entries of a list of errors whose messages are read.
 const LIST_MAX: usize = 8;
 
@@ -92,6 +98,7 @@ pub(super) fn member<'a>(object: &Object<'a>) -> Option<Found<'a>> {
             }
             Some(Found { name, message: error.as_str() })
         }
+        Kind::Array if says_something(&error) => Some(Found { name: name(object), message: message(&error) }),
         Kind::Bool if error.as_bool() == Some(true) => Some(itself(object)),
         _ => None,
     }
@@ -151,7 +158,7 @@ fn bare<'a>(object: &Object<'a>) -> Option<Found<'a>> {
 /// The name of an error: a word, else a number.
 fn name(error: &Object<'_>) -> String {
     let words = NAMES.iter().filter_map(|key| Some(word(&error.get(key)?)));
-    let named = words.into_iter().find(|name| !name.is_empty() && name != "error");
+    let named = words.into_iter().find(|name| !NAMELESS.contains(&name.as_str()));
     let number = || NUMBERS.iter().find_map(|key| error.get(key)?.as_u64()).filter(|number| *number > 0);
     named.or_else(|| number().map(|number| number.to_string())).unwrap_or_default()
 }
@@ -236,6 +243,11 @@ mod tests {
                 "missing",
                 "body.messages.0: Field required",
             ),
+            (r#"{"error":["Busy","too long"],"error_type":"validation"}"#, "validation", "Busy; too long"),
+            (r#"{"error":[{"message":"Busy"}]}"#, "", "Busy"),
+            (r#"{"type":"about:blank","title":"Too Many","status":429,"detail":"Busy"}"#, "429", "Busy"),
+            (r#"{"title":"Busy","status":503}"#, "503", "Busy"),
+            (r#"{"Message":"Busy"}"#, "", "Busy"),
             (r#"{"error":{"message":{"why":"Busy"}}}"#, "", r#"{"why":"Busy"}"#),
         ] {
             assert_eq!(found(json), Some((name.to_owned(), message.to_owned())), "{json}");
@@ -251,6 +263,9 @@ mod tests {
             r#"{"error":{},"errors":[],"output":[]}"#,
             r#"{"error":{"message":"","code":0}}"#,
             r#"{"error":false}"#,
+            r#"{"error":[],"choices":[]}"#,
+            r#"{"error":[null,""]}"#,
+            r#"{"title":"Tides","choices":[{"index":0,"message":{"content":"x"}}]}"#,
             r#"{"base_resp":{"status_code":0,"status_msg":"success"}}"#,
             r#"{"type":"message_start","message":{"content":[]}}"#,
             r#"{"text":"Where?","message":"x"}"#,

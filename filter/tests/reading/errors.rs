@@ -45,6 +45,18 @@ fn errors() -> Vec<(Value, &'static str, &'static str)> {
             "Overloaded",
         ),
         (json!({"base_resp": {"status_code": 1004, "status_msg": "login fail"}}), "1004", "login fail"),
+        (
+            json!({"error": ["Too long", "Too hot"], "error_type": "validation"}),
+            "validation",
+            "Too long; Too hot",
+        ),
+        (
+            json!({"type": "about:blank", "title": "Too Many Requests", "status": 429, "detail": "Slow down"}),
+            "429",
+            "Slow down",
+        ),
+        (json!({"title": "Too Many Requests", "status": 429}), "429", "Too Many Requests"),
+        (json!({"Message": "Not allowed"}), "error", "Not allowed"),
     ]
 }
 
