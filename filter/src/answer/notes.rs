@@ -5,13 +5,15 @@ use weir_event::v1;
 use super::Transcript;
 use super::end::End;
 use super::error::{self, Found};
-use super::usage;
+use super::{says_something, usage};
 use crate::json::{Kind, Object, Value};
 
 /// Longest text that a provider may put into an event beside content: ids and names; in bytes.
 const TEXT_MAX: usize = 256;
 /// Longest word, such as an error's type or a finish reason, in bytes.
 const WORD_MAX: usize = 64;
+/// Reasons that say that a choice, or a response, broke down.
+const FAILURES: [&str; 2] = ["error", "failed"];
 /// Most choices whose finish reasons are kept.
 const CHOICES_MAX: usize = 128;
 
@@ -72,11 +74,15 @@ impl Notes<'_> {
         }
     }
 
-    /// Notes why a choice has ended. Returns whether that is said.
+    /// Notes why a choice has ended. Returns whether that is said. One that broke down is an error, also where
+    /// nothing else says so.
     pub(super) fn finish_reason(&mut self, choice: u64, object: &Object<'_>, key: &str) -> bool {
         let reason = object.get(key).map(|reason| word(&reason)).unwrap_or_default();
         if reason.is_empty() {
             return false;
+        }
+        if FAILURES.iter().any(|failure| reason.eq_ignore_ascii_case(failure)) {
+            self.error(&Found::default());
         }
         let Some(index) = usize::try_from(choice).ok().filter(|index| *index < CHOICES_MAX) else {
             return true;
@@ -91,13 +97,12 @@ impl Notes<'_> {
         true
     }
 
-    /// The same where the finish reasons of all choices are the end of a stream. That a choice broke down is none.
+    /// The same where the finish reasons of all choices are the end of a stream, whatever they say. That a choice
+    /// broke down is none.
     pub(super) fn last_of_choice(&mut self, choice: u64, object: &Object<'_>, key: &str) {
         self.end.begin_choice(choice);
-        if object.text(key) == "error" {
-            self.end.fail();
-        }
-        if self.finish_reason(choice, object, key) {
+        self.finish_reason(choice, object, key);
+        if object.get(key).is_some_and(|reason| says_something(&reason)) {
             self.end.end_choice(choice);
         }
     }

@@ -14,8 +14,10 @@ use crate::json::{Object, Value};
 /// Where the events that bring something hold it.
 const BROUGHT: [&str; 7] = ["delta", "audio", "b64_json", "partial_image_b64", "url", "text", "code"];
 /// The last events of these APIs.
-const ENDS: [&str; 8] = [
+const ENDS: [&str; 9] = [
     "response.completed",
+    // OpenRouter's.
+    "response.done",
     "response.incomplete",
     "response.failed",
     "response.cancelled",

@@ -38,6 +38,13 @@ fn streams() -> Vec<(Api, Vec<String>)> {
             ]),
         ),
         (
+            Api::OpenAiResponses,
+            events(&[
+                json!({"type": "response.output_text.delta", "output_index": 0, "delta": "At the pier."}),
+                json!({"type": "response.done", "response": {"id": "r1", "status": "completed", "output": []}}),
+            ]),
+        ),
+        (
             Api::AnthropicMessages,
             events(&[
                 json!({"type": "message_start", "message": {"id": "m1", "usage": {"input_tokens": 10, "output_tokens": 1}}}),
@@ -104,7 +111,10 @@ fn a_stream_without_its_apis_last_event_is_cut() {
         json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}, {"index": 1, "delta": {"content": "x"}, "finish_reason": reason}]}).to_string()
     };
     assert!(is_cut(Api::OpenAiChat, &[two(json!(null))]), "one of two choices has no end");
-    assert!(!is_cut(Api::OpenAiChat, &[two(json!("stop"))]));
+    for reason in ["stop", "stop sequence"] {
+        assert!(!is_cut(Api::OpenAiChat, &[two(json!(reason))]), "any reason is an end");
+    }
+    assert!(is_cut(Api::OpenAiChat, &[two(json!(""))]), "an empty one is none");
 }
 
 #[test]

@@ -121,6 +121,53 @@ fn an_error_may_stand_in_a_choice_or_in_a_member_of_the_servers_own() {
 }
 
 #[test]
+fn what_broke_down_is_an_error_also_where_nothing_else_says_so() {
+    let chat = |key: &str, reason: &str| json!({"choices": [{"index": 0, key: {"content": "At "}, "finish_reason": reason}], "usage": {"prompt_tokens": 10, "completion_tokens": 1}});
+    let failed = json!({"id": "r1", "object": "response", "status": "failed", "error": null, "output": []});
+    let end = json!({"type": "message-end", "delta": {"finish_reason": "ERROR"}});
+    for read in [
+        stream(Api::OpenAiChat, &[chat("delta", "error")]),
+        whole(Api::OpenAiChat, &chat("message", "error")),
+        whole(Api::OpenAiResponses, &failed),
+        stream(Api::OpenAiResponses, &[json!({"type": "response.failed", "response": failed})]),
+        stream(Api::CohereChat, &[end]),
+        whole(Api::CohereChat, &json!({"message": {"content": []}, "finish_reason": "ERROR"})),
+    ] {
+        assert_eq!(error(&read), ("error", ""));
+    }
+    let cut = stream(Api::OpenAiChat, &[chat("delta", "error")]);
+    assert_eq!(cut.usage().source(), v1::UsageSource::Partial);
+    for reason in ["stop", "length", "abort", "content_filter", "TERROR", ""] {
+        assert_eq!(error(&whole(Api::OpenAiChat, &chat("message", reason))), ("", ""), "{reason}");
+    }
+}
+
+#[test]
+fn an_error_that_is_empty_is_none() {
+    for empty in [
+        json!(null),
+        json!(""),
+        json!({}),
+        json!([]),
+        json!(false),
+        json!(0),
+        json!([null, ""]),
+        json!({"code": null, "message": null, "type": null, "param": null}),
+        json!({"code": 0, "message": "", "type": "", "param": ""}),
+    ] {
+        let chunk = json!({"error": empty, "errors": empty, "detail": empty, "title": empty, "choices":
+            [{"index": 0, "delta": {"content": "At the pier."}, "finish_reason": "stop", "error": empty}], "x_groq": {"error": empty}});
+        assert_eq!(error(&stream(Api::OpenAiChat, &[chunk])), ("", ""), "{empty}");
+        let message = json!({"type": "message", "content": [], "stop_reason": "refusal", "error": empty, "detail": empty});
+        assert_eq!(error(&whole(Api::AnthropicMessages, &message)), ("", ""), "{empty}");
+        let response = json!({"object": "response", "status": "completed", "output": [], "error": empty});
+        let events =
+            [json!({"type": "response.completed", "response": response, "error": empty, "message": empty})];
+        assert_eq!(error(&stream(Api::OpenAiResponses, &events)), ("", ""), "{empty}");
+    }
+}
+
+#[test]
 fn what_a_model_writes_is_no_error() {
     let error = r#"{"error":"model is overloaded","detail":"x","message":"y"}"#;
     let chat = json!({"choices": [{"index": 0, "message": {"content": error}, "finish_reason": "stop"}], "error": null});
