@@ -103,6 +103,11 @@ impl Calls {
         }
     }
 
+    /// Whether the arguments of the call at this place are complete.
+    pub(super) fn is_complete(&self, at: usize) -> bool {
+        self.0.get(at).is_some_and(|known| known.arguments.is_closed())
+    }
+
     /// Notes a piece of the arguments of the call at this place.
     pub(super) fn argue(&mut self, at: usize, arguments: &str) {
         if let Some(known) = self.0.get_mut(at) {
@@ -116,6 +121,11 @@ impl Known {
     fn goes_on_with(&self, piece: &Piece<'_>) -> bool {
         if !piece.id.is_empty() && self.id != 0 {
             return false;
+        }
+        // Where calls have ids, a name without one before any arguments is the rest of a name.
+        let is_rest_of_name = self.id != 0 && !self.arguments.has_begun && !piece.has_arguments;
+        if is_rest_of_name && matches!(piece.slot, Slot::Index(_)) {
+            return true;
         }
         let is_other = self.name != 0 && self.name != hash(piece.name);
         let is_next = self.arguments.is_closed() && piece.has_arguments;

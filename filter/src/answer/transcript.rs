@@ -44,11 +44,11 @@ pub struct CallAt {
 /// Which part of a tool call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallPart {
-    /// Its id; the last one told stands.
+    /// Its id; the last one reported stands.
     Id,
-    /// The tool's name; the same.
+    /// The tool's name, which may come in pieces before the arguments; whoever repeats it says it from its start.
     Name,
-    /// The kind of tool; the same.
+    /// The kind of tool; the last one reported stands.
     Type,
     /// Its arguments, piece by piece.
     Arguments,
@@ -159,6 +159,13 @@ impl Transcript {
         kept.calls.last_at(slot).map(|at| CallAt { choice, at })
     }
 
+    /// Whether a call's arguments are complete.
+    pub fn is_complete(&self, call: Option<CallAt>) -> bool {
+        let Some(CallAt { choice, at }) = call else { return false };
+        let kept = u32::try_from(choice).ok().and_then(|choice| self.choices.get(&choice));
+        kept.is_some_and(|kept| kept.calls.is_complete(at))
+    }
+
     /// A part of a call. Returns whether there was any.
     pub fn call_part(&mut self, call: Option<CallAt>, part: CallPart, value: &Value<'_>) -> bool {
         let is_text = match part {
@@ -173,6 +180,7 @@ impl Transcript {
         let Some(CallAt { choice, at }) = call else { return true };
         let Some((keep, kept)) = self.kept(choice) else { return true };
         let Some(call) = kept.output.tool_calls.get_mut(at) else { return true };
+        let has_arguments = !call.arguments.is_empty();
         let text = match part {
             CallPart::Arguments => &mut call.arguments,
             CallPart::Id => &mut call.id,
@@ -180,7 +188,12 @@ impl Transcript {
             CallPart::Type => &mut call.r#type,
         };
         if part != CallPart::Arguments {
-            text.clear();
+            let is_rest_of_name = part == CallPart::Name
+                && !has_arguments
+                && value.as_str().is_some_and(|name| !name.starts_with(text.as_str()));
+            if !is_rest_of_name {
+                text.clear();
+            }
         } else if let Some(arguments) = value.as_str() {
             kept.calls.argue(at, &arguments);
         }

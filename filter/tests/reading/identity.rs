@@ -97,6 +97,27 @@ fn calls_without_ids_are_told_apart_by_their_names_and_complete_arguments() {
 }
 
 #[test]
+fn a_name_in_pieces_is_one_name_and_one_that_is_repeated_too() {
+    let in_pieces = chat(&[
+        json!([call(Some(0), "a1", "ti", "")]),
+        json!([call(Some(0), "", "de", "")]),
+        json!([call(Some(0), "", "", r#"{"port":"A"}"#)]),
+        json!([call(Some(1), "a2", "wi", "")]),
+        json!([call(Some(1), "a2", "nd", r#"{"port":"B"}"#)]),
+    ]);
+    let growing = chat(&[
+        json!([call(Some(0), "a1", "ti", "")]),
+        json!([call(Some(0), "", "tide", "")]),
+        json!([call(Some(0), "", "tide", r#"{"port":"A"}"#)]),
+        json!([call(Some(1), "a2", "wind", "")]),
+        json!([call(Some(1), "a2", "wind", r#"{"port":"B"}"#)]),
+    ]);
+    for events in [in_pieces, growing] {
+        assert_eq!(stream(Api::OpenAiChat, &events).calls(), BOTH);
+    }
+}
+
+#[test]
 fn in_a_whole_message_every_call_is_one_of_its_own() {
     for index in [Some(0), None] {
         let calls = json!([
