@@ -76,7 +76,8 @@ fn read_delta(index: u64, delta: &Object<'_>, notes: &mut Notes<'_>) -> bool {
         "thinking_delta" => text("thinking", Channel::Reasoning, notes),
         "input_json_delta" => delta.get("partial_json").filter(says_something).is_some_and(|json| {
             let at = call(index, &Object::default(), Begins::IfNew, notes);
-            notes.transcript.call_part(at, CallPart::Arguments, &json)
+            // Some servers give the input whole as the block starts, and once more in deltas.
+            notes.transcript.is_complete(at) || notes.transcript.call_part(at, CallPart::Arguments, &json)
         }),
         // A summary comes in one piece.
         "compaction_delta" => delta.get("content").filter(says_something).is_some_and(|content| {

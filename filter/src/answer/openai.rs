@@ -16,7 +16,7 @@ const REASONING: [&str; 4] = ["reasoning_content", "reasoning", "reasoning_text"
 const REASONING_PARTS: [&str; 2] = ["reasoning_details", "thinking_blocks"];
 const REASONING_PART_TEXTS: [&str; 3] = ["text", "thinking", "summary"];
 /// Members of a message that say nothing of what was said.
-const NO_TOKEN: [&str; 4] = ["role", "type", "object", "status"];
+const NO_TOKEN: [&str; 5] = ["role", "type", "object", "status", "name"];
 
 /// What a response is read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,8 +152,9 @@ fn read_content(choice: u64, content: Value<'_>, said: &mut Said, notes: &mut No
         if let Some(refusal) = part.get("refusal").filter(|_| !has_refusal) {
             said.refusal |= notes.transcript.text(choice, Channel::Refusal, &refusal);
         }
-        // Mistral's reasoning models think in a part of its own.
-        for thought in super::objects(part.get("thinking").filter(|_| !has_reasoning)) {
+        // Mistral's reasoning models think in a part of its own, and so do Anthropic's behind Databricks.
+        let thoughts = ["thinking", "summary"].iter().find_map(|key| part.get(key).filter(says_something));
+        for thought in super::objects(thoughts.filter(|_| !has_reasoning)) {
             if let Some(text) = thought.get("text") {
                 said.reasoning |= notes.transcript.text(choice, Channel::Reasoning, &text);
             }

@@ -30,6 +30,7 @@ fn nothing() -> Vec<(Api, Value)> {
         json!({"content": [], "tool_calls": [{}], "reasoning_details": [{"type": "reasoning.text", "text": ""}]}),
         json!({"content": [{"type": "text", "text": ""}], "images": []}),
         json!({"tool_calls": [{"index": 0, "id": "", "type": "function", "function": {"name": "", "arguments": ""}}]}),
+        json!({"role": "assistant", "name": "MiniMax AI", "content": "", "audio_content": ""}),
         json!({"unheard_of": {"a": [null, {"b": ""}]}, "token_id": 7}),
     ];
     let mut events: Vec<(Api, Value)> = chat.iter().map(|delta| (Api::OpenAiChat, chunk(delta))).collect();

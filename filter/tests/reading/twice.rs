@@ -17,6 +17,25 @@ fn said(read: &Read) -> (&str, &str, &str) {
 }
 
 #[test]
+fn an_input_that_is_there_as_a_block_starts_is_not_read_again_from_its_deltas() {
+    let event = |input: Value, pieces: &[&str]| {
+        let mut events = vec![
+            json!({"type": "content_block_start", "index": 0, "content_block": {"type": "tool_use", "id": "a1", "name": "tide", "input": input}}),
+        ];
+        events.extend(pieces.iter().map(|piece| json!({"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": piece}})));
+        events
+    };
+    for events in [
+        event(json!({"port": "A"}), &["{\"port\":", "\"A\"}"]),
+        event(json!({"port": "A"}), &[]),
+        event(json!({}), &["{\"port\":", "\"A\"}"]),
+    ] {
+        let read = stream(Api::AnthropicMessages, &events);
+        assert_eq!(read.calls(), [("a1", "tide", r#"{"port":"A"}"#)]);
+    }
+}
+
+#[test]
 fn a_chats_text_is_its_deltas_and_never_that_of_a_legacy_completion_too() {
     let piece = |text: &str| {
         chunk(
@@ -138,5 +157,22 @@ fn a_transcription_says_its_text_once() {
     let done = json!({"type": "transcript.text.done", "text": "At the pier."});
     for events in [&[delta.clone(), done.clone()][..], &[done.clone()][..]] {
         assert_eq!(stream(Api::OpenAiTranscription, events).text(), "At the pier.");
+    }
+}
+
+#[test]
+fn thoughts_in_parts_of_the_content_are_reasoning() {
+    let thought = json!([{"type": "text", "text": "Hm."}]);
+    for part in [
+        json!({"type": "thinking", "thinking": thought}),
+        json!({"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm.", "signature": "s"}]}),
+    ] {
+        let events = [
+            chunk(&json!({"index": 0, "delta": {"role": "assistant", "content": [part]}})),
+            chunk(&json!({"index": 0, "delta": {"content": "At the pier."}})),
+        ];
+        assert_eq!(said(&stream(Api::OpenAiChat, &events)), ("At the pier.", "Hm.", ""), "{part}");
+        let twice = [chunk(&json!({"index": 0, "delta": {"reasoning_content": "Hm.", "content": [part]}}))];
+        assert_eq!(said(&stream(Api::OpenAiChat, &twice)), ("", "Hm.", ""), "{part}");
     }
 }
