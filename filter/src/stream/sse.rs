@@ -1,20 +1,28 @@
 //! Server-sent events, read as they come (WHATWG HTML, "Interpreting an event stream").
 //!
 //! Bytes may be split anywhere, also inside a character or between CR and LF. Only data is handed
-//! out: event names, ids and retry times carry nothing that is needed here. An event that lies
+//! out: ids, retry times and all names of events but "error" carry nothing that is needed here. An event that lies
 //! whole in one piece is handed out from there; what is held of others is bounded ([`Pieces`]).
 //! Beyond the standard, an object that stands bare in the stream is handed out at its end: Gemini
-//! tells an error so that comes after the first event.
+//! reports an error so that comes after the first event. llama.cpp reports one in a field of its own. And the last
+//! event counts without the empty line behind it, where it is whole.
 
 use crate::content::abridge::Limits;
+use crate::json::Object;
 use crate::stream::pieces::{Pieces, RAW_MAX};
 
 /// The byte order mark that a stream may begin with.
 const MARK: &[u8] = b"\xef\xbb\xbf";
 /// The field that is read.
 const FIELD: &[u8] = b"data";
-/// How many bytes of a line tell its field, byte order mark and space included.
-const TELLS: usize = MARK.len() + FIELD.len() + 2;
+/// llama.cpp's field, whose object counts as data.
+const ERROR: &[u8] = b"error:";
+/// The data of the last event of OpenAI's streams.
+pub const DONE: &[u8] = b"[DONE]";
+/// The lines that name an event an error.
+const EVENT_ERROR: [&[u8]; 2] = [b"event: error", b"event:error"];
+/// How many bytes of a line tell what it is: more than a byte order mark and the longest of those above have.
+const TELLS: usize = MARK.len() + b"event: error".len() + 1;
 
 /// The state between two pieces of a stream.
 #[derive(Debug, Default)]
@@ -24,6 +32,8 @@ pub struct Parser {
     data: Pieces,
     /// Whether the event has a data line.
     has_data: bool,
+    /// Whether the event is named an error.
+    is_error: bool,
     /// The last byte was CR: a LF now belongs to it.
     after_cr: bool,
     /// The first line has begun, so a byte order mark is no longer one.
@@ -87,11 +97,23 @@ impl Parser {
     }
 
     /// The stream has come to its end.
-    pub fn finish(&mut self, on_data: impl FnMut(&[u8])) {
-        if let Line::Bare = std::mem::take(&mut self.line)
-            && !self.data.take(on_data)
-        {
-            self.skipped = self.skipped.saturating_add(1);
+    pub fn finish(&mut self, mut on_data: impl FnMut(&[u8])) {
+        if let Line::Bare = self.line {
+            self.line = Line::default();
+            if !self.data.take(on_data) {
+                self.skipped = self.skipped.saturating_add(1);
+            }
+            return;
+        }
+        self.end_line(&mut on_data);
+        if std::mem::take(&mut self.has_data) {
+            let is_error = std::mem::take(&mut self.is_error);
+            let is_cut = self.data.is_unfinished();
+            self.data.take(|data| {
+                if !is_cut && (data.trim_ascii() == DONE || Object::parse(data).is_ok()) {
+                    hand_out(data, is_error, &mut on_data);
+                }
+            });
         }
     }
 
@@ -114,7 +136,7 @@ impl Parser {
         let ends_event = matches!(after.first(), Some(b'\n' | b'\r'));
         if ends_event && !self.has_data {
             // The blank line behind it finds nothing to hand out.
-            return on_data(value);
+            return hand_out(value, std::mem::take(&mut self.is_error), on_data);
         }
         self.begin_value();
         self.data.push(value);
@@ -152,8 +174,9 @@ impl Parser {
         }
     }
 
-    /// A line that is no data: only the first of a bare object is of interest.
+    /// A line that is no data: only an error's name and the first line of a bare object are of interest.
     fn other_line(&mut self, line: &[u8]) {
+        self.is_error |= EVENT_ERROR.contains(&line);
         if line.first() == Some(&b'{') && !self.has_data {
             self.data.push(line);
             self.line = Line::Bare;
@@ -186,7 +209,8 @@ impl Parser {
     }
 
     fn dispatch(&mut self, on_data: &mut impl FnMut(&[u8])) {
-        if std::mem::take(&mut self.has_data) && !self.data.take(on_data) {
+        let is_error = std::mem::take(&mut self.is_error);
+        if std::mem::take(&mut self.has_data) && !self.data.take(|data| hand_out(data, is_error, on_data)) {
             self.skipped = self.skipped.saturating_add(1);
         }
     }
@@ -199,8 +223,30 @@ impl Parser {
     }
 }
 
+/// Hands out the data of an event. One that is named an error and says so nowhere else becomes an error as OpenAI
+/// writes it.
+fn hand_out(data: &[u8], is_error: bool, on_data: &mut impl FnMut(&[u8])) {
+    let instead = is_error.then(|| as_error(data)).flatten();
+    on_data(instead.as_ref().map_or(data, String::as_bytes));
+}
+
+fn as_error(data: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(data).ok()?.trim_ascii();
+    let error = match Object::parse(text.as_bytes()) {
+        Ok(object) if object.get("error").is_some() || object.text("type") == "error" => return None,
+        Ok(_) => text.to_owned(),
+        Err(_) if serde_json::from_str::<String>(text).is_ok() => text.to_owned(),
+        Err(_) => serde_json::Value::from(text).to_string(),
+    };
+    Some(format!("{{\"type\":\"error\",\"error\":{error}}}"))
+}
+
 /// The value of a data line; `None` for another line.
 fn data_of(line: &[u8]) -> Option<&[u8]> {
+    if let Some(value) = line.strip_prefix(ERROR) {
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        return value.starts_with(b"{").then_some(value);
+    }
     match line.strip_prefix(FIELD)? {
         [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
         [] => Some(&[]),
@@ -295,6 +341,55 @@ mod tests {
             parser.feed(piece, |data| events.push(data.to_vec()));
         }
         assert_eq!((events.as_slice(), parser.skipped()), ([b"next".to_vec()].as_slice(), 1));
+    }
+
+    #[test]
+    fn an_event_that_is_named_an_error_is_one_however_it_is_cut() {
+        let stream = "event: error\ndata: {\"reason\":\"late\"}\n\nevent:error\ndata: no \"luck\"\n\nevent: errors\ndata: {}\n\nevent: error\ndata: {\"error\":{}}\n\nerror: {\"code\":500}\n\nerror: text\n\nevent: error\n\ndata: {}\n\n";
+        let expected = [
+            r#"{"type":"error","error":{"reason":"late"}}"#,
+            r#"{"type":"error","error":"no \"luck\""}"#,
+            "{}",
+            r#"{"error":{}}"#,
+            r#"{"code":500}"#,
+            "{}",
+        ];
+        for size in 1..=stream.len() {
+            assert_eq!(read(stream.as_bytes().chunks(size)), expected, "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn the_last_event_needs_no_line_behind_it_where_it_is_whole() {
+        let ended = |stream: &str, size: usize| {
+            let (mut parser, mut events) = (Parser::default(), Vec::new());
+            let mut on_data = |data: &[u8]| events.push(String::from_utf8(data.to_vec()).unwrap());
+            for piece in stream.as_bytes().chunks(size) {
+                parser.feed(piece, &mut on_data);
+            }
+            parser.finish(&mut on_data);
+            assert_eq!((parser.skipped(), parser.held()), (0, 0), "{stream}");
+            events
+        };
+        let long = format!("{{\"a\":\"{}\"", "x ".repeat(RAW_MAX));
+        for (last, is_whole) in [
+            ("data: {\"a\":1}", true),
+            ("data: {\"a\":1}\n", true),
+            ("data: {\"a\":1}\r", true),
+            ("data: [DONE]", true),
+            ("data: [DO", false),
+            ("data: {\"a\":", false),
+            ("data: {\"a\":1", false),
+            ("data", false),
+            ("data: ", false),
+            (&format!("data: {long}}}"), true),
+            (&format!("data: {long}"), false),
+        ] {
+            for size in [1, 7, last.len()] {
+                let events = ended(&format!("data: {{}}\n\n{last}"), size);
+                assert_eq!(events.len(), 1 + usize::from(is_whole), "{last:.40} in pieces of {size}");
+            }
+        }
     }
 
     proptest! {

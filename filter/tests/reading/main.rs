@@ -12,6 +12,7 @@ mod empty;
 mod ends;
 mod errors;
 mod identity;
+mod ragged;
 mod twice;
 mod twins;
 mod usage;
