@@ -311,7 +311,7 @@ impl Reading {
         }
         let mut instead = None;
         match self {
-            Self::Whole(whole) => whole.0.push(&bytes),
+            Self::Whole(whole) => whole.0.push_body(&bytes),
             Self::Stream(stream) => {
                 if stream.read(&bytes, response) {
                     if timing.first_token_ns == 0 {
@@ -343,7 +343,7 @@ impl Reading {
             timing.first_byte_ns = host.now_ns();
         }
         if let Self::Whole(whole) = self {
-            whole.0.push(piece);
+            whole.0.push_body(piece);
         }
     }
 

@@ -123,7 +123,7 @@ impl Held {
         if self.form != Form::Json && self.is_settled {
             return Verdict::Failed(UNREADABLE.to_owned());
         }
-        self.whole.push(fresh);
+        self.whole.push_body(fresh);
         if !is_end {
             return Verdict::Held;
         }

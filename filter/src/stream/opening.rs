@@ -36,8 +36,7 @@ pub enum Opening {
 impl Opening {
     /// What these bytes tell, in front of which there was only white space.
     pub fn of(bytes: &[u8]) -> Self {
-        let marked = bytes.trim_ascii_start();
-        let rest = marked.strip_prefix(MARK).unwrap_or(marked).trim_ascii_start();
+        let rest = body(bytes);
         if rest.is_empty() {
             return Self::Blank;
         }
@@ -50,6 +49,12 @@ impl Opening {
             _ => Shape::Other,
         })
     }
+}
+
+/// A body without the white space and the byte order mark that it may begin with.
+pub fn body(bytes: &[u8]) -> &[u8] {
+    let marked = bytes.trim_ascii_start();
+    marked.strip_prefix(MARK).unwrap_or(marked).trim_ascii_start()
 }
 
 #[cfg(test)]

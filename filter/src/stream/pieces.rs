@@ -5,6 +5,7 @@
 //! read all the same.
 
 use crate::content::abridge::{Abridger, Limits};
+use crate::stream::opening;
 
 /// Most bytes of one event of a stream that are held as they are.
 pub const RAW_MAX: usize = 4 << 10;
@@ -45,6 +46,11 @@ impl Pieces {
         long.feed(piece);
         self.long = Some(Box::new(long));
         self.raw = Vec::new();
+    }
+
+    /// Takes the next piece of a body, without the white space and the byte order mark that it may begin with.
+    pub fn push_body(&mut self, piece: &[u8]) {
+        self.push(if self.is_empty() { opening::body(piece) } else { piece });
     }
 
     /// Whether nothing is held.

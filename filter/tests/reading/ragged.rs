@@ -109,3 +109,14 @@ fn an_event_that_is_named_an_error_is_one() {
         assert_eq!((ending, error.as_str(), unread), (Ending::Completed, "", false), "{event}");
     }
 }
+
+#[test]
+fn json_behind_a_byte_order_mark_is_read() {
+    let body = "\u{feff}\r\n{\"choices\":[{\"index\":0,\"message\":{\"content\":\"At the pier.\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":5}}";
+    for size in [body.len(), 1, 4, 9] {
+        let event = answered("/v1/chat/completions", "application/json", body, size);
+        let response = event.response.unwrap();
+        assert_eq!((response.error_type.as_str(), response.unread), ("", false), "pieces of {size}");
+        assert_eq!(response.usage.unwrap().output_tokens, Some(5));
+    }
+}
