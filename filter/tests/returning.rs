@@ -484,3 +484,21 @@ fn a_placeholder_that_the_caller_wrote_itself_stays_the_callers() {
         reply(&mut stream, "application/json", &chat("[EMAIL_1] [EMAIL_2] [EMAIL_3] [EMAIL_4]"), 9);
     assert_eq!(delivered, chat("[EMAIL_1] bob@acme-corp.io [EMAIL_3] ann@acme-corp.io"));
 }
+
+#[test]
+fn what_keeps_a_stream_open_and_an_end_in_quotes_pass_as_they_are() {
+    let config = config(r#"{"returned": {"action": "mask", "detectors": ["email"]}}"#);
+    let chunk =
+        json!({"choices": [{"index": 0, "delta": {"content": "At the pier."}, "finish_reason": "stop"}]});
+    let body = format!("data: null\n\ndata:\n\ndata: {chunk}\n\ndata:  \"[DONE]\"\n\n");
+    for size in [1, 7, body.len()] {
+        let asked =
+            json!({"model": "openai", "stream": true, "messages": [{"role": "user", "content": "Where?"}]});
+        let mut stream = ask(&config, "/v1/chat/completions", &asked);
+        let headers = [(":status", "200"), ("content-type", "text/event-stream")];
+        let delivered = answer(&mut stream, &headers, body.as_bytes(), &[size]);
+        assert_eq!(String::from_utf8(delivered).unwrap(), body, "pieces of {size}");
+        let response = stream.event().unwrap().response.unwrap();
+        assert_eq!((response.error_type.as_str(), response.unread), ("", false));
+    }
+}

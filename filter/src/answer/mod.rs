@@ -28,10 +28,8 @@ pub use transcript::Transcript;
 
 use crate::api::{Api, Family};
 use crate::json::{Kind, Object, Value};
-use crate::stream::sse::DONE;
+use crate::stream::cut::Data;
 
-/// The same as some servers write it, as a JSON string.
-const DONE_IN_QUOTES: &[u8] = b"\"[DONE]\"";
 /// How many characters make a token where nobody has counted (OpenAI, "What are tokens").
 const CHARACTERS_PER_TOKEN: u64 = 4;
 
@@ -123,14 +121,13 @@ impl Answer {
 
     /// Reads the data of one event of a stream into the event. Returns whether it brought a token.
     pub fn read_event(&mut self, data: &[u8], response: &mut v1::Response) -> bool {
-        let data = data.trim_ascii();
-        if data == DONE || data == DONE_IN_QUOTES {
-            self.end.reach();
-            return false;
-        }
-        // What keeps a connection open says nothing.
-        if data.is_empty() || data == b"null" {
-            return false;
+        match Data::of(data) {
+            Data::Nothing => return false,
+            Data::Done => {
+                self.end.reach();
+                return false;
+            }
+            Data::Message => {}
         }
         response.chunks = response.chunks.saturating_add(1);
         let Ok(object) = Object::parse(data) else {

@@ -19,13 +19,11 @@ use crate::api::Family;
 use crate::json::Object;
 use crate::redact::{Counts, Edit};
 use crate::refusal::Refusal;
-use crate::stream::cut;
+use crate::stream::cut::{self, Data};
 use crate::stream::framing::Form;
 
 /// Most texts of one stream that are under way.
 const TEXTS_MAX: usize = 128;
-/// The data of the last event of OpenAI's streams.
-const DONE: &str = "[DONE]";
 
 /// A stream that is on its way to the caller.
 #[derive(Debug)]
@@ -211,13 +209,14 @@ impl Stream {
                 Some(before) => Cow::Owned(format!("{before}\n{value}")),
             });
         }
-        let rewritten = match data.as_deref().map(str::trim) {
-            None | Some("") => None,
-            Some(DONE) => {
+        let data = data.as_deref().unwrap_or_default().trim();
+        let rewritten = match Data::of(data.as_bytes()) {
+            Data::Nothing => None,
+            Data::Done => {
                 self.release(&Ends::All, &[], out)?;
                 None
             }
-            Some(data) => self.data(data, is_last, out)?,
+            Data::Message => self.data(data, is_last, out)?,
         };
         self.write_event(text, rewritten.as_deref(), out)
     }

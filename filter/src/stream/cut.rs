@@ -1,8 +1,32 @@
 //! Where the events of a stream end, and where their data stands, without a byte being lost (WHATWG
 //! HTML, "Interpreting an event stream").
 
+/// The data of the last event of OpenAI's streams, and as some servers write it, as a JSON string.
+const DONE: [&[u8]; 2] = [b"[DONE]", b"\"[DONE]\""];
 /// The byte order mark that a stream may begin with.
 const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// What the data of an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Data {
+    /// Nothing: it keeps the connection open.
+    Nothing,
+    /// The end of OpenAI's streams.
+    Done,
+    /// A message, which should be JSON.
+    Message,
+}
+
+impl Data {
+    /// What this is.
+    pub fn of(data: &[u8]) -> Self {
+        match data.trim_ascii() {
+            b"" | b"null" => Self::Nothing,
+            data if DONE.contains(&data) => Self::Done,
+            _ => Self::Message,
+        }
+    }
+}
 
 /// The search for an event's end in what is held of a stream.
 #[derive(Clone, Copy, Debug, Default)]

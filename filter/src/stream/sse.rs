@@ -9,6 +9,7 @@
 
 use crate::content::abridge::Limits;
 use crate::json::Object;
+use crate::stream::cut::Data;
 use crate::stream::pieces::{Pieces, RAW_MAX};
 
 /// The byte order mark that a stream may begin with.
@@ -17,8 +18,6 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 const FIELD: &[u8] = b"data";
 /// llama.cpp's field, whose object counts as data.
 const ERROR: &[u8] = b"error:";
-/// The data of the last event of OpenAI's streams.
-pub const DONE: &[u8] = b"[DONE]";
 /// The lines that name an event an error.
 const EVENT_ERROR: [&[u8]; 2] = [b"event: error", b"event:error"];
 /// How many bytes of a line tell what it is: more than a byte order mark and the longest of those above have.
@@ -110,7 +109,7 @@ impl Parser {
             let is_error = std::mem::take(&mut self.is_error);
             let is_cut = self.data.is_unfinished();
             self.data.take(|data| {
-                if !is_cut && (data.trim_ascii() == DONE || Object::parse(data).is_ok()) {
+                if !is_cut && (Data::of(data) == Data::Done || Object::parse(data).is_ok()) {
                     hand_out(data, is_error, &mut on_data);
                 }
             });
