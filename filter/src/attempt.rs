@@ -20,6 +20,7 @@ use crate::headers::{Headers, Outgoing, name};
 use crate::host::{Host, Step};
 use crate::pause::Asked;
 use crate::refusal::Refusal;
+use crate::response::headers::is_for_router;
 use crate::strategy::TargetId;
 use crate::trace_context;
 use crate::vm::Vm;
@@ -325,7 +326,8 @@ fn try_again(host: &impl Host, decision: &Decision, headers: &Headers, wait_ms: 
     }
     let mut out = Outgoing::default();
     for (key, value) in &headers.0 {
-        if key != name::WEIR_RETRY && key != name::RETRY_AFTER {
+        // With a word of its own Envoy (x-envoy-ratelimited) a provider would forbid the attempt.
+        if !is_for_router(key) && key != name::RETRY_AFTER {
             out.add(key, value);
         }
     }
@@ -340,7 +342,7 @@ fn try_again(host: &impl Host, decision: &Decision, headers: &Headers, wait_ms: 
 
 fn without_mark(host: &impl Host, headers: &Headers) {
     let mut out = Outgoing::default();
-    for (key, value) in headers.0.iter().filter(|(key, _)| key != name::WEIR_RETRY) {
+    for (key, value) in headers.0.iter().filter(|(key, _)| !is_for_router(key)) {
         out.add(key, value);
     }
     host.set_response_headers(&out);

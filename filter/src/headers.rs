@@ -26,7 +26,6 @@ pub mod name {
     pub const TRACESTATE: &str = "tracestate";
     pub const USER_AGENT: &str = "user-agent";
     pub const SERVER_TIMING: &str = "server-timing";
-    pub const SET_COOKIE: &str = "set-cookie";
     pub const X_FORWARDED_FOR: &str = "x-forwarded-for";
     pub const X_FORWARDED_PROTO: &str = "x-forwarded-proto";
     /// Envoy's: how many retries this request may have.

@@ -4,6 +4,7 @@
 //! behalf and what [`crate::returning`] rewrites. A stream is read message by message, since the time of its first token is asked for; a
 //! response in one piece is held up to a cap and read when all is over.
 
+pub mod headers;
 mod rewriting;
 
 use weir_event::v1;
@@ -231,10 +232,17 @@ impl Reading {
         host.set_response_headers(&headers);
     }
 
-    /// Lets a provider's headers go to the caller, without what is not for it, and with what is told.
-    /// `length` is the body's where it is another than the provider's.
-    pub fn send_headers(host: &impl Host, headers: &Headers, length: Length, told: Option<&Told>) {
-        Self::send(host, headers, length, told, |key| key == name::SET_COOKIE || key == name::WEIR_RETRY);
+    /// Lets those of a provider's headers go to the caller that are for it ([`headers::reaches_caller`]), and
+    /// with what is told. `length` is the body's where it is another than the provider's; `is_passed` is for
+    /// a request that was passed through.
+    pub fn send_headers(
+        host: &impl Host,
+        headers: &Headers,
+        length: Length,
+        told: Option<&Told>,
+        is_passed: bool,
+    ) {
+        Self::send(host, headers, length, told, |key| !headers::reaches_caller(key, is_passed));
     }
 
     /// The same, without the headers that are named.

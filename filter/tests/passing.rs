@@ -159,6 +159,27 @@ fn a_request_is_passed_through_by_the_downstream_filter_alone_too() {
 }
 
 #[test]
+fn what_is_passed_through_says_where_something_stands_and_speaks_no_more_for_the_host() {
+    let (mut stream, _) = passing(GRANTS, &[(":method", "GET"), (":path", "/v1/files/f/content"), WITH_KEY]);
+    stream.attempt();
+    stream.host.details = "via_upstream".to_owned();
+    let headers = [
+        (":status", "206"),
+        ("content-range", "bytes 0-1/2"),
+        ("location", "/v1/files/g"),
+        ("set-cookie2", "a=1"),
+        ("x-weir-model", "a/b"),
+    ];
+    stream.receive(&headers, b"x", 1);
+    let headers = stream.host.response_headers.borrow();
+    let names: Vec<&str> = headers.iter().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(names[..3], [":status", "content-range", "location"]);
+    assert!(!names.contains(&"set-cookie2"), "{names:?}");
+    let models: Vec<_> = headers.iter().filter(|(key, _)| key == "x-weir-model").collect();
+    assert!(models.len() == 1 && models[0].1 == b"a", "{models:?}");
+}
+
+#[test]
 fn a_body_that_refers_to_what_is_stored_goes_only_where_that_is_granted() {
     let ask = |config: &str, model: &str| {
         let body = format!(r#"{{"model":"{model}","input":"x","previous_response_id":"resp_1"}}"#);

@@ -180,6 +180,82 @@ fn a_mark_of_the_providers_own_asks_for_no_other_attempt() {
     assert_eq!(names, [":status", "x-kept"]);
 }
 
+/// The headers of a response that a provider answers with, as the caller gets them, by name.
+fn returned(config: &str, request: &[(&str, &str)], headers: &[(&str, &str)]) -> Vec<(String, String)> {
+    let mut stream = Stream::with(config, request, BODY);
+    assert_eq!(stream.arrive(), Step::Continue);
+    stream.attempt();
+    stream.host.details = "via_upstream".to_owned();
+    stream.receive(headers, ANSWER.as_bytes(), 50);
+    let headers = stream.host.response_headers.borrow();
+    let text = |value: &[u8]| String::from_utf8(value.to_vec()).unwrap();
+    headers.iter().map(|(key, value)| (key.clone(), text(value))).collect()
+}
+
+/// What a provider may say, and beside it what it may not.
+const SPOOFED: [(&str, &str); 24] = [
+    (":status", "200"),
+    ("content-type", "application/json"),
+    ("x-ratelimit-remaining-tokens", "7"),
+    ("request-id", "r"),
+    ("x-weir-trace-id", "EVIL"),
+    ("x-weir-model", "EVIL/EVIL"),
+    ("x-weir-attempts", "EVIL"),
+    ("x-weir-made-up", "EVIL"),
+    ("x-envoy-overloaded", "EVIL"),
+    ("x-envoy-immediate-health-check-fail", "EVIL"),
+    ("server-timing", "EVIL"),
+    ("alt-svc", "h3=\":443\"; EVIL"),
+    ("clear-site-data", "EVIL"),
+    ("strict-transport-security", "EVIL"),
+    ("set-cookie", "EVIL"),
+    ("set-cookie2", "EVIL"),
+    ("authorization", "EVIL"),
+    ("x-api-key", "EVIL"),
+    ("www-authenticate", "EVIL"),
+    ("proxy-authenticate", "EVIL"),
+    ("access-control-allow-origin", "EVIL"),
+    ("refresh", "0; EVIL"),
+    ("location", "https://EVIL.example"),
+    ("x-made-up-by-the-provider", "7"),
+];
+
+#[test]
+fn a_provider_speaks_neither_for_the_gateway_nor_for_its_host() {
+    let returning = CONFIG.replacen('{', r#"{"redaction": {"returned": {"action": "mask"}}, "#, 1);
+    let silent = CONFIG.replacen('{', r#"{"response_headers": false, "#, 1);
+    for config in [CONFIG, &returning] {
+        let headers = returned(config, &[], &SPOOFED);
+        let evil: Vec<_> = headers.iter().filter(|(_, value)| value.contains("EVIL")).collect();
+        assert!(evil.is_empty(), "{evil:?}");
+        for name in ["x-weir-trace-id", "x-weir-model", "x-weir-attempts", "server-timing"] {
+            assert_eq!(headers.iter().filter(|(key, _)| key == name).count(), 1, "{name}");
+        }
+    }
+    let kept = [":status", "content-type", "x-ratelimit-remaining-tokens", "request-id"];
+    let kept: Vec<&str> = kept.into_iter().chain(["x-made-up-by-the-provider"]).collect();
+    let headers = returned(&silent, &[], &SPOOFED);
+    assert_eq!(headers.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), kept);
+}
+
+#[test]
+fn a_provider_cannot_forbid_envoy_another_attempt() {
+    let mut stream = Stream::with(
+        &CONFIG.replace(r#""up", "model": "upstream-m"}"#, r#""up"}, {"provider": "out"}"#),
+        &[],
+        BODY,
+    );
+    stream.arrive();
+    let mut attempt = stream.attempt();
+    let headers = [(":status", "503"), ("x-envoy-ratelimited", "true"), ("x-kept", "1")];
+    *stream.host.response_headers.borrow_mut() =
+        headers.map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec())).to_vec();
+    attempt.on_response_headers(&stream.host, true);
+    let names: Vec<String> =
+        stream.host.response_headers.borrow().iter().map(|(key, _)| key.clone()).collect();
+    assert_eq!(names, [":status", "x-kept", "x-weir-retry"]);
+}
+
 #[test]
 fn request_trailers_end_the_body() {
     let mut stream = Stream::new(&[], BODY);

@@ -107,7 +107,9 @@ impl Gateway {
                     self.told = told;
                     return Step::Hold;
                 }
-                Reading::send_headers(host, headers, self.reading.length(&self.rewriting), told.as_ref());
+                let length = self.reading.length(&self.rewriting);
+                let is_passed = inference.call.passed.is_some();
+                Reading::send_headers(host, headers, length, told.as_ref(), is_passed);
             }
         }
         if end_of_stream {
@@ -223,13 +225,14 @@ impl Gateway {
         self.rewriting = Rewriting::None;
         let told = self.told.take();
         let headers = host.response_headers();
+        let is_passed = inference.call.passed.is_some();
         exchange.response.body_bytes += match outcome {
             Outcome::Same => {
-                Reading::send_headers(host, &headers, Length::Same, told.as_ref());
+                Reading::send_headers(host, &headers, Length::Same, told.as_ref(), is_passed);
                 size
             }
             Outcome::Changed(body) => {
-                Reading::send_headers(host, &headers, Length::Is(body.len()), told.as_ref());
+                Reading::send_headers(host, &headers, Length::Is(body.len()), told.as_ref(), is_passed);
                 host.replace_response_chunk(size, &body);
                 body.len()
             }
@@ -266,7 +269,8 @@ impl Gateway {
                 if !matches!(self.rewriting, Rewriting::Whole(..)) {
                     let (headers, told) = (host.response_headers(), self.told.take());
                     let length = self.reading.length(&self.rewriting);
-                    Reading::send_headers(host, &headers, length, told.as_ref());
+                    let is_passed = inference.call.passed.is_some();
+                    Reading::send_headers(host, &headers, length, told.as_ref(), is_passed);
                 }
             }
             Some(Err(refusal)) => {

@@ -47,8 +47,13 @@ async fn the_first_target_gets_every_request_as_long_as_it_answers() {
 async fn a_target_is_retried_and_then_left_for_the_next_and_each_attempt_has_its_own_targets_request() {
     let stack = setting::stack(&all_in_order(", retry: { attempts: 2, on: [503] }")).await;
     let (a, b) = (&stack.provider, stack.other("b"));
-    a.answers(Answer::error(503).header("set-cookie", "provider=a"));
-    b.answers(Answer::json("openai/chat.json").header("set-cookie", "provider=b").header("x-of-b", "kept"));
+    // Of itself Envoy makes no further attempt after such a word.
+    a.answers(Answer::error(503).header("set-cookie", "provider=a").header("x-envoy-ratelimited", "true"));
+    let spoofed =
+        ["x-weir-trace-id", "x-weir-model", "x-weir-attempts", "x-weir-other", "x-envoy-overloaded"];
+    let spoofed = spoofed.into_iter().chain(["alt-svc", "clear-site-data", "set-cookie2", "authorization"]);
+    let of_b = Answer::json("openai/chat.json").header("set-cookie", "provider=b").header("x-of-b", "kept");
+    b.answers(spoofed.fold(of_b, |answer, name| answer.header(name, "EVIL")));
     let answered = ask(&stack, "m").await;
     assert_eq!((answered.status, &answered.body), (200, &fixtures::bytes("openai/chat.json")));
 
@@ -63,6 +68,7 @@ async fn a_target_is_retried_and_then_left_for_the_next_and_each_attempt_has_its
         assert!(!answered.headers.contains_key(name), "{name}: {answered:?}");
     }
     assert!(answered.headers.keys().all(|name| !name.as_str().starts_with("x-envoy-")), "{answered:?}");
+    assert!(answered.headers.values().all(|value| value != "EVIL"), "{answered:?}");
 
     // What each attempt was.
     let [of_a, of_b, _] = three();
