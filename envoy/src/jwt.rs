@@ -16,7 +16,8 @@ const PAYLOAD: &str = "weir";
 /// The Envoy cluster that leads to the identity provider's keys.
 pub const JWKS_CLUSTER: &str = "weir.jwks";
 
-/// Tokens as written in gateway.yaml.
+/// Tokens as written in gateway.yaml. They are taken from `Authorization: Bearer` alone, and must have an
+/// end (`exp`).
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Jwt {
@@ -82,8 +83,12 @@ impl Jwt {
         let mut provider = json!({
             "issuer": self.issuer,
             "payload_in_metadata": PAYLOAD,
-            // What is verified goes no further; ours would take it for a key.
-            "forward": false,
+            // A token in a URL ends up in logs, so jwt_authn's default of `access_token` is left out.
+            "from_headers": [{"name": "Authorization", "value_prefix": "Bearer "}],
+            // A token without `exp` would be good for ever.
+            "require_expiration": true,
+            // Our filter sees to it that no other credential is beside it, and lets it go no further.
+            "forward": true,
         });
         if let Some(provider) = provider.as_object_mut() {
             if !self.audiences.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::access::{Grant, Identity, RequestMetadata, credential, is_short_text};
+use crate::access::{Grant, Identity, RequestMetadata, beside_token, credential, is_short_text};
 use crate::config::Config;
 use crate::content::Content;
 use crate::exchange::Exchange;
@@ -29,13 +29,13 @@ pub fn identify(
     now_ns: u64,
 ) -> Result<Known, Refusal> {
     if let Some(jwt) = &config.jwt {
-        // A token in Authorization is jwt_authn's to judge, so it is no key beside another one.
         let claim = |claim: &str| {
             let value = (!claim.is_empty()).then(|| host.claim(&jwt.payload, claim)).flatten()?;
             // Shortened, a claim could name somebody else.
             String::from_utf8(value).ok().filter(|text| !text.is_empty() && is_short_text(text))
         };
         if let Some(user) = claim(&jwt.user_claim) {
+            beside_token(headers, query).map_err(Refusal::bad_credential)?;
             let team = claim(&jwt.team_claim).unwrap_or_default();
             return Ok(Known {
                 grant: Rc::clone(&jwt.grant),

@@ -32,8 +32,8 @@ const KEY_PARAMETER: &[u8] = b"key";
 /// Why no key can be taken from a request. Each is answered with 401.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialError {
-    /// Two places hold different keys, or one place holds two.
-    #[error("Two different keys were sent; send one, as \"Authorization: Bearer <key>\".")]
+    /// Two places hold different keys, or one place holds two; or one stands beside a verified token.
+    #[error("Two different credentials were sent; send one, as \"Authorization: Bearer <key>\".")]
     Conflict,
     /// An Authorization header of another scheme, or of none.
     #[error("The Authorization header must be \"Bearer <key>\".")]
@@ -49,10 +49,30 @@ pub fn credential<'a>(
     headers: &'a Headers,
     query: Option<&'a str>,
 ) -> Result<Option<Cow<'a, [u8]>>, CredentialError> {
+    let found = only(headers, query)?;
+    match &found {
+        Some(secret) if secret.len() > CREDENTIAL_MAX => Err(CredentialError::TooLong),
+        _ => Ok(found),
+    }
+}
+
+/// Checks that a request whose token Envoy has verified carries nothing else that could be a credential.
+/// The token is the bearer of the Authorization header, where Envoy left it there. Envoy finds a token
+/// within a longer text too, such as two headers that were joined into one.
+pub fn beside_token(headers: &Headers, query: Option<&str>) -> Result<(), CredentialError> {
+    let Some(secret) = only(headers, query)? else { return Ok(()) };
+    let is_bearer =
+        headers.all(AUTHORIZATION).any(|value| bearer(value).is_ok_and(|token| !token.is_empty()));
+    // One token in the compact form (RFC 7515, section 3.1).
+    let is_one = secret.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    if is_bearer && is_one { Ok(()) } else { Err(CredentialError::Conflict) }
+}
+
+/// The one secret that a request carries in all places together, or `None` where it carries none.
+fn only<'a>(headers: &'a Headers, query: Option<&'a str>) -> Result<Option<Cow<'a, [u8]>>, CredentialError> {
     let mut found: Option<Cow<'a, [u8]>> = None;
     let mut take = |secret: Cow<'a, [u8]>| match &found {
         _ if secret.is_empty() => Ok(()),
-        _ if secret.len() > CREDENTIAL_MAX => Err(CredentialError::TooLong),
         // Both are the caller's own, so how long this takes tells nobody anything.
         Some(first) if *first != secret => Err(CredentialError::Conflict),
         Some(_) => Ok(()),
@@ -171,6 +191,42 @@ mod tests {
         for (pairs, query) in two {
             assert_eq!(found(pairs, query), Err(CredentialError::Conflict), "{pairs:?} {query:?}");
         }
+    }
+
+    #[test]
+    fn beside_a_verified_token_nothing_else_is_taken() {
+        // Longer than any key may be.
+        let token = format!("{}.{}.c_-9", "a".repeat(CREDENTIAL_MAX), "B".repeat(CREDENTIAL_MAX));
+        let bearer = format!("Bearer {token}");
+        let check = |pairs: &[(&str, &str)], query| beside_token(&headers(pairs), query);
+        let alone: [Request<'_>; 5] = [
+            (&[("authorization", &bearer)], None),
+            (&[("authorization", &bearer), ("x-api-key", &token)], Some("alt=sse&key=")),
+            (&[("authorization", &bearer), ("authorization", &bearer)], None),
+            // Envoy took it out.
+            (&[], Some("alt=sse")),
+            (&[("authorization", "")], None),
+        ];
+        for (pairs, query) in alone {
+            assert_eq!(check(pairs, query), Ok(()), "{pairs:?} {query:?}");
+        }
+        let joined = format!("{bearer},Bearer sk-1");
+        let second: [Request<'_>; 9] = [
+            (&[("authorization", &bearer), ("x-api-key", "sk-1")], None),
+            (&[("authorization", &bearer), ("api-key", "sk-1")], None),
+            (&[("authorization", &bearer), ("x-goog-api-key", "sk-1")], None),
+            (&[("authorization", &bearer)], Some("key=sk-1")),
+            (&[("authorization", &bearer), ("authorization", "Bearer sk-1")], None),
+            (&[("authorization", &joined)], None),
+            (&[("x-api-key", "sk-1")], None),
+            (&[("authorization", "Bearer "), ("x-api-key", "sk-1")], None),
+            (&[], Some("k%65y=sk-1")),
+        ];
+        for (pairs, query) in second {
+            assert_eq!(check(pairs, query), Err(CredentialError::Conflict), "{pairs:?} {query:?}");
+        }
+        let scheme = format!("Basic dTpw {bearer}");
+        assert_eq!(check(&[("authorization", &scheme)], None), Err(CredentialError::Scheme));
     }
 
     #[test]

@@ -10,7 +10,9 @@ mod keys;
 mod metadata;
 mod pattern;
 
-pub use self::credential::{CREDENTIAL_MAX, CredentialError, SECRET_HEADERS, credential, without_key};
+pub use self::credential::{
+    CREDENTIAL_MAX, CredentialError, SECRET_HEADERS, beside_token, credential, without_key,
+};
 pub use self::keys::{Denied, Grant, Key, Keys};
 pub(crate) use self::metadata::is_short_text;
 pub use self::metadata::{
