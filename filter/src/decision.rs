@@ -108,10 +108,8 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
     exchange.request.stream = body.stream;
     exchange.request.parameters = Some(body.parameters.clone());
     exchange.request.files.clone_from(&body.files);
-    if let Some(member) = body.stored
-        && !question.grant.features.has(Feature::Stored)
-    {
-        return Err(Refusal::not_granted(member));
+    if let Some((member, feature)) = body.references.missing(|feature| question.grant.features.has(feature)) {
+        return Err(Refusal::reference_not_granted(member, feature));
     }
     let resolved = question.config.resolve(&body.model).ok_or_else(|| Refusal::unknown_model(&body.model))?;
     let family = question.call.api.family();
@@ -163,10 +161,8 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
         if !route.kind().serves(question.call.api) || routes.len() >= targets_max {
             continue;
         }
-        if let Some(member) = body.stored
-            && !route.grants(Feature::Stored)
-        {
-            withheld = Some(member);
+        if let Some(missing) = body.references.missing(|feature| route.grants(feature)) {
+            withheld = Some(missing);
             continue;
         }
         let (json, required) = route.model_in_body(question.call.api);
@@ -185,7 +181,8 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
         routes.push(Rc::clone(route));
     }
     let Some(first) = routes.first() else {
-        return Err(withheld.map_or_else(|| Refusal::no_target(&body.model), Refusal::not_granted));
+        let refusal = |(member, feature)| Refusal::reference_not_granted(member, feature);
+        return Err(withheld.map_or_else(|| Refusal::no_target(&body.model), refusal));
     };
     let cluster = first.cluster().to_owned();
     let follows_up = question.config.upstream_filter;

@@ -95,6 +95,17 @@ impl Refusal {
         Self { param: Some(param), ..Self::new(403, "permission_error", "not_granted", message) }
     }
 
+    /// 403: a member that names what is stored at the provider, and the caller's key or the provider does not
+    /// grant that.
+    pub fn reference_not_granted(member: &'static str, feature: Feature) -> Self {
+        let message = format!(
+            "{member}: names what is stored at the provider, which needs the grant {:?} of your key and of the \
+             provider, and one of them does not give it.",
+            feature.name()
+        );
+        Self { param: Some(member), ..Self::new(403, "permission_error", "not_granted", message) }
+    }
+
     /// 404: what reaches beyond a call, and the caller's key or the provider does not grant.
     pub fn feature_not_granted(feature: Feature) -> Self {
         let message = format!(

@@ -3,11 +3,14 @@
 //! A body must be understood to be let through: what two servers could read differently is
 //! refused, and so is what reaches beyond the request itself.
 
+mod references;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
 use weir_event::v1;
 
+pub use self::references::References;
 use crate::api::call::is_model_name;
 use crate::api::{Api, Call};
 use crate::form::{self, Form};
@@ -16,8 +19,6 @@ use crate::parameters;
 use crate::refusal::Refusal;
 use crate::splice::{UsageEdit, same_key};
 
-/// Members that refer to what a provider has stored.
-const STORED: [&str; 2] = ["previous_response_id", "conversation"];
 /// A member that names further models than the one that is authorised.
 const MODELS: &str = "models";
 
@@ -36,8 +37,8 @@ pub struct Body<'a> {
     pub stream: bool,
     /// The parameters that concern no content.
     pub parameters: v1::Parameters,
-    /// The member that refers to what a provider has stored, where there is one.
-    pub stored: Option<&'static str>,
+    /// What it names of that which is stored at a provider.
+    pub references: References,
     /// The files of a form.
     pub files: Vec<v1::FormFile>,
 }
@@ -76,7 +77,7 @@ impl<'a> Body<'a> {
         if is_given(MODELS) {
             return Err(Refusal::not_granted(MODELS));
         }
-        let stored = STORED.into_iter().find(|key| is_given(key));
+        let references = References::of(call.api.family(), object.iter());
         if call.api == Api::OpenAiChat {
             match object.get("messages") {
                 Some(messages) => expect("messages", messages, Kind::Array)?,
@@ -98,7 +99,7 @@ impl<'a> Body<'a> {
         };
         let parameters = parameters::of(call.api, &object);
         let model_at = named.iter().map(Value::range).collect();
-        Ok(Self { object, model, model_at, stream, parameters, stored, ..Self::default() })
+        Ok(Self { object, model, model_at, stream, parameters, references, ..Self::default() })
     }
 
     /// Reads a form. Of its files only field, type and size are known.
@@ -260,6 +261,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::api::Feature;
     use crate::splice::{BodyEdits, Edits};
 
     fn read(body: &[u8]) -> Result<Body<'_>, Refusal> {
@@ -319,12 +321,12 @@ mod tests {
             assert_eq!(read(body.as_bytes()).unwrap_err().code, "not_granted");
         }
         for (key, stored) in [
-            (r#""previous_response_id":"r""#, Some("previous_response_id")),
-            (r#""Conversation":{"id":"c"}"#, Some("conversation")),
+            (r#""previous_response_id":"r""#, Some(("previous_response_id", Feature::Stored))),
+            (r#""Conversation":{"id":"c"}"#, Some(("conversation", Feature::Stored))),
             (r#""previous_response_id":null"#, None),
         ] {
             let body = format!(r#"{{"model":"m","messages":[],{key}}}"#);
-            assert_eq!(read(body.as_bytes()).unwrap().stored, stored);
+            assert_eq!(read(body.as_bytes()).unwrap().references.missing(|_| false), stored);
         }
     }
 

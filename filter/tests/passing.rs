@@ -202,6 +202,65 @@ fn a_body_that_refers_to_what_is_stored_goes_only_where_that_is_granted() {
 }
 
 #[test]
+fn a_member_that_names_what_is_stored_needs_its_own_grant_of_key_and_provider() {
+    let ask = |config: &str, path: &str, model: &str, members: &str| {
+        let body = format!(r#"{{"model":"{model}",{members}}}"#);
+        let path = path.replace("{model}", &model.replace('/', "%2F"));
+        let mut stream = Stream::with(config, &[(":path", &path), WITH_KEY], body.as_bytes());
+        match stream.arrive() {
+            Step::Continue => Ok(stream.host.state.borrow()["weir.cluster"].clone()),
+            Step::Hold => {
+                let (status, error) = stream.host.refused();
+                assert_eq!(status, 403, "{error}");
+                Err(error["message"].as_str().unwrap().split(", and").next().unwrap().to_owned())
+            }
+        }
+    };
+    let item = r#""input":[{"type":"item_reference","id":"msg_1"}]"#;
+    let prompt = r#""prompt":{"id":"pmpt_1"}"#;
+    let file = r#""input":[{"role":"user","content":[{"type":"input_file","file_id":"file-1"}]}]"#;
+    let vectors = r#""input":"x","tools":[{"type":"file_search","vector_store_ids":["vs_1"]}]"#;
+    let needs = |member: &str, grant: &str| {
+        Err(format!(
+            "{member}: names what is stored at the provider, which needs the grant \"{grant}\" of your key \
+             and of the provider"
+        ))
+    };
+    let without = |grant: &str| {
+        let key = r#""claude/*"], "grants": ["stored", "files", "#;
+        let others = key.replace(&format!("\"{grant}\", "), "");
+        let config = GRANTS.replace(key, &others);
+        assert_ne!(config, GRANTS);
+        config
+    };
+    for (members, member, grant) in [
+        (item, "item_reference", "stored"),
+        (prompt, "prompt.id", "stored"),
+        (vectors, "vector_store_ids", "stored"),
+        (file, "file_id", "files"),
+    ] {
+        let ask = |config: &str, model: &str| ask(config, "/v1/responses", model, members);
+        assert_eq!(
+            ask(GRANTS, "both"),
+            Ok(b"provider.a".to_vec()),
+            "the first target grants none: {members}"
+        );
+        assert_eq!(ask(GRANTS, "plain"), needs(member, grant));
+        assert_eq!(ask(&without(grant), "both"), needs(member, grant));
+        let other = if grant == "files" { "stored" } else { "files" };
+        assert_eq!(ask(&without(other), "both"), Ok(b"provider.a".to_vec()));
+    }
+    let claude = |members: &str| ask(GRANTS, "/v1/messages", "claude/c", members);
+    assert_eq!(claude(r#""messages":[],"container":"container_1""#), needs("container", "stored"));
+    let source =
+        r#""messages":[{"role":"user","content":[{"type":"image","source":{"type":"file","file_id":"f"}}]}]"#;
+    assert_eq!(claude(source), needs("file_id", "files"));
+    let arguments =
+        r#""messages":[{"role":"assistant","content":[{"type":"tool_use","input":{"file_id":"f"}}]}]"#;
+    assert_eq!(claude(arguments), Ok(b"provider.claude".to_vec()));
+}
+
+#[test]
 fn a_form_reaches_its_target_with_the_targets_model_and_every_other_byte() {
     let form = |model: &str| {
         format!(

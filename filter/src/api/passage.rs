@@ -16,10 +16,12 @@ const PATH_MAX: usize = 1024;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Feature {
-    /// Responses that the provider keeps: `previous_response_id` and `conversation` in a body, and
-    /// what there is under `/v1/responses/{id}`. Whoever is granted it can read the responses of all.
+    /// What the provider keeps: `previous_response_id`, `conversation` and every other member of a body that
+    /// names it (items, prompts, caches, containers, vector stores), and what there is under
+    /// `/v1/responses/{id}`. Whoever is granted it can read the responses of all.
     Stored,
-    /// `/v1/files` and `/v1/uploads`, with all that is under them.
+    /// `/v1/files` and `/v1/uploads`, with all that is under them, and members of a body that name a file
+    /// there (`file_id`).
     Files,
     /// `/v1/batches` and `/v1/messages/batches`, with all that is under them. Their requests name
     /// models of their own, which nobody checks.

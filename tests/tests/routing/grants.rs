@@ -218,7 +218,15 @@ async fn a_body_that_refers_to_what_is_stored_skips_targets_that_do_not_grant_it
         let headers = [("content-type", "application/json")];
         ask(&stack, Method::POST, "/v1/responses", key, &headers, body.to_string().into()).await
     };
-    for member in [("previous_response_id", json!("resp_1")), ("conversation", json!({ "id": "conv_1" }))] {
+    let file = json!([{ "role": "user", "content": [{ "type": "input_file", "file_id": "file-1" }] }]);
+    for member in [
+        ("previous_response_id", json!("resp_1")),
+        ("conversation", json!({ "id": "conv_1" })),
+        ("input", json!([{ "type": "item_reference", "id": "msg_1" }])),
+        ("prompt", json!({ "id": "pmpt_1" })),
+        ("tools", json!([{ "type": "file_search", "vector_store_ids": ["vs_1"] }])),
+        ("input", file),
+    ] {
         for key in [ALL, SOME] {
             assert_eq!(send("both", key, member.clone()).await.status, 200);
             let received = stack.provider.last().await;
