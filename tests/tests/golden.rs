@@ -58,7 +58,7 @@ fn keeping(api: Api) -> Export {
         Redaction::new(&plugin.expect("a configuration"), &|_| None).expect("a redaction").map(Rc::new);
     let redaction = redaction.expect("a redaction");
     let policies = redaction.policies("", "", &Headers::default());
-    Export::new(&redaction, policies.exported, api.family()).expect("content that is kept")
+    Export::new(Some(&redaction), policies.exported, api.family()).expect("content that is kept")
 }
 
 fn event(name: &str, expected: &Value) -> v1::TraceEvent {
