@@ -21,6 +21,9 @@ const STOP_SEQUENCES: usize = 64;
 /// Entries of a map: figures of a usage, a caller's metadata, a resource. 32 at most in the filter, of metadata that of
 /// the caller's key besides.
 const ENTRIES: usize = 256;
+/// Attributes of a batch's resource. What is beyond those that an event may carry is left out, so that a gateway with many
+/// labels loses no events; only what no gateway says is refused.
+const BATCH_ENTRIES: usize = 4096;
 /// Other models that a response used, 8 at most in the filter.
 const MODELS: usize = 32;
 
@@ -119,8 +122,8 @@ pub fn batch(bytes: &[u8]) -> Result<usize, Unbounded> {
         let (number, _) = field?;
         events = events.saturating_add(usize::from(number == BATCH_EVENTS));
         entries = entries.saturating_add(usize::from(number == BATCH_RESOURCE));
-        if entries > ENTRIES {
-            return Err(Unbounded::TooMany { field: "resource", most: ENTRIES });
+        if entries > BATCH_ENTRIES {
+            return Err(Unbounded::TooMany { field: "resource", most: BATCH_ENTRIES });
         }
     }
     Ok(events)
@@ -284,9 +287,9 @@ mod tests {
     fn events_of_a_batch_are_counted_and_its_resource_is_bounded() {
         let mut batch = EventBatch { events: vec![Vec::new().into(); 70_000], ..EventBatch::default() };
         assert_eq!(super::batch(&batch.encode_to_vec()), Ok(70_000));
-        batch.resource = (0..=ENTRIES).map(|number| (number.to_string(), String::new())).collect();
+        batch.resource = (0..=BATCH_ENTRIES).map(|number| (number.to_string(), String::new())).collect();
         let over = super::batch(&batch.encode_to_vec());
-        assert_eq!(over, Err(Unbounded::TooMany { field: "resource", most: ENTRIES }));
+        assert_eq!(over, Err(Unbounded::TooMany { field: "resource", most: BATCH_ENTRIES }));
     }
 
     #[test]
