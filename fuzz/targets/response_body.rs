@@ -71,10 +71,14 @@ fn answered(
     respond(&mut stream, &mut attempt, status, content_type);
     let mut delivered = Vec::new();
     for (at, piece) in pieces.iter().enumerate() {
-        *stream.host.response_body.borrow_mut() = piece.to_vec();
-        stream.gateway.on_response_body(&stream.host, piece.len(), at + 1 == pieces.len());
+        // What is held comes again, with what follows it.
+        stream.host.response_body.borrow_mut().extend_from_slice(piece);
+        let size = stream.host.response_body.borrow().len();
+        let step = stream.gateway.on_response_body(&stream.host, size, at + 1 == pieces.len());
         assert!(stream.gateway.held() <= HELD + piece.len());
-        delivered.extend_from_slice(&stream.host.response_body.borrow());
+        if step == Step::Continue {
+            delivered.append(&mut stream.host.response_body.borrow_mut());
+        }
     }
     attempt.on_response_end(&stream.host);
     let mut event = stream.event().expect("an event");

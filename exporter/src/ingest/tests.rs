@@ -378,7 +378,7 @@ async fn a_batch_of_more_events_or_attributes_than_it_may_hold_is_refused_before
     let attribute = EventBatch { resource: [("k".repeat(9), String::new())].into(), ..EventBatch::default() };
     for (field, words) in [
         ([0x12, 0].repeat(3 << 20), "a batch may hold 4096 events, this one holds 3145729"),
-        (attribute.encode_to_vec().repeat(1000), "the batch cannot be taken: it has more than 256 resource"),
+        (attribute.encode_to_vec().repeat(5000), "the batch cannot be taken: it has more than 4096 resource"),
     ] {
         let (status, _, told) =
             ask(&Kept::default(), None, post([body(vec![event(1)]), field].concat())).await;

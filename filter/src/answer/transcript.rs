@@ -254,6 +254,11 @@ impl Transcript {
         self.count(piece)
     }
 
+    /// Rewrites the error's message, as far as one is captured.
+    pub fn rewrite_error_message(&mut self, rewrite: impl Fn(&str) -> String) {
+        self.error_message = rewrite(&self.error_message);
+    }
+
     /// An error's message.
     pub fn error_message(&mut self, message: &str) {
         if let Some(keep) = &mut self.keep {

@@ -33,6 +33,34 @@ const PHRASES: [&str; 9] = [
     "credentials",
 ];
 
+/// Shortest run of letters and digits that may be a key, in bytes.
+const KEY_MIN: usize = 12;
+/// What stands in a key's place.
+const MASK: &str = "***";
+
+/// A message about credentials without what may be one: some providers repeat the key that they refuse. A run of
+/// letters and digits, with what keys hold between them, is taken for a key where it has both and is long enough.
+pub fn without_keys(message: &str) -> String {
+    let is_of_key =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '*' | '+' | '/' | '=');
+    let mut masked = String::with_capacity(message.len());
+    let mut rest = message;
+    while !rest.is_empty() {
+        let start = rest.find(is_of_key).unwrap_or(rest.len());
+        let (between, from) = rest.split_at_checked(start).unwrap_or((rest, ""));
+        let end = from.find(|c| !is_of_key(c)).unwrap_or(from.len());
+        let (run, after) = from.split_at_checked(end).unwrap_or((from, ""));
+        let has = |what: fn(&u8) -> bool| run.as_bytes().iter().any(what);
+        let is_key = run.len() >= KEY_MIN
+            && has(u8::is_ascii_alphabetic)
+            && has(|byte| byte.is_ascii_digit() || *byte == b'*');
+        masked.push_str(between);
+        masked.push_str(if is_key { MASK } else { run });
+        rest = after;
+    }
+    masked
+}
+
 /// Whether the body of a 403 speaks of credentials. Of one that is no JSON only what it says counts.
 pub fn speaks_of_credentials(body: &[u8]) -> bool {
     let body = body.trim_ascii();
@@ -77,6 +105,24 @@ fn says_so(message: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_about_credentials_repeats_none() {
+        for (message, masked) in [
+            ("Incorrect API key provided: sk-canary-of-c-5b0e.", "Incorrect API key provided: ***"),
+            (
+                "bad key 'AKIA0123456789ABCDEF', see https://a.example/b",
+                "bad key '***', see https://a.example/b",
+            ),
+            ("sk-pr**********************************4b2f is wrong", "*** is wrong"),
+            ("Your API key does not have permission to use the specified resource.", ""),
+            ("clé refusée : abcdefghijk1", "clé refusée : ***"),
+            ("status 401 of gpt-4o", ""),
+            ("", ""),
+        ] {
+            assert_eq!(without_keys(message), if masked.is_empty() { message } else { masked });
+        }
+    }
 
     #[test]
     fn an_error_about_the_gateways_own_credentials_is_told_apart() {

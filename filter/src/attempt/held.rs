@@ -14,6 +14,8 @@ use crate::stream::pieces::{LONG, Pieces};
 pub const HELD_MAX: usize = 64 << 10;
 /// Longest word of a provider's that is noted of an attempt, in bytes.
 const WORD_MAX: usize = 64;
+/// Most digits of a number that is noted.
+const NUMBER_MAX: usize = 6;
 /// What is noted of a response with nothing in it.
 pub const EMPTY: &str = "empty_response";
 /// What is noted of a response that is none of its API.
@@ -140,9 +142,27 @@ impl Held {
     }
 }
 
-/// A provider's word for an error where it is one: a type or a code, and no sentence.
+/// A provider's word for an error where it is one: a name of letters, or a number such as a status. A sentence is
+/// none, and neither is what mixes letters with digits or hyphens: some providers repeat the key that they refuse.
 pub fn word(error: &str) -> String {
-    let is_word = (1..=WORD_MAX).contains(&error.len())
-        && error.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
-    if is_word { error.to_owned() } else { NAMELESS.to_owned() }
+    let is_name = (1..=WORD_MAX).contains(&error.len())
+        && error.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.'));
+    let is_number =
+        (1..=NUMBER_MAX).contains(&error.len()) && error.bytes().all(|byte| byte.is_ascii_digit());
+    if is_name || is_number { error.to_owned() } else { NAMELESS.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_names_an_error_and_never_repeats_a_key() {
+        for named in ["rate_limit_exceeded", "UNAVAILABLE", "Throttling.RateQuota", "429", "50301"] {
+            assert_eq!(word(named), named);
+        }
+        for other in ["", "sk-canary-of-c-5b0e", "AKIA0123456789ABCDEF", "4111111111111111", "no such key"] {
+            assert_eq!(word(other), NAMELESS, "{other}");
+        }
+    }
 }

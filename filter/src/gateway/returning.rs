@@ -4,7 +4,7 @@ use weir_event::v1;
 
 use super::{Gateway, Progress};
 use crate::answer::{Answer, Transcript};
-use crate::api::credentials::speaks_of_credentials;
+use crate::api::credentials::{speaks_of_credentials, without_keys};
 use crate::attempt::word;
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::{Host, Step};
@@ -146,7 +146,8 @@ impl Gateway {
             attempt.error = word(&said.error_type);
         }
         drop(exchange);
-        let said = answer.finish(0, true, &mut said);
+        let mut said = answer.finish(0, true, &mut said);
+        said.rewrite_error_message(without_keys);
         self.replace(host, &Refusal::provider_auth(), said);
         true
     }
