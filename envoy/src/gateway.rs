@@ -9,14 +9,15 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use weir_filter::access::Key;
+use weir_filter::api::endpoint::Endpoint;
+use weir_filter::auth::Key;
+use weir_filter::balancing::TargetIds;
+use weir_filter::config;
 use weir_filter::config::{
-    self, Config, ConfigError, Limits, Mode, Model, PluginConfig, Role, TokenSource, Trace, did_you_mean,
+    Config, ConfigError, Limits, Mode, Model, PluginConfig, Role, TokenSource, Trace, did_you_mean,
 };
-use weir_filter::endpoint::Endpoint;
+use weir_filter::event::resource;
 use weir_filter::redact::Redaction;
-use weir_filter::resource;
-use weir_filter::strategy::TargetIds;
 
 use crate::access_log::AccessLog;
 use crate::jwt::Jwt;

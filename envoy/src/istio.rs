@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
+use weir_filter::api::endpoint::Endpoint;
 use weir_filter::config::{PluginConfig, Role};
-use weir_filter::endpoint::Endpoint;
 
 use crate::access_log::AccessLog;
 use crate::envoy::{

@@ -8,8 +8,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use weir_filter::api::Feature;
-use weir_filter::config::{self, ConfigError};
-use weir_filter::endpoint::Endpoint;
+use weir_filter::api::endpoint::Endpoint;
+use weir_filter::config;
+use weir_filter::config::ConfigError;
 
 /// The key of the claims in jwt_authn's dynamic metadata.
 const PAYLOAD: &str = "weir";

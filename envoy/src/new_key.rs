@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
-use weir_filter::access::{Key, Keys};
+use weir_filter::auth::{Key, Keys};
 use weir_filter::config::ConfigError;
 
 /// By this a key is known for one, by people and by scanners for leaked keys.

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use weir_config::Gateway;
-use weir_filter::access::Keys;
-use weir_filter::strategy::Strategy;
+use weir_filter::auth::Keys;
+use weir_filter::balancing::Strategy;
 
 const EXAMPLE: &str = include_str!("../examples/gateway.yaml");
 

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use weir_config::Gateway;
 use weir_config::import::{Imported, Source, import};
-use weir_filter::endpoint::Endpoint;
+use weir_filter::api::endpoint::Endpoint;
 
 /// Every key and other secret of an input holds this word.
 const CANARY: &str = "canary";

@@ -8,18 +8,18 @@ use std::hint::black_box;
 use criterion::Criterion;
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use weir_filter::access::credential;
 use weir_filter::api::Call;
-use weir_filter::config::{Config, PluginConfig};
-use weir_filter::decision::{Question, decide};
-use weir_filter::exchange::Exchange;
-use weir_filter::headers::Headers;
-use weir_filter::random::Random;
-use weir_filter::strategy::sticky::Seed;
-use weir_filter::strategy::{
+use weir_filter::auth::credential;
+use weir_filter::balancing::sticky::Seed;
+use weir_filter::balancing::{
     Candidate, Condition, Facts, Policy, Strategy, TargetIds, TargetStates, When, order,
 };
-use weir_filter::vm::{ENTROPY, Vm};
+use weir_filter::config::{Config, PluginConfig};
+use weir_filter::event::exchange::Exchange;
+use weir_filter::event::vm::{ENTROPY, Vm};
+use weir_filter::headers::Headers;
+use weir_filter::random::Random;
+use weir_filter::routing::decide::{Question, decide};
 
 const TARGETS: u32 = 8;
 const NOW_NS: u64 = 1_700_000_000_000_000_000;

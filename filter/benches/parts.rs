@@ -15,9 +15,9 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use prost::Message;
 use serde_json::json;
 use weir_event::v1;
-use weir_filter::json::Object;
-use weir_filter::splice::{BodyEdits, Edits, ModelEdit, Params};
-use weir_filter::stream::sse::Parser;
+use weir_filter::json::edit::{BodyEdits, Edits, ModelEdit, Params};
+use weir_filter::json::scan::Object;
+use weir_filter::response::framing::sse::Parser;
 
 use serving::SIZES;
 

@@ -1,14 +1,11 @@
 //! What the logic asks of the proxy that it runs in.
 //!
 //! Every call crosses from the VM into Envoy and costs microseconds, so there is one call for each
-//! thing that is needed and none that is made twice. The real host is `host/envoy.rs`.
+//! thing that is needed and none that is made twice. The real host is `envoy.rs`.
 
 use crate::api::Family;
 use crate::headers::{Headers, Outgoing, name};
 use crate::refusal::Refusal;
-
-#[cfg(all(target_arch = "wasm32", feature = "proxy-wasm"))]
-mod envoy;
 
 /// What a callback tells the proxy to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,10 +14,11 @@ use weir_event::v1;
 use crate::api::Family;
 use crate::config::{ConfigError, PluginConfig};
 use crate::headers::Headers;
-use crate::json::Object;
+use crate::json::scan::Object;
+use crate::redact;
 use crate::redact::{
-    self, Actions, Channel, Content, Counts, Detectors, ExportedPolicy, Fields, ForwardedPolicy, HashKey,
-    Policies, Replacement, Restorer, Search, StreamRedactor, Stricter, Style, Unreadable,
+    Actions, Channel, Content, Counts, Detectors, ExportedPolicy, Fields, ForwardedPolicy, HashKey, Policies,
+    Replacement, Restorer, Search, StreamRedactor, Stricter, Style, Unreadable,
 };
 use crate::refusal::Refusal;
 

@@ -2,8 +2,8 @@
 //!
 //! A message says what is wrong and what would be right. It never repeats content.
 
-use crate::access::{CredentialError, Denied, MetadataError};
 use crate::api::{Family, Feature, error_shape};
+use crate::auth::{CredentialError, Denied, MetadataError};
 
 /// An answer of the gateway's own, in the error shape of the API that was called.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

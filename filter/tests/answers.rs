@@ -12,13 +12,13 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 use weir_event::v1;
-use weir_filter::answer::{Answer, Transcript};
+use weir_filter::api::reading::{Answer, Transcript};
 use weir_filter::api::{Api, Call};
-use weir_filter::content::abridge::Limits;
-use weir_filter::content::budget::{Budget, Room};
+use weir_filter::capture::budget::{Budget, Room};
 use weir_filter::headers::Headers;
-use weir_filter::stream::framing::Framing;
-use weir_filter::stream::unasked::Unasked;
+use weir_filter::json::truncate::Limits;
+use weir_filter::response::framing::framer::Framing;
+use weir_filter::response::strip_usage::Unasked;
 
 const LIMITS: Limits = Limits { string: 64 << 10, total: 64 << 10 };
 

@@ -11,18 +11,18 @@ use std::sync::Arc;
 
 use wasm_bindgen_test::wasm_bindgen_test;
 use weir_event::v1;
-use weir_filter::answer::{Answer as Reader, Transcript};
+use weir_filter::api::reading::{Answer as Reader, Transcript};
 use weir_filter::api::{Api, Call};
+use weir_filter::balancing::TargetIds;
 use weir_filter::config::{Config, PluginConfig};
-use weir_filter::json::{JsonError, MAX_DEPTH, Object};
-use weir_filter::outbox::{Answer, Outbox};
+use weir_filter::event::outbox::{Answer, Outbox};
+use weir_filter::json::scan::{JsonError, MAX_DEPTH, Object};
 use weir_filter::random::Random;
 use weir_filter::redact::{
     Allow, Channel, Custom, Detectors, Fields, Replacement, StreamRedactor, redact_json,
 };
-use weir_filter::request::Body;
-use weir_filter::strategy::TargetIds;
-use weir_filter::stream::sse::Parser;
+use weir_filter::request::body::Body;
+use weir_filter::response::framing::sse::Parser;
 
 #[wasm_bindgen_test]
 fn a_request_is_read_and_its_model_found_in_place() {

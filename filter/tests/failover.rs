@@ -10,9 +10,9 @@ mod host;
 use std::rc::Rc;
 
 use weir_event::v1;
-use weir_filter::attempt::Attempt;
 use weir_filter::headers::Headers;
 use weir_filter::host::Step;
+use weir_filter::roles::attempt::Attempt;
 
 use host::Stream;
 

@@ -17,9 +17,9 @@ use std::rc::Rc;
 
 use prost::Message;
 use weir_event::v1;
+use weir_filter::event::vm::{ENTROPY, Vm};
 use weir_filter::host::Step;
-use weir_filter::observer::Observer;
-use weir_filter::vm::{ENTROPY, Vm};
+use weir_filter::roles::observer::Observer;
 
 use host::{FakeHost, checked};
 

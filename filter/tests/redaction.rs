@@ -8,9 +8,9 @@ mod host;
 
 use serde_json::{Value, json};
 use weir_event::v1;
+use weir_filter::balancing::TargetIds;
 use weir_filter::config::{Config, PluginConfig};
 use weir_filter::host::Step;
-use weir_filter::strategy::TargetIds;
 
 use host::{CONFIG, Stream};
 

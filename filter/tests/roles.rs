@@ -9,8 +9,8 @@ mod host;
 use std::rc::Rc;
 
 use weir_event::v1;
-use weir_filter::attempt::Attempt;
 use weir_filter::host::Step;
+use weir_filter::roles::attempt::Attempt;
 
 use host::{CONFIG, Stream};
 

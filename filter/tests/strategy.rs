@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::strategy::Strategy as Generator;
-use weir_filter::headers::Headers;
-use weir_filter::random::Random;
-use weir_filter::strategy::latency::{PROBE_WAIT_NS, SAMPLES_MIN};
-use weir_filter::strategy::sticky::Seed;
-use weir_filter::strategy::{
+use weir_filter::balancing::latency::{PROBE_WAIT_NS, SAMPLES_MIN};
+use weir_filter::balancing::sticky::Seed;
+use weir_filter::balancing::{
     Candidate, Condition, Facts, Policy, Sticky, Strategy, TargetId, TargetIds, TargetStates, When, order,
 };
+use weir_filter::headers::Headers;
+use weir_filter::random::Random;
 
 const SECOND: u64 = 1_000_000_000;
 const START: u64 = 1_700_000_000 * SECOND;

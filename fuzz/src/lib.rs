@@ -10,14 +10,12 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 
-use weir_filter::attempt::Attempt;
+use weir_filter::roles::attempt::Attempt;
 use weir_filter::config::{Config, PluginConfig};
-use weir_filter::gateway::Gateway;
-use weir_filter::redact::{
-    Allow, Counts, DetectorId, Detectors, Fields, Form, Replace, Replacement, redact_json,
-};
-use weir_filter::strategy::TargetIds;
-use weir_filter::vm::{ENTROPY, Vm};
+use weir_filter::roles::gateway::Gateway;
+use weir_filter::redact::{Allow, Counts, DetectorId, Detectors, Fields, Form, Replace, Replacement, redact_json};
+use weir_filter::balancing::TargetIds;
+use weir_filter::event::vm::{ENTROPY, Vm};
 
 use host::{FakeHost, Stream};
 

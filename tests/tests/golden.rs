@@ -12,15 +12,14 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::{Value, json};
 use weir_event::{EventId, v1};
 use weir_exporter::spans::{View, of, request};
-use weir_filter::{
-    answer::Answer,
-    api::{Api, Call},
-    config::{Capture, PluginConfig},
-    content::{Content, Read, budget::Budget},
-    headers::Headers,
-    redaction::{Export, Redaction},
-    stream::framing::Framing,
-};
+use weir_filter::api::reading::Answer;
+use weir_filter::api::{Api, Call};
+use weir_filter::capture::budget::Budget;
+use weir_filter::capture::content::{Content, Read};
+use weir_filter::config::{Capture, PluginConfig};
+use weir_filter::headers::Headers;
+use weir_filter::redaction::{Export, Redaction};
+use weir_filter::response::framing::framer::Framing;
 use weir_tests::{fixtures, spans};
 
 const ID: EventId = EventId { source: [0xab; 16], sequence: 7 };
@@ -95,7 +94,7 @@ fn event(name: &str, expected: &Value) -> v1::TraceEvent {
         source: ID.source.to_vec().into(),
         sequence: ID.sequence,
         request: Some(v1::Request {
-            api: weir_filter::record::api(call.api).into(),
+            api: weir_filter::event::record::api(call.api).into(),
             operation: call.api.operation().to_owned(),
             method: "POST".to_owned(),
             route: call.route.to_owned(),

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
-use weir_filter::endpoint::Endpoint;
+use weir_filter::api::endpoint::Endpoint;
 
 use super::socket_address;
 use super::tunnel::Tunnel;
@@ -20,29 +20,29 @@ const CONNECT_TIMEOUT: &str = "5s";
 pub(crate) const SYSTEM_CAS: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// A cluster before it is rendered.
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     name: String,
     /// Where its requests end.
-    pub(super) endpoint: Endpoint,
+    pub(crate) endpoint: Endpoint,
     /// What stands between Envoy's router and its codec.
     filters: Vec<Value>,
     /// How much of a body it may hold, in bytes.
-    pub(super) buffer_limit: u64,
+    pub(crate) buffer_limit: u64,
     /// How its connections are secured.
-    pub(super) transport_socket: Option<Value>,
+    pub(crate) transport_socket: Option<Value>,
     /// What leads to the endpoint; absent: the network.
-    pub(super) tunnel: Option<Tunnel>,
+    pub(crate) tunnel: Option<Tunnel>,
 }
 
 impl Cluster {
     /// A cluster for an endpoint; by TLS where its URL says https.
-    pub(super) fn new(name: &str, endpoint: Endpoint, filters: Vec<Value>, buffer_limit: u64) -> Self {
+    pub(crate) fn new(name: &str, endpoint: Endpoint, filters: Vec<Value>, buffer_limit: u64) -> Self {
         let tls = (endpoint.scheme == "https").then(|| tls_socket(&endpoint, &Tls::default(), None));
         Self { name: name.to_owned(), endpoint, filters, buffer_limit, transport_socket: tls, tunnel: None }
     }
 
     /// The cluster as Envoy takes it.
-    pub(super) fn render(self) -> Value {
+    pub(crate) fn render(self) -> Value {
         let address = match &self.tunnel {
             Some(tunnel) => tunnel.address(),
             None => socket_address(&self.endpoint.host, self.endpoint.port),
@@ -111,7 +111,7 @@ pub(crate) fn http_options(tls: bool, filters: Vec<Value>) -> Value {
 
 /// TLS to an endpoint. `identity` is the field of the common TLS context that holds Envoy's own
 /// certificate.
-pub(super) fn tls_socket(endpoint: &Endpoint, tls: &Tls, identity: Option<(&'static str, Value)>) -> Value {
+pub(crate) fn tls_socket(endpoint: &Endpoint, tls: &Tls, identity: Option<(&'static str, Value)>) -> Value {
     let name = tls.server_name.as_deref().unwrap_or(&endpoint.host);
     let san_type = if is_address(name) { "IP_ADDRESS" } else { "DNS" };
     let ca = match &tls.ca {

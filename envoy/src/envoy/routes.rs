@@ -29,7 +29,7 @@ const BACKOFF: Duration = Duration::from_ms(25);
 const BACKOFF_GROWTH: u64 = 10;
 
 /// A route for every pause that some model asks for, and the usual one.
-pub(super) fn render(gateway: &Gateway) -> Vec<Value> {
+pub(crate) fn render(gateway: &Gateway) -> Vec<Value> {
     if !gateway.upstream_filter {
         let mut only = route(gateway, &json!({"prefix": "/"}), None);
         if let Some(route) = only.as_object_mut() {
@@ -78,7 +78,7 @@ fn plain_action(names: impl Iterator<Item = String>) -> Value {
 }
 
 /// Lets these routes lead to one more cluster.
-pub(super) fn add_cluster(routes: &mut [Value], cluster: &str) {
+pub(crate) fn add_cluster(routes: &mut [Value], cluster: &str) {
     let map = "/route/inline_cluster_specifier_plugin/extension/typed_config/cluster_matcher/matcher_tree/exact_match_map/map";
     for map in routes.iter_mut().filter_map(|route| route.pointer_mut(map)?.as_object_mut()) {
         map.insert(cluster.to_owned(), entry(cluster));

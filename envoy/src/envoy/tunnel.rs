@@ -7,12 +7,12 @@
 //! is what a network that needs a proxy often cannot.
 
 use serde_json::{Value, json};
-use weir_filter::endpoint::Endpoint;
+use weir_filter::api::endpoint::Endpoint;
 
 use super::cluster::Cluster;
 
 /// The tunnel to one provider.
-pub(super) struct Tunnel {
+pub(crate) struct Tunnel {
     /// The name of its listener and of the proxy's cluster.
     name: String,
     proxy: Endpoint,
@@ -20,18 +20,18 @@ pub(super) struct Tunnel {
 
 impl Tunnel {
     /// The tunnel through `proxy` to the provider of this name.
-    pub(super) fn new(provider: &str, proxy: Endpoint) -> Self {
+    pub(crate) fn new(provider: &str, proxy: Endpoint) -> Self {
         Self { name: format!("weir.proxy.{provider}"), proxy }
     }
 
     /// The address of its entrance, inside Envoy.
-    pub(super) fn address(&self) -> Value {
+    pub(crate) fn address(&self) -> Value {
         json!({"envoy_internal_address": {"server_listener_name": self.name}})
     }
 
     /// Its entrance. A proxy that cannot be reached or refuses closes the connection before it can
     /// be used, so that the attempt counts as one that could not connect.
-    pub(super) fn listener(&self, to: &Endpoint) -> Value {
+    pub(crate) fn listener(&self, to: &Endpoint) -> Value {
         let host = if to.host.contains(':') { format!("[{}]", to.host) } else { to.host.clone() };
         json!({
             "name": self.name,
@@ -49,13 +49,13 @@ impl Tunnel {
     }
 
     /// The cluster that leads to the proxy.
-    pub(super) fn cluster(&self, buffer_limit: u64) -> Cluster {
+    pub(crate) fn cluster(&self, buffer_limit: u64) -> Cluster {
         Cluster::new(&self.name, self.proxy.clone(), Vec::new(), buffer_limit)
     }
 }
 
 /// What lets Envoy have listeners inside itself.
-pub(super) fn extension() -> Value {
+pub(crate) fn extension() -> Value {
     json!({
         "name": "envoy.bootstrap.internal_listener",
         "typed_config": {

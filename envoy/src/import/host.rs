@@ -3,24 +3,24 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use weir_filter::endpoint::Endpoint;
+use weir_filter::api::endpoint::Endpoint;
 
 /// A base URL, without anything in it that could be a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Host {
+pub(crate) struct Host {
     /// The URL as ours is written: no credentials, no query, no slash at the end.
-    pub(super) url: String,
+    pub(crate) url: String,
     /// Scheme, host and port, the port always. What a key is bound to.
-    pub(super) origin: String,
+    pub(crate) origin: String,
     /// Whether a key would be readable on its way there: plain HTTP beyond this machine.
-    pub(super) in_clear: bool,
+    pub(crate) in_clear: bool,
     /// Whether credentials or a query were left out of the URL.
-    pub(super) shortened: bool,
+    pub(crate) shortened: bool,
 }
 
 impl Host {
     /// Reads an absolute `http` or `https` URL; nothing where it is none.
-    pub(super) fn of(written: &str) -> Option<Self> {
+    pub(crate) fn of(written: &str) -> Option<Self> {
         let (scheme, rest) = written.trim().split_once("://")?;
         let scheme = scheme.to_ascii_lowercase();
         let end = rest.find(['?', '#']).unwrap_or(rest.len());

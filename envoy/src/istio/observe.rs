@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
-use weir_filter::endpoint::Endpoint;
+use weir_filter::api::endpoint::Endpoint;
 
 use super::{IstioError, NETWORKING, Options, host_name, in_registry, object, outside, tls};
 use crate::envoy::plugin_name;
@@ -17,7 +17,7 @@ use crate::gateway::{Error, Gateway};
 const PLAIN_PORT: u16 = 80;
 
 /// The manifests.
-pub(super) fn documents(gateway: &Gateway, options: &Options) -> Result<Vec<Value>, IstioError> {
+pub(crate) fn documents(gateway: &Gateway, options: &Options) -> Result<Vec<Value>, IstioError> {
     let mut documents = Vec::new();
     // A gateway has its own ways to the providers.
     if options.gateway.is_none() {

@@ -7,13 +7,13 @@ use std::rc::Rc;
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use weir_filter::attempt::Attempt;
+use weir_filter::balancing::TargetIds;
 use weir_filter::config::{Config, PluginConfig};
-use weir_filter::gateway::Gateway;
+use weir_filter::event::vm::{ENTROPY, Vm};
 use weir_filter::headers::{Headers, Outgoing};
 use weir_filter::host::Host;
-use weir_filter::strategy::TargetIds;
-use weir_filter::vm::{ENTROPY, Vm};
+use weir_filter::roles::attempt::Attempt;
+use weir_filter::roles::gateway::Gateway;
 
 /// How content may be told, by the names of the configuration.
 pub const CONTENT: [&str; 3] = ["exclude", "keep", "redact"];

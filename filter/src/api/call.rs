@@ -6,13 +6,13 @@
 
 use percent_encoding::percent_decode_str;
 
-use crate::json::{Object, Value};
-use crate::splice::same_key;
+use crate::json::edit::same_key;
+use crate::json::scan::{Object, Value};
 
 /// Longest name of a model, in bytes.
 pub const MODEL_NAME_MAX: usize = 256;
 /// What Gemini puts before a model's name in a body.
-pub(super) const GEMINI_MODEL_PREFIX: &str = "models/";
+pub(crate) const GEMINI_MODEL_PREFIX: &str = "models/";
 /// Where a body of Gemini's holds whole requests, which name a model of their own: that of countTokens
 /// one, that of batchEmbedContents a list.
 const GEMINI_NESTED: [&str; 3] = ["generateContentRequest", "generate_content_request", "requests"];

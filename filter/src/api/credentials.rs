@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::json::{Kind, Object, Value};
+use crate::json::scan::{Kind, Object, Value};
 
 /// What the names of errors about credentials hold, in lowercase and without separators: `invalid_api_key`,
 /// `authentication_error`, `UNAUTHENTICATED`, `API_KEY_INVALID`, `UnauthorizedError`.

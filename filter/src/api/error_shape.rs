@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use super::call::Family;
+use crate::api::call::Family;
 
 /// The domain of the gateway's codes where a shape asks for one (google.rpc.ErrorInfo).
 const ERROR_DOMAIN: &str = "weir";

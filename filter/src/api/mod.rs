@@ -6,10 +6,12 @@
 
 pub mod call;
 pub mod credentials;
+pub mod endpoint;
 pub mod error_shape;
 pub mod passage;
+pub mod reading;
 pub mod upstream;
 
-pub use call::{Api, Call, Family, NotServed};
-pub use passage::{Feature, Features, Passage};
-pub use upstream::{Kind, Settings};
+pub use crate::api::call::{Api, Call, Family, NotServed};
+pub use crate::api::passage::{Feature, Features, Passage};
+pub use crate::api::upstream::{Kind, Settings};

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::call::{Api, Call, Family};
+use crate::api::call::{Api, Call, Family};
 
 /// Longest path that is passed through, in bytes.
 const PATH_MAX: usize = 1024;

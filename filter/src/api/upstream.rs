@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
-use super::call::{Api, Call, Family, GEMINI_MODEL_PREFIX, is_model_name};
+use crate::api::call::{Api, Call, Family, GEMINI_MODEL_PREFIX, is_model_name};
 use crate::headers::name;
 
 /// What is encoded in a segment: all but the unreserved characters (RFC 3986, section 2.3).
@@ -359,7 +359,7 @@ mod tests {
 
     #[test]
     fn what_is_passed_through_keeps_its_path_behind_the_providers_own_prefix() {
-        use super::super::Passage;
+        use crate::api::Passage;
         for (kind, called, prefix, expected) in [
             (Kind::OpenAi, "/v1/files/f?limit=1", "/base/v1", "/base/v1/files/f?limit=1"),
             (Kind::OpenAi, "/openai/v1/files", "/v1", "/v1/files"),

@@ -8,23 +8,20 @@ use std::{
     rc::Rc,
 };
 
-use super::{
-    ConfigError,
-    model::{self, VirtualModel},
-    observed::{self, Observed},
-    target::Route,
-    token::{self, Token},
-    trace::{self, Capture},
-    upstream::Upstream,
-    wire::{Exporter, Mode, PluginConfig},
-};
-use crate::{
-    access::{Grant, Keys, Patterns},
-    api::{Family, Feature, call::is_model_name},
-    redaction::Redaction,
-    sampling::Sampling,
-    strategy::TargetIds,
-};
+use crate::api::call::is_model_name;
+use crate::api::{Family, Feature};
+use crate::auth::{Grant, Keys, Patterns};
+use crate::balancing::TargetIds;
+use crate::capture::sampling::Sampling;
+use crate::config::model::VirtualModel;
+use crate::config::observed::Observed;
+use crate::config::target::Route;
+use crate::config::token::Token;
+use crate::config::trace::Capture;
+use crate::config::upstream::Upstream;
+use crate::config::wire::{Exporter, Mode, PluginConfig};
+use crate::config::{ConfigError, model, observed, token, trace};
+use crate::redaction::Redaction;
 
 /// What a name that a caller used stands for.
 #[derive(Debug)]

@@ -15,14 +15,14 @@ mod trace;
 mod upstream;
 mod wire;
 
-pub use checked::{Config, NoPassage, Resolved};
-pub use model::{Failover, VirtualModel};
-pub use observed::{Observed, Seen};
-pub use target::Route;
-pub use token::Token;
-pub use trace::Capture;
-pub use upstream::cluster_name;
-pub use wire::{
+pub use crate::config::checked::{Config, NoPassage, Resolved};
+pub use crate::config::model::{Failover, VirtualModel};
+pub use crate::config::observed::{Observed, Seen};
+pub use crate::config::target::Route;
+pub use crate::config::token::Token;
+pub use crate::config::trace::Capture;
+pub use crate::config::upstream::cluster_name;
+pub use crate::config::wire::{
     ByteSize, Exporter, Fallback, Jwt, Limits, Mode, Model, PluginConfig, Provider, Retry, Role, Target,
     TargetHeaders, Timeouts, TokenSource, Trace,
 };

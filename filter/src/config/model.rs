@@ -2,17 +2,14 @@
 
 use std::{collections::HashMap, rc::Rc};
 
-use super::{
-    ConfigError, did_you_mean,
-    target::Route,
-    upstream::Upstream,
-    wire::{Model, PluginConfig, Timeouts},
-};
-use crate::{
-    api::call::is_model_name,
-    duration::Duration,
-    strategy::{Candidate, Condition, Policy, Strategy, TargetIds, sticky::Seed},
-};
+use crate::api::call::is_model_name;
+use crate::balancing::sticky::Seed;
+use crate::balancing::{Candidate, Condition, Policy, Strategy, TargetIds};
+use crate::config::target::Route;
+use crate::config::upstream::Upstream;
+use crate::config::wire::{Model, PluginConfig, Timeouts};
+use crate::config::{ConfigError, did_you_mean};
+use crate::duration::Duration;
 
 /// Most targets of one model.
 const TARGETS_MAX: usize = 32;
@@ -52,7 +49,7 @@ pub struct VirtualModel {
 
 impl VirtualModel {
     /// A model of one target, tried once.
-    pub(super) fn of(route: Route) -> Self {
+    pub(crate) fn of(route: Route) -> Self {
         let candidate =
             Candidate { id: route.id, seed: Seed::new("", 0), weight: 1, when: None, may_fallback: true };
         Self {
@@ -66,7 +63,7 @@ impl VirtualModel {
     }
 }
 
-pub(super) fn virtual_model(
+pub(crate) fn virtual_model(
     name: &str,
     model: &Model,
     upstreams: &HashMap<String, Rc<Upstream>>,
@@ -129,7 +126,7 @@ pub(super) fn virtual_model(
     })
 }
 
-pub(super) fn check_alias(
+pub(crate) fn check_alias(
     name: &str,
     model: &Model,
     alias: &str,
@@ -156,7 +153,7 @@ pub(super) fn check_alias(
     }
 }
 
-pub(super) fn check_model(name: &str) -> Result<(), String> {
+pub(crate) fn check_model(name: &str) -> Result<(), String> {
     if is_model_name(name) {
         return Ok(());
     }

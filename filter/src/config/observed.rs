@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use super::ConfigError;
-use super::wire::{PluginConfig, Provider};
+use crate::api::endpoint::Endpoint;
 use crate::api::{Call, Family, Kind};
-use crate::endpoint::Endpoint;
+use crate::config::ConfigError;
+use crate::config::wire::{PluginConfig, Provider};
 use crate::redact::{Action, Returned, Unreadable};
 
 /// The hosts whose requests are observed; none: those of every host.
@@ -39,7 +39,7 @@ pub struct Seen {
 }
 
 /// Refuses what only routing could honour, by field.
-pub(super) fn check(plugin: &PluginConfig) -> Result<(), ConfigError> {
+pub(crate) fn check(plugin: &PluginConfig) -> Result<(), ConfigError> {
     let refuse = |path: String, message: &str| Err(ConfigError::at(path, message));
     if !plugin.models.is_empty() {
         return refuse(
@@ -104,7 +104,7 @@ fn check_returned(returned: &Returned, path: &str) -> Result<(), ConfigError> {
 
 impl Observed {
     /// The hosts of these providers.
-    pub(super) fn new(providers: &BTreeMap<String, Provider>) -> Result<Self, ConfigError> {
+    pub(crate) fn new(providers: &BTreeMap<String, Provider>) -> Result<Self, ConfigError> {
         let watched = providers.iter().map(|(name, provider)| {
             let endpoint = Endpoint::parse(&provider.url)
                 .map_err(|message| ConfigError::at(format!("providers.{name}.url"), message))?;
@@ -176,8 +176,8 @@ fn host_and_port(authority: &str) -> (&str, Option<u16>) {
 mod tests {
     use super::*;
     use crate::api::Api;
+    use crate::balancing::TargetIds;
     use crate::config::Config;
-    use crate::strategy::TargetIds;
 
     fn checked(json: &str) -> Result<Config, ConfigError> {
         let plugin = PluginConfig::from_json(json.as_bytes())?;

@@ -2,15 +2,16 @@
 
 use std::{collections::HashMap, rc::Rc};
 
-use super::{ConfigError, did_you_mean, model::check_model, upstream::Upstream, wire::Target};
-use crate::{
-    access::SECRET_HEADERS,
-    api::{Api, Call, Feature, Kind},
-    endpoint::Endpoint,
-    headers::HeaderValue,
-    splice::Params,
-    strategy::{TargetId, TargetIds},
-};
+use crate::api::endpoint::Endpoint;
+use crate::api::{Api, Call, Feature, Kind};
+use crate::auth::SECRET_HEADERS;
+use crate::balancing::{TargetId, TargetIds};
+use crate::config::model::check_model;
+use crate::config::upstream::Upstream;
+use crate::config::wire::Target;
+use crate::config::{ConfigError, did_you_mean};
+use crate::headers::HeaderValue;
+use crate::json::edit::Params;
 
 /// Headers that Envoy or the filter decide on, beside those that carry credentials.
 const OWN_HEADERS: [&str; 6] = ["host", "content-length", "transfer-encoding", "connection", "te", "upgrade"];
@@ -84,7 +85,7 @@ impl Route {
 
 impl Route {
     /// A target about which nothing is said but provider and model.
-    pub(super) fn plain(upstream: Rc<Upstream>, model: String) -> Self {
+    pub(crate) fn plain(upstream: Rc<Upstream>, model: String) -> Self {
         let propagate = upstream.endpoint.is_private();
         Self {
             upstream,
@@ -97,7 +98,7 @@ impl Route {
         }
     }
 
-    pub(super) fn new(
+    pub(crate) fn new(
         target: &Target,
         model: &str,
         path: &str,

@@ -1,9 +1,9 @@
 use std::rc::Rc;
 
-use super::*;
-use crate::access::Grant;
 use crate::api::{Feature, Features};
-use crate::strategy::TargetIds;
+use crate::auth::Grant;
+use crate::balancing::TargetIds;
+use crate::config::*;
 
 fn config(json: &str) -> Result<Config, ConfigError> {
     Config::new(&PluginConfig::from_json(json.as_bytes())?, &mut TargetIds::default())

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{ConfigError, wire::Exporter};
+use crate::config::ConfigError;
+use crate::config::wire::Exporter;
 
 /// The exporter's token as the value of a header.
 #[derive(Clone)]
@@ -21,7 +22,7 @@ impl fmt::Debug for Token {
     }
 }
 
-pub(super) fn token(
+pub(crate) fn token(
     exporter: &Exporter,
     variable: &dyn Fn(&str) -> Option<Vec<u8>>,
 ) -> Result<Option<Token>, ConfigError> {

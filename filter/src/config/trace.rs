@@ -1,7 +1,8 @@
 //! Which finished requests are sent, and how much of their content is kept, checked.
 
-use super::{ConfigError, wire::Trace};
-use crate::sampling::Sampling;
+use crate::capture::sampling::Sampling;
+use crate::config::ConfigError;
+use crate::config::wire::Trace;
 
 /// Least and most that may be kept of one request's content, in bytes.
 const CAPTURE_MIN: u64 = 1 << 10;
@@ -16,7 +17,7 @@ pub struct Capture {
     pub budget: usize,
 }
 
-pub(super) fn sampling(trace: &Trace) -> Result<Sampling, ConfigError> {
+pub(crate) fn sampling(trace: &Trace) -> Result<Sampling, ConfigError> {
     if !(0.0..=1.0).contains(&trace.sample) {
         return Err(ConfigError::at("trace.sample", format!("{} is not from 0 to 1", trace.sample)));
     }
@@ -27,7 +28,7 @@ pub(super) fn sampling(trace: &Trace) -> Result<Sampling, ConfigError> {
     })
 }
 
-pub(super) fn capture(trace: &Trace) -> Result<Capture, ConfigError> {
+pub(crate) fn capture(trace: &Trace) -> Result<Capture, ConfigError> {
     let (limit, budget) = (trace.capture_limit, trace.capture_budget);
     if !(CAPTURE_MIN..=CAPTURE_MAX).contains(&limit.0) {
         let message = format!("{limit} is not from 1 KiB to 1 MiB");

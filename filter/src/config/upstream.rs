@@ -1,28 +1,27 @@
 //! A provider, checked: its name, its URL in parts, and the Envoy cluster that leads to it.
 
-use super::{ConfigError, wire::Provider};
-use crate::{
-    api::{Features, Kind, Settings},
-    endpoint::Endpoint,
-};
+use crate::api::endpoint::Endpoint;
+use crate::api::{Features, Kind, Settings};
+use crate::config::ConfigError;
+use crate::config::wire::Provider;
 
 /// Longest name of a provider, in bytes: it becomes part of an Envoy cluster's name.
 const PROVIDER_NAME_MAX: usize = 64;
 
 /// A provider, ready for use.
 #[derive(Debug)]
-pub(super) struct Upstream {
-    pub(super) name: String,
-    pub(super) kind: Kind,
-    pub(super) settings: Settings,
-    pub(super) endpoint: Endpoint,
-    pub(super) cluster: String,
-    pub(super) include_usage: bool,
-    pub(super) grants: Features,
+pub(crate) struct Upstream {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) settings: Settings,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) cluster: String,
+    pub(crate) include_usage: bool,
+    pub(crate) grants: Features,
 }
 
 impl Upstream {
-    pub(super) fn new(name: &str, provider: &Provider) -> Result<Self, ConfigError> {
+    pub(crate) fn new(name: &str, provider: &Provider) -> Result<Self, ConfigError> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if name.is_empty() || name.len() > PROVIDER_NAME_MAX || !name.chars().all(allowed) {
             let message =

@@ -1,7 +1,7 @@
 //! The configuration as written: what an operator may say, with every default.
 //!
 //! Unknown fields are refused. Nothing here is checked against anything else; that is done once,
-//! by [`super::Config::new`].
+//! by [`crate::config::Config::new`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,12 +9,12 @@ use std::fmt;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::access::Key;
 use crate::api::{Feature, Kind};
+use crate::auth::Key;
+use crate::balancing::{HealthSettings, Sticky, Strategy, When};
+use crate::capture::sampling::AlwaysKeep;
 use crate::duration::Duration;
 use crate::redact::{Redaction, Stricter};
-use crate::sampling::AlwaysKeep;
-use crate::strategy::{HealthSettings, Sticky, Strategy, When};
 
 /// What one instance of the plugin is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]

@@ -1,7 +1,7 @@
 //! How often each detector matched: all that is told of what was found.
 
-use super::detectors::Detectors;
-use super::names::DetectorId;
+use crate::redact::engine::compiled::Detectors;
+use crate::redact::names::DetectorId;
 
 /// Matches by detector.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub struct Counts(Vec<(DetectorId, u64)>);
 
 impl Counts {
     /// One more match.
-    pub(super) fn add(&mut self, id: DetectorId) {
+    pub(crate) fn add(&mut self, id: DetectorId) {
         self.add_many(id, 1);
     }
 

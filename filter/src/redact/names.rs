@@ -143,21 +143,21 @@ impl Builtin {
 
 /// A detector's number: the built-in ones first, then those of the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DetectorId(pub(super) u8);
+pub struct DetectorId(pub(crate) u8);
 
 impl DetectorId {
     /// The operator's own detector at a position of the list.
-    pub(super) fn custom(index: usize) -> Self {
+    pub(crate) fn custom(index: usize) -> Self {
         Self(u8::try_from(Builtin::ALL.len() + index.min(CUSTOM_MAX)).unwrap_or(u8::MAX))
     }
 
-    pub(super) fn index(self) -> usize {
+    pub(crate) fn index(self) -> usize {
         usize::from(self.0)
     }
 
     /// Which of two overlapping matches names what was found: the lower. An operator's own go
     /// before the built-in ones.
-    pub(super) fn rank(self) -> u8 {
+    pub(crate) fn rank(self) -> u8 {
         let builtin = u8::try_from(Builtin::ALL.len()).unwrap_or(u8::MAX);
         self.0.checked_sub(builtin).unwrap_or(self.0.saturating_add(64))
     }
@@ -201,7 +201,7 @@ impl Set {
 
     /// Those of them that are built in.
     #[must_use]
-    pub(super) fn only_builtin(self) -> Self {
+    pub(crate) fn only_builtin(self) -> Self {
         self.without(self.without(Self::builtin()))
     }
 
@@ -213,7 +213,7 @@ impl Set {
 
     /// Whether a built-in detector belongs to it.
     #[inline]
-    pub(super) fn has(self, builtin: Builtin) -> bool {
+    pub(crate) fn has(self, builtin: Builtin) -> bool {
         self.contains(builtin.id())
     }
 

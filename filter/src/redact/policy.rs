@@ -3,12 +3,12 @@
 //! A stricter policy has what either asks for: what is left out, masked or refused by one is so by
 //! both, detector by detector. Nothing that a key, a model or a request says makes a policy laxer.
 
-use super::detectors::Detectors;
-use super::names::Set;
-use super::settings::{
+use crate::config::ConfigError;
+use crate::redact::engine::compiled::Detectors;
+use crate::redact::names::Set;
+use crate::redact::settings::{
     Action, Content, Exported, Forwarded, Redaction, Returned, Stricter, Style, Unreadable,
 };
-use crate::config::ConfigError;
 
 /// What telemetry receives, checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -247,9 +247,9 @@ fn stricter_style(one: (Style, bool), other: (Style, bool)) -> Style {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Builtin;
-    use super::super::tests::DETECTORS;
     use super::*;
+    use crate::redact::Builtin;
+    use crate::redact::tests::DETECTORS;
 
     fn policies(yaml_as_json: &str) -> Result<Policies, ConfigError> {
         Policies::new(&serde_json::from_str(yaml_as_json).unwrap(), &DETECTORS, "redaction")

@@ -9,11 +9,11 @@ use std::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::fold::{Reading, fold};
-use super::names::{Builtin, DetectorId};
-use super::scan::Labels;
-use super::settings::Style;
-use super::view::{DIGIT, View, is};
+use crate::redact::engine::fold::{Reading, fold};
+use crate::redact::engine::scan::Labels;
+use crate::redact::engine::view::{DIGIT, View, is};
+use crate::redact::names::{Builtin, DetectorId};
+use crate::redact::settings::Style;
 
 /// What a mask looks like.
 pub const MASK: &str = "***";
@@ -22,9 +22,9 @@ pub const HASH_DIGITS_MIN: usize = 8;
 /// The most.
 pub const HASH_DIGITS_MAX: usize = 64;
 /// Most digits of a placeholder's number.
-pub(super) const NUMBER_DIGITS_MAX: usize = 4;
+pub(crate) const NUMBER_DIGITS_MAX: usize = 4;
 /// Longest label, in bytes.
-pub(super) const LABEL_MAX: usize = 40;
+pub(crate) const LABEL_MAX: usize = 40;
 
 /// The form of the replacements that one way of replacing writes, to know them by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl fmt::Debug for HashKey {
 pub struct PartialHash(Hmac<Sha256>);
 
 impl PartialHash {
-    pub(super) fn update(&mut self, part: &str) {
+    pub(crate) fn update(&mut self, part: &str) {
         self.0.update(fold(part, Reading::Plain).text.as_bytes());
     }
 }
@@ -196,7 +196,7 @@ fn canonical(detector: DetectorId, value: &str) -> String {
 }
 
 /// Where a replacement of a form ends that begins at `at`, if one of these labels does there.
-pub(super) fn placeholder(view: &View<'_>, at: usize, labels: &Labels, form: Form) -> Option<usize> {
+pub(crate) fn placeholder(view: &View<'_>, at: usize, labels: &Labels, form: Form) -> Option<usize> {
     let start = at + 1;
     let mut end = start;
     let is_label = |byte: u8| byte.is_ascii_uppercase() || is(byte, DIGIT) || byte == b'_';

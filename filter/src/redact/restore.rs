@@ -8,13 +8,13 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use super::body::NESTED_MAX;
-use super::counts::Counts;
-use super::detectors::Detectors;
-use super::fold::{Reading, fold};
-use super::names::DetectorId;
-use super::nesting::Nesting;
-use super::replace::{LABEL_MAX, NUMBER_DIGITS_MAX, Replace};
+use crate::redact::counts::Counts;
+use crate::redact::engine::compiled::Detectors;
+use crate::redact::engine::fold::{Reading, fold};
+use crate::redact::json::body::NESTED_MAX;
+use crate::redact::json::nesting::Nesting;
+use crate::redact::names::DetectorId;
+use crate::redact::replace::{LABEL_MAX, NUMBER_DIGITS_MAX, Replace};
 
 /// Most values that are kept, and most bytes of all of them; what comes later has no number and is
 /// not turned back.
@@ -259,8 +259,8 @@ impl StreamRestorer {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Allow, Builtin, Custom};
     use super::*;
+    use crate::redact::{Allow, Builtin, Custom};
 
     fn restorer(values: &[(Builtin, &str)]) -> (Restorer, String) {
         let (mut restorer, mut out) = (Restorer::default(), String::new());

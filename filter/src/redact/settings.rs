@@ -1,7 +1,7 @@
 //! What an operator may say of redaction (`redaction` in gateway.yaml), as written.
 //!
-//! Unknown fields are refused. Names and patterns are checked by [`super::Detectors::new`] and
-//! [`super::Policies::new`].
+//! Unknown fields are refused. Names and patterns are checked by [`crate::redact::Detectors::new`] and
+//! [`crate::redact::Policies::new`].
 
 use serde::{Deserialize, Serialize};
 

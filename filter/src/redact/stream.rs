@@ -8,13 +8,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::counts::Counts;
-use super::detectors::{Detectors, Hit, Part};
-use super::fold::{Reading, last};
-use super::label::REACH;
-use super::names::Set;
-use super::replace::{PartialHash, Replace};
-use super::view::{BASE64, is};
+use crate::redact::counts::Counts;
+use crate::redact::detectors::label::REACH;
+use crate::redact::engine::compiled::{Detectors, Hit, Part};
+use crate::redact::engine::fold::{Reading, last};
+use crate::redact::engine::view::{BASE64, is};
+use crate::redact::names::Set;
+use crate::redact::replace::{PartialHash, Replace};
 
 /// Most bytes that are held back between two pieces.
 pub const HELD_MAX: usize = 4096;

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::counts::Counts;
-use super::detectors::{Detectors, Hit, Part};
-use super::fold::Reading;
-use super::names::Set;
-use super::replace::{Form, Replace};
+use crate::redact::counts::Counts;
+use crate::redact::engine::compiled::{Detectors, Hit, Part};
+use crate::redact::engine::fold::Reading;
+use crate::redact::names::Set;
+use crate::redact::replace::{Form, Replace};
 
 impl Detectors {
     /// The text with every match replaced; the text itself where nothing matches.

@@ -5,9 +5,10 @@ use weir_event::v1;
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::refusal::Refusal;
-use crate::returning::{self, Returning};
-use crate::stream::framing::Form;
-use crate::stream::opening::Opening;
+use crate::response::framing::framer::Form;
+use crate::response::framing::opening::Opening;
+use crate::response::redact;
+use crate::response::redact::Returning;
 
 /// What is done with a response beside reading it.
 #[derive(Debug, Default)]
@@ -18,9 +19,9 @@ pub enum Rewriting {
     /// As its first bytes will show. So many bytes of white space were read so far.
     Open(Box<Returning>, Form, usize),
     /// It is held until it is whole. So many bytes of it were read so far.
-    Whole(Box<returning::whole::Whole>, usize),
+    Whole(Box<redact::whole::Whole>, usize),
     /// It is rewritten as it flows.
-    Stream(Box<returning::stream::Stream>),
+    Stream(Box<redact::stream::Stream>),
 }
 
 impl Rewriting {
@@ -39,10 +40,10 @@ impl Rewriting {
         Ok(match returning.readable(form) {
             Form::Unknown => returning.unreadable().map_or(Ok(Self::None), Err)?,
             form @ (Form::Json | Form::Text) => {
-                Self::Whole(Box::new(returning::whole::Whole::new(returning, form)), 0)
+                Self::Whole(Box::new(redact::whole::Whole::new(returning, form)), 0)
             }
             form @ (Form::Events | Form::Elements) => {
-                Self::Stream(Box::new(returning::stream::Stream::new(returning, form, held_max)))
+                Self::Stream(Box::new(redact::stream::Stream::new(returning, form, held_max)))
             }
         })
     }

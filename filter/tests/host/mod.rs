@@ -10,13 +10,13 @@ use std::rc::Rc;
 
 use prost::Message;
 use weir_event::v1;
-use weir_filter::attempt::Attempt;
+use weir_filter::balancing::TargetIds;
 use weir_filter::config::{Config, PluginConfig};
-use weir_filter::gateway::Gateway;
+use weir_filter::event::vm::Vm;
 use weir_filter::headers::{Headers, Outgoing};
 use weir_filter::host::{Host, Step};
-use weir_filter::strategy::TargetIds;
-use weir_filter::vm::Vm;
+use weir_filter::roles::attempt::Attempt;
+use weir_filter::roles::gateway::Gateway;
 
 pub const CONFIG: &str = r#"{
     "providers": {"up": {"api": "openai", "url": "http://10.0.0.1:9000/base/v1"},
@@ -157,7 +157,7 @@ impl Stream {
 
     /// The same with a configuration that serves for many.
     pub fn under(config: &Rc<Config>, headers: &[(&str, &str)], body: &[u8]) -> Self {
-        let vm = Rc::new(Vm::new(&[5; weir_filter::vm::ENTROPY]));
+        let vm = Rc::new(Vm::new(&[5; weir_filter::event::vm::ENTROPY]));
         vm.budget.set(config.capture.budget);
         let mut pairs = vec![(":method", "POST"), (":path", "/v1/chat/completions"), (":authority", "gw")];
         pairs.retain(|(name, _)| !headers.iter().any(|(given, _)| given == name));

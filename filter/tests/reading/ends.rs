@@ -92,7 +92,7 @@ fn streams() -> Vec<(Api, Vec<String>)> {
 
 /// Whether a stream of these events is cut.
 fn is_cut(api: Api, events: &[String]) -> bool {
-    use weir_filter::answer::{Answer, Transcript};
+    use weir_filter::api::reading::{Answer, Transcript};
     let (mut answer, mut response) = (Answer::new(api, Transcript::counting()), Default::default());
     for event in events {
         answer.read_event(event.as_bytes(), &mut response);

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use weir_event::v1;
-use weir_filter::answer::Answer;
 use weir_filter::api::Api;
+use weir_filter::api::reading::Answer;
 
 use super::{Read, stream, transcript, whole};
 

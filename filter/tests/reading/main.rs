@@ -21,9 +21,9 @@ use std::rc::Rc;
 
 use serde_json::Value;
 use weir_event::v1;
-use weir_filter::answer::{Answer, Transcript};
 use weir_filter::api::Api;
-use weir_filter::content::budget::{Budget, Room};
+use weir_filter::api::reading::{Answer, Transcript};
+use weir_filter::capture::budget::{Budget, Room};
 
 /// What was read of a response.
 #[derive(Debug)]

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use weir_event::v1;
-use weir_filter::answer::Answer;
+use weir_filter::api::reading::Answer;
 use weir_filter::api::{Api, Call};
-use weir_filter::content::abridge::Limits;
 use weir_filter::headers::Headers;
-use weir_filter::stream::framing::Framing;
+use weir_filter::json::truncate::Limits;
+use weir_filter::response::framing::framer::Framing;
 
 use super::{Read, finish, stream, transcript, whole};
 
@@ -200,7 +200,7 @@ fn pictures_and_code_are_parts_and_their_bytes_are_references() {
 #[test]
 fn what_no_capture_keeps_is_read_all_the_same() {
     let item = json!({"type": "response.output_item.done", "output_index": 0, "item": {"type": "web_search_call", "id": "ws1"}});
-    let mut answer = Answer::new(Api::OpenAiResponses, weir_filter::answer::Transcript::counting());
+    let mut answer = Answer::new(Api::OpenAiResponses, weir_filter::api::reading::Transcript::counting());
     let mut response = v1::Response::default();
     assert!(!answer.read_event(item.to_string().as_bytes(), &mut response));
     assert!(answer.finish(0, true, &mut response).finish().0.is_empty());

@@ -4,28 +4,28 @@ use crate::api::{Family, Feature};
 
 /// A member of an object, what it refers to, and what can stand within it.
 #[derive(Debug)]
-pub(super) struct Place {
-    pub(super) key: &'static str,
+pub(crate) struct Place {
+    pub(crate) key: &'static str,
     /// What its value refers to, where that is no object or list that is descended.
-    pub(super) reference: Option<Reference>,
+    pub(crate) reference: Option<Reference>,
     /// What an object there refers to that has nothing but its id.
-    pub(super) by_id: Option<Reference>,
-    pub(super) children: &'static [Place],
+    pub(crate) by_id: Option<Reference>,
+    pub(crate) children: &'static [Place],
 }
 
 /// What a member refers to.
 #[derive(Debug)]
-pub(super) struct Reference {
+pub(crate) struct Reference {
     /// The member's name in a refusal.
-    pub(super) member: &'static str,
+    pub(crate) member: &'static str,
     /// The grant that it needs.
-    pub(super) feature: Feature,
-    pub(super) when: When,
+    pub(crate) feature: Feature,
+    pub(crate) when: When,
 }
 
 /// Which values of a member refer to something.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum When {
+pub(crate) enum When {
     /// Any but null and an empty list.
     Given,
     /// A text.
@@ -59,7 +59,10 @@ const OPENAI: &[Place] = &[
             ],
         )
     },
-    at("prompt", &[named("id", "prompt.id"), at("variables", &[at(super::ANY, OPENAI_PARTS)])]),
+    at(
+        "prompt",
+        &[named("id", "prompt.id"), at("variables", &[at(crate::request::references::ANY, OPENAI_PARTS)])],
+    ),
     at(
         "tools",
         &[
@@ -150,7 +153,7 @@ const COHERE: &[Place] = &[at("messages", &[at("content", &[url_or_object("image
 
 impl Place {
     /// Those of the bodies of an API.
-    pub(super) fn of(family: Family) -> impl Iterator<Item = &'static Self> + Clone {
+    pub(crate) fn of(family: Family) -> impl Iterator<Item = &'static Self> + Clone {
         let (own, nested): (&[Self], &[Self]) = match family {
             Family::OpenAi => (OPENAI, &[]),
             Family::Anthropic => (ANTHROPIC, &[]),

@@ -1,5 +1,5 @@
-use super::*;
-use crate::json::Object;
+use crate::json::scan::Object;
+use crate::request::references::*;
 
 const OPENAI: Family = Family::OpenAi;
 const ANTHROPIC: Family = Family::Anthropic;

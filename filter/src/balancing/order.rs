@@ -1,0 +1,167 @@
+//! Puts the targets of a model in the order in which one request tries them.
+//!
+//! What is always true of an order: each target stands in it at most once; none whose condition
+//! fails does; one that may not be a fallback stands first or not at all; and unhealthy targets
+//! come last, in the order that they would have had among themselves.
+
+use crate::balancing::sticky::{Draw, Seed};
+use crate::balancing::{Condition, Facts, HealthSettings, Sticky, Strategy, TargetId, TargetStates};
+use crate::random::Random;
+
+/// The share of requests that try another healthy target than the fastest first, so that one which
+/// has become faster is noticed.
+const EXPLORED: f64 = 0.05;
+/// A rank behind every estimate: no `u64` is larger.
+const UNKNOWN: f64 = 18_446_744_073_709_551_616.0;
+/// A rank before every other.
+const FOREMOST: f64 = -1.0;
+
+/// One target of a model.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Where its state is.
+    pub id: TargetId,
+    /// What stands for it in sticky draws.
+    pub seed: Seed,
+    /// Its part of the requests, in relation to the others'; 0: it is never drawn, and stands
+    /// behind those that are. Without meaning for [`Strategy::Priority`], and for
+    /// [`Strategy::Latency`] unless sticky.
+    pub weight: u32,
+    /// When it is considered; `None`: always.
+    pub when: Option<Condition>,
+    /// Whether it may be tried after another one has failed.
+    pub may_fallback: bool,
+}
+
+/// How the targets of one model are put in order.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// By what.
+    pub strategy: Strategy,
+    /// When a target counts as unhealthy.
+    pub health: HealthSettings,
+    /// Which requests go to the same first target.
+    pub sticky: Option<Sticky>,
+}
+
+/// A target under consideration.
+#[derive(Clone, Copy)]
+struct Considered<'a> {
+    index: usize,
+    candidate: &'a Candidate,
+    healthy: bool,
+    /// The lower, the earlier.
+    rank: f64,
+}
+
+/// The indices of the targets that this request may use, in the order in which they are tried.
+/// Empty where no target's condition holds. Unhealthy targets are in it: they are better than no
+/// answer. `now_ns` is Unix time in nanoseconds.
+pub fn order(
+    policy: &Policy,
+    candidates: &[Candidate],
+    facts: &Facts<'_>,
+    states: &mut TargetStates,
+    random: &mut Random,
+    now_ns: u64,
+) -> Vec<usize> {
+    let mut considered = Vec::with_capacity(candidates.len());
+    for (index, candidate) in candidates.iter().enumerate() {
+        if candidate.when.as_ref().is_none_or(|condition| condition.holds(facts)) {
+            let healthy = states.health.is_healthy(candidate.id, &policy.health, now_ns);
+            considered.push(Considered { index, candidate, healthy, rank: 0.0 });
+        }
+    }
+    let draw = policy.sticky.as_ref().and_then(|sticky| sticky.draw(facts, now_ns));
+    match policy.strategy {
+        Strategy::Priority => {}
+        Strategy::Weighted => {
+            for target in &mut considered {
+                let unit = match draw {
+                    Some(draw) => draw.unit(target.candidate.seed),
+                    None => 1.0 - random.fraction(),
+                };
+                target.rank = lot(target.candidate.weight, unit);
+            }
+        }
+        Strategy::Latency => rank_by_latency(&mut considered, draw, states, random, now_ns),
+    }
+    considered.sort_unstable_by(|a, b| {
+        b.healthy.cmp(&a.healthy).then(a.rank.total_cmp(&b.rank)).then(a.index.cmp(&b.index))
+    });
+    let usable = |(place, target): (usize, Considered<'_>)| {
+        (place == 0 || target.candidate.may_fallback).then_some(target.index)
+    };
+    considered.into_iter().enumerate().filter_map(usable).collect()
+}
+
+/// Turns an evenly spread number above 0, up to 1, into one that is exponentially distributed with
+/// the weight as its rate. Of several such the least is each one's with a chance in proportion to
+/// its weight, and so on with those that are left: sorted by it, targets are drawn by weight
+/// without replacement (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006).
+fn lot(weight: u32, unit: f64) -> f64 {
+    match weight {
+        0 => f64::INFINITY,
+        weight => -unit.ln() / f64::from(weight),
+    }
+}
+
+/// The shortest time per token first, those without an estimate last in random order; and before
+/// them all one that is sticky, or has to be found out about.
+fn rank_by_latency(
+    considered: &mut [Considered<'_>],
+    draw: Option<Draw>,
+    states: &mut TargetStates,
+    random: &mut Random,
+    now_ns: u64,
+) {
+    for target in considered.iter_mut() {
+        target.rank = match states.latency.estimate(target.candidate.id, now_ns) {
+            Some(ns_per_token) => ns_per_token as f64,
+            None => UNKNOWN * (1.0 + random.fraction()),
+        };
+    }
+    if let Some(draw) = draw {
+        let healthy = considered.iter_mut().filter(|target| target.healthy);
+        let lots = healthy.map(|target| {
+            let Candidate { weight, seed, .. } = target.candidate;
+            (lot(*weight, draw.unit(*seed)), target)
+        });
+        if let Some((_, first)) = lots.min_by(|a, b| a.0.total_cmp(&b.0)) {
+            first.rank = FOREMOST;
+        }
+        return;
+    }
+    let latency = &mut states.latency;
+    let unknown = |target: &Considered<'_>| {
+        target.healthy && target.rank >= UNKNOWN && latency.may_probe(target.candidate.id, now_ns)
+    };
+    if let Some(first) = pick(considered, random, unknown) {
+        first.rank = FOREMOST;
+        latency.probe(first.candidate.id, now_ns);
+        return;
+    }
+    if random.fraction() < EXPLORED {
+        let healthy = considered.iter().filter(|target| target.healthy);
+        let fastest = healthy.min_by(|a, b| a.rank.total_cmp(&b.rank)).map(|target| target.index);
+        if let Some(first) =
+            pick(considered, random, |target| target.healthy && Some(target.index) != fastest)
+        {
+            first.rank = FOREMOST;
+        }
+    }
+}
+
+/// One of those that are eligible, each with the same chance.
+fn pick<'t, 'c>(
+    considered: &'t mut [Considered<'c>],
+    random: &mut Random,
+    eligible: impl Fn(&Considered<'c>) -> bool,
+) -> Option<&'t mut Considered<'c>> {
+    let count = considered.iter().filter(|target| eligible(target)).count();
+    if count == 0 {
+        return None;
+    }
+    let nth = (random.fraction() * count as f64) as usize;
+    considered.iter_mut().filter(|target| eligible(target)).nth(nth)
+}

@@ -1,0 +1,591 @@
+//! The thin side: proxy-wasm's contexts, and [`Host`] on its hostcalls.
+//!
+//! Nothing is decided here. The SDK's trait methods unwrap, so the hostcalls are used directly;
+//! those panic only on a status that Envoy gives for a wrong order of calls, which the roles keep
+//! right. No borrow of the VM's state is held across a hostcall that could come back into it.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, HashSet};
+use std::rc::Rc;
+use std::time::UNIX_EPOCH;
+
+use log::{error, info, warn};
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType, MetricType};
+use weir_event::{CONTENT_TYPE, INGEST_PATH, POLICY_PATH, v1};
+
+use crate::config::{Config, Mode, PluginConfig, Role};
+use crate::event::capture_policy;
+use crate::event::outbox;
+use crate::event::outbox::Answer;
+use crate::event::resource;
+use crate::event::vm::{ENTROPY, Vm};
+use crate::headers::{Headers, Outgoing, name};
+use crate::host::{Host, Step};
+use crate::roles::attempt::Attempt;
+use crate::roles::gateway::Gateway;
+use crate::roles::observer::Observer;
+
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|_| Box::new(Root::new(vm())));
+}}
+
+thread_local! {
+    /// The state that both roles share: the VM has one thread.
+    static VM: OnceCell<Rc<Vm>> = const { OnceCell::new() };
+}
+
+fn vm() -> Rc<Vm> {
+    VM.with(|cell| Rc::clone(cell.get_or_init(|| Rc::new(Vm::new(&entropy())))))
+}
+
+#[allow(unsafe_code)]
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    /// WASI preview 1, `random_get`. Envoy provides it to any module that imports it.
+    fn random_get(buffer: *mut u8, len: usize) -> u32;
+    /// The same, `environ_sizes_get`: how many variables there are, and how many bytes they take.
+    fn environ_sizes_get(count: *mut usize, bytes: *mut usize) -> u32;
+    /// The same, `environ_get`: where each variable begins, and all of them, each with a zero behind it.
+    fn environ_get(places: *mut *mut u8, bytes: *mut u8) -> u32;
+}
+
+/// The environment variables that `host_env_keys` of the plugin's VM lets in, each with a zero behind it.
+#[allow(unsafe_code)]
+fn variables() -> Option<Vec<u8>> {
+    const MAX: usize = 1 << 20;
+    let (mut count, mut size) = (0, 0);
+    // SAFETY: both pointers are those of variables that outlive the call.
+    if unsafe { environ_sizes_get(&raw mut count, &raw mut size) } != 0 || count > MAX || size > MAX {
+        return None;
+    }
+    let (mut places, mut bytes) = (vec![std::ptr::null_mut(); count], vec![0; size]);
+    // SAFETY: both buffers are as long as the host has just said that it needs, and outlive the call.
+    if unsafe { environ_get(places.as_mut_ptr(), bytes.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    Some(bytes)
+}
+
+/// One of them.
+fn variable(name: &str) -> Option<Vec<u8>> {
+    variable_in(&variables()?, name).map(<[u8]>::to_vec)
+}
+
+fn variable_in<'a>(variables: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let mut pairs = variables.split(|byte| *byte == 0);
+    pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
+
+/// What is known of this Envoy: by its environment, and by its node.
+fn resource() -> BTreeMap<String, String> {
+    let variables = variables().unwrap_or_default();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).ok();
+    let property = |above: &[&str], path: &[&str]| {
+        hostcalls::get_property([above, path].concat()).ok().flatten().and_then(text)
+    };
+    // Envoys of before had the node elsewhere.
+    let node = |path: &[&str]| property(&["xds", "node"], path).or_else(|| property(&["node"], path));
+    resource::of_envoy(&|name| variable_in(&variables, name).map(<[u8]>::to_vec).and_then(text), &node)
+}
+
+#[allow(unsafe_code)]
+fn entropy() -> [u8; ENTROPY] {
+    let mut bytes = [0; ENTROPY];
+    // SAFETY: the pointer and length are those of `bytes`, which outlives the call.
+    if unsafe { random_get(bytes.as_mut_ptr(), bytes.len()) } != 0 {
+        error!("the host gave no random bytes: event ids of this worker may not be unique");
+    }
+    bytes
+}
+
+enum Plugin {
+    Unconfigured,
+    Gateway(Rc<Config>),
+    Attempt,
+}
+
+/// Ids of the filter's own entries in Envoy's stats.
+#[derive(Clone, Copy)]
+struct Stats {
+    /// Events created, accepted, dropped for lack of room, refused, and left out by sampling; in the order
+    /// of [`Root::count`].
+    events: [u32; 5],
+    /// Requests under way.
+    streams: u32,
+    /// Events that the exporter has not taken yet.
+    pending: u32,
+    /// Memory of the VM in bytes, which never shrinks.
+    memory: u32,
+}
+
+struct Root {
+    vm: Rc<Vm>,
+    plugin: Plugin,
+    stats: Option<Stats>,
+    /// The calls that this context has made and that are not answered: a context that goes takes its
+    /// answers with it.
+    calls: RefCell<HashSet<u32>>,
+    /// Another configuration has taken its place; it goes when its last call is answered.
+    is_leaving: bool,
+}
+
+impl Root {
+    fn new(vm: Rc<Vm>) -> Self {
+        Self { vm, plugin: Plugin::Unconfigured, stats: None, calls: RefCell::default(), is_leaving: false }
+    }
+
+    fn configure(&mut self) -> Result<(), String> {
+        let json = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX)
+            .ok()
+            .flatten()
+            .unwrap_or_default();
+        let plugin = PluginConfig::from_json(&json).map_err(|error| error.to_string())?;
+        if plugin.role == Role::Attempt {
+            self.plugin = Plugin::Attempt;
+            return Ok(());
+        }
+        let config = Config::with_variables(&plugin, &mut self.vm.target_ids.borrow_mut(), &variable)
+            .map_err(|error| error.to_string())?;
+        self.vm.budget.set(config.capture.budget);
+        if config.exporter.is_some() {
+            self.vm.outbox.borrow_mut().set_resource(resource());
+            hostcalls::set_tick_period(outbox::FLUSH_INTERVAL).map_err(|_| "no timer from the host")?;
+            self.stats = define_stats();
+        }
+        if config.mode == Mode::Observe {
+            let hosts = if plugin.providers.is_empty() { "any host" } else { "the providers' hosts" };
+            info!("weir {}: observes calls to {hosts}, and routes nothing", weir_event::VERSION);
+            self.plugin = Plugin::Gateway(Rc::new(config));
+            return Ok(());
+        }
+        info!(
+            "weir {}: gateway for {} models of {} providers, {}{}",
+            weir_event::VERSION,
+            plugin.models.len(),
+            plugin.providers.len(),
+            if config.is_open() {
+                "open to everybody: no keys are configured"
+            } else {
+                "for callers with a key"
+            },
+            if config.exporter.is_some() { "" } else { "; no exporter is configured, so nothing is traced" },
+        );
+        if !config.upstream_filter {
+            warn!(
+                "weir runs without its upstream filter: no retry, no fallback and no limit on the first token; a request goes to its first healthy target"
+            );
+        }
+        self.plugin = Plugin::Gateway(Rc::new(config));
+        Ok(())
+    }
+
+    /// Sends what is ready to be sent.
+    fn flush(&self) {
+        let Plugin::Gateway(config) = &self.plugin else { return };
+        let Some(exporter) = &config.exporter else { return };
+        let now_ns = now_ns();
+        let has_unsent = self.vm.outbox.borrow_mut().has_unsent(now_ns);
+        if !has_unsent || !self.vm.policy.borrow_mut().may_send(now_ns) {
+            return;
+        }
+        self.vm.outbox.borrow_mut().withhold_content(self.vm.policy.borrow().excludes());
+        loop {
+            let Some(batch) = self.vm.outbox.borrow_mut().next_batch(now_ns) else { return };
+            let mut headers = vec![
+                (name::METHOD, "POST"),
+                (name::PATH, INGEST_PATH),
+                (name::AUTHORITY, exporter.authority.as_str()),
+                (name::CONTENT_TYPE, CONTENT_TYPE),
+            ];
+            headers.extend(config.token.as_ref().map(|token| (name::AUTHORIZATION, token.header())));
+            let called = hostcalls::dispatch_http_call(
+                &exporter.cluster,
+                headers,
+                Some(&batch.body),
+                Vec::new(),
+                outbox::CALL_TIMEOUT,
+            );
+            let mut outbox = self.vm.outbox.borrow_mut();
+            match called {
+                Ok(token) => {
+                    self.calls.borrow_mut().insert(token);
+                    outbox.sent(token, batch, now_ns);
+                }
+                Err(_) => return outbox.not_sent(batch, now_ns, &mut self.vm.random.borrow_mut()),
+            }
+        }
+    }
+
+    /// Asks the exporter for the capture policy, where nothing has told it for a while. Not before this VM has had
+    /// a request: the one on Envoy's main thread never has.
+    fn ask(&self) {
+        let Plugin::Gateway(config) = &self.plugin else { return };
+        let Some(exporter) = &config.exporter else { return };
+        let is_used = !self.vm.streams.borrow().is_empty() || self.vm.outbox.borrow().totals().created > 0;
+        let now_ns = now_ns();
+        if !is_used || !self.vm.policy.borrow().is_to_ask(now_ns) {
+            return;
+        }
+        let mut headers = vec![
+            (name::METHOD, "GET"),
+            (name::PATH, POLICY_PATH),
+            (name::AUTHORITY, exporter.authority.as_str()),
+        ];
+        headers.extend(config.token.as_ref().map(|token| (name::AUTHORIZATION, token.header())));
+        let called = hostcalls::dispatch_http_call(
+            &exporter.cluster,
+            headers,
+            None,
+            Vec::new(),
+            capture_policy::ASK_TIMEOUT,
+        );
+        self.vm.policy.borrow_mut().asked(called.ok(), now_ns);
+    }
+
+    /// Brings Envoy's stats up to date, by what changed: the workers' figures add up.
+    fn count(&self) {
+        let Some(stats) = self.stats else { return };
+        let (streams, gauged) = (self.vm.streams.borrow().len(), self.vm.gauged.get());
+        if streams != gauged {
+            let change = i64::try_from(streams).unwrap_or(0) - i64::try_from(gauged).unwrap_or(0);
+            let _ = hostcalls::increment_metric(stats.streams, change);
+            self.vm.gauged.set(streams);
+        }
+        let totals = self.vm.outbox.borrow().totals();
+        let counted = self.vm.counted.replace(totals);
+        if totals.pending != counted.pending {
+            let now = i64::try_from(totals.pending).unwrap_or(0);
+            let _ = hostcalls::increment_metric(
+                stats.pending,
+                now.saturating_sub(i64::try_from(counted.pending).unwrap_or(0)),
+            );
+        }
+        let (memory, noted) = (memory_bytes(), self.vm.memory.get());
+        if memory != noted {
+            let _ = hostcalls::increment_metric(stats.memory, memory - noted);
+            self.vm.memory.set(memory);
+        }
+        let values =
+            |t: &v1::Totals| [t.created, t.accepted, t.dropped_outbox_full, t.dropped_refused, t.sampled_out];
+        for ((id, now), before) in stats.events.into_iter().zip(values(&totals)).zip(values(&counted)) {
+            if now > before {
+                let _ = hostcalls::increment_metric(id, i64::try_from(now - before).unwrap_or(0));
+            }
+        }
+    }
+}
+
+fn define_stats() -> Option<Stats> {
+    let define = |kind, name: &str| hostcalls::define_metric(kind, name).ok();
+    let counter = |name: &str| define(MetricType::Counter, name);
+    Some(Stats {
+        events: [
+            counter("weir.events_created")?,
+            counter("weir.events_accepted")?,
+            counter("weir.events_dropped_outbox_full")?,
+            counter("weir.events_dropped_refused")?,
+            counter("weir.events_sampled_out")?,
+        ],
+        streams: define(MetricType::Gauge, "weir.streams")?,
+        pending: define(MetricType::Gauge, "weir.events_pending")?,
+        memory: define(MetricType::Gauge, "weir.memory_bytes")?,
+    })
+}
+
+/// How much memory the VM has, in bytes.
+fn memory_bytes() -> i64 {
+    const PAGE: usize = 64 << 10;
+    i64::try_from(core::arch::wasm32::memory_size(0) * PAGE).unwrap_or(i64::MAX)
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, num_headers: usize, body_size: usize, _trailers: usize) {
+        let answer = if num_headers == 0 {
+            Answer::Failed
+        } else {
+            let headers = read_headers(MapType::HttpCallResponseHeaders);
+            let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, body_size).ok().flatten();
+            Answer::Status {
+                status: headers
+                    .number(name::STATUS)
+                    .and_then(|status| u16::try_from(status).ok())
+                    .unwrap_or(0),
+                retry_after: headers.number(name::RETRY_AFTER),
+                body: body.unwrap_or_default(),
+            }
+        };
+        let now_ns = now_ns();
+        if !self.vm.policy.borrow_mut().answered(token, &answer, now_ns) {
+            self.vm.outbox.borrow_mut().answered(token, answer, now_ns, &mut self.vm.random.borrow_mut());
+        }
+        self.calls.borrow_mut().remove(&token);
+        if !self.is_leaving {
+            self.flush();
+        } else if self.calls.borrow().is_empty() {
+            // Only after `on_done` has said that there is more to do; anything else is an error.
+            let _ = hostcalls::done();
+        }
+    }
+
+    /// The configuration is replaced, or Envoy ends. What this context has begun it brings to an end; what
+    /// is left in the outbox is its successor's.
+    fn on_done(&mut self) -> bool {
+        self.flush();
+        self.is_leaving = !self.calls.borrow().is_empty();
+        !self.is_leaving
+    }
+}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, _size: usize) -> bool {
+        match self.configure() {
+            Ok(()) => true,
+            Err(message) => {
+                error!("weir cannot use its configuration: {message}");
+                false
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        if !self.is_leaving {
+            self.ask();
+            self.flush();
+            self.count();
+        }
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+
+    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(match &self.plugin {
+            Plugin::Gateway(config) if config.mode == Mode::Observe => {
+                Box::new(Observing(Observer::new(Rc::clone(config), Rc::clone(&self.vm))))
+            }
+            Plugin::Gateway(config) => {
+                Box::new(Downstream(Gateway::new(Rc::clone(config), Rc::clone(&self.vm))))
+            }
+            Plugin::Attempt => Box::new(Upstream(Attempt::new(Rc::clone(&self.vm)))),
+            // Envoy serves nothing through a plugin that refused its configuration.
+            Plugin::Unconfigured => return None,
+        })
+    }
+}
+
+struct Downstream(Gateway);
+
+impl Context for Downstream {}
+
+impl HttpContext for Downstream {
+    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        action(self.0.on_request_headers(&Envoy, end_of_stream))
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        action(self.0.on_request_body(&Envoy, size, end_of_stream))
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        action(self.0.on_request_trailers(&Envoy))
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        action(self.0.on_response_headers(&Envoy, end_of_stream))
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        action(self.0.on_response_body(&Envoy, size, end_of_stream))
+    }
+
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        action(self.0.on_response_trailers(&Envoy))
+    }
+
+    fn on_log(&mut self) {
+        self.0.on_log(&Envoy);
+    }
+}
+
+struct Observing(Observer);
+
+impl Context for Observing {}
+
+impl HttpContext for Observing {
+    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        action(self.0.on_request_headers(&Envoy, end_of_stream))
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        action(self.0.on_request_body(&Envoy, size, end_of_stream))
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        action(self.0.on_request_trailers(&Envoy))
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        self.0.on_response_headers(&Envoy, end_of_stream);
+        Action::Continue
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        action(self.0.on_response_body(&Envoy, size, end_of_stream))
+    }
+
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        self.0.on_response_trailers(&Envoy);
+        Action::Continue
+    }
+
+    fn on_log(&mut self) {
+        self.0.on_log(&Envoy);
+    }
+}
+
+struct Upstream(Attempt);
+
+impl Context for Upstream {}
+
+impl HttpContext for Upstream {
+    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        action(self.0.on_request_headers(&Envoy))
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        action(self.0.on_request_body(&Envoy, size, end_of_stream))
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        action(self.0.on_request_trailers(&Envoy))
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        action(self.0.on_response_headers(&Envoy, end_of_stream))
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        action(self.0.on_response_body(&Envoy, size, end_of_stream))
+    }
+
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        self.0.on_response_end(&Envoy);
+        Action::Continue
+    }
+}
+
+fn action(step: Step) -> Action {
+    match step {
+        Step::Continue => Action::Continue,
+        Step::Hold => Action::Pause,
+    }
+}
+
+fn now_ns() -> u64 {
+    let since_epoch = hostcalls::get_current_time().ok().and_then(|now| now.duration_since(UNIX_EPOCH).ok());
+    since_epoch.and_then(|elapsed| u64::try_from(elapsed.as_nanos()).ok()).unwrap_or(0)
+}
+
+fn read_headers(map: MapType) -> Headers {
+    Headers(hostcalls::get_map_bytes(map).unwrap_or_default())
+}
+
+fn write_headers(map: MapType, headers: &Outgoing<'_>) {
+    if hostcalls::set_map_bytes(map, headers.pairs().collect()).is_err() {
+        error!("the host refused the headers");
+    }
+}
+
+/// The stream whose callback is running.
+struct Envoy;
+
+impl Host for Envoy {
+    fn now_ns(&self) -> u64 {
+        now_ns()
+    }
+
+    fn request_headers(&self) -> Headers {
+        read_headers(MapType::HttpRequestHeaders)
+    }
+
+    fn set_request_headers(&self, headers: &Outgoing<'_>) {
+        write_headers(MapType::HttpRequestHeaders, headers);
+    }
+
+    fn set_request_header(&self, name: &str, value: &[u8]) {
+        if hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value)).is_err() {
+            error!("the host refused the header {name}");
+        }
+    }
+
+    fn drop_request_trailers(&self) {
+        write_headers(MapType::HttpRequestTrailers, &Outgoing::default());
+    }
+
+    fn request_body(&self, max: usize) -> Vec<u8> {
+        hostcalls::get_buffer(BufferType::HttpRequestBody, 0, max).ok().flatten().unwrap_or_default()
+    }
+
+    fn replace_request_start(&self, len: usize, with: &[u8]) {
+        if hostcalls::set_buffer(BufferType::HttpRequestBody, 0, len, with).is_err() {
+            error!("the host refused the request's body");
+        }
+    }
+
+    fn response_headers(&self) -> Headers {
+        read_headers(MapType::HttpResponseHeaders)
+    }
+
+    fn set_response_headers(&self, headers: &Outgoing<'_>) {
+        write_headers(MapType::HttpResponseHeaders, headers);
+    }
+
+    fn response_chunk(&self, start: usize, len: usize) -> Vec<u8> {
+        hostcalls::get_buffer(BufferType::HttpResponseBody, start, len).ok().flatten().unwrap_or_default()
+    }
+
+    fn replace_response_chunk(&self, len: usize, with: &[u8]) {
+        if hostcalls::set_buffer(BufferType::HttpResponseBody, 0, len, with).is_err() {
+            error!("the host refused the response's body");
+        }
+    }
+
+    fn state(&self, key: &str) -> Option<Vec<u8>> {
+        hostcalls::get_property(vec![key]).ok().flatten()
+    }
+
+    fn set_state(&self, key: &str, value: &[u8]) {
+        if hostcalls::set_property(vec![key], Some(value)).is_err() {
+            error!("the host refused filter state {key}");
+        }
+    }
+
+    fn reroute(&self) {
+        if hostcalls::call_foreign_function("clear_route_cache", None).is_err() {
+            error!("the host does not know clear_route_cache");
+        }
+    }
+
+    fn claim(&self, payload: &str, claim: &str) -> Option<Vec<u8>> {
+        let path = vec!["metadata", "filter_metadata", "envoy.filters.http.jwt_authn", payload, claim];
+        hostcalls::get_property(path).ok().flatten()
+    }
+
+    fn response_details(&self) -> String {
+        let details = hostcalls::get_property(vec!["response", "code_details"]).ok().flatten();
+        String::from_utf8_lossy(&details.unwrap_or_default()).into_owned()
+    }
+
+    fn answer(&self, status: u16, headers: &Outgoing<'_>, body: &[u8]) {
+        // The SDK takes text here; what the gateway answers itself is always text.
+        let headers =
+            headers.pairs().filter_map(|(name, value)| Some((name, std::str::from_utf8(value).ok()?)));
+        if hostcalls::send_http_response(status.into(), headers.collect(), Some(body)).is_err() {
+            error!("the host refused an answer");
+        }
+    }
+}

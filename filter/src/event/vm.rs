@@ -1,0 +1,64 @@
+//! What all contexts of one VM share: one VM for each worker, one thread in each VM.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use weir_event::{SOURCE_LEN, v1};
+
+use crate::balancing::{TargetIds, TargetStates};
+use crate::capture::budget::Budget;
+use crate::event::capture_policy::Policy;
+use crate::event::exchange::Streams;
+use crate::event::outbox::Outbox;
+use crate::random::Random;
+
+/// Random bytes that a VM needs at its start.
+pub const ENTROPY: usize = SOURCE_LEN + 32;
+
+/// The state of one VM. Each part is borrowed for one step at a time and never across a call into
+/// the proxy, since that call may come back into the VM.
+#[derive(Debug)]
+pub struct Vm {
+    /// Ids and jitter.
+    pub random: RefCell<Random>,
+    /// The requests under way.
+    pub streams: RefCell<Streams>,
+    /// The numbers of targets.
+    pub target_ids: RefCell<TargetIds>,
+    /// What was seen of them.
+    pub targets: RefCell<TargetStates>,
+    /// Room for the content of the requests under way.
+    pub budget: Rc<Budget>,
+    /// Finished events.
+    pub outbox: RefCell<Outbox>,
+    /// What may be told of requests, by the exporter's word.
+    pub policy: RefCell<Policy>,
+    /// What the counters in Envoy's stats already show of the outbox's ledger.
+    pub counted: Cell<v1::Totals>,
+    /// What the gauge in Envoy's stats already shows of the requests under way.
+    pub gauged: Cell<usize>,
+    /// What it already shows of the VM's memory, in bytes.
+    pub memory: Cell<i64>,
+}
+
+impl Vm {
+    /// A VM whose source and random numbers come from these bytes.
+    pub fn new(entropy: &[u8; ENTROPY]) -> Self {
+        let (mut source, mut seed) = ([0; SOURCE_LEN], [0; 32]);
+        for (to, from) in source.iter_mut().chain(seed.iter_mut()).zip(entropy) {
+            *to = *from;
+        }
+        Self {
+            random: RefCell::new(Random::from_seed(seed)),
+            streams: RefCell::default(),
+            target_ids: RefCell::default(),
+            targets: RefCell::default(),
+            budget: Rc::default(),
+            outbox: RefCell::new(Outbox::new(source)),
+            policy: RefCell::default(),
+            counted: Cell::default(),
+            gauged: Cell::default(),
+            memory: Cell::default(),
+        }
+    }
+}

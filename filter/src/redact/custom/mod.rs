@@ -1,0 +1,301 @@
+//! Detectors of the operator's own: a regular expression, perhaps with a checksum and with words
+//! that must stand before a match.
+//!
+//! Expressions run on automata whose time is linear and whose size is limited, over the folded
+//! text. A match that could go on behind [`MATCH_MAX`] bytes takes in what follows up to the next
+//! white space, so that no part of it is left. A stream waits for a match's end for twice as long
+//! at most: one that has none until then is only found in a text that comes in one piece.
+
+pub mod cost;
+
+use regex_automata::meta::{BuildError, Config, Regex};
+use regex_automata::{Anchored, Input, Span};
+use regex_syntax::hir::{Hir, HirKind};
+
+use crate::config::ConfigError;
+use crate::redact::custom::cost::{LOOKED_MAX, Searched};
+use crate::redact::detectors::iban::mod97;
+use crate::redact::detectors::number::luhn;
+use crate::redact::engine::fold::{Reading, fold};
+use crate::redact::engine::view::View;
+use crate::redact::settings::{Checksum, Custom};
+
+/// Longest match that an expression gives, in bytes.
+pub(crate) const MATCH_MAX: usize = 1024;
+/// Longest expression, in bytes.
+const PATTERN_MAX: usize = 2048;
+/// Largest automaton of one expression, in bytes.
+pub(crate) const SIZE_MAX: usize = 256 << 10;
+/// How far before a match its context words may stand, in bytes.
+const CONTEXT: usize = 96;
+/// Most context words, and the longest.
+const WORDS_MAX: usize = 32;
+const WORD_MAX: usize = 48;
+
+/// A compiled detector.
+#[derive(Debug)]
+pub(crate) struct Expression {
+    regex: Regex,
+    /// Finds the longest end of a text that may be the beginning of a match.
+    unfinished: Regex,
+    checksum: Option<Checksum>,
+    words: Option<Words>,
+}
+
+impl Expression {
+    /// Compiles a detector; an error names the field of `path`, and never the text of a match.
+    pub fn new(custom: &Custom, path: &str) -> Result<Self, ConfigError> {
+        let at = |field: &str, message: String| ConfigError::at(format!("{path}.{field}"), message);
+        let refused = |reason: String| at("pattern", format!("the pattern of {:?} {reason}", custom.name));
+        let pattern = compile_hir(&custom.pattern).map_err(refused)?;
+        if pattern.properties().minimum_len().is_none_or(|min| min == 0) {
+            return Err(refused("matches the empty text; it must take at least one character".to_owned()));
+        }
+        if custom.context.len() > WORDS_MAX {
+            return Err(at(
+                "context",
+                format!("{} words given; give at most {WORDS_MAX}", custom.context.len()),
+            ));
+        }
+        for (index, word) in custom.context.iter().enumerate() {
+            if word.is_empty() || word.len() > WORD_MAX {
+                return Err(at(&format!("context[{index}]"), format!("must be 1 to {WORD_MAX} bytes")));
+            }
+        }
+        let unfinished = Hir::concat(vec![beginnings(&pattern), Hir::look(regex_syntax::hir::Look::End)]);
+        let words: Vec<String> =
+            custom.context.iter().map(|word| fold(word, Reading::Plain).text.into_owned()).collect();
+        let expression = Self {
+            regex: build(&pattern).map_err(refused)?,
+            unfinished: build(&unfinished).map_err(refused)?,
+            checksum: custom.checksum,
+            words: Words::new(&words).map_err(|reason| at("context", format!("the words are {reason}")))?,
+        };
+        match cost::too_many(&expression, &pattern) {
+            None => Ok(expression),
+            Some(looked) => Err(refused(format!(
+                "is too slow: it looks at {looked} bytes for each byte of a text made for it, and {LOOKED_MAX} \
+                 are allowed; bound what follows where a match could end already (`.*`, `(?:…)?`)"
+            ))),
+        }
+    }
+
+    /// Calls `found` with the start and end of each match from `from` on.
+    pub fn find(&self, text: &str, from: usize, mut found: impl FnMut(usize, usize)) {
+        let mut at = from;
+        let mut context = self.words.as_ref().map(|words| words.before(text, from));
+        while let Some(Next { start, end, .. }) = self.next(text, at) {
+            let value = text.get(start..end).unwrap_or_default();
+            if self.checks(value) && context.as_mut().is_none_or(|context| context.reaches(start)) {
+                found(start, end);
+            }
+            at = end;
+        }
+    }
+
+    /// The first match from an offset on.
+    pub(crate) fn next(&self, text: &str, at: usize) -> Option<Next> {
+        let search = |start: usize, end: usize, anchored, earliest| {
+            let input = Input::new(text).span(Span { start: start.min(end), end: end.min(text.len()) });
+            input.anchored(anchored).earliest(earliest)
+        };
+        // The first place where any match ends bounds how far the leftmost one is looked for, so
+        // no search goes over the same text more often than a match is long.
+        let first = self.regex.search_half(&search(at, text.len(), Anchored::No, true))?.offset();
+        let bound = text.ceil_char_boundary(first + MATCH_MAX);
+        let found = self.regex.search(&search(at, bound, Anchored::No, false))?;
+        let limit = text.ceil_char_boundary(found.start() + MATCH_MAX);
+        let longest = self.regex.search(&search(found.start(), limit, Anchored::Yes, false)).unwrap_or(found);
+        let (start, mut end) = (found.start(), longest.end());
+        if end >= limit {
+            let rest = text.get(end..).unwrap_or_default();
+            end += rest.find(|c: char| c.is_whitespace()).unwrap_or(rest.len());
+        }
+        let searches = [
+            (at, first, Anchored::No, true),
+            (at, bound, Anchored::No, false),
+            (start, limit, Anchored::Yes, false),
+        ];
+        (end > start).then_some(Next { start, end, searches })
+    }
+
+    /// Where a match may begin that the text's end cuts off.
+    pub fn open(&self, view: &View<'_>, text: &str) -> Option<usize> {
+        let from = text.floor_char_boundary(text.len().saturating_sub(2 * MATCH_MAX)).max(view.from);
+        let input = Input::new(text).span(Span { start: from.min(text.len()), end: text.len() });
+        let found = self.unfinished.search(&input)?;
+        (found.start() < text.len()).then_some(found.start())
+    }
+
+    /// Whether it asks for words before a match.
+    pub fn has_context(&self) -> bool {
+        self.words.is_some()
+    }
+
+    fn checks(&self, value: &str) -> bool {
+        let characters = value.bytes().filter(u8::is_ascii_alphanumeric);
+        match self.checksum {
+            None => true,
+            Some(Checksum::Luhn) => {
+                let digits = || value.bytes().filter(u8::is_ascii_digit).map(|byte| byte - b'0');
+                digits().count() > 1 && luhn(digits())
+            }
+            Some(Checksum::Mod97) => {
+                let characters: Vec<u8> = characters.collect();
+                let Some((head, rest)) = characters.split_at_checked(4) else { return false };
+                mod97(rest.iter().chain(head).copied()) == Some(1)
+            }
+        }
+    }
+}
+
+/// A match, and the searches that it took.
+pub(crate) struct Next {
+    pub start: usize,
+    pub end: usize,
+    pub searches: [Searched; 3],
+}
+
+/// Words of which one must stand before a match, in any case.
+#[derive(Debug)]
+struct Words {
+    /// One of them, and what is no ASCII letter before and behind it.
+    regex: Regex,
+}
+
+/// The words of a text, looked for once however many matches there are.
+struct Context<'c> {
+    words: &'c Words,
+    text: &'c str,
+    /// From where the next word is looked for.
+    at: usize,
+    /// The last one that was found: where it begins and ends.
+    last: Option<(usize, usize)>,
+    /// The one behind it.
+    next: Option<(usize, usize)>,
+}
+
+impl Words {
+    /// Compiles them; `None` where there are none.
+    fn new(words: &[String]) -> Result<Option<Self>, String> {
+        if words.is_empty() {
+            return Ok(None);
+        }
+        let words: Vec<String> = words.iter().map(|word| regex_syntax::escape(word)).collect();
+        let pattern = format!("(?:^|[^A-Za-z])(?i:{})(?:[^A-Za-z]|$)", words.join("|"));
+        let hir = regex_syntax::parse(&pattern).map_err(|_| "not to be compiled".to_owned())?;
+        Ok(Some(Self { regex: build(&hir)? }))
+    }
+
+    /// The words of a text from shortly before an offset on.
+    fn before<'c>(&'c self, text: &'c str, from: usize) -> Context<'c> {
+        let at = text.floor_char_boundary(from.saturating_sub(CONTEXT));
+        Context { words: self, text, at, last: None, next: None }
+    }
+}
+
+impl Context<'_> {
+    /// Whether a word stands within [`CONTEXT`] bytes before an offset; offsets are asked for in order.
+    fn reaches(&mut self, start: usize) -> bool {
+        loop {
+            if self.next.is_none() {
+                let span = Span { start: self.at.min(self.text.len()), end: self.text.len() };
+                let Some(found) = self.words.regex.search(&Input::new(self.text).span(span)) else {
+                    self.at = self.text.len();
+                    break;
+                };
+                self.next = Some((found.start(), found.end()));
+                self.at = self.text.ceil_char_boundary(found.start() + 1);
+            }
+            match self.next {
+                // What stands around the word may be part of the match, the word may not.
+                Some((_, end)) if end <= start + 1 => self.last = self.next.take(),
+                _ => break,
+            }
+        }
+        self.last.is_some_and(|(begin, _)| begin + 1 + CONTEXT >= start)
+    }
+}
+
+/// Reads an expression; the reason where it cannot be used.
+pub(crate) fn compile_hir(pattern: &str) -> Result<Hir, String> {
+    if pattern.is_empty() || pattern.len() > PATTERN_MAX {
+        return Err(format!("must be 1 to {PATTERN_MAX} bytes long"));
+    }
+    let mut parser = regex_syntax::ParserBuilder::new().nest_limit(64).build();
+    parser.parse(pattern).map_err(|error| {
+        let reason = match error {
+            regex_syntax::Error::Parse(error) => error.kind().to_string(),
+            regex_syntax::Error::Translate(error) => error.kind().to_string(),
+            _ => "cannot be read".to_owned(),
+        };
+        format!("is not a regular expression that can be used: {reason} (there are no backreferences and no look-around)")
+    })
+}
+
+/// Compiles an expression, within the limit of its size.
+pub(crate) fn build(hir: &Hir) -> Result<Regex, String> {
+    let config =
+        Config::new().nfa_size_limit(Some(SIZE_MAX)).hybrid_cache_capacity(SIZE_MAX).utf8_empty(true);
+    Regex::builder().configure(config).build_from_hir(hir).map_err(|error: BuildError| {
+        if error.size_limit().is_some() {
+            format!("is too large when compiled: its limit is {} KiB", SIZE_MAX >> 10)
+        } else {
+            "cannot be compiled".to_owned()
+        }
+    })
+}
+
+/// An expression for the proper beginnings of another's matches, and for those themselves.
+fn beginnings(hir: &Hir) -> Hir {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => Hir::empty(),
+        HirKind::Class(_) => optional(hir.clone()),
+        HirKind::Literal(literal) => {
+            let text = std::str::from_utf8(&literal.0).unwrap_or_default();
+            let mut rest = Hir::empty();
+            for c in text.chars().rev() {
+                let mut bytes = [0; 4];
+                let c = Hir::literal(c.encode_utf8(&mut bytes).as_bytes().to_vec());
+                rest = optional(Hir::concat(vec![c, rest]));
+            }
+            rest
+        }
+        HirKind::Capture(capture) => beginnings(&capture.sub),
+        HirKind::Repetition(repetition) => {
+            let mut whole = repetition.clone();
+            whole.min = 0;
+            whole.max = whole.max.map(|max| max.saturating_sub(1));
+            Hir::concat(vec![Hir::repetition(whole), beginnings(&repetition.sub)])
+        }
+        HirKind::Concat(parts) => {
+            let mut rest = Hir::empty();
+            for part in parts.iter().rev() {
+                let whole = without_looks(part);
+                rest = Hir::alternation(vec![Hir::concat(vec![whole, rest]), beginnings(part)]);
+            }
+            rest
+        }
+        HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(beginnings).collect()),
+    }
+}
+
+/// The same without assertions, which the text's end would decide.
+fn without_looks(hir: &Hir) -> Hir {
+    match hir.kind() {
+        HirKind::Look(_) => Hir::empty(),
+        HirKind::Capture(capture) => without_looks(&capture.sub),
+        HirKind::Repetition(repetition) => {
+            let mut repetition = repetition.clone();
+            *repetition.sub = without_looks(&repetition.sub);
+            Hir::repetition(repetition)
+        }
+        HirKind::Concat(parts) => Hir::concat(parts.iter().map(without_looks).collect()),
+        HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(without_looks).collect()),
+        _ => hir.clone(),
+    }
+}
+
+fn optional(hir: Hir) -> Hir {
+    Hir::alternation(vec![hir, Hir::empty()])
+}

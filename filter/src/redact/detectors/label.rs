@@ -1,0 +1,225 @@
+//! Words beside which a value counts that would mean nothing alone, in the languages of many
+//! callers, and the way from such a word to its value.
+//!
+//! A word is never part of a match: it only has to stand within [`REACH`] bytes before one.
+
+use crate::redact::detectors::lexicon::Lexicon;
+use crate::redact::engine::view::{ALNUM, ALPHA, BLANK, GAP, View, is};
+
+/// How far before a value a detector looks at most, in bytes: the longest word with the longest gap,
+/// and what is looked at around them.
+pub(crate) const REACH: usize = 160;
+/// Longest gap between a word and its value.
+const GAP_MAX: usize = 48;
+/// Longest remark in the gap.
+const REMARK_MAX: usize = 20;
+
+/// Most small words in the gap.
+const FILLERS_MAX: usize = 6;
+
+/// What kind of value a word announces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    Birth,
+    Passport,
+    Licence,
+    Ssn,
+    Phone,
+    /// A key or token: letters and digits, long.
+    Secret,
+    /// What people choose.
+    Password,
+    /// A header's scheme: `Bearer …`.
+    Scheme,
+    AwsSecret,
+    AwsSession,
+    Azure,
+}
+
+/// The words, lowercase as far as they are ASCII: those are found in any case.
+#[rustfmt::skip]
+pub(crate) const WORDS: &[(Word, &[&str])] = &[
+    (
+        Word::Birth,
+        &[
+            "date of birth", "date_of_birth", "dateofbirth", "date-of-birth", "birth date", "birth_date",
+            "birthdate", "birthday", "born", "dob", "d.o.b", "geburtsdatum", "geboren", "geb.", "geburtstag",
+            "date de naissance", "date_naissance", "né le", "née le", "né(e) le", "ne le", "nee le",
+            "fecha de nacimiento", "fecha_nacimiento", "nacido el", "nacida el", "nació el", "f. nac",
+            "data di nascita", "data_nascita", "nato il", "nata il", "nato a", "data de nascimento",
+            "nascido em", "nascida em", "nasceu em", "geboortedatum", "födelsedatum", "född", "fødselsdato",
+            "født", "syntymäaika", "data urodzenia", "urodzony", "urodzona", "ur.", "datum narození",
+            "doğum tarihi", "дата рождения", "Дата рождения", "родился", "родилась", "Родился", "Родилась",
+            "出生日期", "生日", "出生年月日", "生年月日", "誕生日", "생년월일", "생일", "تاريخ الميلاد",
+            "जन्म तिथि", "जन्मतिथि", "ngày sinh", "tanggal lahir", "תאריך לידה",
+        ],
+    ),
+    (
+        Word::Passport,
+        &[
+            "passport", "reisepass", "pass-nr", "passnummer", "passeport", "pasaporte", "passaporto",
+            "passaporte", "paspoort", "paszport", "pasaport", "cestovní pas", "паспорт", "Паспорт", "ПАСПОРТ",
+            "паспорта", "护照", "護照", "パスポート", "旅券", "여권", "جواز السفر", "جواز سفر", "पासपोर्ट",
+            "hộ chiếu", "דרכון", "διαβατήριο", "passinumero",
+        ],
+    ),
+    (
+        Word::Licence,
+        &[
+            "driver's license", "driver's licence", "drivers license", "drivers licence", "driver license",
+            "driver licence", "driving license", "driving licence", "driver_license", "drivers_license",
+            "driver_licence", "driving_licence", "driving_license", "driverslicense", "driverlicense",
+            "licence number", "license number", "licence no", "license no", "dl no", "dl number", "dl#", "dl #", "dl:", "dln", "führerschein",
+            "fuehrerschein", "führerscheinnummer", "permis de conduire", "permis_de_conduire",
+            "licencia de conducir", "licencia_conducir", "permiso de conducir", "carnet de conducir",
+            "licencia de manejo", "patente di guida", "numero patente", "patente n", "carteira de motorista",
+            "carteira de habilitação", "carta de condução", "cnh", "rijbewijs", "rijbewijsnummer", "körkort",
+            "førerkort", "kørekort", "ajokortti", "prawo jazdy", "prawa jazdy", "řidičský průkaz",
+            "водительское удостоверение", "Водительское удостоверение", "водительские права",
+            "водительского удостоверения", "驾驶证", "驾照", "駕照", "運転免許証", "運転免許", "免許証番号",
+            "운전면허", "운전면허증", "ehliyet", "رخصة القيادة", "ड्राइविंग लाइसेंस", "bằng lái",
+        ],
+    ),
+    (
+        Word::Ssn,
+        &["ssn", "social security", "social_security", "social sec", "soc sec", "soc. sec", "socialsecurity"],
+    ),
+    (
+        Word::Phone,
+        &[
+            "phone", "telephone", "call", "dial", "my number", "mobile", "cell", "cellphone", "tel", "tel.", "telefon", "telefonnummer",
+            "handy", "handynummer", "mobil", "mobilnummer", "rufnummer", "téléphone", "tél", "portable",
+            "teléfono", "telefono", "celular", "móvil", "telefone", "telemóvel", "cellulare", "telefoon",
+            "whatsapp", "fax", "sms", "msisdn", "phone_number", "phonenumber", "telefonu", "puhelin",
+            "puhelinnumero", "телефон", "Телефон", "тел", "Тел", "мобильный", "电话", "電話", "手机", "手機",
+            "联系方式", "携帯", "電話番号", "전화", "전화번호", "휴대폰", "هاتف", "جوال", "फ़ोन", "मोबाइल",
+            "điện thoại", "טלפון", "τηλέφωνο", "numer telefonu",
+        ],
+    ),
+    (
+        Word::Secret,
+        &[
+            "api_key", "apikey", "api-key", "api key", "api_secret", "apisecret", "api-secret", "api secret",
+            "api_token", "api-token", "apitoken", "api token", "access_key", "accesskey", "access-key",
+            "access key", "access_token", "accesstoken", "access-token", "access token", "auth_token",
+            "authtoken", "auth-token", "auth token", "auth_key", "refresh_token", "refreshtoken",
+            "refresh-token", "id_token", "bearer_token", "client_secret", "clientsecret", "client-secret",
+            "client secret", "consumer_secret", "app_secret", "appsecret", "secret_key", "secretkey",
+            "secret-key", "secret key", "secret", "signing_key", "encryption_key", "encryptionkey",
+            "private_token", "private-token", "private_key", "session_token", "webhook_secret", "token",
+            "_auth", "authorization", "x-auth", "subscription_key", "subscription-key", "license_key",
+            "credentials", "credential",
+        ],
+    ),
+    (
+        Word::Password,
+        &[
+            "password", "passwd", "passphrase", "pass_phrase", "pwd", "passwort", "kennwort", "mot de passe",
+            "mot_de_passe", "motdepasse", "contraseña", "contrasena", "clave", "senha", "wachtwoord",
+            "lösenord", "hasło", "пароль", "Пароль", "密码", "密碼", "口令", "パスワード", "비밀번호", "şifre",
+            "parola", "كلمة المرور", "पासवर्ड", "mật khẩu", "סיסמה",
+        ],
+    ),
+    (Word::Scheme, &["bearer ", "basic "]),
+    (
+        Word::AwsSecret,
+        &[
+            "secret_access_key", "secretaccesskey", "secret-access-key", "secret access key",
+            "aws_secret_key", "aws_secret", "awssecretkey", "aws secret key", "aws secret",
+        ],
+    ),
+    (Word::AwsSession, &["session_token", "sessiontoken", "session-token", "security_token", "security-token"]),
+    (
+        Word::Azure,
+        &[
+            "accountkey", "account_key", "sharedaccesskey", "shared_access_key", "ocp-apim-subscription-key",
+            "azure_openai_api_key", "azure_openai_key", "azure-openai-api-key", "azureopenaiapikey",
+            "azure_api_key", "azure api key", "azure_openai_ad_token", "azure openai key",
+            "azure_storage_key", "azure_search_key", "azure_search_api_key", "storage_account_key",
+            "azure_client_secret", "azure openai api key", "cognitive_services_key",
+        ],
+    ),
+];
+
+/// Words that may stand between another word and its value.
+#[rustfmt::skip]
+static FILLERS: Lexicon<70> = Lexicon::new([
+    "is", "was", "no", "nr", "num", "number", "nos", "numbers", "on", "am", "the", "le", "el", "il", "em",
+    "den", "dne", "der", "des", "im", "id", "ist", "war", "lautet", "nummer", "nº", "n°", "№", "numéro",
+    "número", "numero", "n", "est", "es", "è", "é", "code", "at", "me", "us", "my", "your", "our", "his",
+    "her", "of", "in", "series", "card", "book", "holder", "licence", "license", "numer", "číslo", "номер",
+    "серия", "и", "号码", "號碼", "号", "是", "为", "は", "番号", "번호", "는", "은", "رقم", "संख्या",
+]);
+
+/// Where the value begins that a word announces which ends at `end`; `None` where the gap is too
+/// long or the text ends in it.
+pub(crate) fn value(view: &View<'_>, end: usize) -> Option<usize> {
+    let (mut at, mut lines, mut fillers) = (end, 0, 0);
+    while at - end < GAP_MAX {
+        let byte = view.at(at)?;
+        if view.stands(at, crate::redact::replace::MASK.as_bytes()) {
+            return None;
+        }
+        if let Some(after) = remark(view, at) {
+            at = after;
+        } else if byte == b'\n' || byte == b'\r' {
+            lines += 1;
+            if lines > 2 {
+                return None;
+            }
+            at += 1;
+        } else if is(byte, BLANK | GAP) {
+            at += 1;
+        } else if matches!(byte, 0xe2 | 0xe3) && view.at(at + 1) == Some(0x80) {
+            // Quotes and brackets beyond ASCII.
+            at += 3;
+        } else {
+            let Some(length) = FILLERS.longest(view, at) else { return Some(at) };
+            let next = at + length;
+            // A word that goes on is another word: `no` in `north`, and a value such as `N123`.
+            if byte.is_ascii() && view.is(next, ALNUM) {
+                return Some(at);
+            }
+            fillers += 1;
+            if fillers > FILLERS_MAX {
+                return None;
+            }
+            at = next;
+        }
+    }
+    None
+}
+
+/// Where a remark in parentheses without a digit ends: `(dd/mm/yyyy)`, `(USA)`.
+pub(crate) fn remark(view: &View<'_>, at: usize) -> Option<usize> {
+    if view.at(at) != Some(b'(') {
+        return None;
+    }
+    let mut end = at + 1;
+    while end - at < REMARK_MAX
+        && view.at(end).is_some_and(|byte| is(byte, ALPHA | BLANK) || b"/.-_".contains(&byte))
+    {
+        end += 1;
+    }
+    (view.at(end) == Some(b')')).then_some(end + 1)
+}
+
+/// What may be joined to a word without making another of it: `Reisepassnummer`.
+const ENDINGS: [&[u8]; 5] = [b"nummer", b"number", b"num", b"nr", b"no"];
+
+/// Whether the word `start..end` stands for itself, and is no part of another. Words of a name in
+/// code, `passportNumber` and `home_phone`, stand for themselves.
+pub(crate) fn stands_alone(view: &View<'_>, start: usize, end: usize) -> bool {
+    let joined_before = view.is(start, ALPHA) && view.was(start, ALPHA);
+    let camel_before = view.at(start).is_some_and(|byte| byte.is_ascii_uppercase())
+        && view.before(start).is_some_and(|byte| byte.is_ascii_lowercase());
+    let joined_behind = view.was(end, ALPHA) && view.is(end, ALPHA);
+    let camel_behind = view.before(end).is_some_and(|byte| byte.is_ascii_lowercase())
+        && view.at(end).is_some_and(|byte| byte.is_ascii_uppercase());
+    let ending = || {
+        let mut ended =
+            ENDINGS.iter().filter(|ending| view.reads(end, ending)).map(|ending| end + ending.len());
+        ended.any(|end| !view.is(end, ALPHA))
+    };
+    (!joined_before || camel_before) && (!joined_behind || camel_behind || ending())
+}

@@ -1,0 +1,15 @@
+//! The built-in detectors, one file a kind of value, and the words that stand beside values.
+
+pub mod birth;
+pub mod document;
+pub mod email;
+pub mod hardware;
+pub mod iban;
+pub mod judged;
+pub mod key;
+pub mod label;
+pub mod lexicon;
+pub mod number;
+pub mod pem;
+pub mod phone;
+pub mod secret;

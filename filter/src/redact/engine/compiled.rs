@@ -1,0 +1,338 @@
+//! All detectors of a gateway, compiled once, and what they find in a text.
+//!
+//! Matches that overlap become one, from the start of the first to the end of the last, so nothing
+//! that any of them found is left; the most specific names it. So the result does not depend on
+//! the order in which things were found.
+
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::fmt;
+use std::ops::Range;
+
+use regex_automata::meta::Regex;
+use regex_automata::{Anchored, Input};
+use regex_syntax::hir::{Hir, Look};
+
+use crate::config::{ConfigError, did_you_mean};
+use crate::redact::custom::{Expression, build, compile_hir};
+use crate::redact::engine::fold::{Back, Reading, fold};
+use crate::redact::engine::literals::Literals;
+use crate::redact::engine::scan::scan;
+use crate::redact::engine::view::{Found, Sink, View};
+use crate::redact::names::{Builtin, CUSTOM_MAX, DetectorId, SECRETS, Set};
+use crate::redact::replace::{Form, LABEL_MAX};
+use crate::redact::settings::{Allow, Custom};
+
+/// Most values, and most patterns, that are never redacted, and the longest.
+const ALLOW_MAX: usize = 256;
+const ALLOWED_LENGTH_MAX: usize = 256;
+
+/// A text's part that is to be replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hit {
+    pub range: Range<usize>,
+    pub detector: DetectorId,
+}
+
+/// A text, or the part of it that is known so far.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Part<'t> {
+    pub text: &'t str,
+    pub reading: Reading,
+    /// Matches start here or later; what stands before is context.
+    pub from: usize,
+    /// Nothing reaches back over this place.
+    pub barrier: usize,
+    /// Whether nothing follows.
+    pub last: bool,
+    /// What replacements look like that were put in earlier, and are left as they are.
+    pub form: Form,
+}
+
+impl<'t> Part<'t> {
+    /// A text in one piece.
+    pub fn whole(text: &'t str, reading: Reading, form: Form) -> Self {
+        Self { text, reading, form, last: true, ..Self::default() }
+    }
+}
+
+/// What a text holds.
+#[derive(Debug)]
+pub(crate) struct Hits {
+    /// In order, without overlaps.
+    pub hits: Vec<Hit>,
+    /// Up to here the hits hold whatever follows the text.
+    pub settled: usize,
+}
+
+/// All detectors, compiled.
+pub struct Detectors {
+    literals: Literals,
+    custom: Vec<(String, u32, Expression)>,
+    labels: Vec<String>,
+    allowed: Vec<String>,
+    allowed_patterns: Vec<Regex>,
+}
+
+impl fmt::Debug for Detectors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Detectors").field("custom", &self.custom.len()).finish_non_exhaustive()
+    }
+}
+
+impl Detectors {
+    /// Compiles the built-in detectors and the operator's own. An error's path begins with `path`.
+    pub fn new(custom: &[Custom], allow: &Allow, path: &str) -> Result<Self, ConfigError> {
+        if custom.len() > CUSTOM_MAX {
+            let message = format!("{} detectors given; give at most {CUSTOM_MAX}", custom.len());
+            return Err(ConfigError::at(format!("{path}.custom"), message));
+        }
+        let mut compiled: Vec<(String, u32, Expression)> = Vec::with_capacity(custom.len());
+        for (index, detector) in custom.iter().enumerate() {
+            let path = format!("{path}.custom[{index}]");
+            check_name(&detector.name, compiled.iter().map(|(name, ..)| name.as_str()))
+                .map_err(|message| ConfigError::at(format!("{path}.name"), message))?;
+            let expression = Expression::new(detector, &path)?;
+            compiled.push((detector.name.clone(), detector.version, expression));
+        }
+        let builtin = Builtin::ALL.into_iter().map(|builtin| builtin.name().to_uppercase());
+        let labels = builtin.chain(custom.iter().map(|custom| custom.name.to_uppercase()));
+        Ok(Self {
+            literals: Literals::new(),
+            labels: labels.collect(),
+            custom: compiled,
+            allowed: allowed_values(&allow.values, &format!("{path}.allow.values"))?,
+            allowed_patterns: allowed_patterns(&allow.patterns, &format!("{path}.allow.patterns"))?,
+        })
+    }
+
+    /// Every detector there is.
+    pub fn all(&self) -> Set {
+        let custom = (0..self.custom.len()).map(DetectorId::custom);
+        custom.collect::<Set>().union(Set::builtin())
+    }
+
+    /// The detectors of these names; absent: every one. An error's path is `path` and the position.
+    pub fn select(&self, names: Option<&[String]>, path: &str) -> Result<Set, ConfigError> {
+        let Some(names) = names else { return Ok(self.all()) };
+        let mut set = Set::EMPTY;
+        for (index, name) in names.iter().enumerate() {
+            let custom = self.custom.iter().position(|(custom, ..)| custom == name);
+            let one = match (name.as_str(), Builtin::named(name), custom) {
+                (SECRETS, ..) => Set::secrets(),
+                (_, Some(builtin), _) => Set::EMPTY.with(builtin.id()),
+                (.., Some(custom)) => Set::EMPTY.with(DetectorId::custom(custom)),
+                _ => {
+                    let builtin = Builtin::ALL.into_iter().map(|builtin| self.name(builtin.id()).0);
+                    let custom = self.custom.iter().map(|(name, ..)| name.as_str());
+                    let hint = did_you_mean(name, builtin.chain(custom).chain(std::iter::once(SECRETS)));
+                    let message = format!("no detector named {name:?}{hint}");
+                    return Err(ConfigError::at(format!("{path}[{index}]"), message));
+                }
+            };
+            set = set.union(one);
+        }
+        Ok(set)
+    }
+
+    /// A detector's name and version.
+    pub fn name(&self, id: DetectorId) -> (&str, u32) {
+        if let Some(builtin) = Builtin::ALL.get(id.index()) {
+            return (builtin.name(), builtin.version());
+        }
+        let custom = id.index().checked_sub(Builtin::ALL.len()).and_then(|index| self.custom.get(index));
+        custom.map_or(("", 0), |(name, version, _)| (name, *version))
+    }
+
+    /// What stands in brackets in a match's place.
+    pub(crate) fn label(&self, id: DetectorId) -> &str {
+        self.labels.get(id.index()).map_or("", String::as_str)
+    }
+
+    /// What stands in brackets in place of matches, of every detector.
+    pub(crate) fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    /// The detector that a label is of.
+    pub(crate) fn labelled(&self, label: &str) -> Option<DetectorId> {
+        let index = self.labels.iter().position(|known| known == label)?;
+        u8::try_from(index).ok().map(DetectorId)
+    }
+
+    /// How much memory the built-in detectors take, in bytes; each of the operator's own takes less
+    /// than 2 MiB more, most of it when it first runs.
+    pub fn size(&self) -> usize {
+        self.literals.size()
+    }
+
+    /// Looks for what the detectors of a set find.
+    pub(crate) fn find(&self, set: Set, part: &Part<'_>) -> Hits {
+        let Part { text, reading, from, barrier, last, form } = *part;
+        if set.is_empty() {
+            return Hits { hits: Vec::new(), settled: text.len() };
+        }
+        let folded = fold(text, reading);
+        let forth = |at: usize| match &folded.text {
+            Cow::Borrowed(_) => at,
+            Cow::Owned(_) => fold(text.get(..at).unwrap_or_default(), reading).text.len(),
+        };
+        // The beginning of an escape may become anything.
+        let known = folded.unfinished.filter(|_| !last).unwrap_or(folded.text.len());
+        let read = folded.text.get(..known).unwrap_or_default();
+        let mut view = View::new(read, forth(from), forth(barrier));
+        view.signed = reading == Reading::Escaped;
+        let mut sink = Sink::default();
+        scan(&self.literals, set, (&self.labels, form), &view, &mut sink);
+        for (index, (_, _, expression)) in self.custom.iter().enumerate() {
+            let detector = DetectorId::custom(index);
+            if !set.contains(detector) {
+                continue;
+            }
+            expression.find(read, view.from, |start, end| {
+                sink.found.push(Found { start, end, detector });
+            });
+            if !last && let Some(open) = expression.open(&view, read) {
+                sink.open = sink.open.min(open);
+            }
+        }
+        self.drop_allowed(read, &mut sink);
+        let found = merge(sink.found);
+        let open = if last { view.len() } else { sink.open.min(view.len()) };
+        // What is open may yet join the match that it begins in.
+        let reached = found.iter().find(|found| found.start < open && found.end > open);
+        let open = reached.map_or(open, |found| found.start);
+        // A replacement is only known by its whole.
+        let reached = sink.replaced.iter().find(|range| range.start < open && range.end > open);
+        let open = reached.map_or(open, |range| range.start);
+        let mut back = Back::new(text, reading);
+        let is_same = matches!(folded.text, Cow::Borrowed(_));
+        let hits = found.into_iter().map(|found| {
+            let range = found.start..found.end;
+            Hit { range: if is_same { range } else { back.range(range) }, detector: found.detector }
+        });
+        let hits = hits.collect();
+        let settled = if open == folded.text.len() {
+            text.len()
+        } else if is_same {
+            open
+        } else {
+            Back::new(text, reading).start(open)
+        };
+        Hits { hits, settled: settled.max(from) }
+    }
+
+    /// Whether a key tells what its value is, to a detector of the set.
+    pub(crate) fn announces(&self, set: Set, key: &str) -> bool {
+        !key.is_empty()
+            && (self.literals.has_word(&fold(key, Reading::Escaped).text)
+                || self.custom.iter().enumerate().any(|(index, (_, _, expression))| {
+                    set.contains(DetectorId::custom(index)) && expression.has_context()
+                }))
+    }
+
+    /// Whether any of the operator's own detectors is in a set.
+    pub(crate) fn has_custom(&self, set: Set) -> bool {
+        !set.without(Set::builtin()).is_empty()
+    }
+
+    /// The same hits, those that overlap as one.
+    pub(crate) fn merge_hits(hits: Vec<Hit>) -> Vec<Hit> {
+        let found = hits.into_iter().map(|Hit { range, detector }| Found {
+            start: range.start,
+            end: range.end,
+            detector,
+        });
+        let merged = merge(found.collect()).into_iter();
+        merged.map(|found| Hit { range: found.start..found.end, detector: found.detector }).collect()
+    }
+
+    /// Leaves out what is allowed, and what stands within a replacement.
+    fn drop_allowed(&self, folded: &str, sink: &mut Sink) {
+        let replaced = &sink.replaced;
+        if replaced.is_empty() && self.allowed.is_empty() && self.allowed_patterns.is_empty() {
+            return;
+        }
+        sink.found.retain(|found| {
+            let next = replaced.partition_point(|range| range.end < found.end);
+            let within = replaced.get(next).is_some_and(|range| range.start <= found.start);
+            let value = folded.get(found.start..found.end).unwrap_or_default();
+            !within && !self.is_allowed(value)
+        });
+    }
+
+    fn is_allowed(&self, value: &str) -> bool {
+        value.len() <= ALLOWED_LENGTH_MAX
+            && (self.allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(value))
+                || self
+                    .allowed_patterns
+                    .iter()
+                    .any(|pattern| pattern.is_match(Input::new(value).anchored(Anchored::Yes))))
+    }
+}
+
+/// One match for each group of overlapping ones.
+fn merge(mut found: Vec<Found>) -> Vec<Found> {
+    found.sort_unstable_by_key(|found| (found.start, usize::MAX - found.end, found.detector.rank()));
+    let mut merged: Vec<(Found, usize)> = Vec::with_capacity(found.len());
+    for next in found {
+        match merged.last_mut() {
+            Some((last, longest)) if next.start < last.end => {
+                let length = next.end - next.start;
+                if (next.detector.rank(), Reverse(length)) < (last.detector.rank(), Reverse(*longest)) {
+                    last.detector = next.detector;
+                    *longest = length;
+                }
+                last.end = last.end.max(next.end);
+            }
+            _ => merged.push((next, next.end - next.start)),
+        }
+    }
+    merged.into_iter().map(|(found, _)| found).collect()
+}
+
+fn check_name<'a>(name: &str, mut others: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    let shaped = name.len() < LABEL_MAX
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if !shaped {
+        return Err(format!("{name:?} must be lowercase letters, digits and `_`, at most {}", LABEL_MAX - 1));
+    }
+    if name == SECRETS || Builtin::named(name).is_some() {
+        return Err(format!("{name:?} is the name of a built-in detector; choose another"));
+    }
+    if others.any(|other| other == name) {
+        return Err(format!("{name:?} is given twice"));
+    }
+    Ok(())
+}
+
+fn allowed_values(values: &[String], path: &str) -> Result<Vec<String>, ConfigError> {
+    check_count(values.len(), path)?;
+    let checked = values.iter().enumerate().map(|(index, value)| {
+        if value.is_empty() || value.len() > ALLOWED_LENGTH_MAX {
+            let message = format!("must be 1 to {ALLOWED_LENGTH_MAX} bytes");
+            return Err(ConfigError::at(format!("{path}[{index}]"), message));
+        }
+        Ok(fold(value, Reading::Plain).text.into_owned())
+    });
+    checked.collect()
+}
+
+fn allowed_patterns(patterns: &[String], path: &str) -> Result<Vec<Regex>, ConfigError> {
+    check_count(patterns.len(), path)?;
+    let compiled = patterns.iter().enumerate().map(|(index, pattern)| {
+        let whole = |hir| Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)]);
+        compile_hir(pattern)
+            .and_then(|hir| build(&whole(hir)))
+            .map_err(|reason| ConfigError::at(format!("{path}[{index}]"), format!("the pattern {reason}")))
+    });
+    compiled.collect()
+}
+
+fn check_count(count: usize, path: &str) -> Result<(), ConfigError> {
+    if count > ALLOW_MAX {
+        return Err(ConfigError::at(path, format!("{count} given; give at most {ALLOW_MAX}")));
+    }
+    Ok(())
+}

@@ -1,0 +1,385 @@
+//! A pass over a text: where something may stand is recognized by literals and by single bytes; what
+//! stands there is judged by its validator, from there, in the order of the text.
+//!
+//! A validator reads a bounded number of bytes, or those that it makes a match of, so time is linear
+//! in the text whatever it is.
+
+use std::ops::Range;
+
+use crate::redact::detectors::judged::Judged;
+use crate::redact::detectors::label::Word;
+use crate::redact::detectors::{
+    birth, document, email, hardware, iban, key, label, number, pem, phone, secret,
+};
+use crate::redact::engine::literals::{Literal, Literals};
+use crate::redact::engine::view::{ALNUM, ALPHA, DIGIT, HEX, Sink, TAIL, TRIGGER, View, is};
+use crate::redact::names::{Builtin, Set};
+use crate::redact::replace::Form;
+
+/// How much of a text's end is held back where it may be the beginning of something, in bytes.
+const TAIL_MAX: usize = 64;
+/// How much of a text is searched at once for literals, and then for what single bytes begin, in bytes.
+const PART: usize = 4096;
+/// How far behind a word for a birth its date may stand, with a place between, in bytes.
+const BIRTH_REACH: usize = 40;
+
+/// Labels of replacements, to know them by.
+pub(crate) type Labels = [String];
+
+/// A pass over one text.
+struct Pass<'p, 't> {
+    view: &'p View<'t>,
+    set: Set,
+    labels: &'p Labels,
+    form: Form,
+    sink: &'p mut Sink,
+    /// Where the last number ended, and the last address: what begins before is part of them.
+    number_end: usize,
+    email_end: usize,
+    /// The last secret that stands behind a word.
+    value: (usize, usize),
+    /// What the value behind the last such word begins with.
+    judged: Judged,
+    /// A place behind a word for a birth, and the next one at which a date may begin.
+    between: (usize, usize),
+    /// Where a date was looked for last, and whether there is one.
+    date: Option<(usize, bool)>,
+    /// The `@` of the last URL with credentials, which is none of an address.
+    url_at: usize,
+}
+
+/// Looks for what the built-in detectors of a set find.
+pub(crate) fn scan(
+    literals: &Literals,
+    set: Set,
+    (labels, form): (&Labels, Form),
+    view: &View<'_>,
+    sink: &mut Sink,
+) {
+    let mut pass = Pass {
+        view,
+        set,
+        labels,
+        form,
+        sink,
+        number_end: view.from,
+        email_end: view.barrier,
+        value: (0, 0),
+        judged: Judged::default(),
+        between: (0, 0),
+        date: None,
+        url_at: usize::MAX,
+    };
+    let mut finder = literals.finder(view.bytes());
+    let mut at = 0;
+    while at < view.len() {
+        let end = (at + PART).min(view.len());
+        finder.read(end);
+        triggers(view, at.max(view.from)..end, |at, byte| {
+            while let Some(it) = finder.next_to(at + 1) {
+                pass.literal(it.meaning, it.start, it.end);
+            }
+            pass.byte(at, byte);
+        });
+        while let Some(it) = finder.next_to(end) {
+            pass.literal(it.meaning, it.start, it.end);
+        }
+        at = end;
+    }
+    let tail = view.run_back(view.len(), TAIL, view.from.max(view.barrier), TAIL_MAX);
+    if tail < view.len() {
+        sink.open = sink.open.min(tail);
+    }
+}
+
+/// Hands on the bytes of a part of a view at which a candidate may be recognized.
+fn triggers(view: &View<'_>, part: Range<usize>, mut take: impl FnMut(usize, u8)) {
+    /// Bytes that are told at once to have none.
+    const CHUNK: usize = 16;
+    let mut at = part.start;
+    for chunk in view.bytes().get(part).unwrap_or_default().chunks(CHUNK) {
+        // Digits and most signs, of which prose has few.
+        let may_be = |byte: &u8| byte.wrapping_sub(b'(') <= b'@' - b'(' || *byte == b'[' || *byte == b'~';
+        if chunk.iter().fold(false, |any, byte| any | may_be(byte)) {
+            for (offset, byte) in chunk.iter().copied().enumerate() {
+                if is(byte, TRIGGER) {
+                    take(at + offset, byte);
+                }
+            }
+        }
+        at += chunk.len();
+    }
+}
+
+impl Pass<'_, '_> {
+    fn literal(&mut self, literal: Literal, start: usize, end: usize) {
+        let view = self.view;
+        view.begin();
+        match literal {
+            Literal::Word(word) => self.word(word, start, end),
+            Literal::Key(key) if self.set.has(key.detector) => {
+                let found = key::end(view, key, start, end);
+                self.sink.take(view, start, key.detector.id(), found);
+            }
+            Literal::Pem if self.set.has(Builtin::PrivateKey) => {
+                let found = pem::end(view, start);
+                self.sink.take(view, start, Builtin::PrivateKey.id(), found);
+            }
+            Literal::Jwt if self.set.has(Builtin::Jwt) => {
+                let found = key::jwt(view, start);
+                self.sink.take(view, start, Builtin::Jwt.id(), found);
+            }
+            Literal::Url if self.set.has(Builtin::UrlCredentials) && view.was(start, ALNUM) => {
+                let found = secret::userinfo(view, end);
+                self.url_at = found.unwrap_or(self.url_at);
+                self.sink.take(view, end, Builtin::UrlCredentials.id(), found);
+            }
+            Literal::AzureSignature if self.set.has(Builtin::Azure) => {
+                let found = key::azure_signature(view, start, end);
+                self.sink.take(view, end, Builtin::Azure.id(), found);
+            }
+            Literal::SlackHook if self.set.has(Builtin::Slack) => {
+                let found = key::slack_hook(view, end);
+                self.sink.take(view, end, Builtin::Slack.id(), found);
+            }
+            _ => {}
+        }
+    }
+
+    /// What stands beside a word.
+    fn word(&mut self, word: Word, start: usize, end: usize) {
+        let view = self.view;
+        let detector = match word {
+            Word::Birth => Builtin::DateOfBirth,
+            Word::Passport => Builtin::Passport,
+            Word::Licence => Builtin::DrivingLicence,
+            Word::Ssn => Builtin::Ssn,
+            Word::Phone => Builtin::Phone,
+            Word::Secret | Word::Password | Word::Scheme => Builtin::GenericSecret,
+            Word::AwsSecret | Word::AwsSession => Builtin::Aws,
+            Word::Azure => Builtin::Azure,
+        };
+        if !self.set.has(detector) {
+            return;
+        }
+        if detector.is_secret() {
+            if word == Word::Scheme && view.was(start, ALPHA) {
+                return;
+            }
+            view.begin();
+            let Some(place) = secret::place(view, word, start, end) else { return };
+            // A word within a value is none; several may end before the same value.
+            let (from, to) = self.value;
+            if place.at < view.from || (place.at < to && place.at != from) {
+                return;
+            }
+            let found = secret::value(view, &mut self.judged, word, &place);
+            if self.sink.take(view, place.at, detector.id(), found) {
+                self.value = (place.at, found.unwrap_or(to).max(if place.at == from { to } else { 0 }));
+            }
+            return;
+        }
+        if !label::stands_alone(view, start, end) {
+            return;
+        }
+        view.begin();
+        let Some(at) = label::value(view, end) else { return };
+        let found = match detector {
+            Builtin::DateOfBirth => return self.birth(at, end),
+            Builtin::Passport => document::passport(view, at),
+            Builtin::DrivingLicence => document::licence(view, at),
+            Builtin::Ssn => number::labelled_ssn(view, at),
+            _ => phone::labelled_phone(view, at),
+        };
+        self.sink.take(view, at, detector.id(), found);
+    }
+
+    /// The date at an offset, or behind a place (`born in Berlin, 12 March 1980`), where `end` is that of
+    /// the word.
+    fn birth(&mut self, at: usize, end: usize) {
+        if self.date(at) {
+            return;
+        }
+        let view = self.view;
+        view.begin();
+        // Where words follow each other, all see the same.
+        let (from, to) = self.between;
+        let mut later = if (from..=to).contains(&at) { to } else { at };
+        while later - end < BIRTH_REACH
+            && view.at(later).is_some_and(|b| is(b, ALPHA) || b >= 0x80 || b" ,()".contains(&b))
+        {
+            later += 1;
+        }
+        self.between = (at, later);
+        if later > at && view.is(later, DIGIT) {
+            self.date(later);
+        }
+    }
+
+    /// Whether a date stands at an offset.
+    fn date(&mut self, at: usize) -> bool {
+        let view = self.view;
+        if let Some((known, found)) = self.date
+            && known == at
+        {
+            return found;
+        }
+        view.begin();
+        let found = birth::date(view, at);
+        let is_match = self.sink.take(view, at, Builtin::DateOfBirth.id(), found);
+        self.date = Some((at, is_match));
+        is_match
+    }
+
+    /// What is recognized by one byte.
+    fn byte(&mut self, at: usize, byte: u8) {
+        match byte {
+            b'0'..=b'9' => self.digit(at),
+            b'@' => self.email(at),
+            b'+' | b'(' => {
+                let next = self.view.bytes().get(at + 1);
+                let begins = next.is_none_or(|byte| is(*byte, DIGIT) || *byte == b'+');
+                if begins && self.set.has(Builtin::Phone) && at >= self.number_end {
+                    self.number(at, Builtin::Phone, phone::phone);
+                }
+            }
+            b'[' => {
+                if self.view.bytes().get(at + 1).is_none_or(u8::is_ascii_uppercase) {
+                    self.replaced(at);
+                }
+            }
+            b'~' => self.azure_secret(at),
+            _ => self.hardware(at),
+        }
+    }
+
+    /// A client secret of Azure's, which has `Q~` within it.
+    fn azure_secret(&mut self, at: usize) {
+        let view = self.view;
+        view.begin();
+        let marks =
+            at.checked_sub(1).filter(|mark| view.bytes().get(*mark).is_some_and(|byte| byte | 0x20 == b'q'));
+        if let Some(mark) = marks.filter(|_| self.set.has(Builtin::Azure))
+            && let Some((start, found)) = key::azure_secret(view, mark)
+        {
+            self.sink.take(view, start, Builtin::Azure.id(), found);
+        }
+    }
+
+    /// Whether a number of a kind begins at an offset.
+    fn number(
+        &mut self,
+        at: usize,
+        detector: Builtin,
+        validate: impl Fn(&View<'_>, usize) -> Option<usize>,
+    ) -> bool {
+        if !self.set.has(detector) {
+            return false;
+        }
+        self.view.begin();
+        let found = validate(self.view, at);
+        let is_match = self.sink.take(self.view, self.with_sign(at), detector.id(), found);
+        if is_match {
+            self.number_end = found.unwrap_or(at);
+        }
+        is_match
+    }
+
+    /// Where a number begins with the minus that belongs to it.
+    fn with_sign(&self, at: usize) -> usize {
+        let view = self.view;
+        let signed = view.signed && at > view.from && view.before(at) == Some(b'-');
+        if signed && !view.was(at - 1, ALNUM) { at - 1 } else { at }
+    }
+
+    fn digit(&mut self, at: usize) {
+        let view = self.view;
+        if at < self.number_end {
+            return;
+        }
+        if !view.was(at, ALNUM) {
+            self.group(at);
+        } else if view.was(at, ALPHA)
+            && self.set.has(Builtin::Iban)
+            && let Some(start) = iban::start(view, at)
+        {
+            self.number(start, Builtin::Iban, iban::end);
+        }
+    }
+
+    /// What begins with a group of digits. Most numbers in a text are short, and stand alone.
+    fn group(&mut self, at: usize) {
+        let view = self.view;
+        view.begin();
+        let end = view.run(at, DIGIT, number::CARD_MIN);
+        let separator = view.at(end).filter(|byte| {
+            b" -./".contains(byte) && (view.is(end + 1, DIGIT) || view.at(end + 1) == Some(b'('))
+        });
+        if view.is_open() {
+            self.sink.open = self.sink.open.min(self.with_sign(at));
+        }
+        let spaced = matches!(separator, Some(b' ' | b'-'));
+        let length = end - at;
+        let _ = ((spaced || separator == Some(b'.')) && matches!(length, 4 | 6)
+            || length == number::CARD_MIN)
+            && self.number(at, Builtin::CreditCard, number::card)
+            || spaced && length == 3 && self.number(at, Builtin::Ssn, number::ssn)
+            || separator == Some(b'.') && length < 4 && self.number(at, Builtin::Ip, number::ipv4)
+            || separator.is_some()
+                && phone::may_begin(view, at, length)
+                && self.number(at, Builtin::Phone, phone::phone);
+    }
+
+    fn email(&mut self, at: usize) {
+        let view = self.view;
+        if !self.set.has(Builtin::Email) || at == self.url_at {
+            return;
+        }
+        view.begin();
+        if let Some(start) = email::start(view, at, self.email_end.max(view.barrier)) {
+            let found = email::end(view, at);
+            if self.sink.take(view, start, Builtin::Email.id(), found) {
+                self.email_end = found.unwrap_or(at);
+            }
+        }
+    }
+
+    fn hardware(&mut self, at: usize) {
+        let view = self.view;
+        let (ip, mac) = (self.set.has(Builtin::Ip), self.set.has(Builtin::Mac));
+        let byte = view.bytes().get(at).copied();
+        // A group of digits before it and one behind, or a second colon.
+        let before = view.before(at).is_some_and(|byte| is(byte, HEX));
+        let behind = view.bytes().get(at + 1).is_none_or(|behind| is(*behind, HEX) || *behind == b':');
+        let colon = byte == Some(b':');
+        if !behind || !(mac || ip && colon) || (!before && !colon) {
+            return;
+        }
+        view.begin();
+        let Some(start) = hardware::start(view, at) else { return };
+        if mac {
+            let found = hardware::mac(view, start);
+            if self.sink.take(view, start, Builtin::Mac.id(), found) {
+                return;
+            }
+        }
+        if ip && colon {
+            view.begin();
+            let found = hardware::ipv6(view, start);
+            self.sink.take(view, start, Builtin::Ip.id(), found);
+        }
+    }
+
+    /// A replacement of the form that is written, which stands in the text already.
+    fn replaced(&mut self, at: usize) {
+        let view = self.view;
+        view.begin();
+        let found = crate::redact::replace::placeholder(view, at, self.labels, self.form);
+        if view.is_open() {
+            self.sink.open = self.sink.open.min(at);
+        }
+        if let Some(end) = found {
+            self.sink.replaced.push(at..end);
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! A text as detectors read it, and what they report of it.
+//!
+//! Every validator reads through [`View::at`], which notes when one asks for a byte behind the end.
+//! A candidate that did may still turn out otherwise when more text comes: it is *open*, and a
+//! stream holds it back. So a decision that is not open holds for every continuation of the text.
+
+use std::cell::Cell;
+use std::ops::Range;
+
+use crate::redact::engine::cost::step;
+use crate::redact::names::DetectorId;
+
+/// `0`–`9`.
+pub(crate) const DIGIT: u16 = 1;
+/// ASCII letters.
+pub(crate) const ALPHA: u16 = 1 << 1;
+/// Hexadecimal digits.
+pub(crate) const HEX: u16 = 1 << 2;
+/// What the part of an address before its `@` is made of (RFC 5322, dot-atom), as far as in use.
+pub(crate) const LOCAL: u16 = 1 << 3;
+/// Base64 without its padding (RFC 4648, section 4).
+pub(crate) const BASE64: u16 = 1 << 4;
+/// Base64 for URLs (RFC 4648, section 5): what tokens are made of.
+pub(crate) const TOKEN: u16 = 1 << 5;
+/// Bytes at which a candidate may be recognized.
+pub(crate) const TRIGGER: u16 = 1 << 6;
+/// What a secret value without quotes is made of.
+pub(crate) const VALUE: u16 = 1 << 7;
+/// What may end up within a candidate that has not been recognized yet.
+pub(crate) const TAIL: u16 = 1 << 8;
+/// Space and horizontal tab.
+pub(crate) const BLANK: u16 = 1 << 9;
+/// What fills up the end of base64.
+pub(crate) const PADDING: u16 = 1 << 10;
+/// Signs that may stand between a word and its value.
+pub(crate) const GAP: u16 = 1 << 11;
+/// Letters and digits.
+pub(crate) const ALNUM: u16 = DIGIT | ALPHA;
+
+static CLASSES: [u16; 256] = classes();
+
+const fn contains(set: &[u8], byte: u8) -> bool {
+    let mut rest = set;
+    while let Some((first, others)) = rest.split_first() {
+        if *first == byte {
+            return true;
+        }
+        rest = others;
+    }
+    false
+}
+
+#[allow(clippy::indexing_slicing)] // evaluated when compiled
+const fn classes() -> [u16; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0u8;
+    while byte < 128 {
+        let mut class = 0;
+        if byte.is_ascii_digit() {
+            class |= DIGIT | TRIGGER;
+        }
+        if byte.is_ascii_alphabetic() {
+            class |= ALPHA;
+        }
+        if byte.is_ascii_hexdigit() {
+            class |= HEX;
+        }
+        if class & ALNUM != 0 {
+            class |= LOCAL | BASE64 | TOKEN | VALUE | TAIL;
+        }
+        if contains(b"._%+-'", byte) {
+            class |= LOCAL;
+        }
+        if contains(b"+/", byte) {
+            class |= BASE64;
+        }
+        if byte == b'=' {
+            class |= PADDING;
+        }
+        if contains(b"_-", byte) {
+            class |= TOKEN;
+        }
+        if contains(b"@:+([-.~", byte) {
+            class |= TRIGGER;
+        }
+        if contains(b"!#$%&+-./:=?@^_~", byte) {
+            class |= VALUE;
+        }
+        if contains(b"._%+-'~:([", byte) {
+            class |= TAIL;
+        }
+        if contains(b":=#\"'.-(|*_>,\\/", byte) {
+            class |= GAP;
+        }
+        if byte == b' ' || byte == b'\t' {
+            class |= BLANK;
+        }
+        table[byte as usize] = class;
+        byte += 1;
+    }
+    table
+}
+
+/// Whether a byte is of one of the classes.
+#[inline]
+pub(crate) fn is(byte: u8, class: u16) -> bool {
+    CLASSES.get(usize::from(byte)).is_some_and(|of| of & class != 0)
+}
+
+/// How long the letter beyond ASCII is whose first bytes these are: those of scripts that put
+/// spaces between words. In the others a value stands in the middle of a sentence.
+fn letter(first: u8, second: u8) -> Option<usize> {
+    match (first, second) {
+        (0xc3..=0xdf, _) => Some(2),
+        (0xe1, 0xb8..=0xbb) => Some(3),
+        _ => None,
+    }
+}
+
+/// A text, and the part of it that is to be searched.
+pub(crate) struct View<'t> {
+    bytes: &'t [u8],
+    /// Matches start here or later; what is before is context.
+    pub from: usize,
+    /// Where the last match before `from` ended: nothing reaches back over it.
+    pub barrier: usize,
+    /// Whether a minus before a number belongs to it, as in JSON.
+    pub signed: bool,
+    end_was_read: Cell<bool>,
+}
+
+impl<'t> View<'t> {
+    pub fn new(text: &'t str, from: usize, barrier: usize) -> Self {
+        Self { bytes: text.as_bytes(), from, barrier, signed: false, end_was_read: Cell::new(false) }
+    }
+
+    pub fn bytes(&self) -> &'t [u8] {
+        self.bytes
+    }
+
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Begins with a candidate.
+    pub fn begin(&self) {
+        self.end_was_read.set(false);
+    }
+
+    /// Whether the candidate's decision depended on where the text ends.
+    pub fn is_open(&self) -> bool {
+        self.end_was_read.get()
+    }
+
+    /// The byte at an offset; behind the end there is none, and the candidate is open.
+    #[inline]
+    pub fn at(&self, at: usize) -> Option<u8> {
+        step(1);
+        let byte = self.bytes.get(at).copied();
+        if byte.is_none() {
+            self.end_was_read.set(true);
+        }
+        byte
+    }
+
+    /// Whether the byte at an offset is of one of the classes.
+    #[inline]
+    pub fn is(&self, at: usize, class: u16) -> bool {
+        self.at(at).is_some_and(|byte| is(byte, class))
+    }
+
+    /// The byte before an offset.
+    #[inline]
+    pub fn before(&self, at: usize) -> Option<u8> {
+        step(1);
+        at.checked_sub(1).and_then(|before| self.bytes.get(before)).copied()
+    }
+
+    /// Whether the byte before an offset is of one of the classes.
+    #[inline]
+    pub fn was(&self, at: usize, class: u16) -> bool {
+        self.before(at).is_some_and(|byte| is(byte, class))
+    }
+
+    /// Whether a literal stands at an offset, in this case.
+    pub fn stands(&self, at: usize, literal: &[u8]) -> bool {
+        literal.iter().enumerate().all(|(offset, byte)| self.at(at + offset) == Some(*byte))
+    }
+
+    /// Whether a lowercase ASCII literal stands at an offset, in any case.
+    pub fn reads(&self, at: usize, literal: &[u8]) -> bool {
+        let lower = |at| self.at(at).map(|byte| byte.to_ascii_lowercase());
+        literal.iter().enumerate().all(|(offset, byte)| lower(at + offset) == Some(*byte))
+    }
+
+    /// Whether a lowercase ASCII literal ends before an offset, in any case.
+    pub fn ended(&self, at: usize, literal: &[u8]) -> bool {
+        step(literal.len());
+        let Some(start) = at.checked_sub(literal.len()) else { return false };
+        self.bytes.get(start..at).is_some_and(|bytes| bytes.eq_ignore_ascii_case(literal))
+    }
+
+    /// Where a run of a class ends that begins at an offset, looking at `max` bytes at most.
+    pub fn run(&self, from: usize, class: u16, max: usize) -> usize {
+        let mut at = from;
+        while at - from < max && self.is(at, class) {
+            at += 1;
+        }
+        at
+    }
+
+    /// The same, over letters beyond ASCII too.
+    pub fn run_of_letters(&self, from: usize, class: u16, max: usize) -> usize {
+        let mut at = from;
+        while at - from < max {
+            match self.at(at) {
+                Some(byte) if is(byte, class) => at += 1,
+                Some(byte @ 0x80..) => match self.at(at + 1).and_then(|second| letter(byte, second)) {
+                    Some(length) => at += length,
+                    None => break,
+                },
+                _ => break,
+            }
+        }
+        at.min(self.len())
+    }
+
+    /// Where a run of a class and of letters beyond ASCII begins that ends before an offset, not
+    /// before `floor`, and going back over `max` bytes and one character at most.
+    pub fn run_back(&self, end: usize, class: u16, floor: usize, max: usize) -> usize {
+        let mut at = end;
+        while at > floor && end - at <= max {
+            match self.before(at) {
+                Some(byte) if is(byte, class) => at -= 1,
+                Some(0x80..) => match self.letter_before(at).filter(|start| *start >= floor) {
+                    Some(start) => at = start,
+                    None => break,
+                },
+                _ => break,
+            }
+        }
+        at
+    }
+
+    fn letter_before(&self, end: usize) -> Option<usize> {
+        [2, 3].into_iter().find_map(|length| {
+            let start = end.checked_sub(length)?;
+            let found = letter(self.bytes.get(start).copied()?, self.bytes.get(start + 1).copied()?)?;
+            (found == length).then_some(start)
+        })
+    }
+
+    /// So many bytes from an offset on, of which only some are looked at: those count as steps by whom does.
+    pub fn tail(&self, at: usize, length: usize) -> &'t [u8] {
+        self.bytes.get(at..at + length).unwrap_or_default()
+    }
+
+    /// The bytes of a range, or none where there is no such range.
+    pub fn slice(&self, range: Range<usize>) -> &'t [u8] {
+        step(range.len());
+        self.bytes.get(range).unwrap_or_default()
+    }
+}
+
+/// A match of one detector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub start: usize,
+    pub end: usize,
+    pub detector: DetectorId,
+}
+
+/// What a scan has found.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    pub found: Vec<Found>,
+    /// Replacements that stand in the text already: nothing within them is a match.
+    pub replaced: Vec<Range<usize>>,
+    /// Where the first candidate begins that is open; no other begins before it.
+    pub open: usize,
+}
+
+impl Default for Sink {
+    fn default() -> Self {
+        Self { found: Vec::new(), replaced: Vec::new(), open: usize::MAX }
+    }
+}
+
+impl Sink {
+    /// Takes in what a validator said of the candidate that starts at `start`, and where it ended.
+    /// Returns whether there is a match.
+    pub fn take(&mut self, view: &View<'_>, start: usize, detector: DetectorId, end: Option<usize>) -> bool {
+        if start < view.from {
+            return false;
+        }
+        if view.is_open() {
+            self.open = self.open.min(start);
+        }
+        if let Some(end) = end.filter(|end| *end > start) {
+            self.found.push(Found { start, end, detector });
+        }
+        end.is_some()
+    }
+}

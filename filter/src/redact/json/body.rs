@@ -1,0 +1,416 @@
+//! Redaction of a JSON text: every string, every object's key and every long number.
+//!
+//! What is not changed stays byte for byte as it was. A string is read in its decoded form, and so is
+//! JSON within a string, however often it is escaped, up to [`NESTED_MAX`] times; what is put in is
+//! escaped as often. The result differs from the text in strings alone: a number that matched becomes
+//! one. A text that is not JSON is an error, so that the caller can refuse what it cannot read.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Range;
+
+use crate::json::scan::{JsonError, MAX_DEPTH, Scanner};
+use crate::redact::counts::Counts;
+use crate::redact::engine::compiled::{Detectors, Hit, Hits, Part};
+use crate::redact::engine::fold::{Back, Reading, fold, has_escapes};
+use crate::redact::json::fields::{Fields, Place};
+use crate::redact::names::Set;
+use crate::redact::replace::Replace;
+use crate::redact::restore::escape;
+
+/// How many strings within strings are read as JSON, or for escapes.
+pub const NESTED_MAX: u32 = 4;
+/// Fewest digits of a number that may identify somebody.
+const LONG_NUMBER: usize = 9;
+/// What stands at the end of a string that was cut.
+const ELLIPSIS: &str = crate::json::truncate::ELLIPSIS;
+/// How much of a key's end is looked at for words that announce what its value is, in bytes.
+const KEY_MAX: usize = 128;
+
+/// A redacted JSON text.
+pub struct Redacted<'t> {
+    /// The text; the one that was given where nothing matched.
+    pub body: Cow<'t, [u8]>,
+    /// How often each detector matched.
+    pub counts: Counts,
+}
+
+impl fmt::Debug for Redacted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let changed = matches!(self.body, Cow::Owned(_));
+        f.debug_struct("Redacted").field("changed", &changed).field("counts", &self.counts).finish()
+    }
+}
+
+/// Redacts a JSON text of at most [`MAX_DEPTH`] levels, without the fields that carry no content.
+pub fn redact_json<'t>(
+    body: &'t [u8],
+    detectors: &Detectors,
+    set: Set,
+    fields: Fields,
+    replace: &mut dyn Replace,
+) -> Result<Redacted<'t>, JsonError> {
+    let search = Search { detectors, set, fields, except: &[], is_cut: false };
+    search.redact(body, replace)
+}
+
+/// A search of JSON texts.
+#[derive(Clone, Copy, Debug)]
+pub struct Search<'s> {
+    /// The detectors.
+    pub detectors: &'s Detectors,
+    /// Those of them that run.
+    pub set: Set,
+    /// The fields that carry no content.
+    pub fields: Fields,
+    /// Where strings begin that are not looked at, in order: who asks looks at them in another way.
+    pub except: &'s [usize],
+    /// Whether strings that end with an ellipsis may have been cut. Then the end of such a one is left
+    /// out where it may be the beginning of what would have been found.
+    pub is_cut: bool,
+}
+
+impl Search<'_> {
+    /// Redacts a text of at most [`MAX_DEPTH`] levels.
+    pub fn redact<'t>(&self, body: &'t [u8], replace: &mut dyn Replace) -> Result<Redacted<'t>, JsonError> {
+        if self.set.is_empty() {
+            return Ok(Redacted { body: Cow::Borrowed(body), counts: Counts::default() });
+        }
+        let text = std::str::from_utf8(body).map_err(|error| JsonError::Utf8(error.valid_up_to()))?;
+        let (edits, counts) = self.edits(text, replace)?;
+        if edits.is_empty() {
+            return Ok(Redacted { body: Cow::Borrowed(body), counts });
+        }
+        let mut out = Vec::with_capacity(body.len());
+        let mut at = 0;
+        for Edit { range, text } in edits {
+            out.extend_from_slice(body.get(at..range.start).unwrap_or_default());
+            out.extend_from_slice(text.as_bytes());
+            at = range.end;
+        }
+        out.extend_from_slice(body.get(at..).unwrap_or_default());
+        Ok(Redacted { body: Cow::Owned(out), counts })
+    }
+
+    /// The changes to a text, in order, and how often each detector matched.
+    pub(crate) fn edits(
+        &self,
+        text: &str,
+        replace: &mut dyn Replace,
+    ) -> Result<(Vec<Edit>, Counts), JsonError> {
+        let mut walker = Walker { search: *self, replace, counts: Counts::default() };
+        let edits = walker.walk(text, self.fields.root(), 0)?;
+        Ok((edits, walker.counts))
+    }
+
+    /// Shows the values of one member of a body to `replace`, as the whole body will: what has
+    /// placeholders by the order of values has them by the order of these calls. The result is of no use.
+    pub fn show(&self, key: &str, value: &str, replace: &mut dyn Replace) {
+        let mut walker = Walker { search: *self, replace, counts: Counts::default() };
+        let _ = walker.walk(value, self.fields.root().member(key), 0);
+    }
+}
+
+/// A change: what stands at a range becomes this text.
+#[derive(Debug)]
+pub(crate) struct Edit {
+    pub range: Range<usize>,
+    pub text: String,
+}
+
+/// An open bracket.
+struct Level<'t> {
+    is_object: bool,
+    place: Place,
+    /// The key whose value is being read; in an array, that of the array.
+    key: &'t str,
+    /// How often keys of this object became this one.
+    keys: HashMap<String, usize>,
+}
+
+struct Walker<'w> {
+    search: Search<'w>,
+    replace: &'w mut dyn Replace,
+    counts: Counts,
+}
+
+impl Walker<'_> {
+    /// The changes to one JSON text, which itself stands in so many strings.
+    fn walk(&mut self, text: &str, root: Place, nested: u32) -> Result<Vec<Edit>, JsonError> {
+        let mut scanner = Scanner::new(text);
+        let mut edits = Vec::new();
+        let mut levels: Vec<Level<'_>> = Vec::new();
+        let mut place = root;
+        let mut key = "";
+        loop {
+            scanner.skip_space();
+            let start = scanner.at();
+            let mut opened = false;
+            match scanner.peek() {
+                Some(bracket @ (b'"' | b'{' | b'[')) if place.repeats_content() => {
+                    let value = scanner.value()?;
+                    let nothing = if bracket == b'[' { "[]" } else { "null" };
+                    if value.raw != nothing {
+                        edits.push(Edit { range: value.range(), text: nothing.to_owned() });
+                    }
+                }
+                Some(b'"') => {
+                    scanner.string()?;
+                    let inner = start + 1..scanner.at().saturating_sub(1);
+                    let is_excepted = nested == 0 && self.search.except.binary_search(&start).is_ok();
+                    if !place.has_no_content() && !is_excepted {
+                        self.string(text, inner, key, nested, &mut edits);
+                    }
+                }
+                Some(b'-' | b'0'..=b'9') => {
+                    scanner.number()?;
+                    if scanner.at() - start >= LONG_NUMBER && !place.has_no_content() {
+                        self.number(text, start..scanner.at(), key, &mut edits);
+                    }
+                }
+                Some(b't') => scanner.word("true")?,
+                Some(b'f') => scanner.word("false")?,
+                Some(b'n') => scanner.word("null")?,
+                Some(bracket @ (b'{' | b'[')) => {
+                    if levels.len() >= MAX_DEPTH as usize {
+                        return Err(JsonError::TooDeep(start));
+                    }
+                    scanner.expect(bracket, "a value")?;
+                    let is_object = bracket == b'{';
+                    levels.push(Level { is_object, place, key, keys: HashMap::new() });
+                    opened = true;
+                }
+                _ => return Err(scanner.error("a value")),
+            }
+            // Then either what is open ends, or another value follows.
+            loop {
+                scanner.skip_space();
+                let Some(level) = levels.last_mut() else {
+                    return match scanner.peek() {
+                        None => Ok(edits),
+                        Some(_) => Err(scanner.error("the end of the text")),
+                    };
+                };
+                let close = if level.is_object { b'}' } else { b']' };
+                if scanner.take(close).is_some() {
+                    levels.pop();
+                    opened = false;
+                    continue;
+                }
+                if !opened {
+                    scanner.expect(b',', "',' or a closing bracket")?;
+                    scanner.skip_space();
+                }
+                if level.is_object {
+                    let name = scanner.key()?;
+                    let inner = name.start + 1..name.start + name.raw.len() - 1;
+                    level.key = text.get(inner.clone()).unwrap_or_default();
+                    place = level.place.member(&fold(level.key, Reading::EscapesOnly).text);
+                    self.key(text, inner, nested, level, &mut edits);
+                } else {
+                    place = level.place;
+                }
+                key = level.key;
+                break;
+            }
+        }
+    }
+
+    fn string(&mut self, text: &str, inner: Range<usize>, key: &str, nested: u32, edits: &mut Vec<Edit>) {
+        let raw = text.get(inner.clone()).unwrap_or_default();
+        if raw.is_empty() {
+            return;
+        }
+        if let Some(known) = self.cut(raw, nested) {
+            let Hits { hits, settled } = self.settled(self.search.set, known, key, nested);
+            edits.extend(self.in_text(known, hits, inner.start));
+            edits.push(Edit { range: inner.start + settled..inner.start + known.len(), text: String::new() });
+            return;
+        }
+        let decoded = match raw.bytes().next() {
+            Some(b'{' | b'[' | b' ' | b'\\') if nested < NESTED_MAX => fold(raw, Reading::EscapesOnly).text,
+            _ => Cow::Borrowed(""),
+        };
+        if decoded.trim_start().starts_with(['{', '[']) {
+            let before = self.counts.clone();
+            if let Ok(inside) = self.walk(&decoded, Fields::NONE.root(), nested + 1) {
+                let mut back = Back::new(raw, Reading::EscapesOnly);
+                edits.extend(inside.into_iter().map(|edit| {
+                    let range = back.range(edit.range);
+                    let mut escaped = String::new();
+                    escape(&edit.text, 1, &mut escaped);
+                    Edit { range: inner.start + range.start..inner.start + range.end, text: escaped }
+                }));
+                return;
+            }
+            // What was counted on the way to where it is no JSON is found again as text.
+            self.counts = before;
+        }
+        let hits = self.hits(self.search.set, raw, key, nested, true).hits;
+        edits.extend(self.in_text(raw, hits, inner.start));
+    }
+
+    /// The changes to the text of a string, which stands from `start` on.
+    fn in_text(&mut self, raw: &str, hits: Vec<Hit>, start: usize) -> Vec<Edit> {
+        let changes = hits.into_iter().map(|hit| {
+            let value = raw.get(hit.range.clone()).unwrap_or_default();
+            let value = fold(value, Reading::EscapesOnly).text;
+            let mut replaced = String::new();
+            self.replace_with(&hit, &value, &mut replaced);
+            let mut escaped = String::new();
+            escape(&replaced, 1, &mut escaped);
+            Edit { range: start + hit.range.start..start + hit.range.end, text: escaped }
+        });
+        changes.collect()
+    }
+
+    /// What is known of a string that may have been cut; `None` for any other.
+    fn cut<'t>(&self, raw: &'t str, nested: u32) -> Option<&'t str> {
+        raw.strip_suffix(ELLIPSIS).filter(|_| self.search.is_cut && nested == 0)
+    }
+
+    /// What is found in the beginning of a string as it stands in the text, up to where nothing depends on
+    /// what would follow it, at any depth of escaping.
+    fn settled(&self, set: Set, raw: &str, key: &str, nested: u32) -> Hits {
+        let Hits { mut hits, settled } = self.hits(set, raw, key, nested, false);
+        let mut settled = raw.floor_char_boundary(settled);
+        // One that was found at another depth may reach over what is open at this one.
+        while let Some(last) = hits.pop_if(|last| last.range.end > settled) {
+            settled = settled.min(last.range.start);
+        }
+        Hits { hits, settled }
+    }
+
+    fn number(&mut self, text: &str, range: Range<usize>, key: &str, edits: &mut Vec<Edit>) {
+        let raw = text.get(range.clone()).unwrap_or_default();
+        let unsigned = raw.trim_start_matches('-');
+        let digits: String = match unsigned.split_once(['e', 'E']) {
+            // `4.111111111111111e15` is a card's number too.
+            Some((mantissa, exponent)) if !exponent.starts_with('-') => {
+                mantissa.chars().filter(char::is_ascii_digit).collect()
+            }
+            Some(_) => return,
+            None => unsigned.split('.').next().unwrap_or_default().to_owned(),
+        };
+        if digits.len() < LONG_NUMBER {
+            return;
+        }
+        if let Some(hit) = self.hits(self.search.set, &digits, key, NESTED_MAX, true).hits.first() {
+            let mut replaced = String::from("\"");
+            self.replace_with(hit, &digits, &mut replaced);
+            replaced.push('"');
+            edits.push(Edit { range, text: replaced });
+        }
+    }
+
+    /// A key of an object. Two that become the same are told apart by a number.
+    fn key(
+        &mut self,
+        text: &str,
+        inner: Range<usize>,
+        nested: u32,
+        level: &mut Level<'_>,
+        edits: &mut Vec<Edit>,
+    ) {
+        let raw = text.get(inner.clone()).unwrap_or_default();
+        // Without a digit, an `@` or a capital there is nothing that a built-in detector finds.
+        let is_plain = raw.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        let set = self.search.set;
+        let set = if level.place.defines(raw) { set.only_builtin() } else { set };
+        if is_plain && !self.search.detectors.has_custom(set) {
+            return;
+        }
+        let (raw, hits, mark) = match self.cut(raw, nested) {
+            Some(known) => {
+                let Hits { hits, settled } = self.settled(set, known, "", 0);
+                (known.get(..settled).unwrap_or_default(), hits, ELLIPSIS)
+            }
+            None => (raw, self.hits(set, raw, "", 0, true).hits, ""),
+        };
+        if hits.is_empty() && mark.is_empty() {
+            return;
+        }
+        let mut replaced = String::new();
+        let mut at = 0;
+        for hit in hits {
+            replaced.push_str(raw.get(at..hit.range.start).unwrap_or_default());
+            at = hit.range.end;
+            let value = fold(raw.get(hit.range.clone()).unwrap_or_default(), Reading::EscapesOnly).text;
+            let mut label = String::new();
+            self.replace_with(&hit, &value, &mut label);
+            escape(&label, 1, &mut replaced);
+        }
+        replaced.push_str(raw.get(at..).unwrap_or_default());
+        replaced.push_str(mark);
+        let count = level.keys.entry(replaced.clone()).or_default();
+        *count += 1;
+        if *count > 1 {
+            replaced.push_str(&format!("#{count}"));
+        }
+        edits.push(Edit { range: inner, text: replaced });
+    }
+
+    fn replace_with(&mut self, hit: &Hit, value: &str, out: &mut String) {
+        self.counts.add(hit.detector);
+        self.replace.replace(hit.detector, self.search.detectors.label(hit.detector), value, out);
+    }
+
+    /// What is found in a string as it stands in the text, its key being context. `whole` says whether
+    /// nothing of it follows.
+    fn hits(&self, set: Set, raw: &str, key: &str, nested: u32, whole: bool) -> Hits {
+        let detectors = self.search.detectors;
+        let key = fold(key, Reading::EscapesOnly).text;
+        // A word must stand near the value.
+        let key = key.get(key.ceil_char_boundary(key.len().saturating_sub(KEY_MAX))..).unwrap_or_default();
+        let part = Part { last: whole, ..Part::whole(raw, Reading::Escaped, self.replace.form()) };
+        let Hits { mut hits, mut settled } = if detectors.announces(set, key) {
+            let mut with_key = format!("{key}\":\"{raw}");
+            if whole {
+                with_key.push('"');
+            }
+            let from = key.len() + 3;
+            let part = Part { text: &with_key, from, barrier: from, ..part };
+            let Hits { hits, settled } = detectors.find(set, &part);
+            let hits = hits.into_iter().map(|hit| Hit {
+                range: hit.range.start - from..hit.range.end.min(from + raw.len()) - from,
+                detector: hit.detector,
+            });
+            Hits {
+                hits: hits.filter(|hit| !hit.range.is_empty()).collect(),
+                settled: settled.saturating_sub(from).min(raw.len()),
+            }
+        } else {
+            detectors.find(set, &part)
+        };
+        if nested < NESTED_MAX && memchr::memchr(b'\\', raw.as_bytes()).is_some() {
+            let decoded = fold(raw, Reading::EscapesOnly).text;
+            // What is escaped once more, in JSON or code that is quoted in a text.
+            if has_escapes(&decoded, whole) {
+                let deeper = self.hits(set, &decoded, "", nested + 1, whole);
+                let mut back = Back::new(raw, Reading::EscapesOnly);
+                let found = deeper.hits.into_iter();
+                let found = found.map(|hit| Hit { range: back.range(hit.range), detector: hit.detector });
+                hits = join(raw, hits, found.collect());
+                settled = settled.min(Back::new(raw, Reading::EscapesOnly).start(deeper.settled));
+            }
+        }
+        Hits { hits, settled }
+    }
+}
+
+/// What was found at two depths of escaping. What was found without the deeper escapes must not
+/// begin in the middle of one, as `njo@…` does in `\njo@…`.
+fn join(raw: &str, mut hits: Vec<Hit>, deeper: Vec<Hit>) -> Vec<Hit> {
+    let bytes = raw.as_bytes();
+    for hit in &mut hits {
+        let start = hit.range.start;
+        let next = deeper.partition_point(|deep| deep.range.start <= start);
+        let follows = deeper.get(next).is_some_and(|deep| deep.range.start == start + 1);
+        if follows && start.checked_sub(1).and_then(|at| bytes.get(at)) == Some(&b'\\') {
+            hit.range.start += 1;
+        }
+    }
+    hits.extend(deeper);
+    Detectors::merge_hits(hits)
+}

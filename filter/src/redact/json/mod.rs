@@ -1,0 +1,6 @@
+//! Redaction of JSON: which strings are content, at which depth, and what takes their place.
+
+pub mod body;
+pub mod fields;
+pub mod keys;
+pub mod nesting;

@@ -1,0 +1,6 @@
+//! Reading a request's body: its model, parameters and references, in JSON and in forms.
+
+pub mod body;
+pub mod multipart;
+pub mod parameters;
+mod references;

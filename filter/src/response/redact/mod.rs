@@ -1,0 +1,154 @@
+//! What callers receive of answers: masked or refused where something must not be returned, and with
+//! their own values again where the model repeats their placeholders.
+//!
+//! An answer in one piece is held until it is whole ([`whole`]); a stream is rewritten as it flows
+//! ([`stream`]), text by text ([`channel`]), by what each API streams ([`pieces`]). What cannot be
+//! searched is not returned, unless it may pass; where values are only restored, it passes as it is.
+//! What was not changed stays byte for byte as it was. The values live as long as the request.
+
+pub mod channel;
+pub mod error_event;
+pub mod frames;
+pub mod pieces;
+pub mod stream;
+pub mod whole;
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use weir_event::v1;
+
+use crate::api::Api;
+use crate::redact::{Counts, Edit, Fields, Replacement, Restorer, ReturnedPolicy, Search, Unreadable};
+use crate::redaction::Redaction;
+use crate::refusal::Refusal;
+use crate::response::framing::framer::Form;
+
+/// What becomes of the answer to one request.
+#[derive(Debug)]
+pub struct Returning {
+    redaction: Rc<Redaction>,
+    policy: ReturnedPolicy,
+    restorer: Option<Restorer>,
+    api: Api,
+    found: Counts,
+    restored: Counts,
+}
+
+/// Why an answer does not go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stopped {
+    /// It holds what is refused.
+    Blocked(Refusal),
+    /// It cannot be searched.
+    Unreadable,
+}
+
+impl Returning {
+    /// What is to be done with an answer to a call of this API; `None` where nothing is.
+    pub fn new(
+        redaction: &Rc<Redaction>,
+        policy: ReturnedPolicy,
+        restorer: Option<Restorer>,
+        api: Api,
+    ) -> Option<Self> {
+        let is_needed = !policy.actions.is_off() || restorer.is_some();
+        is_needed.then(|| Self {
+            redaction: Rc::clone(redaction),
+            policy,
+            restorer,
+            api,
+            found: Counts::default(),
+            restored: Counts::default(),
+        })
+    }
+
+    /// The API that is answered.
+    pub fn api(&self) -> Api {
+        self.api
+    }
+
+    /// How an answer that comes in this form can be searched.
+    pub fn readable(&self, form: Form) -> Form {
+        match self.api {
+            // Which texts of an unknown stream belong together is not known either.
+            Api::Passthrough(_) if form.is_stream() => Form::Unknown,
+            _ => form,
+        }
+    }
+
+    /// What goes out instead of an answer that cannot be searched; `None` where it passes as it is.
+    pub fn unreadable(&self) -> Option<Refusal> {
+        let refuses = !self.policy.actions.is_off() && self.policy.on_unreadable == Unreadable::Refuse;
+        refuses.then(Refusal::answer_unreadable)
+    }
+
+    /// What was found and restored, as events tell it.
+    fn told(&self) -> Vec<v1::Redaction> {
+        let mut told = self.redaction.told(&self.found, v1::RedactedFor::Caller);
+        told.extend(self.redaction.told(&self.restored, v1::RedactedFor::Restored));
+        told
+    }
+
+    fn replacement(&self) -> Replacement {
+        self.redaction.replacement(self.policy.actions.replacement)
+    }
+
+    /// Notes what was found, and whether it stops the answer.
+    fn note(&mut self, counts: &Counts) -> Result<(), Stopped> {
+        self.found.merge(counts);
+        match self.redaction.blocked(&self.policy.actions, counts) {
+            Some(names) => Err(Stopped::Blocked(Refusal::answer_blocked(&names))),
+            None => Ok(()),
+        }
+    }
+
+    /// Rewrites a JSON text. `texts` are strings of it that were rewritten already, in order.
+    fn json<'t>(&mut self, text: &'t str, texts: Vec<Edit>) -> Result<Cow<'t, str>, Stopped> {
+        let except: Vec<usize> = texts.iter().map(|edit| edit.range.start).collect();
+        let mut edits = Vec::new();
+        if !self.policy.actions.is_off() {
+            let search = Search {
+                detectors: self.redaction.detectors(),
+                set: self.policy.actions.all(),
+                fields: Fields::response(self.api.family()),
+                except: &except,
+                is_cut: false,
+            };
+            let found = search.edits(text, &mut self.replacement());
+            let (changes, counts) = found.map_err(|_| Stopped::Unreadable)?;
+            self.note(&counts)?;
+            edits = changes;
+        }
+        let (text, except) = apply(text, edits, texts);
+        let Some(restorer) = &self.restorer else { return Ok(text) };
+        Ok(match restorer.restore_json(&text, &except, &mut self.restored) {
+            Cow::Owned(restored) => Cow::Owned(restored),
+            Cow::Borrowed(_) => text,
+        })
+    }
+}
+
+/// Makes changes to a text: `edits`, and `texts`, whose places in the result are given too. Each are in
+/// order, and none lies within another.
+fn apply(text: &str, edits: Vec<Edit>, texts: Vec<Edit>) -> (Cow<'_, str>, Vec<usize>) {
+    let is_same =
+        edits.is_empty() && texts.iter().all(|edit| text.get(edit.range.clone()) == Some(edit.text.as_str()));
+    if is_same {
+        return (Cow::Borrowed(text), texts.into_iter().map(|edit| edit.range.start).collect());
+    }
+    let mut all: Vec<(Edit, bool)> = edits.into_iter().map(|edit| (edit, false)).collect();
+    all.extend(texts.into_iter().map(|edit| (edit, true)));
+    all.sort_by_key(|(edit, _)| edit.range.start);
+    let (mut out, mut places, mut at) = (String::with_capacity(text.len() + 64), Vec::new(), 0);
+    for (edit, is_text) in all {
+        out.push_str(text.get(at..edit.range.start).unwrap_or_default());
+        if is_text {
+            places.push(out.len());
+        }
+        out.push_str(&edit.text);
+        at = edit.range.end;
+    }
+    out.push_str(text.get(at..).unwrap_or_default());
+    (Cow::Owned(out), places)
+}

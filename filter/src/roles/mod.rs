@@ -1,0 +1,7 @@
+//! What the filter does in each place of Envoy's chain: gateway, attempt, observer.
+
+pub mod attempt;
+pub mod gateway;
+pub mod gateway_response;
+pub mod hold;
+pub mod observer;

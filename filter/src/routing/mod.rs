@@ -1,0 +1,5 @@
+//! Where a request goes: the decision, the attempts that follow from it, and the list of models.
+
+pub mod attempts;
+pub mod decide;
+pub mod models;
