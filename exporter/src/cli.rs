@@ -10,7 +10,7 @@ use crate::{
         units::{Size, Time},
         wire::PageListen,
     },
-    logging::LogFormat,
+    process::logging::LogFormat,
 };
 
 /// Which part of the exporter a process is.

@@ -5,40 +5,25 @@
 //! only after a destination has taken it. Between the two an event is in the stream, so at every moment
 //! one side or the other still has it. Both run in one process by default, each alone by role.
 
-pub mod admin;
-pub mod bounds;
+pub mod app;
 pub mod bus;
 pub mod cli;
 pub mod commands;
 pub mod config;
-pub mod console;
 pub mod destination;
-pub mod encode;
-pub mod env;
-mod exporter;
-pub mod fleet;
-pub mod genai;
+pub mod http;
 pub mod ingest;
 pub mod ledger;
-pub mod listen;
-pub mod logging;
-pub mod managed;
 pub mod metrics;
 pub mod otlp;
 pub mod page;
-pub mod prices;
-pub mod reload;
-pub mod resource;
+pub mod process;
+pub mod saved_destinations;
 pub mod secret;
-pub mod server;
-pub mod settings;
 pub mod ship;
-pub mod shutdown;
-pub mod sink;
-pub mod sources;
 pub mod spans;
 
-pub use exporter::{Error, Exporter};
+pub use app::{Error, Exporter};
 
 /// The exporter's version, told in every batch answer, in the user agent and in the spans' scope.
 pub const VERSION: &str = weir_event::VERSION;

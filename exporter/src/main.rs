@@ -12,13 +12,11 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use weir_exporter::{
     Exporter,
+    app::reload::Source,
     cli::{Cli, Command, SettingsKey},
     commands, config,
-    env::Env,
-    logging,
-    managed::seal::SealingKeys,
-    reload::Source,
-    shutdown,
+    process::{env::Env, logging, shutdown},
+    saved_destinations::seal::SealingKeys,
 };
 
 fn main() -> ExitCode {

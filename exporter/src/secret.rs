@@ -7,7 +7,7 @@ use std::{fmt, fs};
 
 use crate::{
     config::{ConfigError, wire::SecretRef},
-    env::Env,
+    process::env::Env,
 };
 
 /// The shortest secret of which the end is shown.

@@ -7,7 +7,7 @@ use std::{fs, path::Path};
 use clap::Parser as _;
 use rcgen::generate_simple_self_signed;
 use serde_json::Value;
-use weir_exporter::{cli::Cli, commands, config, env::Env, reload::Source};
+use weir_exporter::{app::reload::Source, cli::Cli, commands, config, process::env::Env};
 
 const EXAMPLE: &str = include_str!("../examples/exporter.yaml");
 

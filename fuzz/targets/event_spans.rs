@@ -10,9 +10,9 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use weir_event::{EventId, v1::TraceEvent};
 use weir_exporter::config::wire::Compression;
-use weir_exporter::encode::{Encoder, Format, Fragments};
-use weir_exporter::genai::observe::observations;
-use weir_exporter::resource::Resource;
+use weir_exporter::ship::encode::{Encoder, Format, Fragments};
+use weir_exporter::metrics::genai::observe::observations;
+use weir_exporter::spans::resource::Resource;
 use weir_exporter::spans::{self, Overlays, View};
 use weir_fuzz::{CANARY, plant};
 

@@ -18,7 +18,7 @@ use weir_event::resource::{MAX_ATTRIBUTES, is_allowed};
 use weir_event::v1::{BatchAnswer, Content, EventBatch, TraceEvent};
 use weir_event::{CONTENT_TYPE, EventId, INGEST_PATH};
 use weir_exporter::ingest::{Form, Ingest, IngestSettings, Store, Stored};
-use weir_exporter::managed::Policy;
+use weir_exporter::bus::policy::Policy;
 use weir_exporter::metrics::IngestMetrics;
 use weir_exporter::secret::Secret;
 use weir_fuzz::{controls, pieces};

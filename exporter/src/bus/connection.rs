@@ -12,7 +12,7 @@ use crate::{
         wire::{self, WhenFull},
     },
     destination::ClientTls,
-    env::Env,
+    process::env::Env,
     secret::Secret,
 };
 

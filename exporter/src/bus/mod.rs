@@ -4,12 +4,14 @@
 //! The exporter starts whether NATS is there or not and says through [`Bus::state`] what is missing.
 //! While NATS is not connected nothing is published, so nothing queues up in the client.
 
+pub mod bounds;
 mod connection;
 mod credentials;
 mod dead_letters;
 mod layout;
 mod onlooker;
 pub mod payload;
+pub mod policy;
 mod publish;
 mod pull;
 mod retention;

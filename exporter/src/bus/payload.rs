@@ -10,7 +10,7 @@ use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use prost::Message as _;
 use weir_event::v1::TraceEvent;
 
-use crate::bounds;
+use crate::bus::bounds;
 
 /// Says how the payload is compressed.
 pub const ENCODING: &str = "Weir-Encoding";

@@ -2,14 +2,16 @@
 
 use super::say;
 use crate::{
+    app::settings::Settings,
     bus::SETTINGS,
     destination::{DestinationSettings, Kind, shown},
-    encode::{EncodeError, Encoder},
-    genai::PushSettings,
-    managed::{Basis, seal::KEY_VARIABLE},
+    metrics::genai::PushSettings,
     otlp::{OtlpError, OtlpSender, Signal},
-    settings::Settings,
-    sink::Sink,
+    saved_destinations::{Basis, seal::KEY_VARIABLE},
+    ship::{
+        encode::{EncodeError, Encoder},
+        sink::Sink,
+    },
 };
 
 /// Why a configuration that can be read cannot be used.
@@ -127,7 +129,7 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::{cli::Cli, env::Env};
+    use crate::{cli::Cli, process::env::Env};
 
     #[test]
     fn what_is_said_names_headers_and_shows_no_secret() {

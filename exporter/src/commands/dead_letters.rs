@@ -4,9 +4,9 @@ use weir_event::EventId;
 
 use super::{CommandError, bus, say};
 use crate::{
+    app::settings::Settings,
     bus::{Bus, DeadLetter, payload},
     cli::DeadLetters,
-    settings::Settings,
 };
 
 /// How many letters one round of replay or purge reads.

@@ -25,8 +25,8 @@ pub use status::status;
 pub use test_destination::{LabelledTrace, test_destination, told};
 
 use crate::{
+    app::settings::Settings,
     bus::{Bus, BusError},
-    settings::Settings,
 };
 
 /// How long a command waits for NATS.

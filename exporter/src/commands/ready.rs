@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{CommandError, say};
-use crate::settings::Settings;
+use crate::app::settings::Settings;
 
 /// How long the answer may take.
 const DEADLINE: Duration = Duration::from_secs(3);

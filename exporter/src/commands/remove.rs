@@ -2,7 +2,7 @@
 //! counted as purged.
 
 use super::{CommandError, bus, say};
-use crate::{bus::CONSUMER_PREFIX, settings::Settings, ship::consumer_name};
+use crate::{app::settings::Settings, bus::CONSUMER_PREFIX, ship::consumer_name};
 
 /// Deletes it, where it was confirmed.
 ///

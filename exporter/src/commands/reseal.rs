@@ -7,10 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{CommandError, NATS_DEADLINE, bus, say};
 use crate::{
-    fleet::Fleet,
-    managed::{Actor, Managed},
+    app::settings::Settings,
     metrics::Metrics,
-    settings::Settings,
+    saved_destinations::{Changed, Managed},
+    ship::fleet::Fleet,
 };
 
 /// Seals them.
@@ -29,9 +29,9 @@ pub async fn reseal(settings: &Settings) -> Result<(), CommandError> {
     });
     let mut changes = managed.changes();
     let known = timeout(NATS_DEADLINE, changes.wait_for(|seen| seen.known)).await.is_ok_and(|it| it.is_ok());
-    let actor = Actor { name: "weir-exporter settings-key reseal".to_owned(), address: String::new() };
+    let by = Changed::now("weir-exporter settings-key reseal", "");
     let resealed = if known {
-        managed.reseal(&actor).await.map_err(|why| CommandError::Unsealed(why.to_string()))
+        managed.reseal(&by).await.map_err(|why| CommandError::Unsealed(why.to_string()))
     } else {
         let why = managed.wrong().unwrap_or_else(|| "settings.enabled is false".to_owned());
         Err(CommandError::Unsealed(format!("what is saved cannot be read: {why}")))

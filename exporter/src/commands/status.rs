@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{CommandError, say};
-use crate::settings::Settings;
+use crate::app::settings::Settings;
 
 /// How long the answer may take.
 const DEADLINE: Duration = Duration::from_secs(5);

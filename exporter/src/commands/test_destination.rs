@@ -13,11 +13,13 @@ use weir_event::{
 
 use super::{CheckError, CommandError, say};
 use crate::{
+    app::settings::Settings,
     destination::DestinationSettings,
-    encode::{Encoder, Fragments},
     otlp::{Outcome, advice},
-    settings::Settings,
-    sink::Sink,
+    ship::{
+        encode::{Encoder, Fragments},
+        sink::Sink,
+    },
     spans,
 };
 

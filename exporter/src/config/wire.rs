@@ -1,6 +1,6 @@
 //! exporter.yaml as it is written. Every field is optional, an unknown one is refused.
 //!
-//! What a value must be beside the others is checked when it becomes [`crate::settings::Settings`].
+//! What a value must be beside the others is checked when it becomes [`crate::app::settings::Settings`].
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::units::{Size, Time};
-use crate::{logging::LogFormat, secret::Secret};
+use crate::{process::logging::LogFormat, secret::Secret};
 
 /// The exporter, as written in exporter.yaml.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]

@@ -345,7 +345,7 @@ mod tests {
 
     #[tokio::test]
     async fn ports_of_the_exporter_and_of_envoys_admin_interface_are_never_reached() {
-        let (listener, own) = crate::listen::tcp("test", "127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let (listener, own) = crate::http::listen::tcp("test", "127.0.0.1:0".parse().unwrap()).await.unwrap();
         for url in [
             "http://127.0.0.1:9901/quitquitquit",
             "http://localhost:15000/quitquitquit",

@@ -14,7 +14,7 @@ use reqwest::header::{
 
 use crate::{
     config::{ConfigError, wire::Header},
-    env::Env,
+    process::env::Env,
     secret::Secret,
 };
 

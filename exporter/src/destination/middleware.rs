@@ -18,7 +18,7 @@ use crate::{
         ConfigError,
         wire::{self, Protocol},
     },
-    env::Env,
+    process::env::Env,
     secret::Secret,
 };
 

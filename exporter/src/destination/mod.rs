@@ -23,10 +23,12 @@ use crate::{
         ConfigError, ranged,
         wire::{self, Compression, Overlay, Protocol},
     },
-    env::Env,
-    prices::Prices,
-    resource::{Attributes, Resource},
-    spans::{Overlays, View, names},
+    process::env::Env,
+    spans::{
+        Overlays, View, names,
+        prices::Prices,
+        resource::{Attributes, Resource},
+    },
 };
 
 /// The longest name of a destination: part of its consumer's.

@@ -16,7 +16,7 @@ use crate::{
         ConfigError,
         wire::{self, Compression, Metrics, Protocol},
     },
-    env::Env,
+    process::env::Env,
 };
 
 /// The name of the destination that the environment describes.

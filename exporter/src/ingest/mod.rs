@@ -7,7 +7,6 @@
 //! is enforced here, whatever a sender knows of it, and told in each of these answers. The sender's resource is checked
 //! here and appended to each event.
 
-mod body;
 mod limits;
 mod resource;
 mod settings;
@@ -38,16 +37,18 @@ use weir_event::{
     v1::{BatchAnswer, Refusal, TraceEvent},
 };
 
-pub use body::BodyError;
 pub use settings::IngestSettings;
 pub use token::TokenCheck;
 
 use crate::{
     VERSION,
-    bounds::{self, Unbounded},
-    managed::Policy as Capture,
+    bus::{
+        bounds::{self, Unbounded},
+        policy::Policy as Capture,
+    },
+    http::body,
+    ledger::workers::{MAX_EVENTS, Sources},
     metrics::{IngestMetrics, OutcomeLabel, amount},
-    sources::{MAX_EVENTS, Sources},
 };
 use limits::{Rate, Room};
 use resource::{Resource, SentBatch, without_resource};

@@ -5,7 +5,7 @@ use std::{fs, net::SocketAddr, path::PathBuf};
 use crate::{
     cli::Role,
     config::{self, ConfigError, loopback, ranged, wire},
-    env::Env,
+    process::env::Env,
     secret::Secret,
 };
 

@@ -6,6 +6,7 @@
 mod account;
 mod ranges;
 mod store;
+pub mod workers;
 
 pub use account::{Account, Fate, Seen};
 pub use ranges::Ranges;

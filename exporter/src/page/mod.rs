@@ -3,24 +3,12 @@
 //! All that it shows is JSON under `/api`, described by `/api/openapi.json`; the rest are plain files that are
 //! part of the program. What it holds is bounded, and where it is off nothing of it runs.
 
+mod api;
 mod assets;
-mod dead_letters;
-mod guard;
-mod held;
-mod ledger;
-mod live;
-mod login;
-mod minutes;
-mod openapi;
-mod overview;
+mod auth;
 mod respond;
-mod row;
 mod settings;
-mod trace;
 mod traces;
-mod trend;
-mod trouble;
-mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -38,17 +26,22 @@ pub use settings::PageSettings;
 
 use crate::{
     bus::Bus,
-    fleet::Fleet,
-    managed::{self, Managed},
+    http::server::{self, Listener},
+    ledger::workers::{Figures, Sources},
     metrics::Metrics,
-    server::{self, Listener},
-    sources::{Figures, Sources},
+    saved_destinations::Managed,
+    ship::fleet::Fleet,
 };
-use guard::Guard;
-use login::Login;
+use api::{dead_letters, destinations, ledger, live, openapi, overview, trend};
+use auth::{
+    guard::{self, Guard},
+    login::{self, Login},
+};
 use respond::Refusal;
-use trend::Trend;
-use watch::{Observed, Watch};
+use traces::{
+    list,
+    watch::{Observed, Watch},
+};
 
 /// Connections open at once: a browser takes six.
 const MAX_CONNECTIONS: usize = 256;
@@ -89,7 +82,7 @@ struct Shared {
     subjects: Subjects,
     guard: Arc<Guard>,
     observed: Arc<Observed>,
-    trend: Mutex<Trend>,
+    trend: Mutex<trend::Trend>,
     settings: Mutex<PageSettings>,
     /// How many browsers listen for what is new.
     listeners: Arc<tokio::sync::Semaphore>,
@@ -101,7 +94,7 @@ impl Shared {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn trend(&self) -> MutexGuard<'_, Trend> {
+    fn trend(&self) -> MutexGuard<'_, trend::Trend> {
         self.trend.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -165,9 +158,9 @@ impl Page {
             .route("/api/openapi.json", get(openapi::openapi))
             .route("/api/overview", get(overview::overview))
             .route("/api/ledger", get(ledger::ledger))
-            .route("/api/traces", get(traces::list))
-            .route("/api/traces/{id}", get(traces::one))
-            .route("/api/traces/{id}/otlp", get(traces::otlp))
+            .route("/api/traces", get(list::list))
+            .route("/api/traces/{id}", get(list::one))
+            .route("/api/traces/{id}/otlp", get(list::otlp))
             .route("/api/events", get(live::events))
             .route("/api/dead-letters", get(dead_letters::list))
             .route("/api/dead-letters/{number}", get(dead_letters::one).delete(dead_letters::purge_one))
@@ -176,7 +169,7 @@ impl Page {
             .route("/api/dead-letters/purge", post(dead_letters::purge))
             .with_state(Arc::clone(&self.0))
             .merge(login)
-            .merge(managed::api::routes(self.0.subjects.managed.clone()))
+            .merge(destinations::routes(self.0.subjects.managed.clone()))
             .fallback(|| async { Refusal::not_found("there is nothing here") })
             .layer(DefaultBodyLimit::max(MAX_BODY))
             .layer(from_fn_with_state(guard, guard::pass))

@@ -12,10 +12,9 @@ use crate::{
         ConfigError, ranged,
         wire::{self, PageListen},
     },
-    env::Env,
-    prices::Prices,
-    resource::Resource,
+    process::env::Env,
     secret::Secret,
+    spans::{prices::Prices, resource::Resource},
 };
 
 /// Where the page is served where nobody says.
@@ -175,7 +174,7 @@ fn links(written: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>,
 mod tests {
     use clap::Parser as _;
 
-    use crate::{cli::Cli, settings::Settings};
+    use crate::{app::settings::Settings, cli::Cli};
 
     fn load(yaml: &str, variables: &[(&str, &str)]) -> Result<super::PageSettings, String> {
         let file = tempfile::NamedTempFile::new().unwrap();

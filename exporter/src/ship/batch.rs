@@ -19,10 +19,9 @@ use super::ACK_DEADLINE;
 use crate::{
     bus::payload,
     destination::When,
-    encode::{EncodeError, Encoder, Fragments, Sealed},
     metrics::ShipMetrics,
-    resource::Attributes,
-    spans::{self, View},
+    ship::encode::{EncodeError, Encoder, Fragments, Sealed},
+    spans::{self, View, resource::Attributes},
 };
 
 /// How often an event is taken up. One that was so often in hand without an end, neither settled nor given back, is

@@ -7,9 +7,13 @@
 
 mod backoff;
 mod batch;
+pub mod console;
 mod deliver;
+pub mod encode;
+pub mod fleet;
 mod health;
 mod pull;
+pub mod sink;
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,11 +28,13 @@ pub use health::{Condition, Health};
 use crate::{
     bus::{ACK_WAIT, Bus, BusError, ConsumerSettings},
     destination::DestinationSettings,
-    encode::{EncodeError, Encoder},
     ledger::Ledger,
     metrics::ShipMetrics,
     otlp::OtlpError,
-    sink::Sink,
+    ship::{
+        encode::{EncodeError, Encoder},
+        sink::Sink,
+    },
 };
 use batch::{Mapper, Pulled};
 use deliver::stopped_within;

@@ -10,7 +10,7 @@ use super::{
     View, broken_off, first_known,
     messages::{self, Conversation},
 };
-use crate::prices::Cost;
+use crate::spans::prices::Cost;
 
 /// Parts that an event has not.
 #[derive(Default)]

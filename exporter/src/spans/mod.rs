@@ -23,6 +23,8 @@ pub(crate) mod fixture;
 mod messages;
 pub mod names;
 mod overlay;
+pub mod prices;
+pub mod resource;
 mod server;
 mod shorten;
 #[cfg(test)]

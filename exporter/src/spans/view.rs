@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::prices::Prices;
+use crate::spans::prices::Prices;
 
 /// What a destination's spans hold. The default is everything by the OpenTelemetry names alone.
 #[derive(Clone, Debug, PartialEq, Eq)]

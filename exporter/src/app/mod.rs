@@ -1,0 +1,292 @@
+//! Puts the parts together: binds the listeners, connects the bus, starts the tasks, ends them in order.
+//!
+//! The order of the end: ingest, ship and the metrics first, then the acknowledgements are written out to NATS,
+//! and the admin listener goes last, so that readiness says "stopping" until then.
+
+pub mod admin;
+pub mod reload;
+pub mod settings;
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::{
+    VERSION,
+    app::{
+        admin::Admin,
+        reload::{Reload, Source},
+        settings::Settings,
+    },
+    bus::{Bus, BusError, ConsumerSettings},
+    http::{
+        listen::{self, ListenError},
+        server::{self, Listener, MAX_CONNECTIONS},
+    },
+    ingest::Ingest,
+    ledger::workers::{Sources, SourcesKeeper},
+    metrics::{
+        Metrics,
+        genai::{self, Counting, Pushes},
+    },
+    page::{Page, Subjects},
+    saved_destinations::Managed,
+    ship::{self, ShipError, fleet::Fleet},
+};
+
+/// How often it is looked whether a destination's task ended on its own.
+const WATCH: Duration = Duration::from_secs(1);
+
+/// Why the exporter did not start or did not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A listener could not be bound.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The NATS client could not be set up, or the stream there is not to be touched.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// A destination's client could not be set up.
+    #[error(transparent)]
+    Ship(#[from] ShipError),
+    /// A part ended that should have gone on.
+    #[error("a part of the exporter ended on its own")]
+    Ended,
+}
+
+/// An exporter whose listeners are bound.
+pub struct Exporter {
+    source: Source,
+    settings: Settings,
+    ingest: Option<TcpListener>,
+    admin: TcpListener,
+    page: Option<TcpListener>,
+    addresses: (Option<SocketAddr>, SocketAddr),
+    page_address: Option<SocketAddr>,
+}
+
+impl Exporter {
+    /// Binds the listeners; port 0 takes a free one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Listen`].
+    pub async fn bind(source: Source, settings: Settings) -> Result<Self, Error> {
+        let (admin, admin_address) =
+            listen::tcp("--admin-listen, admin.listen", settings.admin_listen).await?;
+        let (mut ingest, mut ingest_address) = (None, None);
+        if settings.role.ingests() {
+            let (listener, address) = listen::tcp("--listen, ingest.listen", settings.ingest.listen).await?;
+            (ingest, ingest_address) = (Some(listener), Some(address));
+        }
+        let (mut page, mut page_address) = (None, None);
+        if let Some(address) = settings.page.listen {
+            let (listener, address) = listen::tcp("--page-listen, page.listen", address).await?;
+            (page, page_address) = (Some(listener), Some(address));
+        }
+        let addresses = (ingest_address, admin_address);
+        Ok(Self { source, settings, ingest, admin, page, addresses, page_address })
+    }
+
+    /// Where batches are taken, if they are.
+    pub fn ingest_address(&self) -> Option<SocketAddr> {
+        self.addresses.0
+    }
+
+    /// Where health and metrics are served.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.addresses.1
+    }
+
+    /// Where the page is served, if it is.
+    pub fn page_address(&self) -> Option<SocketAddr> {
+        self.page_address
+    }
+
+    /// Runs until `stop`, then ends in order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] where a part could not be started or ended on its own.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
+        crate::install_provider();
+        self.log();
+        let Self {
+            source,
+            settings,
+            ingest: ingest_listener,
+            admin: admin_listener,
+            page: page_listener,
+            ..
+        } = self;
+        let metrics = Arc::new(Metrics::default());
+        let bus = Bus::connect(settings.bus.clone(), consumers(&settings)).await?;
+        let fleet = Fleet::new(bus.clone(), Arc::clone(&metrics));
+        let pushes = Pushes::new(&metrics);
+        let managed = Managed::new(bus.clone(), fleet.clone(), &settings);
+        let ingest = settings.role.ingests().then(|| {
+            let ingest = Ingest::new(bus.clone(), &settings.ingest, metrics.ingest.clone());
+            ingest.under(managed.policy())
+        });
+        let sources =
+            ingest.as_ref().map_or_else(|| Sources::new(settings.ingest.max_sources), Ingest::sources);
+        let wrong = Arc::new(Mutex::new(None));
+
+        let (last, entered) = (CancellationToken::new(), CancellationToken::new());
+        let accounts = SourcesKeeper::new(sources.clone(), bus.clone(), settings.role.ingests());
+        let accounts = tokio::spawn(accounts.run(entered.clone()));
+        let mut background = JoinSet::new();
+        let admin = Admin {
+            bus: bus.clone(),
+            metrics: Arc::clone(&metrics),
+            fleet: fleet.clone(),
+            sources: sources.clone(),
+            ingests: settings.role.ingests(),
+            wrong: Arc::clone(&wrong),
+            managed: managed.clone(),
+            stop: stop.clone(),
+        };
+        let page = page_listener.map(|listener| {
+            let subjects = Subjects {
+                bus: bus.clone(),
+                fleet: fleet.clone(),
+                metrics: Arc::clone(&metrics),
+                sources: sources.clone(),
+                wrong: Arc::clone(&wrong),
+                managed: managed.clone(),
+            };
+            (Page::new(&settings.page, subjects, stop.clone()), listener)
+        });
+        let page_tls = settings.page.tls.as_ref().filter(|_| page.is_some());
+        let page_tls = page_tls.map(|tls| listen::tls("page", tls)).transpose()?;
+        let admin_listener = Listener::Tcp(admin_listener, None);
+        background.spawn(server::serve(
+            "admin",
+            admin_listener,
+            admin::router(admin),
+            MAX_CONNECTIONS,
+            last.clone(),
+        ));
+        if settings.role.ships() {
+            let (purger, stopped) = (bus.clone(), stop.clone());
+            background.spawn(async move { purger.purge(stopped).await });
+        }
+
+        let page = page.map(|(page, listener)| {
+            background.spawn(page.clone().run(listener, page_tls));
+            page
+        });
+
+        let mut parts: JoinSet<Result<(), Error>> = JoinSet::new();
+        let (keeper, kept) = (bus.clone(), stop.clone());
+        parts.spawn(async move { Ok(keeper.keep(kept).await?) });
+        if let (Some(ingest), Some(listener)) = (&ingest, ingest_listener) {
+            let tls = settings.ingest.tls.as_ref().map(|tls| listen::tls("ingest", tls)).transpose()?;
+            let most = settings.ingest.max_connections;
+            let (router, stopped) = (ingest.clone().router(), stop.clone());
+            parts.spawn(async move {
+                server::serve("ingest", Listener::Tcp(listener, tls), router, most, stopped).await;
+                Ok(())
+            });
+            if let Some(path) = &settings.ingest.socket {
+                let (listener, router, stopped) =
+                    (listen::unix(path)?, ingest.clone().open_router(), stop.clone());
+                parts.spawn(async move {
+                    server::serve("ingest socket", listener, router, most, stopped).await;
+                    Ok(())
+                });
+            }
+        }
+        if settings.role.ships() {
+            let (counting, stopped) = (Counting::new(bus.clone(), &metrics), stop.clone());
+            parts.spawn(async move {
+                counting.run(stopped).await;
+                Ok(())
+            });
+        }
+        let (followed, stopped) = (managed.clone(), stop.clone());
+        background.spawn(async move { followed.follow(stopped).await });
+        fleet.run(settings.destinations.clone()).await?;
+        pushes.run(settings.pushes.clone()).await.map_err(ShipError::from)?;
+        let (watched, stopped) = (fleet.clone(), stop.clone());
+        parts.spawn(async move { watch(watched, stopped).await });
+        let reload = Reload {
+            source,
+            file: settings.clone(),
+            current: settings,
+            managed,
+            bus: bus.clone(),
+            fleet: fleet.clone(),
+            pushes: pushes.clone(),
+            ingest,
+            page,
+            metrics: Arc::clone(&metrics),
+            wrong,
+        };
+        let reload = tokio::spawn(reload.run(stop.clone()));
+
+        let mut result = Ok(());
+        while let Some(ended) = parts.join_next().await {
+            let ended = ended.unwrap_or(Err(Error::Ended));
+            let ended = if stop.is_cancelled() { ended } else { ended.and(Err(Error::Ended)) };
+            if let Err(error) = ended {
+                error!(%error, "a part of the exporter ended, stopping the rest");
+                result = result.and(Err(error));
+                stop.cancel();
+            }
+        }
+        // A reload under way ends before what it started is stopped.
+        let _ = reload.await;
+        // No batch is taken any more, so what came of sources is whole.
+        entered.cancel();
+        if accounts.await.is_err() {
+            error!("the task of the sources' ledgers ended on its own");
+        }
+        // Nothing is counted any more, so the last push says it all.
+        let ((delivered, handed_back), ()) = tokio::join!(fleet.stop(), pushes.stop());
+        bus.close().await;
+        last.cancel();
+        while background.join_next().await.is_some() {}
+        info!(stored = metrics.ingest.stored.get(), delivered, handed_back, "stopped");
+        result
+    }
+
+    fn log(&self) {
+        let settings = &self.settings;
+        info!(
+            version = VERSION,
+            role = ?settings.role,
+            ingest = self.addresses.0.map(|address| address.to_string()),
+            admin = %self.addresses.1,
+            page = self.page_address.map(|address| address.to_string()),
+            nats = %settings.bus.servers,
+            token = settings.ingest.token.is_some(),
+            "started"
+        );
+    }
+}
+
+/// The consumers that these settings take: one a destination and, where this process ships, the metrics' own.
+pub(crate) fn consumers(settings: &Settings) -> Vec<ConsumerSettings> {
+    let of_metrics = settings.role.ships().then(genai::consumer);
+    settings.destinations.iter().map(ship::consumer).chain(of_metrics).collect()
+}
+
+/// Waits until a destination's task ends on its own, which is an error, or until `stop`.
+async fn watch(fleet: Fleet, stop: CancellationToken) -> Result<(), Error> {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(WATCH) => {}
+        }
+        if fleet.has_ended() && !stop.is_cancelled() {
+            return Err(Error::Ended);
+        }
+    }
+}

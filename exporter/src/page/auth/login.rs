@@ -1,0 +1,366 @@
+//! The login: one token, exchanged for a session in a cookie.
+//!
+//! The token is compared by digest and in constant time, wrong ones are counted by address, sessions are few,
+//! end when they are not used, and are known here by their digest alone. Programs may send the token itself
+//! as `Authorization: Bearer`.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Extension, Json,
+    extract::State,
+    http::{
+        HeaderMap, HeaderValue, StatusCode,
+        header::{AUTHORIZATION, COOKIE, ORIGIN, SET_COOKIE},
+    },
+    response::{IntoResponse as _, Response},
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::guard::Guard;
+use crate::{http::server::Peer, page::respond::Refusal, secret::Secret};
+
+/// The cookie's name.
+const NAME: &str = "weir_session";
+
+/// Sessions at once; the one unused for longest makes room.
+const MAX_SESSIONS: usize = 64;
+
+/// A session that is not used ends after this time.
+const IDLE: Duration = Duration::from_secs(8 * 3600);
+
+/// Every session ends after this time.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// Wrong tokens from one address before it has to wait.
+const MAX_WRONG: u32 = 5;
+
+/// How long it waits, and after which wrong tokens are forgotten.
+const WAIT: Duration = Duration::from_secs(60);
+
+/// Addresses whose wrong tokens are remembered; the oldest make room.
+const MAX_ADDRESSES: usize = 1024;
+
+/// The longest name that somebody gives, in characters.
+const MAX_NAME: usize = 64;
+
+type Hash = [u8; 32];
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::page) struct Who {
+    name: String,
+    session: Option<Hash>,
+}
+
+impl Who {
+    /// By whom they are known.
+    pub(in crate::page) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+#[derive(Debug)]
+struct Session {
+    name: String,
+    since: Instant,
+    used: Instant,
+}
+
+impl Session {
+    fn lives(&self, now: Instant) -> bool {
+        now.duration_since(self.used) < IDLE && now.duration_since(self.since) < LONGEST
+    }
+}
+
+#[derive(Debug, Default)]
+struct Remembered {
+    sessions: HashMap<Hash, Session>,
+    wrong: HashMap<IpAddr, (u32, Instant)>,
+}
+
+/// Who is logged in.
+pub(in crate::page) struct Login {
+    token: Option<Hash>,
+    remembered: Mutex<Remembered>,
+}
+
+impl Login {
+    /// One that asks for this token; without any, everybody who can connect is let in.
+    pub(in crate::page) fn new(token: Option<&Secret>) -> Self {
+        Self { token: token.map(|token| digest(token.expose().as_bytes())), remembered: Mutex::default() }
+    }
+
+    /// Who sends these headers.
+    ///
+    /// # Errors
+    ///
+    /// 401 where nobody is logged in, 429 after too many wrong tokens.
+    pub(in crate::page) fn who(&self, headers: &HeaderMap, peer: Peer) -> Result<Who, Refusal> {
+        if self.token.is_none() {
+            return Ok(Who { name: "this machine".to_owned(), session: None });
+        }
+        if let Some(value) = headers.get(AUTHORIZATION) {
+            let token = value.as_bytes().split_at_checked("Bearer ".len());
+            let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Bearer "));
+            self.compare(token.map_or(b"", |(_, token)| token), peer, Instant::now())?;
+            return Ok(Who { name: "token".to_owned(), session: None });
+        }
+        let session = cookie(headers).map(|value| digest(value.as_bytes()));
+        let who = session.and_then(|session| self.session(session, Instant::now()));
+        who.ok_or_else(|| Refusal::new(StatusCode::UNAUTHORIZED, "log in first"))
+    }
+
+    /// Whether who asked is still logged in.
+    pub(in crate::page) fn still(&self, who: &Who) -> bool {
+        who.session.is_none_or(|session| {
+            self.lock().sessions.get(&session).is_some_and(|one| one.lives(Instant::now()))
+        })
+    }
+
+    fn session(&self, hash: Hash, now: Instant) -> Option<Who> {
+        let mut remembered = self.lock();
+        let session = remembered.sessions.get_mut(&hash).filter(|session| session.lives(now))?;
+        session.used = now;
+        Some(Who { name: session.name.clone(), session: Some(hash) })
+    }
+
+    /// Compares a token, unless its address has to wait.
+    fn compare(&self, token: &[u8], peer: Peer, now: Instant) -> Result<(), Refusal> {
+        let address = counted(peer);
+        let mut remembered = self.lock();
+        remembered.wrong.retain(|_, (_, at)| now.duration_since(*at) < WAIT);
+        if let Some((_, at)) = remembered.wrong.get(&address).filter(|(wrong, _)| *wrong >= MAX_WRONG) {
+            let left = WAIT.saturating_sub(now.duration_since(*at)).as_secs().max(1);
+            let message = format!("too many wrong tokens: try again in {left} s");
+            return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, message).after(left));
+        }
+        if self.token.is_some_and(|expected| bool::from(digest(token).ct_eq(&expected))) {
+            return Ok(());
+        }
+        if remembered.wrong.len() >= MAX_ADDRESSES
+            && !remembered.wrong.contains_key(&address)
+            && let Some(oldest) = remembered.wrong.iter().min_by_key(|(_, (_, at))| *at).map(|(key, _)| *key)
+        {
+            remembered.wrong.remove(&oldest);
+        }
+        let (wrong, at) = remembered.wrong.entry(address).or_insert((0, now));
+        (*wrong, *at) = (wrong.saturating_add(1), now);
+        Err(Refusal::new(StatusCode::UNAUTHORIZED, "this is not the token").of_field("token"))
+    }
+
+    /// Begins a session; gives the cookie's value.
+    fn begin(&self, name: String, now: Instant) -> Result<String, Refusal> {
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret)
+            .map_err(|_| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the system has no randomness"))?;
+        let value: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut remembered = self.lock();
+        remembered.sessions.retain(|_, session| session.lives(now));
+        if remembered.sessions.len() >= MAX_SESSIONS
+            && let Some(oldest) =
+                remembered.sessions.iter().min_by_key(|(_, one)| one.used).map(|(key, _)| *key)
+        {
+            remembered.sessions.remove(&oldest);
+        }
+        remembered.sessions.insert(digest(value.as_bytes()), Session { name, since: now, used: now });
+        Ok(value)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Remembered> {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn digest(bytes: &[u8]) -> Hash {
+    Sha256::digest(bytes).into()
+}
+
+/// The address that wrong tokens are counted by: of IPv6 the network that one customer has.
+fn counted(peer: Peer) -> IpAddr {
+    match peer.0 {
+        Some(IpAddr::V6(address)) if address.to_ipv4_mapped().is_none() => {
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
+        }
+        Some(address) => address.to_canonical(),
+        None => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    }
+}
+
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let values = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == NAME).map(|(_, value)| value)
+}
+
+/// What is entered.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::page) struct Entered {
+    token: String,
+    /// Who it is, for the audit trail.
+    #[serde(default)]
+    name: String,
+}
+
+/// `POST /api/login`.
+pub(in crate::page) async fn log_in(
+    State(guard): State<Arc<Guard>>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    Json(entered): Json<Entered>,
+) -> Result<Response, Refusal> {
+    let now = Instant::now();
+    guard.login.compare(entered.token.as_bytes(), peer, now)?;
+    let name: String =
+        entered.name.trim().chars().filter(|letter| !letter.is_control()).take(MAX_NAME).collect();
+    let name = if name.is_empty() { "operator".to_owned() } else { name };
+    let value = guard.login.begin(name, now)?;
+    // A browser that came by https must not send the cookie by http.
+    let by_tls = headers.get(ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"));
+    let secure = if by_tls { "; Secure" } else { "" };
+    let longest = LONGEST.as_secs();
+    let cookie = format!("{NAME}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={longest}{secure}");
+    set(StatusCode::NO_CONTENT, &cookie)
+}
+
+/// `POST /api/logout`.
+pub(in crate::page) async fn log_out(
+    State(guard): State<Arc<Guard>>,
+    Extension(who): Extension<Who>,
+) -> Result<Response, Refusal> {
+    if let Some(session) = who.session {
+        guard.login.lock().sessions.remove(&session);
+    }
+    set(StatusCode::NO_CONTENT, &format!("{NAME}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0"))
+}
+
+fn set(status: StatusCode, cookie: &str) -> Result<Response, Refusal> {
+    let failed = |_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the cookie cannot be written");
+    let cookie = HeaderValue::from_str(cookie).map_err(failed)?;
+    Ok((status, [(SET_COOKIE, cookie)]).into_response())
+}
+
+/// Whether somebody is logged in.
+#[derive(Serialize)]
+pub(in crate::page) struct Seen {
+    version: &'static str,
+    asks_for_token: bool,
+    logged_in: bool,
+    name: Option<String>,
+}
+
+/// `GET /api/session`.
+pub(in crate::page) async fn session(
+    State(guard): State<Arc<Guard>>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+) -> Json<Seen> {
+    let who = guard.login.who(&headers, peer).ok();
+    Json(Seen {
+        version: crate::VERSION,
+        asks_for_token: guard.login.token.is_some(),
+        logged_in: who.is_some(),
+        name: who.map(|who| who.name),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &str = "a-token-of-a-good-length";
+
+    fn login() -> Login {
+        Login::new(Some(&Secret::new(TOKEN)))
+    }
+
+    fn from(address: &str) -> Peer {
+        Peer(Some(address.parse().unwrap()))
+    }
+
+    fn with(name: &'static str, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(axum::http::HeaderName::from_static(name), value.parse().unwrap())])
+    }
+
+    #[test]
+    fn only_the_whole_token_begins_a_session_and_its_cookie_ends_with_it() {
+        let login = login();
+        let peer = from("192.0.2.1");
+        assert!(login.who(&HeaderMap::new(), peer).is_err());
+        let value = login.begin("ada".to_owned(), Instant::now()).unwrap();
+        let sent = with("cookie", &format!("other=1; {NAME}={value}"));
+        let who = login.who(&sent, peer).unwrap();
+        assert_eq!(who.name, "ada");
+        assert!(login.still(&who));
+        assert!(login.who(&with("cookie", &format!("{NAME}={value}0")), peer).is_err());
+        login.lock().sessions.clear();
+        assert!(login.who(&sent, peer).is_err() && !login.still(&who));
+    }
+
+    #[test]
+    fn a_session_ends_when_it_is_not_used_and_in_any_case_after_a_day() {
+        let (login, start) = (login(), Instant::now());
+        let value = login.begin(String::new(), start).unwrap();
+        let hash = digest(value.as_bytes());
+        assert!(login.session(hash, start + IDLE - Duration::from_secs(1)).is_some());
+        assert!(login.session(hash, start + IDLE + Duration::from_secs(1)).is_some());
+        assert!(login.session(hash, start + 3 * IDLE).is_none());
+        let mut at = start;
+        let value = login.begin(String::new(), start).unwrap();
+        while at < start + LONGEST {
+            assert!(login.session(digest(value.as_bytes()), at).is_some());
+            at += IDLE / 2;
+        }
+        assert!(login.session(digest(value.as_bytes()), at).is_none());
+    }
+
+    #[test]
+    fn sessions_and_remembered_addresses_are_few() {
+        let (login, now) = (login(), Instant::now());
+        let first = login.begin(String::new(), now).unwrap();
+        for second in 0..200 {
+            login.begin(String::new(), now + Duration::from_millis(second)).unwrap();
+        }
+        assert_eq!(login.lock().sessions.len(), MAX_SESSIONS);
+        assert!(login.session(digest(first.as_bytes()), now).is_none());
+        for number in 0..3000_u32 {
+            let _ = login.compare(b"wrong", Peer(Some(IpAddr::from(number.to_be_bytes()))), now);
+        }
+        assert_eq!(login.lock().wrong.len(), MAX_ADDRESSES);
+    }
+
+    #[test]
+    fn after_five_wrong_tokens_an_address_waits_and_others_do_not() {
+        let (login, now, peer) = (login(), Instant::now(), from("192.0.2.1"));
+        for _ in 0..MAX_WRONG {
+            assert_eq!(login.compare(b"wrong", peer, now).unwrap_err().into_response().status(), 401);
+        }
+        let refused = login.compare(TOKEN.as_bytes(), peer, now).unwrap_err().into_response();
+        assert_eq!(
+            (refused.status().as_u16(), &refused.headers()["retry-after"]),
+            (429, &HeaderValue::from(60))
+        );
+        assert!(login.compare(TOKEN.as_bytes(), from("192.0.2.2"), now).is_ok());
+        assert!(login.compare(TOKEN.as_bytes(), peer, now + WAIT).is_ok());
+        assert_eq!(counted(from("2001:db8::1")), counted(from("2001:db8::2")));
+        assert_eq!(counted(from("::ffff:192.0.2.1")), counted(from("192.0.2.1")));
+    }
+
+    #[test]
+    fn a_program_may_send_the_token_itself() {
+        let login = login();
+        let peer = from("192.0.2.1");
+        assert!(login.who(&with("authorization", &format!("Bearer {TOKEN}")), peer).is_ok());
+        for wrong in ["Bearer wrong", TOKEN, "Basic x", "Bearer "] {
+            assert!(login.who(&with("authorization", wrong), peer).is_err(), "{wrong}");
+        }
+    }
+}

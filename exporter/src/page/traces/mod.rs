@@ -1,0 +1,8 @@
+//! What was seen of requests: read from the stream, held within bounds, listed and shown as spans.
+
+pub(super) mod held;
+pub(super) mod list;
+pub(super) mod minutes;
+pub(super) mod row;
+pub(super) mod trace;
+pub(super) mod watch;

@@ -1,0 +1,109 @@
+//! Destinations and the capture policy as the page lists them, without secrets.
+
+use std::sync::PoisonError;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{Changed, Managed, Origin, Record, Seen, state::State as Condition};
+use crate::{
+    bus::policy::{Policy, Switch},
+    config::ConfigError,
+    ship::fleet::Report,
+};
+
+/// A destination as it is listed.
+#[derive(Debug, Serialize)]
+pub(crate) struct Listed {
+    name: String,
+    #[serde(rename = "type")]
+    kind: String,
+    source: Origin,
+    locked: bool,
+    /// Of what is saved; `null` for one of the configuration.
+    revision: Option<u64>,
+    settings: Value,
+    /// Who saved it last.
+    changed: Option<Changed>,
+    state: Condition,
+}
+
+impl Managed {
+    pub(crate) fn listed(&self, seen: &Seen) -> Vec<Listed> {
+        let (basis, reports) = (self.basis(), self.shared.fleet.reports());
+        let refused = self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut all: Vec<Listed> = basis
+            .locked
+            .iter()
+            .map(|one| Listed {
+                name: one.name.clone(),
+                kind: one.kind.clone(),
+                source: one.origin,
+                locked: true,
+                revision: None,
+                settings: one.settings.clone(),
+                changed: None,
+                state: self.state(&one.name, &reports, None),
+            })
+            .collect();
+        if basis.enabled {
+            for (name, saved) in &seen.destinations {
+                // The configuration's own goes before it, and is what is shown by this name.
+                if !all.iter().any(|one| one.name == *name) {
+                    all.push(self.saved(name, seen, &reports, refused.get(name)));
+                } else {
+                    tracing::debug!(
+                        destination = name,
+                        revision = saved.revision,
+                        "hidden by the configuration"
+                    );
+                }
+            }
+        }
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        all
+    }
+
+    fn saved(&self, name: &str, seen: &Seen, reports: &[Report], refused: Option<&ConfigError>) -> Listed {
+        let saved = seen.destinations.get(name);
+        let record = saved.and_then(|saved| saved.record.as_ref().ok());
+        Listed {
+            name: name.to_owned(),
+            kind: record.and_then(Record::kind).unwrap_or("otlp").to_owned(),
+            source: Origin::Page,
+            locked: false,
+            revision: saved.map(|saved| saved.revision),
+            settings: record.map_or_else(|| json!({}), Record::shown),
+            changed: record.map(|record| record.changed.clone()),
+            state: self.state(name, reports, refused),
+        }
+    }
+
+    pub(crate) fn current(&self, name: &str) -> Value {
+        let seen = self.seen();
+        if !seen.destinations.contains_key(name) {
+            return Value::Null;
+        }
+        let refused = self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        let reports = self.shared.fleet.reports();
+        serde_json::to_value(self.saved(name, &seen, &reports, refused.as_ref())).unwrap_or_default()
+    }
+
+    pub(crate) fn policy_shown(&self) -> Value {
+        let seen = self.seen();
+        let (switch, revision) = seen.switch.unwrap_or_default();
+        let (all_exclude, _) = seen.exclusion.unwrap_or_default();
+        let known = *self.shared.policy.borrow();
+        let why = match (known, switch, all_exclude) {
+            (Policy::Unknown, ..) => "NATS is not there yet, so nothing is stored.",
+            (Policy::Known { revision: 0, excludes: true }, ..) => {
+                "What is set cannot be read from NATS, so content is left out to be safe."
+            }
+            (_, Switch::Exclude, _) => "Exclude Request Data is switched on for all requests.",
+            (_, Switch::Off, true) => "Every destination excludes request data, so none leaves the gateway.",
+            (_, Switch::Off, false) => "The gateway's own configuration says what is told of requests.",
+        };
+        let content = if known.excludes() || known == Policy::Unknown { "exclude" } else { "keep" };
+        json!({ "revision": revision, "content": content, "why": why, "switch": switch })
+    }
+}
