@@ -58,7 +58,7 @@ Metrics are pushed beside the traces, and are always at /metrics:
 
 /// Takes trace events from the Weir gateway, keeps them in NATS JetStream, ships OpenTelemetry spans.
 #[derive(Parser)]
-#[command(name = "weir-exporter", version = crate::VERSION, after_help = SECRETS)]
+#[command(name = "weir-exporter", version = weir_event::VERSION, after_help = SECRETS)]
 pub struct Cli {
     /// What to do; without any, `run`.
     #[command(subcommand)]

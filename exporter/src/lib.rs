@@ -24,13 +24,4 @@ pub mod ship;
 pub mod spans;
 
 pub use app::{Error, Exporter};
-
-/// The exporter's version, told in every batch answer, in the user agent and in the spans' scope.
-pub const VERSION: &str = weir_event::VERSION;
-
-/// Makes ring the process's provider of cryptography; one that is there already is as good.
-pub fn install_provider() {
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
-        tracing::debug!("a cryptography provider is installed already");
-    }
-}
+pub use process::install_provider;

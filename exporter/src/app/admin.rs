@@ -15,12 +15,13 @@ use axum::{
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use weir_event::VERSION;
+
 use crate::{
-    VERSION,
     bus::{Bus, policy::Policy},
     ledger::workers::{Sources, Told},
     metrics::{self, Metrics},
-    saved_destinations::{Managed, Summary},
+    saved_destinations::{SavedDestinations, Summary},
     ship::fleet::{Fleet, Report},
 };
 
@@ -43,7 +44,7 @@ pub struct Admin {
     /// What is wrong with the last configuration.
     pub wrong: Arc<Mutex<Option<String>>>,
     /// The settings that are made on the page.
-    pub managed: Managed,
+    pub saved: SavedDestinations,
     /// Cancelled once the exporter is stopping.
     pub stop: CancellationToken,
 }
@@ -71,12 +72,12 @@ async fn readyz(State(admin): State<Admin>) -> Response {
 async fn metrics(State(admin): State<Admin>) -> Response {
     admin.metrics.bus_connected.set(i64::from(admin.bus.is_connected()));
     admin.fleet.show();
-    let wanted = admin.managed.wanted();
+    let wanted = admin.saved.wanted();
     // One that was refused may have the name of one that runs.
     let runs = |name: &String| admin.fleet.runs(name);
-    admin.metrics.show_running(wanted.keys().map(|name| (name.as_str(), runs(name))));
+    admin.metrics.ship.show_running(wanted.keys().map(|name| (name.as_str(), runs(name))));
     if let Some((count, sums)) = admin.sources.sums() {
-        admin.metrics.show_sources(count, &sums);
+        admin.metrics.ingest.show_workers(count, &sums);
     }
     match admin.metrics.render() {
         Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
@@ -114,7 +115,7 @@ impl Admin {
     /// Why the exporter is not ready, or `Ok`. Events are not taken before it is known what may be stored of them.
     fn state(&self) -> Result<(), String> {
         self.bus.state()?;
-        if self.ingests && *self.managed.policy().borrow() == Policy::Unknown {
+        if self.ingests && *self.saved.policy().borrow() == Policy::Unknown {
             return Err("the capture policy is not known yet".to_owned());
         }
         Ok(())
@@ -140,7 +141,7 @@ async fn status(State(admin): State<Admin>) -> Response {
         why_not: state.err(),
         configuration: admin.wrong.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         destinations: admin.fleet.reports(),
-        settings: admin.managed.summary(),
+        settings: admin.saved.summary(),
         gateway: admin.sources.told(SOURCES_SHOWN),
         ingest: admin.ingest(),
     };

@@ -17,27 +17,32 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use weir_event::VERSION;
+
+use self::{
+    admin::Admin,
+    reload::{Reload, Source},
+    settings::Settings,
+};
 use crate::{
-    VERSION,
-    app::{
-        admin::Admin,
-        reload::{Reload, Source},
-        settings::Settings,
-    },
-    bus::{Bus, BusError, ConsumerSettings},
+    bus::{Bus, BusError},
     http::{
         listen::{self, ListenError},
         server::{self, Listener, MAX_CONNECTIONS},
     },
     ingest::Ingest,
-    ledger::workers::{Sources, SourcesKeeper},
+    ledger::{
+        self,
+        workers::{Sources, SourcesKeeper},
+    },
     metrics::{
         Metrics,
-        genai::{self, Counting, Pushes},
+        genai::{Counting, Pushes},
     },
     page::{Page, Subjects},
-    saved_destinations::Managed,
-    ship::{self, ShipError, fleet::Fleet},
+    process,
+    saved_destinations::SavedDestinations,
+    ship::{ShipError, fleet::Fleet},
 };
 
 /// How often it is looked whether a destination's task ended on its own.
@@ -115,7 +120,7 @@ impl Exporter {
     ///
     /// [`Error`] where a part could not be started or ended on its own.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
-        crate::install_provider();
+        process::install_provider();
         self.log();
         let Self {
             source,
@@ -126,13 +131,18 @@ impl Exporter {
             ..
         } = self;
         let metrics = Arc::new(Metrics::default());
-        let bus = Bus::connect(settings.bus.clone(), consumers(&settings)).await?;
+        let bus = Bus::connect(settings.bus.clone(), settings.consumers()).await?;
         let fleet = Fleet::new(bus.clone(), Arc::clone(&metrics));
-        let pushes = Pushes::new(&metrics);
-        let managed = Managed::new(bus.clone(), fleet.clone(), &settings);
+        let pushes = Pushes::new(Arc::clone(&metrics.gen_ai), metrics.counting.clone());
+        let saved = SavedDestinations::new(
+            bus.clone(),
+            fleet.clone(),
+            settings.static_config.clone(),
+            settings.role.ships(),
+        );
         let ingest = settings.role.ingests().then(|| {
             let ingest = Ingest::new(bus.clone(), &settings.ingest, metrics.ingest.clone());
-            ingest.under(managed.policy())
+            ingest.under(saved.policy())
         });
         let sources =
             ingest.as_ref().map_or_else(|| Sources::new(settings.ingest.max_sources), Ingest::sources);
@@ -149,7 +159,7 @@ impl Exporter {
             sources: sources.clone(),
             ingests: settings.role.ingests(),
             wrong: Arc::clone(&wrong),
-            managed: managed.clone(),
+            saved: saved.clone(),
             stop: stop.clone(),
         };
         let page = page_listener.map(|listener| {
@@ -159,7 +169,7 @@ impl Exporter {
                 metrics: Arc::clone(&metrics),
                 sources: sources.clone(),
                 wrong: Arc::clone(&wrong),
-                managed: managed.clone(),
+                managed: saved.clone(),
             };
             (Page::new(&settings.page, subjects, stop.clone()), listener)
         });
@@ -185,7 +195,9 @@ impl Exporter {
 
         let mut parts: JoinSet<Result<(), Error>> = JoinSet::new();
         let (keeper, kept) = (bus.clone(), stop.clone());
-        parts.spawn(async move { Ok(keeper.keep(kept).await?) });
+        parts.spawn(async move {
+            Ok(keeper.keep(|store, name, seen| Box::pin(ledger::begin(store, name, seen)), kept).await?)
+        });
         if let (Some(ingest), Some(listener)) = (&ingest, ingest_listener) {
             let tls = settings.ingest.tls.as_ref().map(|tls| listen::tls("ingest", tls)).transpose()?;
             let most = settings.ingest.max_connections;
@@ -204,13 +216,16 @@ impl Exporter {
             }
         }
         if settings.role.ships() {
-            let (counting, stopped) = (Counting::new(bus.clone(), &metrics), stop.clone());
+            let (counting, stopped) = (
+                Counting::new(bus.clone(), Arc::clone(&metrics.gen_ai), metrics.counting.clone()),
+                stop.clone(),
+            );
             parts.spawn(async move {
                 counting.run(stopped).await;
                 Ok(())
             });
         }
-        let (followed, stopped) = (managed.clone(), stop.clone());
+        let (followed, stopped) = (saved.clone(), stop.clone());
         background.spawn(async move { followed.follow(stopped).await });
         fleet.run(settings.destinations.clone()).await?;
         pushes.run(settings.pushes.clone()).await.map_err(ShipError::from)?;
@@ -220,7 +235,7 @@ impl Exporter {
             source,
             file: settings.clone(),
             current: settings,
-            managed,
+            saved,
             bus: bus.clone(),
             fleet: fleet.clone(),
             pushes: pushes.clone(),
@@ -270,12 +285,6 @@ impl Exporter {
             "started"
         );
     }
-}
-
-/// The consumers that these settings take: one a destination and, where this process ships, the metrics' own.
-pub(crate) fn consumers(settings: &Settings) -> Vec<ConsumerSettings> {
-    let of_metrics = settings.role.ships().then(genai::consumer);
-    settings.destinations.iter().map(ship::consumer).chain(of_metrics).collect()
 }
 
 /// Waits until a destination's task ends on its own, which is an error, or until `stop`.

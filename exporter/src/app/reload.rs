@@ -17,14 +17,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    app::{consumers, settings::Settings},
+    app::settings::Settings,
     bus::Bus,
     cli::{Flags, Role},
     ingest::Ingest,
     metrics::{Metrics, genai::Pushes},
     page::Page,
     process::env::Env,
-    saved_destinations::Managed,
+    saved_destinations::{Running, SavedDestinations, Seen},
     ship::{ShipError, fleet::Fleet},
 };
 
@@ -60,7 +60,7 @@ pub(crate) struct Reload {
     pub(crate) file: Settings,
     /// What runs: that and what is saved on the page.
     pub(crate) current: Settings,
-    pub(crate) managed: Managed,
+    pub(crate) saved: SavedDestinations,
     pub(crate) bus: Bus,
     pub(crate) fleet: Fleet,
     pub(crate) pushes: Pushes,
@@ -79,7 +79,7 @@ impl Reload {
             warn!("cannot listen for SIGHUP: the configuration is not read again");
             return;
         };
-        let mut saved = self.managed.changes();
+        let mut saved = self.saved.changes();
         // What NATS said before this ran was seen by nobody: it is a change too.
         saved.mark_changed();
         let mut ticks = tokio::time::interval(LOOK);
@@ -95,7 +95,7 @@ impl Reload {
                     continue;
                 }
             };
-            if self.managed.waits() {
+            if self.saved.waits() {
                 self.take_up_saved().await;
             }
             let source = self.source.clone();
@@ -117,9 +117,9 @@ impl Reload {
 
     /// Runs by what is saved on the page as it is now.
     async fn take_up_saved(&mut self) {
-        let (settings, seen) = self.managed.lay_over(&self.file);
-        if settings != self.current || self.managed.waits() {
-            if !self.bus.want(&settings.bus, consumers(&settings)) {
+        let (settings, seen) = self.lay_over(&self.file);
+        if settings != self.current || self.saved.waits() {
+            if !self.bus.want(&settings.bus, settings.consumers()) {
                 warn!("how NATS is reached has changed: that takes a restart");
             }
             if let Err(error) = self.bring_up(&settings).await {
@@ -134,12 +134,12 @@ impl Reload {
             );
             self.current = settings;
         }
-        self.managed.applied(&self.file, &self.current, &seen).await;
+        self.saved.applied(&self.file.static_config, &self.current.destinations, &seen).await;
     }
 
     async fn apply(&mut self, file: Settings) {
-        let (settings, seen) = self.managed.lay_over(&file);
-        if !self.bus.want(&settings.bus, consumers(&settings)) {
+        let (settings, seen) = self.lay_over(&file);
+        if !self.bus.want(&settings.bus, settings.consumers()) {
             warn!("how NATS is reached has changed: that takes a restart");
         }
         if let Some(ingest) = &self.ingest {
@@ -167,17 +167,24 @@ impl Reload {
                 *self.wrong.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 self.current = settings;
                 self.file = file;
-                self.managed.applied(&self.file, &self.current, &seen).await;
+                self.saved.applied(&self.file.static_config, &self.current.destinations, &seen).await;
             }
             Err(error) => {
                 self.refused(&format!("{:#}", anyhow::Error::from(error)), false);
                 // The ones before are known to work.
-                self.bus.want(&self.current.bus, consumers(&self.current));
+                self.bus.want(&self.current.bus, self.current.consumers());
                 if let Err(error) = self.bring_up(&self.current).await {
                     error!(%error, "the destinations before cannot be started again");
                 }
             }
         }
+    }
+
+    /// A configuration with what is saved beside it.
+    fn lay_over(&self, file: &Settings) -> (Settings, Arc<Seen>) {
+        let running = Running { destinations: file.destinations.clone(), pushes: file.pushes.clone() };
+        let (Running { destinations, pushes }, seen) = self.saved.lay_over(&file.static_config, running);
+        (Settings { destinations, pushes, ..file.clone() }, seen)
     }
 
     async fn bring_up(&self, settings: &Settings) -> Result<(), ShipError> {

@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use async_nats::ServerAddr;
 
-use super::Credentials;
+use super::credentials::Credentials;
 use crate::{
     cli::Role,
     config::{

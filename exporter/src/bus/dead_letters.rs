@@ -16,8 +16,9 @@ use async_nats::{
 use bytes::Bytes;
 
 use super::{
-    Bus, BusError,
-    layout::{DEAD_LETTERS, DEAD_SUBJECT, STREAM},
+    client::Bus,
+    error::BusError,
+    names::{DEAD_LETTERS, DEAD_SUBJECT, STREAM},
     payload::{ENCODING, REPLAY_SUBJECT},
 };
 

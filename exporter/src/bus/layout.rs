@@ -5,7 +5,7 @@
 //! and nothing depends on a consumer being there first. What is there already is kept and brought up to
 //! date; a stream of another kind, or one that would lose events by it, is left alone and refused.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use async_nats::jetstream::{
     Context,
@@ -16,41 +16,15 @@ use async_nats::jetstream::{
 };
 use tracing::info;
 
-use super::{BusError, BusSettings, StreamSettings};
+use super::{
+    connection::{BusSettings, StreamSettings},
+    error::BusError,
+    names::{
+        ACK_WAIT, DEAD_LETTERS, DEAD_MAX_AGE, DEAD_SHARE, DEAD_SUBJECT, LEDGER, LEDGER_STREAM, STREAM,
+        SUBJECTS,
+    },
+};
 use crate::config::wire::WhenFull;
-
-/// The stream's name.
-pub const STREAM: &str = "WEIR_EVENTS";
-
-/// What the stream takes.
-const SUBJECTS: &str = "weir.events.>";
-
-/// Where events of version 1 of the contract are published.
-pub const SUBJECT: &str = "weir.events.v1";
-
-/// The stream of dead letters.
-pub const DEAD_LETTERS: &str = "WEIR_DEAD_LETTERS";
-
-/// What it takes: a destination's name below this.
-pub const DEAD_SUBJECT: &str = "weir.dead";
-
-/// How long a dead letter is kept.
-const DEAD_MAX_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
-
-/// Bytes of dead letters, as a part of the stream's.
-const DEAD_SHARE: i64 = 10;
-
-/// The bucket of ledgers.
-pub const LEDGER: &str = "WEIR_LEDGER";
-
-/// The stream that the server keeps it in.
-const LEDGER_STREAM: &str = "KV_WEIR_LEDGER";
-
-/// The names of destinations' consumers begin with this, and only theirs.
-pub const CONSUMER_PREFIX: &str = "ship-";
-
-/// After this time without a word from its holder an event is delivered again.
-pub const ACK_WAIT: Duration = Duration::from_secs(30);
 
 /// A durable consumer.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,11 +37,6 @@ pub struct ConsumerSettings {
     pub deliver: DeliverPolicy,
     /// Whether the exporter is not ready without it.
     pub needed: bool,
-}
-
-/// The destination that a consumer belongs to; `None` for one that belongs to none.
-pub fn destination_of(consumer: &str) -> Option<&str> {
-    consumer.strip_prefix(CONSUMER_PREFIX)
 }
 
 /// Puts the stream in place, or brings it up to date.
@@ -266,6 +235,8 @@ pub(super) fn same_connection(old: &BusSettings, new: &BusSettings) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn settings() -> StreamSettings {

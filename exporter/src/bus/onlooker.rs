@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
 
-use super::{Bus, BusError, layout::STREAM};
+use super::{client::Bus, error::BusError, names::STREAM};
 
 /// After so long without a pull the server removes it.
 const FORGOTTEN: Duration = Duration::from_secs(30);

@@ -20,8 +20,12 @@ use weir_event::{
     v1::{Capture, Content, TraceEvent},
 };
 
-use super::{Bus, STREAM, SUBJECT, payload};
-use crate::ingest::{Form, Store, Stored};
+use super::{
+    client::Bus,
+    names::{STREAM, SUBJECT},
+    payload,
+};
+use crate::bus::{Form, Store, Stored};
 
 /// How long all of a batch's acknowledgements may take.
 const DEADLINE: Duration = Duration::from_secs(5);

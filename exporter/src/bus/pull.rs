@@ -17,7 +17,7 @@ use futures_util::StreamExt as _;
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
-use super::{Bus, BusError};
+use super::{client::Bus, error::BusError};
 
 /// How much longer than it should a pull may take before it is given up.
 const GRACE: Duration = Duration::from_secs(1);

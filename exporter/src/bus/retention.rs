@@ -10,13 +10,19 @@ use std::{
 };
 
 use futures_util::TryStreamExt as _;
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::{
-    Bus, BusError, StreamSettings,
-    layout::{STREAM, destination_of},
+    client::Bus,
+    connection::StreamSettings,
+    error::BusError,
+    names::{STREAM, destination_of},
 };
 use crate::config::wire::WhenFull;
+
+/// How often what every destination has is purged, at most.
+const PURGE: Duration = Duration::from_secs(5);
 
 /// How many looks are remembered at most.
 const MAX_LOOKS: usize = 256;
@@ -52,8 +58,26 @@ impl Retention {
 }
 
 impl Bus {
+    /// Purges what every destination has and is older than `keep`, until `stop`.
+    pub async fn purge(&self, stop: CancellationToken) {
+        let mut retention = Retention::default();
+        loop {
+            let settings = self.stream_wanted();
+            let pause = PURGE.min(settings.keep.max(Duration::from_secs(1)));
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            if self.state().is_ok()
+                && let Err(error) = self.purge_settled(&mut retention, &settings).await
+            {
+                debug!(%error, "nothing was purged");
+            }
+        }
+    }
+
     /// Purges what is due.
-    pub(super) async fn purge_settled(
+    async fn purge_settled(
         &self,
         retention: &mut Retention,
         settings: &StreamSettings,

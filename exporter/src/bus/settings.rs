@@ -9,7 +9,7 @@ use async_nats::jetstream::{
 };
 use bytes::Bytes;
 
-use super::{Bus, BusError, layout};
+use super::{client::Bus, error::BusError, layout};
 
 /// The bucket of settings.
 pub const SETTINGS: &str = "WEIR_SETTINGS";
@@ -80,7 +80,7 @@ impl Bus {
                     storage: StorageType::File,
                     max_bytes: SETTINGS_BYTES,
                     max_value_size: MAX_VALUE,
-                    num_replicas: self.wanted().stream.replicas,
+                    num_replicas: self.stream_wanted().replicas,
                     ..kv::Config::default()
                 };
                 let made = self.context.create_key_value(config).await;
@@ -114,7 +114,7 @@ impl Bus {
             discard: DiscardPolicy::Old,
             max_messages: AUDIT_ENTRIES,
             max_bytes: AUDIT_BYTES,
-            num_replicas: self.wanted().stream.replicas,
+            num_replicas: self.stream_wanted().replicas,
             ..Config::default()
         };
         self.context.get_or_create_stream(config).await.map_err(|error| failed(&error))?;

@@ -1,34 +1,15 @@
 //! `check`: what a configuration comes to, without a secret in it.
 
-use super::say;
+use super::{error::CheckError, output::say};
 use crate::{
     app::settings::Settings,
     bus::SETTINGS,
     destination::{DestinationSettings, Kind, shown},
     metrics::genai::PushSettings,
-    otlp::{OtlpError, OtlpSender, Signal},
-    saved_destinations::{Basis, seal::KEY_VARIABLE},
-    ship::{
-        encode::{EncodeError, Encoder},
-        sink::Sink,
-    },
+    otlp::{OtlpSender, Signal},
+    saved_destinations::{StaticConfig, seal::KEY_VARIABLE},
+    ship::{encode::Encoder, sink::Sink},
 };
-
-/// Why a configuration that can be read cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum CheckError {
-    /// A destination's client cannot be set up.
-    #[error("destinations.{name}")]
-    Client {
-        /// The destination.
-        name: String,
-        /// Why.
-        source: OtlpError,
-    },
-    /// Its resource cannot be encoded.
-    #[error(transparent)]
-    Encode(#[from] EncodeError),
-}
 
 /// Says what the settings come to.
 ///
@@ -76,13 +57,13 @@ fn text(settings: &Settings) -> String {
             },
         ),
     ];
-    lines.push(match &settings.managed {
-        Basis { enabled: false, .. } => "  page     settings are made in the configuration only".to_owned(),
-        Basis { keys, .. } if keys.is_empty() => format!(
+    lines.push(match &settings.static_config {
+        StaticConfig { enabled: false, .. } => "  page     settings are made in the configuration only".to_owned(),
+        StaticConfig { keys, .. } if keys.is_empty() => format!(
             "  page     settings in bucket {SETTINGS} besides; no secret can be saved there: {KEY_VARIABLE} and \
              settings.key are not set"
         ),
-        Basis { keys, .. } => format!("  page     settings in bucket {SETTINGS} besides, secrets sealed by key {keys}"),
+        StaticConfig { keys, .. } => format!("  page     settings in bucket {SETTINGS} besides, secrets sealed by key {keys}"),
     });
     lines.extend(settings.destinations.iter().map(destination));
     if settings.destinations.is_empty() {

@@ -2,7 +2,7 @@
 
 use weir_event::EventId;
 
-use super::{CommandError, bus, say};
+use super::{error::CommandError, nats::connected, output::say};
 use crate::{
     app::settings::Settings,
     bus::{Bus, DeadLetter, payload},
@@ -18,7 +18,7 @@ const ROUND: usize = 1000;
 ///
 /// [`CommandError`].
 pub async fn dead_letters(settings: &Settings, command: &DeadLetters) -> Result<(), CommandError> {
-    let bus = bus(settings).await?;
+    let bus = connected(settings).await?;
     match command {
         DeadLetters::List { destination, limit } => {
             let letters = bus.dead_letters(destination.as_deref(), *limit).await?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CommandError, say};
+use super::{error::CommandError, output::say};
 use crate::app::settings::Settings;
 
 /// How long the answer may take.

@@ -1,7 +1,7 @@
 //! `remove-destination NAME`: deletes the consumer of a destination that is no more, its backlog named first and
 //! counted as purged.
 
-use super::{CommandError, bus, say};
+use super::{error::CommandError, nats::connected, output::say};
 use crate::{app::settings::Settings, bus::CONSUMER_PREFIX, ship::consumer_name};
 
 /// Deletes it, where it was confirmed.
@@ -14,7 +14,7 @@ pub async fn remove(settings: &Settings, name: &str, yes: bool) -> Result<(), Co
         let hint = " that is not in the configuration any more: take it out first".to_owned();
         return Err(CommandError::NoDestination { name: name.to_owned(), hint });
     }
-    let bus = bus(settings).await?;
+    let bus = connected(settings).await?;
     let saved = bus.settings(false).await.ok();
     if let Some(saved) = saved
         && saved.store.get(format!("destination.{name}")).await.is_ok_and(|found| found.is_some())

@@ -5,11 +5,15 @@ use std::sync::Arc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{CommandError, NATS_DEADLINE, bus, say};
+use super::{
+    error::{CommandError, NATS_DEADLINE},
+    nats::connected,
+    output::say,
+};
 use crate::{
     app::settings::Settings,
     metrics::Metrics,
-    saved_destinations::{Changed, Managed},
+    saved_destinations::{Changed, SavedDestinations},
     ship::fleet::Fleet,
 };
 
@@ -19,21 +23,22 @@ use crate::{
 ///
 /// [`CommandError`]; what was sealed until then is.
 pub async fn reseal(settings: &Settings) -> Result<(), CommandError> {
-    let bus = bus(settings).await?;
+    let bus = connected(settings).await?;
     let fleet = Fleet::new(bus.clone(), Arc::new(Metrics::default()));
-    let managed = Managed::new(bus.clone(), fleet, settings);
+    let saved =
+        SavedDestinations::new(bus.clone(), fleet, settings.static_config.clone(), settings.role.ships());
     let stop = CancellationToken::new();
     let following = tokio::spawn({
-        let (managed, stop) = (managed.clone(), stop.clone());
-        async move { managed.follow(stop).await }
+        let (saved, stop) = (saved.clone(), stop.clone());
+        async move { saved.follow(stop).await }
     });
-    let mut changes = managed.changes();
+    let mut changes = saved.changes();
     let known = timeout(NATS_DEADLINE, changes.wait_for(|seen| seen.known)).await.is_ok_and(|it| it.is_ok());
     let by = Changed::now("weir-exporter settings-key reseal", "");
     let resealed = if known {
-        managed.reseal(&by).await.map_err(|why| CommandError::Unsealed(why.to_string()))
+        saved.reseal(&by).await.map_err(|why| CommandError::Unsealed(why.to_string()))
     } else {
-        let why = managed.wrong().unwrap_or_else(|| "settings.enabled is false".to_owned());
+        let why = saved.wrong().unwrap_or_else(|| "settings.enabled is false".to_owned());
         Err(CommandError::Unsealed(format!("what is saved cannot be read: {why}")))
     };
     stop.cancel();

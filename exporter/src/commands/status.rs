@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{CommandError, say};
+use super::{error::CommandError, output::say};
 use crate::app::settings::Settings;
 
 /// How long the answer may take.

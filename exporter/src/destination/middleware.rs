@@ -9,9 +9,9 @@ use reqwest::{
 };
 
 use super::{
-    Context, OtlpSettings, TRACES_PATH, endpoint, headers,
+    headers,
     otlp::{shared, tls},
-    with_path,
+    settings::{Context, OtlpSettings, TRACES_PATH, endpoint, with_path},
 };
 use crate::{
     config::{

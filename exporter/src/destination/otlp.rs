@@ -9,7 +9,9 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::{
-    ClientTls, Context, METRICS_PATH, OtlpSettings, TIMEOUT, TRACES_PATH, endpoint, headers, with_path,
+    headers,
+    settings::{Context, METRICS_PATH, OtlpSettings, TIMEOUT, TRACES_PATH, endpoint, with_path},
+    tls::ClientTls,
 };
 use crate::{
     config::{

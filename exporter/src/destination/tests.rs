@@ -1,5 +1,15 @@
+use std::{collections::BTreeMap, time::Duration};
+
+use reqwest::Url;
+
 use super::*;
-use crate::config;
+use crate::{
+    config::{
+        self, ConfigError,
+        wire::{Compression, Protocol},
+    },
+    spans::{Overlays, prices::Prices, resource::Attributes},
+};
 
 fn destinations(yaml: &str, variables: &[(&str, &str)]) -> Result<Vec<DestinationSettings>, ConfigError> {
     let config = config::parse(yaml)?;

@@ -14,7 +14,6 @@ mod token;
 mod withhold;
 
 use std::{
-    future::Future,
     sync::{Arc, PoisonError, RwLock},
     time::Instant,
 };
@@ -33,7 +32,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use tokio::sync::watch;
 use weir_event::{
-    EventId, INGEST_PATH, POLICY_PATH, SOURCE_LEN,
+    EventId, INGEST_PATH, POLICY_PATH, SOURCE_LEN, VERSION,
     v1::{BatchAnswer, Refusal, TraceEvent},
 };
 
@@ -41,8 +40,8 @@ pub use settings::IngestSettings;
 pub use token::TokenCheck;
 
 use crate::{
-    VERSION,
     bus::{
+        Form, Store, Stored,
         bounds::{self, Unbounded},
         policy::Policy as Capture,
     },
@@ -55,42 +54,6 @@ use resource::{Resource, SentBatch, without_resource};
 
 /// Seconds after which a sender is asked to come again.
 const RETRY_AFTER_SECONDS: &str = "1";
-
-/// What became of one event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stored {
-    /// JetStream has it.
-    Yes {
-        /// It had it before.
-        duplicate: bool,
-        /// How it is stored.
-        form: Form,
-    },
-    /// It can never be stored, and why.
-    Never(String),
-    /// Not this time.
-    NotNow,
-}
-
-/// How an event is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// As it was sent.
-    Whole,
-    /// Compressed: it was larger than NATS takes.
-    Compressed,
-    /// Compressed and without its content, for the same reason.
-    Stripped,
-}
-
-/// Where events are kept.
-pub trait Store: Clone + Send + Sync + 'static {
-    /// Why nothing can be stored at the moment, or `Ok`.
-    fn ready(&self) -> Result<(), String>;
-
-    /// Stores events under their ids and tells of each what became of it, in the same order.
-    fn store(&self, events: Vec<(EventId, Bytes)>) -> impl Future<Output = Vec<Stored>> + Send;
-}
 
 /// What the handler works with.
 #[derive(Clone)]

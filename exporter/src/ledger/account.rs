@@ -6,7 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Ranges;
+use crate::bus::Seen;
+
+use super::ranges::Ranges;
 
 /// How many ranges of what is gone are remembered, in case one of their events was in somebody's hands.
 const MAX_GONE: usize = 256;
@@ -66,21 +68,6 @@ pub struct Account {
     /// Handed back in order, sent or not: whoever had these in hand did not die of them.
     #[serde(skip_serializing_if = "Ranges::is_empty")]
     pub returned: Ranges,
-}
-
-/// What JetStream says of the stream and a consumer, read before the ledger is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
-    /// When the stream was made.
-    pub stream: String,
-    /// Its first sequence.
-    pub first: u64,
-    /// Its last sequence.
-    pub last: u64,
-    /// Up to here the consumer's events are acknowledged or gone.
-    pub ack_floor: u64,
-    /// Events that wait for the consumer, or are delivered and not acknowledged.
-    pub backlog: u64,
 }
 
 impl Account {

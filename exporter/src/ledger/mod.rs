@@ -8,6 +8,6 @@ mod ranges;
 mod store;
 pub mod workers;
 
-pub use account::{Account, Fate, Seen};
+pub use account::{Account, Fate};
 pub use ranges::Ranges;
 pub use store::{Entry, LOOK, Ledger, LedgerKeeper, begin, close, key};

@@ -14,8 +14,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::{Account, Fate, Seen};
-use crate::bus::{Bus, BusError};
+use super::account::{Account, Fate};
+use crate::bus::{Bus, BusError, Seen};
 
 /// How often JetStream is asked what it has no more, and the ledger read that others write to.
 pub const LOOK: Duration = Duration::from_secs(2);

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::Outcome;
+use super::outcome::Outcome;
 
 /// The longest wait that an endpoint can ask for.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(10 * 60);

@@ -20,8 +20,12 @@ use tonic::{
 };
 
 use super::{
-    CONNECT_DEADLINE, Heard, MAX_RETRY_AFTER, OtlpError, Outcome, Signal, USER_AGENT, classify,
-    http::rejected, words,
+    classify::{self, MAX_RETRY_AFTER},
+    error::OtlpError,
+    http::rejected,
+    limits::{CONNECT_DEADLINE, USER_AGENT},
+    outcome::{Heard, Outcome, Signal},
+    words,
 };
 use crate::{
     config::wire::Compression,

@@ -13,7 +13,10 @@ use reqwest::{
 use serde_json::Value;
 
 use super::{
-    CONNECT_DEADLINE, Heard, MAX_ANSWER, OtlpError, Outcome, USER_AGENT, Verdict, classify, retry_after,
+    classify::{self, Verdict, retry_after},
+    error::OtlpError,
+    limits::{CONNECT_DEADLINE, MAX_RESPONSE, USER_AGENT},
+    outcome::{Heard, Outcome},
     words,
 };
 use crate::{
@@ -110,7 +113,7 @@ fn judged(response: &Response, settings: &OtlpSettings) -> (Verdict, String) {
     // A date is meant by the endpoint's clock, which may not be ours.
     let now = header(DATE).and_then(|date| httpdate::parse_http_date(date).ok());
     let asked = header(RETRY_AFTER).and_then(|value| retry_after(value, now.unwrap_or_else(SystemTime::now)));
-    (classify(status, asked, settings.retry_server_errors), format!("HTTP {status}"))
+    (classify::classify(status, asked, settings.retry_server_errors), format!("HTTP {status}"))
 }
 
 fn outcome(verdict: Verdict, reason: String, settings: &OtlpSettings, body: &Bytes) -> Outcome {
@@ -138,7 +141,7 @@ async fn read(response: Response) -> Bytes {
 async fn start(mut response: Response) -> (Bytes, bool) {
     let mut body = BytesMut::new();
     while let Ok(Some(chunk)) = response.chunk().await {
-        let room = MAX_ANSWER.saturating_sub(body.len());
+        let room = MAX_RESPONSE.saturating_sub(body.len());
         if chunk.len() > room {
             body.extend_from_slice(chunk.get(..room).unwrap_or_default());
             return (body.freeze(), false);

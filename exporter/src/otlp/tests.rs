@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use axum::{
     Router,
     extract::Request,
@@ -5,6 +7,7 @@ use axum::{
     response::{IntoResponse, Response as Answer},
     routing::post,
 };
+use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
 };
@@ -12,15 +15,21 @@ use prost::Message as _;
 use reqwest::{Url, header::HeaderValue};
 use tokio::net::TcpListener;
 
-use super::*;
-use crate::destination::ClientTls;
+use super::{
+    limits::{MAX_RESPONSE, USER_AGENT},
+    *,
+};
+use crate::{
+    config::wire::{Compression, Protocol},
+    destination::{ClientTls, OtlpSettings},
+};
 
 /// A sender to an endpoint that answers every POST like this.
 async fn sender<F>(answer: F) -> OtlpSender
 where
     F: Fn(HeaderMap, String) -> Answer + Clone + Send + Sync + 'static,
 {
-    crate::install_provider();
+    crate::process::install_provider();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let handler = post(move |request: Request| {
@@ -33,7 +42,7 @@ where
 }
 
 fn to(url: &str) -> OtlpSender {
-    crate::install_provider();
+    crate::process::install_provider();
     let mut key = HeaderValue::from_static("raw-key");
     key.set_sensitive(true);
     let settings = OtlpSettings {
@@ -83,7 +92,7 @@ async fn a_partial_success_is_delivered_and_its_rejections_counted() {
 
 #[tokio::test]
 async fn a_success_with_an_answer_over_the_cap_is_a_success() {
-    assert_eq!(outcome(200, &[], vec![0; 10 * MAX_ANSWER]).await, Outcome::Delivered { rejected: 0 });
+    assert_eq!(outcome(200, &[], vec![0; 10 * MAX_RESPONSE]).await, Outcome::Delivered { rejected: 0 });
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ use crate::{
     http::server::{self, Listener},
     ledger::workers::{Figures, Sources},
     metrics::Metrics,
-    saved_destinations::Managed,
+    saved_destinations::SavedDestinations,
     ship::fleet::Fleet,
 };
 use api::{dead_letters, destinations, ledger, live, openapi, overview, trend};
@@ -63,7 +63,7 @@ pub struct Subjects {
     /// What is wrong with the last configuration.
     pub wrong: Arc<Mutex<Option<String>>>,
     /// The settings that are made here.
-    pub managed: Managed,
+    pub managed: SavedDestinations,
 }
 
 impl Subjects {

@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tracing::{info, warn};
 
-use super::{Changed, Managed};
+use super::{
+    changed::{Changed, now},
+    handle::SavedDestinations,
+};
 use crate::bus::BusError;
 
 /// The most entries that are read at once.
@@ -44,13 +46,7 @@ fn short(text: &str) -> String {
     text.chars().take(MAX_TEXT).collect()
 }
 
-/// The time as RFC 3339 has it.
-pub(super) fn now() -> String {
-    let now = OffsetDateTime::now_utc();
-    now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339).unwrap_or_default()
-}
-
-impl Managed {
+impl SavedDestinations {
     /// Adds to the trail; gives whether it was written.
     pub(super) async fn note(
         &self,

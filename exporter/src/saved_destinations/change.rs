@@ -10,11 +10,12 @@ use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
 use super::{
-    Basis, Changed, Managed, Record, Seen,
-    record::{self, Secrets},
+    SavedDestinations, StaticConfig,
+    changed::Changed,
+    contents::{DESTINATION, EXCLUSION, SWITCH, Seen},
+    record::{self, Record, Secrets},
+    running::usable,
     seal::{Place, SealError},
-    usable,
-    watch::{DESTINATION, EXCLUSION, SWITCH},
 };
 use crate::{
     bus::policy::Switch,
@@ -104,28 +105,28 @@ pub struct Done {
     pub warnings: Vec<ConfigError>,
 }
 
-impl Managed {
+impl SavedDestinations {
     /// Saves a destination.
     ///
     /// # Errors
     ///
     /// [`Refused`]; nothing was changed then.
     pub async fn save(&self, name: &str, draft: Draft, by: &Changed) -> Result<Done, Refused> {
-        let (basis, seen) = self.open_for_changes()?;
-        if basis.locked.iter().any(|one| one.name == name) {
+        let (configured, seen) = self.open_for_changes()?;
+        if configured.locked.iter().any(|one| one.name == name) {
             return Err(Refused::Locked(name.to_owned()));
         }
         let found = seen.destinations.get(name);
         if found.map(|saved| saved.revision) != draft.revision {
             return Err(Refused::Stale(name.to_owned()));
         }
-        if found.is_none() && basis.locked.len() + seen.destinations.len() >= MAX_DESTINATIONS {
+        if found.is_none() && configured.locked.len() + seen.destinations.len() >= MAX_DESTINATIONS {
             let message = format!("there may be {MAX_DESTINATIONS} destinations at most");
             return Err(ConfigError::at("name", message).into());
         }
         let before = found.and_then(|saved| saved.record.as_ref().ok());
         let secrets = self.secrets(name, &draft, before)?;
-        let settings = record::checked(name, &draft.settings, &secrets, &basis.general)?;
+        let settings = record::checked(name, &draft.settings, &secrets, &configured.general)?;
         usable(&settings)?;
         let mut warnings = record::warnings(&settings, !secrets.is_empty());
         warnings.extend(reachable(&settings).await?);
@@ -140,10 +141,10 @@ impl Managed {
             changed: by.clone(),
         };
         if !secrets.is_empty() {
-            let origin = record::origin(name, &record.settings, secrets.keys(), &basis.general)?;
+            let origin = record::origin(name, &record.settings, secrets.keys(), &configured.general)?;
             for (field, secret) in &secrets {
                 let place = Place { destination: name, field, origin: &origin };
-                let sealed = basis.keys.seal(secret, &place);
+                let sealed = configured.keys.seal(secret, &place);
                 record.secrets.insert(field.clone(), sealed.map_err(|error| record::unsealed(field, error))?);
             }
         }
@@ -168,9 +169,9 @@ impl Managed {
         confirmed: Option<u64>,
         by: &Changed,
     ) -> Result<(u64, Done), Refused> {
-        let (basis, seen) = self.open_for_changes()?;
+        let (configured, seen) = self.open_for_changes()?;
         let Some(found) = seen.destinations.get(name) else {
-            let locked = basis.locked.iter().any(|one| one.name == name);
+            let locked = configured.locked.iter().any(|one| one.name == name);
             let name = name.to_owned();
             return Err(if locked { Refused::Locked(name) } else { Refused::Unknown(name) });
         };
@@ -249,14 +250,14 @@ impl Managed {
     ///
     /// [`Refused`].
     pub async fn reseal(&self, by: &Changed) -> Result<(usize, Vec<(String, ConfigError)>), Refused> {
-        let (basis, seen) = self.open_for_changes()?;
-        if basis.keys.is_empty() {
+        let (configured, seen) = self.open_for_changes()?;
+        if configured.keys.is_empty() {
             return Err(Refused::Field(record::unsealed("settings.key", SealError::NoKey)));
         }
         let (mut count, mut failed) = (0, Vec::new());
         for (name, saved) in &seen.destinations {
             let Ok(record) = &saved.record else { continue };
-            let old = record.secrets.iter().filter(|(_, sealed)| !basis.keys.is_current(sealed));
+            let old = record.secrets.iter().filter(|(_, sealed)| !configured.keys.is_current(sealed));
             let old: Vec<_> = old.map(|(field, sealed)| (field.clone(), sealed.clone())).collect();
             if old.is_empty() {
                 continue;
@@ -264,10 +265,12 @@ impl Managed {
             let mut fresh = record.clone();
             fresh.changed = by.clone();
             let resealed: Result<(), ConfigError> = old.iter().try_for_each(|(field, sealed)| {
-                let origin = record.origin(name, &basis.general)?;
+                let origin = record.origin(name, &configured.general)?;
                 let place = Place { destination: name, field, origin: &origin };
-                let again =
-                    basis.keys.open(sealed, &place).and_then(|secret| basis.keys.seal(&secret, &place));
+                let again = configured
+                    .keys
+                    .open(sealed, &place)
+                    .and_then(|secret| configured.keys.seal(&secret, &place));
                 let again = again.map_err(|error| record::unsealed(field, error))?;
                 fresh.secrets.insert(field.clone(), again);
                 Ok(())
@@ -287,9 +290,9 @@ impl Managed {
     }
 
     /// The configuration and what is saved, where something may be changed now.
-    fn open_for_changes(&self) -> Result<(std::sync::Arc<Basis>, std::sync::Arc<Seen>), Refused> {
-        let (basis, seen) = (self.basis(), self.seen());
-        if !basis.enabled {
+    fn open_for_changes(&self) -> Result<(std::sync::Arc<StaticConfig>, std::sync::Arc<Seen>), Refused> {
+        let (configured, seen) = (self.configured(), self.seen());
+        if !configured.enabled {
             let message = "settings are made in exporter.yaml only: it says settings.enabled: false";
             return Err(Refused::Away(message.to_owned()));
         }
@@ -299,7 +302,7 @@ impl Managed {
         if !seen.known {
             return Err(Refused::Away("nothing can be saved yet: NATS is not there".to_owned()));
         }
-        Ok((basis, seen))
+        Ok((configured, seen))
     }
 
     /// The secrets of a draft, those that are kept opened: for the place that they were sealed for and no other.
@@ -309,13 +312,13 @@ impl Managed {
         draft: &Draft,
         before: Option<&Record>,
     ) -> Result<Secrets, Refused> {
-        let basis = self.basis();
+        let configured = self.configured();
         let mut secrets = Secrets::new();
         let mut origin = None;
         for (field, change) in &draft.secrets {
             let secret = match change {
                 SecretChange::Set(secret) => {
-                    if basis.keys.is_empty() {
+                    if configured.keys.is_empty() {
                         return Err(record::unsealed(field, SealError::NoKey).into());
                     }
                     secret.clone()
@@ -328,10 +331,10 @@ impl Managed {
                         Some(origin) => origin,
                         None => {
                             let fields = draft.secrets.keys();
-                            origin.insert(record::origin(name, &draft.settings, fields, &basis.general)?)
+                            origin.insert(record::origin(name, &draft.settings, fields, &configured.general)?)
                         }
                     };
-                    let was = before.and_then(|record| record.origin(name, &basis.general).ok());
+                    let was = before.and_then(|record| record.origin(name, &configured.general).ok());
                     if let Some(was) = was.filter(|was| was != to) {
                         let message = format!(
                             "must be entered anew: what is saved is for {was} and is not sent to {to}"
@@ -339,7 +342,7 @@ impl Managed {
                         return Err(ConfigError::at(field.as_str(), message).into());
                     }
                     let place = Place { destination: name, field, origin: to };
-                    basis.keys.open(sealed, &place).map_err(|error| record::unsealed(field, error))?
+                    configured.keys.open(sealed, &place).map_err(|error| record::unsealed(field, error))?
                 }
             };
             secrets.insert(field.clone(), secret);

@@ -5,7 +5,10 @@ use std::sync::PoisonError;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Changed, Managed, Origin, Record, Seen, state::State as Condition};
+use super::{
+    SavedDestinations, changed::Changed, contents::Seen, record::Record, state::State as Condition,
+    static_config::Origin,
+};
 use crate::{
     bus::policy::{Policy, Switch},
     config::ConfigError,
@@ -28,11 +31,11 @@ pub(crate) struct Listed {
     state: Condition,
 }
 
-impl Managed {
+impl SavedDestinations {
     pub(crate) fn listed(&self, seen: &Seen) -> Vec<Listed> {
-        let (basis, reports) = (self.basis(), self.shared.fleet.reports());
+        let (configured, reports) = (self.configured(), self.shared.fleet.reports());
         let refused = self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut all: Vec<Listed> = basis
+        let mut all: Vec<Listed> = configured
             .locked
             .iter()
             .map(|one| Listed {
@@ -46,7 +49,7 @@ impl Managed {
                 state: self.state(&one.name, &reports, None),
             })
             .collect();
-        if basis.enabled {
+        if configured.enabled {
             for (name, saved) in &seen.destinations {
                 // The configuration's own goes before it, and is what is shown by this name.
                 if !all.iter().any(|one| one.name == *name) {

@@ -6,16 +6,18 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::{
-    Managed,
+    SavedDestinations,
     change::{Draft, Refused, reachable},
     record,
 };
 use crate::{
-    commands::{LabelledTrace, told},
     config::ConfigError,
     destination::{DestinationSettings, Guard, Kind},
     otlp::{Heard, Outcome},
-    ship::sink::Sink,
+    ship::{
+        probe::{LabelledTrace, report},
+        sink::Sink,
+    },
 };
 
 /// The most bytes of an endpoint's answer that are shown.
@@ -43,17 +45,17 @@ pub struct Tested {
     pub trace_id: Option<String>,
 }
 
-impl Managed {
+impl SavedDestinations {
     /// Tests what is not saved yet, with the secrets that were saved for the same place where it keeps them.
     ///
     /// # Errors
     ///
     /// [`Refused`] where it could not be saved either.
     pub async fn test(&self, name: &str, draft: &Draft) -> Result<Tested, Refused> {
-        let (basis, seen) = (self.basis(), self.seen());
+        let (configured, seen) = (self.configured(), self.seen());
         let before = seen.destinations.get(name).and_then(|saved| saved.record.as_ref().ok());
         let secrets = self.secrets(name, draft, before)?;
-        let settings = record::checked(name, &draft.settings, &secrets, &basis.general)?;
+        let settings = record::checked(name, &draft.settings, &secrets, &configured.general)?;
         let mut tested = test(settings).await?;
         if tested.field.as_deref() == Some("endpoint") {
             tested.field = Some(record::place(&draft.settings).to_owned());
@@ -109,7 +111,7 @@ async fn test(mut settings: DestinationSettings) -> Result<Tested, ConfigError> 
         ok,
         status,
         latency_ms: took.as_secs_f64() * 1000.0,
-        words: told(&outcome, took),
+        words: report(&outcome, took),
         said: said.filter(|said| !said.is_empty()),
         field: field(&settings, &outcome, status),
         trace_id: Some(trace.id),

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Changed, General,
+    changed::Changed,
     seal::{Origin, Place, SealError, Sealed, SealingKeys},
+    static_config::General,
 };
 use crate::{
     config::{

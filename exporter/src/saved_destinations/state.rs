@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Managed, Wanted};
+use super::{SavedDestinations, running::Wanted};
 use crate::{bus::policy::Policy, config::ConfigError, otlp::advice, ship::fleet::Report};
 
 /// A destination's state.
@@ -38,10 +38,10 @@ pub struct Summary {
     off: BTreeMap<String, String>,
 }
 
-impl Managed {
+impl SavedDestinations {
     /// What is saved and how it is followed.
     pub fn summary(&self) -> Summary {
-        let (basis, seen) = (self.basis(), self.seen());
+        let (configured, seen) = (self.configured(), self.seen());
         let off = self.wanted().into_iter().filter_map(|(name, wanted)| match wanted {
             Wanted::Runs => None,
             Wanted::Waits => Some((name, "it was not started yet".to_owned())),
@@ -53,11 +53,11 @@ impl Managed {
             Policy::Known { .. } => "keep",
         };
         Summary {
-            enabled: basis.enabled,
+            enabled: configured.enabled,
             saved: seen.destinations.len(),
             revision: *self.shared.applied.borrow(),
             content,
-            wrong: self.wrong().filter(|_| basis.enabled),
+            wrong: self.wrong().filter(|_| configured.enabled),
             off: off.collect(),
         }
     }

@@ -6,7 +6,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
     sync::atomic::{AtomicBool, Ordering},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use async_nats::jetstream::{AckKind, Message as Pull, message::Acker};
@@ -15,14 +15,17 @@ use tokio::time::timeout;
 use tracing::debug;
 use weir_event::EventId;
 
-use super::ACK_DEADLINE;
 use crate::{
     bus::payload,
     destination::When,
     metrics::ShipMetrics,
-    ship::encode::{EncodeError, Encoder, Fragments, Sealed},
+    otlp::EncodeError,
+    ship::encode::{Encoder, Fragments, Sealed},
     spans::{self, View, resource::Attributes},
 };
+
+/// How long a round of acknowledgements may take to be handed to the client.
+const ACK_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How often an event is taken up. One that was so often in hand without an end, neither settled nor given back, is
 /// what ends whoever takes it up, as far as can be told.

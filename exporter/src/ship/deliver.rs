@@ -3,7 +3,11 @@
 //! A body that will never be taken is cut in halves until the event that spoils it is alone, and that one goes to
 //! the dead letters. Where every event is refused, they are kept, and one is tried now and then.
 
-use std::{collections::VecDeque, ops::Range, time::Instant};
+use std::{
+    collections::VecDeque,
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 use async_nats::jetstream::AckKind;
 use bytes::Bytes;
@@ -12,15 +16,20 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::{
-    Backoff, Lane, PROGRESS,
+    backoff::Backoff,
     batch::{Batch, Held, Mapped, Unsent, tell},
     health::Condition,
+    lane::Lane,
 };
 use crate::{
+    bus::ACK_WAIT,
     ledger::{Entry, Fate, LOOK},
     metrics::amount,
     otlp::Outcome,
 };
+
+/// How often JetStream is told that a batch is still being worked on.
+const PROGRESS: Duration = Duration::from_secs(ACK_WAIT.as_secs() / 3);
 
 /// Why an event is a dead letter that nobody refused.
 const WORN: &str =
@@ -339,7 +348,7 @@ async fn with_progress<F: Future>(batch: &Batch, future: F) -> F::Output {
 }
 
 /// Waits for so long; true where `stop` came.
-pub(super) async fn stopped_within(stop: &CancellationToken, pause: std::time::Duration) -> bool {
+pub(super) async fn stopped_within(stop: &CancellationToken, pause: Duration) -> bool {
     tokio::select! {
         () = stop.cancelled() => true,
         () = sleep(pause) => false,

@@ -18,7 +18,11 @@ use crate::{
     destination::DestinationSettings,
     ledger::{Account, Ledger},
     metrics::{Metrics, ShipMetrics},
-    ship::{Condition, Health, Ship, ShipError, consumer_name},
+    ship::{
+        consumer::consumer_name,
+        health::{Condition, Health},
+        task::{Ship, ShipError},
+    },
 };
 
 /// A destination that runs.
@@ -132,7 +136,7 @@ impl Fleet {
             if wanted.iter().any(|other| other.name == *name) {
                 info!(destination = &**name, "changed");
             } else {
-                self.metrics.forget(name);
+                self.metrics.ship.forget(name);
                 let backlog = one.ledger.seen().1;
                 info!(
                     destination = &**name,
@@ -157,7 +161,7 @@ impl Fleet {
         let consumer = consumer_name(&settings.name);
         let (ledger, keeper) = Ledger::new(&settings.name, &consumer, self.bus.clone());
         let health = Arc::new(Health::new(&settings.name));
-        let metrics = self.metrics.ship(&settings.name);
+        let metrics = self.metrics.ship.of(&settings.name);
         let ship = Ship::new(
             settings.clone(),
             self.bus.clone(),
@@ -221,7 +225,7 @@ impl Fleet {
     pub fn show(&self) {
         for (name, one) in self.lock().iter() {
             let (account, backlog) = one.ledger.seen();
-            self.metrics.show_ledger(name, &account, backlog, &one.health.condition());
+            self.metrics.ship.show_ledger(name, &account, backlog, one.health.condition().word());
         }
     }
 

@@ -45,10 +45,10 @@ use weir_event::{
 pub(crate) use chat::failure;
 pub(crate) use facts::start;
 
-use crate::VERSION;
 use facts::Facts;
 use family::Family;
 pub use view::{Overlays, View};
+use weir_event::VERSION;
 
 /// How many spans an event has at most besides its attempts.
 const OTHER_SPANS: usize = 7;

@@ -6,7 +6,7 @@
 use std::{fs, io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use crate::{
-    bus::BusSettings,
+    bus::{BusSettings, ConsumerSettings},
     cli::{Flags, Role},
     config::{self, Config, ConfigError, Written, loopback},
     destination::{self, DestinationSettings, Guard},
@@ -14,7 +14,8 @@ use crate::{
     metrics::genai::{self, PushSettings},
     page::PageSettings,
     process::{env::Env, logging::LogFormat},
-    saved_destinations::{self, Basis, General, seal::SealingKeys},
+    saved_destinations::{self, General, StaticConfig, seal::SealingKeys},
+    ship,
     spans::{
         names,
         prices::{Prices, PricesError},
@@ -69,7 +70,7 @@ pub struct Settings {
     /// Where metrics go; nowhere unless the role ships.
     pub pushes: Vec<PushSettings>,
     /// What is said of settings that are made on the page.
-    pub managed: Basis,
+    pub static_config: StaticConfig,
     /// What a log line looks like.
     pub log_format: LogFormat,
 }
@@ -128,7 +129,7 @@ impl Settings {
         };
         let page = PageSettings::checked(role, &config.page, prices, &general.resource, env)?;
         general.guard.loopback = config.settings.loopback.unwrap_or_else(|| page.is_local());
-        let managed = Basis {
+        let static_config = StaticConfig {
             enabled: config.settings.enabled.unwrap_or(true),
             keys: SealingKeys::find(config.settings.key.as_ref(), env)?,
             locked: saved_destinations::locked(&destinations, &written.tree, &written.in_file, role.ships()),
@@ -142,9 +143,15 @@ impl Settings {
             bus: BusSettings::checked(role, config, env)?,
             destinations,
             pushes,
-            managed,
+            static_config,
             log_format: config.log_format.unwrap_or_default(),
         })
+    }
+
+    /// The consumers that these settings take: one a destination and, where this process ships, the metrics' own.
+    pub fn consumers(&self) -> Vec<ConsumerSettings> {
+        let of_metrics = self.role.ships().then(genai::consumer);
+        self.destinations.iter().map(ship::consumer).chain(of_metrics).collect()
     }
 }
 
@@ -169,7 +176,7 @@ fn base_resource(config: &Config, env: &Env) -> Result<Resource, ConfigError> {
     };
     let mut variables = Attributes::from([
         (names::SERVICE_NAME.to_owned(), DEFAULT_SERVICE.to_owned()),
-        (names::SERVICE_VERSION.to_owned(), crate::VERSION.to_owned()),
+        (names::SERVICE_VERSION.to_owned(), weir_event::VERSION.to_owned()),
     ]);
     variables.extend(resource::from_variable(env)?);
     if let Some(name) = env.get("OTEL_SERVICE_NAME")? {

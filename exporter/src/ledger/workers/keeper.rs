@@ -12,7 +12,10 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::{SHARDS, Shard, Sources, now};
+use super::{
+    accounts::{SHARDS, Sources, now},
+    shard::Shard,
+};
 use crate::bus::{Bus, BusError};
 
 /// How often what came is written.

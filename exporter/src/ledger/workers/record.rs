@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 use weir_event::v1::Totals;
 
-use crate::ledger::Ranges;
+use crate::ledger::ranges::Ranges;
 
 /// Ranges that a source's sequences may be in; beyond it the lowest gap counts as missing until the source says
 /// otherwise.

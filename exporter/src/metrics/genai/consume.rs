@@ -13,10 +13,10 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::{Counted, GenAi};
+use super::counts::{Counted, GenAi};
 use crate::{
     bus::{Ask, Bus, ConsumerSettings, Ended, payload},
-    metrics::{CountingMetrics, Metrics},
+    metrics::own::CountingMetrics,
 };
 
 /// The consumer's name.
@@ -58,8 +58,8 @@ pub struct Counting {
 
 impl Counting {
     /// Counts what `bus` brings into `metrics`.
-    pub fn new(bus: Bus, metrics: &Metrics) -> Self {
-        Self { bus, counts: Arc::clone(&metrics.gen_ai), metrics: metrics.counting.clone() }
+    pub fn new(bus: Bus, counts: Arc<GenAi>, metrics: CountingMetrics) -> Self {
+        Self { bus, counts, metrics }
     }
 
     /// Counts until `stop`; what was pulled by then is counted too.
@@ -103,7 +103,7 @@ impl Counting {
     /// Counts an event and acknowledges it. What cannot be acknowledged comes again and is then known.
     async fn take(&self, message: Message) {
         let (message, acker) = message.split();
-        self.metrics.took(count(&self.counts, &message));
+        self.metrics.took(count(&self.counts, &message).word());
         match timeout(ACK_DEADLINE, acker.ack()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => debug!(%error, "cannot acknowledge an event that was counted"),

@@ -19,7 +19,9 @@ use super::{
     instrument::Instrument,
     labels::Labels,
 };
-use crate::{VERSION, config::wire::Protocol, ship::encode::EncodeError, spans::resource::Attributes};
+use weir_event::VERSION;
+
+use crate::{config::wire::Protocol, otlp::EncodeError, spans::resource::Attributes};
 
 /// The scope that all metrics are in.
 const SCOPE: &str = "weir";

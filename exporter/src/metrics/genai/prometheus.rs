@@ -10,7 +10,7 @@ use prometheus_client::{
     registry::Unit,
 };
 
-use super::{GenAi, instrument::Instrument};
+use super::{counts::GenAi, instrument::Instrument};
 
 /// There are none.
 type Exemplars = HashMap<usize, Exemplar<NoLabelSet, f64>>;

@@ -25,7 +25,7 @@ use crate::{
     config::ConfigError,
     page::auth::Actor,
     saved_destinations::{
-        AUDIT_ENTRIES, Changed, Done, Draft, Managed, Refused, SecretChange, seal::SealError,
+        AUDIT_ENTRIES, Changed, Done, Draft, Refused, SavedDestinations, SecretChange, seal::SealError,
     },
     secret::Secret,
 };
@@ -37,7 +37,7 @@ const MAX_BODY: usize = 1 << 20;
 const MAX_SECRETS: usize = 128;
 
 /// The routes.
-pub fn routes(managed: Managed) -> Router {
+pub fn routes(managed: SavedDestinations) -> Router {
     Router::new()
         .route("/api/destinations", get(list))
         .route("/api/destinations/test", post(test))
@@ -48,8 +48,8 @@ pub fn routes(managed: Managed) -> Router {
         .with_state(managed)
 }
 
-async fn list(State(managed): State<Managed>) -> Response {
-    let (basis, seen) = (managed.basis(), managed.seen());
+async fn list(State(managed): State<SavedDestinations>) -> Response {
+    let (basis, seen) = (managed.configured(), managed.seen());
     let reason = match (basis.enabled, basis.keys.is_empty(), managed.wrong()) {
         (false, ..) => {
             Some("settings are made in exporter.yaml only: it says settings.enabled: false".to_owned())
@@ -68,7 +68,7 @@ async fn list(State(managed): State<Managed>) -> Response {
 }
 
 async fn save(
-    State(managed): State<Managed>,
+    State(managed): State<SavedDestinations>,
     Path(name): Path<String>,
     actor: Option<Extension<Actor>>,
     body: Bytes,
@@ -84,7 +84,7 @@ async fn save(
 }
 
 async fn remove(
-    State(managed): State<Managed>,
+    State(managed): State<SavedDestinations>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
     actor: Option<Extension<Actor>>,
@@ -102,7 +102,7 @@ async fn remove(
     }
 }
 
-async fn test(State(managed): State<Managed>, body: Bytes) -> Response {
+async fn test(State(managed): State<SavedDestinations>, body: Bytes) -> Response {
     let tested = match Body::read(&body, &["name", "revision", "settings", "secrets"]) {
         Ok(body) => match body.name() {
             Ok(name) if body.has_settings() => match body.draft() {
@@ -120,12 +120,12 @@ async fn test(State(managed): State<Managed>, body: Bytes) -> Response {
     }
 }
 
-async fn policy(State(managed): State<Managed>) -> Response {
+async fn policy(State(managed): State<SavedDestinations>) -> Response {
     answered(StatusCode::OK, &managed.policy_shown())
 }
 
 async fn set_policy(
-    State(managed): State<Managed>,
+    State(managed): State<SavedDestinations>,
     actor: Option<Extension<Actor>>,
     body: Bytes,
 ) -> Response {
@@ -145,7 +145,7 @@ async fn set_policy(
     }
 }
 
-async fn audit_trail(State(managed): State<Managed>, RawQuery(query): RawQuery) -> Response {
+async fn audit_trail(State(managed): State<SavedDestinations>, RawQuery(query): RawQuery) -> Response {
     let limit = parameter(query.as_deref(), "limit").and_then(|text| text.parse().ok());
     match managed.audited(limit.unwrap_or(AUDIT_ENTRIES)).await {
         Ok(entries) => answered(StatusCode::OK, &json!({ "entries": entries })),
@@ -250,7 +250,7 @@ fn problem(error: &ConfigError) -> Value {
     json!({ "field": field, "message": error.message })
 }
 
-fn refused(managed: &Managed, why: Refused) -> Response {
+fn refused(managed: &SavedDestinations, why: Refused) -> Response {
     let message = why.to_string();
     let whole = |status: StatusCode| failed(status, &ConfigError::at(".", message.as_str()));
     match why {

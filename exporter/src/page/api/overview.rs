@@ -32,5 +32,5 @@ pub(in crate::page) async fn overview(State(shared): State<Arc<Shared>>) -> Json
     let trouble = trouble::all(&shared, &ledger, &reports, &trend::totals(&shared));
     let now_ms = now_ms();
     let hour = shared.observed.minutes().hour(now_ms);
-    Json(Overview { version: crate::VERSION, now_ms, trouble, hour, ledger })
+    Json(Overview { version: weir_event::VERSION, now_ms, trouble, hour, ledger })
 }

@@ -265,7 +265,7 @@ pub(in crate::page) async fn session(
 ) -> Json<Seen> {
     let who = guard.login.who(&headers, peer).ok();
     Json(Seen {
-        version: crate::VERSION,
+        version: weir_event::VERSION,
         asks_for_token: guard.login.token.is_some(),
         logged_in: who.is_some(),
         name: who.map(|who| who.name),

@@ -2,7 +2,7 @@
 
 use opentelemetry_proto::tonic::{collector::trace::v1::ExportTraceServiceRequest, trace::v1::ScopeSpans};
 
-use super::EncodeError;
+use crate::otlp::EncodeError;
 
 /// `ResourceSpans.resource`.
 const RESOURCE: u32 = 1;

@@ -8,17 +8,16 @@ mod heads;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::Write as _,
     ops::Range,
 };
 
 use bytes::Bytes;
-use flate2::{Compression as Level, write::GzEncoder};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 
 use crate::{
     config::wire::Compression,
+    otlp::{self, EncodeError},
     ship::console::Console,
     spans::{
         self,
@@ -32,17 +31,6 @@ const RESOURCE_SPANS: u32 = 1;
 const SCOPE_SPANS: u32 = 2;
 /// `ScopeSpans.spans`.
 const SPANS: u32 = 2;
-
-/// Why spans could not be encoded.
-#[derive(Debug, thiserror::Error)]
-pub enum EncodeError {
-    /// A span is no JSON.
-    #[error("a span cannot be written as JSON")]
-    Json(#[from] serde_json::Error),
-    /// The compressor failed.
-    #[error("a body cannot be compressed")]
-    Gzip(#[from] std::io::Error),
-}
 
 /// How spans are written.
 #[derive(Clone, Copy, Debug)]
@@ -309,7 +297,7 @@ impl Body {
     /// [`EncodeError::Gzip`], which does not happen when writing to memory.
     pub fn compress(mut self, compression: Compression) -> Result<Bytes, EncodeError> {
         match compression {
-            Compression::Gzip => gzip(&self.parts),
+            Compression::Gzip => otlp::gzip(&self.parts),
             Compression::None if self.parts.len() == 1 => Ok(self.parts.pop().unwrap_or_default()),
             Compression::None => Ok(self.parts.concat().into()),
         }
@@ -319,28 +307,5 @@ impl Body {
 fn wide(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
-
-/// Compresses a body.
-///
-/// # Errors
-///
-/// [`EncodeError::Gzip`], which does not happen when writing to memory.
-pub fn compress(body: Vec<u8>, compression: Compression) -> Result<Bytes, EncodeError> {
-    match compression {
-        Compression::None => Ok(body.into()),
-        Compression::Gzip => gzip(&[body]),
-    }
-}
-
-/// Parts as one gzip member, at the fastest level: what a higher one would save costs several times the time.
-fn gzip<T: AsRef<[u8]>>(parts: &[T]) -> Result<Bytes, EncodeError> {
-    let length: usize = parts.iter().map(|part| part.as_ref().len()).sum();
-    let mut encoder = GzEncoder::new(Vec::with_capacity(length / 4), Level::fast());
-    for part in parts {
-        encoder.write_all(part.as_ref())?;
-    }
-    Ok(encoder.finish()?.into())
-}
-
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,7 @@ type Requests = Arc<Mutex<Vec<ExportMetricsServiceRequest>>>;
 
 /// An endpoint that answers with these statuses, then with 200, and the pushes that it took.
 async fn endpoint(statuses: &[u16]) -> (PushSettings, Requests) {
-    crate::install_provider();
+    crate::process::install_provider();
     let taken = Requests::default();
     let (record, script) = (Arc::clone(&taken), Mutex::new(statuses.to_vec()));
     let script = Arc::new(script);
@@ -69,7 +69,7 @@ fn to(url: Url) -> OtlpSettings {
 
 /// The endpoints of a process that has counted this.
 fn pushes(counts: &Arc<GenAi>) -> Pushes {
-    Pushes { counts: Arc::clone(counts), ..Pushes::new(&Metrics::default()) }
+    Pushes::new(Arc::clone(counts), CountingMetrics::default())
 }
 
 fn push(endpoint: PushSettings, counts: &Arc<GenAi>, delta: bool) -> MetricsPush {

@@ -16,12 +16,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{GenAi, PushSettings, aggregate::Aggregate, otlp};
+use super::{aggregate::Aggregate, counts::GenAi, otlp, settings::PushSettings};
 use crate::{
     destination::shown,
-    metrics::{CountingMetrics, Metrics},
-    otlp::{OtlpError, OtlpSender, Outcome, Signal},
-    ship::encode::{EncodeError, compress},
+    metrics::own::CountingMetrics,
+    otlp::{EncodeError, OtlpError, OtlpSender, Outcome, Signal, compress},
     spans::resource::Attributes,
 };
 
@@ -58,13 +57,8 @@ struct Running {
 
 impl Pushes {
     /// None yet.
-    pub fn new(metrics: &Metrics) -> Self {
-        Self {
-            instance: instance_id().into(),
-            counts: Arc::clone(&metrics.gen_ai),
-            metrics: metrics.counting.clone(),
-            running: Arc::default(),
-        }
+    pub fn new(counts: Arc<GenAi>, metrics: CountingMetrics) -> Self {
+        Self { instance: instance_id().into(), counts, metrics, running: Arc::default() }
     }
 
     /// Makes these the endpoints that are pushed to. One whose settings stay the same goes on undisturbed; one

@@ -16,7 +16,7 @@ use crate::{
 
 /// What the configuration says of settings that are made elsewhere.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Basis {
+pub struct StaticConfig {
     /// Whether there are any.
     pub enabled: bool,
     /// What secrets are sealed with.

@@ -1,0 +1,221 @@
+//! What the delivery to destinations counts, and what their ledgers hold.
+
+use prometheus_client::{
+    metrics::{family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+
+use super::labels::{Count, DestinationLabel, PostLabel, StateLabel, ages, batches, level, seconds};
+use crate::ledger::Account;
+
+/// What one destination counts in this process.
+#[derive(Clone, Debug)]
+pub struct ShipMetrics {
+    destination: String,
+    /// Events acknowledged to JetStream after the destination took them.
+    pub delivered: Count,
+    /// Events that had been settled before.
+    pub duplicates: Count,
+    /// Events that the destination does not want.
+    pub filtered: Count,
+    /// Events that were put among the dead letters.
+    pub dead_lettered: Count,
+    /// Spans the destination took.
+    pub spans: Count,
+    /// Spans the destination refused in an answer of success.
+    pub rejected: Count,
+    /// Messages that are no events.
+    pub undecodable: Count,
+    /// Attempts after the first.
+    pub retries: Count,
+    /// Bytes of bodies sent, compressed, every attempt counted.
+    pub bytes: Count,
+    /// Events handed back to JetStream at shutdown.
+    pub handed_back: Count,
+    /// Events pulled and not yet acknowledged.
+    pub in_hand: Gauge,
+    /// Events of a POST that was taken.
+    pub batch_events: Histogram,
+    /// How long an attempt took.
+    pub latency: Histogram,
+    /// How old the oldest event of a POST was when it was taken.
+    pub age: Histogram,
+    posts: Family<PostLabel, Count>,
+}
+
+impl ShipMetrics {
+    /// Counts one attempt by how it ended.
+    pub fn posted(&self, outcome: &'static str) {
+        self.posts.get_or_create(&PostLabel { destination: self.destination.clone(), outcome }).inc();
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct ShipFamilies {
+    delivered: Family<DestinationLabel, Count>,
+    duplicates: Family<DestinationLabel, Count>,
+    filtered: Family<DestinationLabel, Count>,
+    dead_lettered: Family<DestinationLabel, Count>,
+    spans: Family<DestinationLabel, Count>,
+    rejected: Family<DestinationLabel, Count>,
+    undecodable: Family<DestinationLabel, Count>,
+    retries: Family<DestinationLabel, Count>,
+    bytes: Family<DestinationLabel, Count>,
+    handed_back: Family<DestinationLabel, Count>,
+    in_hand: Family<DestinationLabel, Gauge>,
+    posts: Family<PostLabel, Count>,
+    batch_events: Family<DestinationLabel, Histogram, fn() -> Histogram>,
+    latency: Family<DestinationLabel, Histogram, fn() -> Histogram>,
+    age: Family<DestinationLabel, Histogram, fn() -> Histogram>,
+    ledger: Family<StateLabel, Gauge>,
+    stored: Family<DestinationLabel, Gauge>,
+    backlog: Family<DestinationLabel, Gauge>,
+    repeated: Family<DestinationLabel, Gauge>,
+    doubtful: Family<DestinationLabel, Gauge>,
+    condition: Family<StateLabel, Gauge>,
+    running: Family<DestinationLabel, Gauge>,
+}
+
+impl Default for ShipFamilies {
+    fn default() -> Self {
+        Self {
+            delivered: Family::default(),
+            duplicates: Family::default(),
+            filtered: Family::default(),
+            dead_lettered: Family::default(),
+            spans: Family::default(),
+            rejected: Family::default(),
+            undecodable: Family::default(),
+            retries: Family::default(),
+            bytes: Family::default(),
+            handed_back: Family::default(),
+            in_hand: Family::default(),
+            posts: Family::default(),
+            batch_events: Family::new_with_constructor(batches),
+            latency: Family::new_with_constructor(seconds),
+            age: Family::new_with_constructor(ages),
+            ledger: Family::default(),
+            stored: Family::default(),
+            backlog: Family::default(),
+            repeated: Family::default(),
+            doubtful: Family::default(),
+            condition: Family::default(),
+            running: Family::default(),
+        }
+    }
+}
+
+impl ShipFamilies {
+    pub(in crate::metrics) fn register(&self, registry: &mut Registry) {
+        let part = registry.sub_registry_with_prefix("ship");
+        part.register("events_delivered", "Events that a destination took", self.delivered.clone());
+        part.register("events_duplicate", "Events delivered that had been before", self.duplicates.clone());
+        part.register("events_filtered", "Events that a destination does not want", self.filtered.clone());
+        part.register("events_dead_lettered", "Events made dead letters", self.dead_lettered.clone());
+        part.register("spans_delivered", "Spans that a destination took", self.spans.clone());
+        part.register("spans_rejected", "Spans refused by partial success", self.rejected.clone());
+        part.register("events_undecodable", "Messages that are no events", self.undecodable.clone());
+        part.register("events_handed_back", "Events given back at shutdown", self.handed_back.clone());
+        part.register("posts", "Attempts to deliver, by how they ended", self.posts.clone());
+        part.register("retries", "Attempts after the first", self.retries.clone());
+        part.register_with_unit("sent", "Compressed bodies sent", Unit::Bytes, self.bytes.clone());
+        part.register("events_in_hand", "Events pulled and not yet acknowledged", self.in_hand.clone());
+        part.register("batch_events", "Events of a POST that was taken", self.batch_events.clone());
+        part.register_with_unit("post", "From POST to answer", Unit::Seconds, self.latency.clone());
+        part.register_with_unit(
+            "event_age",
+            "Age of a POST's oldest event when taken",
+            Unit::Seconds,
+            self.age.clone(),
+        );
+        part.register("condition", "1 for the state that a destination is in", self.condition.clone());
+        part.register(
+            "running",
+            "1 where a destination that is set runs, 0 where it does not",
+            self.running.clone(),
+        );
+        let part = registry.sub_registry_with_prefix("ledger");
+        part.register("events_stored", "Events stored for a destination", self.stored.clone());
+        part.register("events", "What became of them", self.ledger.clone());
+        part.register(
+            "backlog_events",
+            "Events that wait or are under way, by JetStream's count",
+            self.backlog.clone(),
+        );
+        part.register("duplicate_events", "Deliveries of what had been settled", self.repeated.clone());
+        part.register(
+            "doubtful_events",
+            "Deliveries that may have been the second, for an attempt before was not answered",
+            self.doubtful.clone(),
+        );
+    }
+
+    /// The counters of one destination, at zero from the start.
+    pub fn of(&self, destination: &str) -> ShipMetrics {
+        let label = DestinationLabel { destination: destination.to_owned() };
+        ShipMetrics {
+            destination: destination.to_owned(),
+            delivered: self.delivered.get_or_create_owned(&label),
+            duplicates: self.duplicates.get_or_create_owned(&label),
+            filtered: self.filtered.get_or_create_owned(&label),
+            dead_lettered: self.dead_lettered.get_or_create_owned(&label),
+            spans: self.spans.get_or_create_owned(&label),
+            rejected: self.rejected.get_or_create_owned(&label),
+            undecodable: self.undecodable.get_or_create_owned(&label),
+            retries: self.retries.get_or_create_owned(&label),
+            bytes: self.bytes.get_or_create_owned(&label),
+            handed_back: self.handed_back.get_or_create_owned(&label),
+            in_hand: self.in_hand.get_or_create_owned(&label),
+            batch_events: self.batch_events.get_or_create_owned(&label),
+            latency: self.latency.get_or_create_owned(&label),
+            age: self.age.get_or_create_owned(&label),
+            posts: self.posts.clone(),
+        }
+    }
+
+    /// Shows a destination's ledger, backlog and condition.
+    pub fn show_ledger(&self, destination: &str, account: &Account, backlog: u64, condition: &str) {
+        let label = DestinationLabel { destination: destination.to_owned() };
+        self.stored.get_or_create(&label).set(level(account.stored()));
+        self.backlog.get_or_create(&label).set(level(backlog));
+        self.repeated.get_or_create(&label).set(level(account.duplicates));
+        self.doubtful.get_or_create(&label).set(level(account.doubtful));
+        let state = |state| StateLabel { destination: destination.to_owned(), state };
+        for (name, count) in [
+            ("delivered", account.delivered),
+            ("rejected", account.rejected),
+            ("dead_lettered", account.dead_lettered),
+            ("filtered", account.filtered),
+            ("evicted", account.evicted),
+            ("purged", account.purged),
+        ] {
+            self.ledger.get_or_create(&state(name)).set(level(count));
+        }
+        for word in ["well", "retrying", "misconfigured", "refusing"] {
+            self.condition.get_or_create(&state(word)).set(i64::from(word == condition));
+        }
+    }
+
+    /// Shows which of the destinations that are set run, and forgets all others.
+    pub fn show_running<'n>(&self, set: impl Iterator<Item = (&'n str, bool)>) {
+        self.running.clear();
+        for (name, runs) in set {
+            let label = DestinationLabel { destination: name.to_owned() };
+            self.running.get_or_create(&label).set(i64::from(runs));
+        }
+    }
+
+    /// Forgets what was shown of a destination that is no more.
+    pub fn forget(&self, destination: &str) {
+        let label = DestinationLabel { destination: destination.to_owned() };
+        for family in [&self.stored, &self.backlog, &self.repeated, &self.doubtful] {
+            family.remove(&label);
+        }
+        for state in ["delivered", "rejected", "dead_lettered", "filtered", "evicted", "purged"] {
+            self.ledger.remove(&StateLabel { destination: destination.to_owned(), state });
+        }
+        for state in ["well", "retrying", "misconfigured", "refusing"] {
+            self.condition.remove(&StateLabel { destination: destination.to_owned(), state });
+        }
+    }
+}
