@@ -11,7 +11,7 @@ use weir_event::{
         TraceContext, TraceEvent, Usage, UsageSource,
     },
 };
-use weir_exporter::spans::{self, Overlays, View};
+use weir_exporter::spans::{self, ExportProfile, Overlays};
 
 const ID: EventId = EventId { source: [7; 16], sequence: 1 };
 
@@ -106,16 +106,16 @@ fn spans(c: &mut Criterion) {
         outputs: vec![Output { text: "A low dam. ".repeat(100), ..Output::default() }],
         ..Content::default()
     };
-    let overlaid = View {
+    let overlaid = ExportProfile {
         overlays: Overlays { openinference: true, ..Overlays::default() },
         middleware_service: Some("weir-gateway".to_owned()),
-        ..View::default()
+        ..ExportProfile::default()
     };
     let mut group = c.benchmark_group("spans");
     group.throughput(Throughput::Elements(1));
     for (name, event, view) in [
-        ("without content", event(None), View::default()),
-        ("with content", event(Some(content.clone())), View::default()),
+        ("without content", event(None), ExportProfile::default()),
+        ("with content", event(Some(content.clone())), ExportProfile::default()),
         ("with content, openinference", event(Some(content)), overlaid),
     ] {
         group.bench_function(name, |b| {

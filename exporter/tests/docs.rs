@@ -22,7 +22,7 @@ const SECTIONS: [(&str, &str, &str); 3] = [
         "Attributes",
         "Always, where they are known. `gen_ai.*`, `http.*`, `url.*`, `server.*`, `client.*` and `error.type` are the\n\
          conventions' (GenAI and OpenAI v1.41); what has none there is under `weir.`.",
-        include_str!("../src/spans/names.rs"),
+        include_str!("../src/spans/names/mod.rs"),
     ),
     (
         "OpenInference",
@@ -33,7 +33,7 @@ const SECTIONS: [(&str, &str, &str); 3] = [
 ];
 
 const HEAD: &str = "\
-<!-- Written by `make generate` from exporter/src/spans/names.rs and the golden spans. -->
+<!-- Written by `make generate` from exporter/src/spans/names/mod.rs and the golden spans. -->
 
 # Spans and attributes
 

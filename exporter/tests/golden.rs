@@ -20,7 +20,7 @@ use weir_event::{
         Response, Timing, ToolCall, TraceContext, TraceEvent, Usage, UsageSource,
     },
 };
-use weir_exporter::spans::{self, Overlays, View};
+use weir_exporter::spans::{self, ExportProfile, Overlays};
 
 const ID: EventId = EventId { source: [0xab; 16], sequence: 7 };
 
@@ -304,9 +304,9 @@ impl From<WireCaller> for Caller {
 
 /// Spans by the standard names, then what the overlays add to each.
 fn shown(event: &TraceEvent) -> Value {
-    let plain = spans::of(ID, event, &View::default());
+    let plain = spans::of(ID, event, &ExportProfile::default());
     let overlays = Overlays { openinference: true, tfy: true };
-    let more = spans::of(ID, event, &View { overlays, ..View::default() });
+    let more = spans::of(ID, event, &ExportProfile { overlays, ..ExportProfile::default() });
     let parent = |span: &Span| {
         plain.iter().find(|other| other.span_id == span.parent_span_id).map(|other| other.name.clone())
     };

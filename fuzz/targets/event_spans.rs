@@ -10,24 +10,24 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use weir_event::{EventId, v1::TraceEvent};
 use weir_exporter::config::wire::Compression;
-use weir_exporter::ship::encode::{Encoder, Format, Fragments};
 use weir_exporter::metrics::genai::observe::observations;
+use weir_exporter::ship::encode::{Encoder, Format, Fragments};
 use weir_exporter::spans::resource::Resource;
-use weir_exporter::spans::{self, Overlays, View};
+use weir_exporter::spans::{self, ExportProfile, Overlays};
 use weir_fuzz::{CANARY, plant};
 
-static VIEWS: LazyLock<[View; 3]> = LazyLock::new(|| {
+static VIEWS: LazyLock<[ExportProfile; 3]> = LazyLock::new(|| {
     let overlays = Overlays { openinference: true, tfy: true };
     let middleware_service = Some("weir".to_owned());
     [
-        View::default(),
-        View {
+        ExportProfile::default(),
+        ExportProfile {
             overlays,
             middleware_service: middleware_service.clone(),
             value_limit: Some(64),
-            ..View::default()
+            ..ExportProfile::default()
         },
-        View { exclude_content: true, overlays, middleware_service, ..View::default() },
+        ExportProfile { exclude_content: true, overlays, middleware_service, ..ExportProfile::default() },
     ]
 });
 

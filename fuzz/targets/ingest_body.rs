@@ -17,10 +17,13 @@ use tower::ServiceExt;
 use weir_event::resource::{MAX_ATTRIBUTES, is_allowed};
 use weir_event::v1::{BatchAnswer, Content, EventBatch, TraceEvent};
 use weir_event::{CONTENT_TYPE, EventId, INGEST_PATH};
-use weir_exporter::{bus::{Form, Store, Stored}, ingest::{Ingest, IngestSettings}};
 use weir_exporter::bus::policy::Policy;
 use weir_exporter::metrics::IngestMetrics;
 use weir_exporter::secret::Secret;
+use weir_exporter::{
+    bus::{Form, Store, Stored},
+    ingest::{Ingest, IngestSettings},
+};
 use weir_fuzz::{controls, pieces};
 
 const MAX_BODY: usize = 4096;

@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, env, fs, path::Path, rc::Rc};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::{Value, json};
 use weir_event::{EventId, v1};
-use weir_exporter::spans::{View, of, request};
+use weir_exporter::spans::{ExportProfile, of, request};
 use weir_filter::api::reading::Answer;
 use weir_filter::api::{Api, Call};
 use weir_filter::capture::budget::Budget;
@@ -128,7 +128,7 @@ fn event(name: &str, expected: &Value) -> v1::TraceEvent {
 
 /// The operation's span, as a reader wants it: JSON within attributes as JSON.
 fn told(event: &v1::TraceEvent) -> Value {
-    let all = spans::flatten(&request::<&str>(&[], of(ID, event, &View::default())));
+    let all = spans::flatten(&request::<&str>(&[], of(ID, event, &ExportProfile::default())));
     let span =
         spans::only(&all, "the operation", |span| span.attributes.contains_key("gen_ai.operation.name"));
     let attributes: BTreeMap<&String, Value> = span

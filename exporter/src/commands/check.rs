@@ -95,7 +95,7 @@ fn destination(one: &DestinationSettings) -> String {
         more.push(format!("headers: {headers}"));
         more.push(format!("{:?}, {:?}, {} POSTs at once", otlp.protocol, otlp.compression, one.concurrency));
     }
-    if one.view.exclude_content {
+    if one.profile.exclude_content {
         more.push("without content".to_owned());
     }
     if one.when.is_some() {

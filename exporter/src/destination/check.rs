@@ -15,7 +15,7 @@ use crate::{
         units::Time,
         wire::{self, Overlay},
     },
-    spans::{Overlays, View, names, resource::Attributes},
+    spans::{ExportProfile, Overlays, names, resource::Attributes},
 };
 
 /// The longest name of a destination: part of its consumer's.
@@ -129,12 +129,12 @@ pub(crate) fn checked(
         return Err(ConfigError::at(path, "a name has letters, digits, '-' and '_', 64 at most"));
     }
     belongs(&path, one)?;
-    let mut view = view(one, context);
+    let mut profile = view(one, context);
     let mut resource = context.resource.clone();
     let kind = match one.kind {
         wire::Kind::Middleware => {
             let (settings, openinference) = middleware::settings(&path, one, context)?;
-            view.overlays.openinference |= openinference && one.overlays.is_none();
+            profile.overlays.openinference |= openinference && one.overlays.is_none();
             resource.configure(Attributes::from([
                 (names::PROJECT_NAME.to_owned(), resource.service().to_owned()),
                 (names::MW_APP_LANG.to_owned(), "rust".to_owned()),
@@ -147,7 +147,7 @@ pub(crate) fn checked(
     };
     resource.configure(one.resource.clone());
     if one.kind == wire::Kind::Middleware {
-        view.middleware_service = Some(resource.service().to_owned()).filter(|name| !name.is_empty());
+        profile.middleware_service = Some(resource.service().to_owned()).filter(|name| !name.is_empty());
     }
     let metrics = match &kind {
         Kind::Otlp(traces) => otlp::metrics(&path, one, context, traces)?.map(Box::new),
@@ -159,7 +159,7 @@ pub(crate) fn checked(
     Ok(DestinationSettings {
         name: name.into(),
         kind,
-        view,
+        profile,
         metrics,
         when: one.when.as_ref().map(|when| When::new(&format!("{path}.when"), when)).transpose()?,
         resource,
@@ -208,10 +208,10 @@ fn type_name(kind: wire::Kind) -> &'static str {
     }
 }
 
-fn view(one: &wire::Destination, context: &Context<'_>) -> View {
+fn view(one: &wire::Destination, context: &Context<'_>) -> ExportProfile {
     let overlays = one.overlays.as_deref().unwrap_or_default();
     let value_limit = one.value_limit.or(context.value_limit);
-    View {
+    ExportProfile {
         exclude_content: one.exclude_request_data,
         overlays: Overlays {
             openinference: overlays.contains(&Overlay::Openinference),

@@ -11,7 +11,7 @@ use crate::{
         wire::{self, Compression, Protocol},
     },
     process::env::Env,
-    spans::{View, prices::Prices, resource::Resource},
+    spans::{ExportProfile, prices::Prices, resource::Resource},
 };
 
 /// How long one POST may take, answer included, where a destination does not say.
@@ -104,7 +104,7 @@ pub struct DestinationSettings {
     /// What it does.
     pub kind: Kind,
     /// What its spans hold.
-    pub view: View,
+    pub profile: ExportProfile,
     /// Where its metrics are pushed.
     pub metrics: Option<Box<OtlpSettings>>,
     /// Which events it gets.

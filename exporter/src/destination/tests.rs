@@ -64,9 +64,9 @@ fn middleware_needs_only_tenant_and_key() {
         assert_eq!((resource["project.name"].as_str(), resource["mw.app.lang"].as_str()), ("svc", "rust"));
         assert_eq!(resource.get("host.name"), served_by.get("host.name"));
     }
-    let view = &found[0].view;
-    assert!(view.overlays.openinference && !view.exclude_content);
-    assert_eq!(view.middleware_service.as_deref(), Some("svc"));
+    let profile = &found[0].profile;
+    assert!(profile.overlays.openinference && !profile.exclude_content);
+    assert_eq!(profile.middleware_service.as_deref(), Some("svc"));
 }
 
 #[test]
@@ -174,10 +174,10 @@ destinations:
 ";
     let found = destinations(yaml, &[("KEY", "k")]).unwrap();
     let by_name: BTreeMap<&str, &DestinationSettings> = found.iter().map(|one| (&*one.name, one)).collect();
-    let view = &by_name["mw"].view;
-    assert_eq!(view.overlays, Overlays { openinference: false, tfy: true });
-    assert!(view.exclude_content && view.middleware_service.is_some());
-    assert_eq!((view.value_limit, by_name["here"].view.value_limit), (Some(7), Some(9)));
+    let profile = &by_name["mw"].profile;
+    assert_eq!(profile.overlays, Overlays { openinference: false, tfy: true });
+    assert!(profile.exclude_content && profile.middleware_service.is_some());
+    assert_eq!((profile.value_limit, by_name["here"].profile.value_limit), (Some(7), Some(9)));
     assert_eq!((by_name["collector"].batch.events, by_name["collector"].batch.bytes), (100, 1 << 20));
     assert_eq!((by_name["collector"].concurrency, by_name["here"].concurrency), (2, 1));
     assert_eq!(by_name["here"].resource.of_exporter()["team"], "a");

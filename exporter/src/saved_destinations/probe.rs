@@ -120,7 +120,7 @@ async fn test(mut settings: DestinationSettings) -> Result<Tested, ConfigError> 
 
 /// The field that an answer speaks of.
 fn field(settings: &DestinationSettings, outcome: &Outcome, status: Option<u16>) -> Option<String> {
-    let is_middleware = settings.view.middleware_service.is_some();
+    let is_middleware = settings.profile.middleware_service.is_some();
     match (outcome, status) {
         (Outcome::Delivered { rejected: 0 }, _) => None,
         (_, Some(401 | 403)) => Some(if is_middleware { "key" } else { "headers" }.to_owned()),

@@ -90,7 +90,7 @@ impl SavedDestinations {
         *self.shared.configured.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(configured.clone());
         if self.shared.ships && configured.enabled && seen.known {
             let mut takers = running.iter();
-            let all_exclude = !running.is_empty() && takers.all(|one| one.view.exclude_content);
+            let all_exclude = !running.is_empty() && takers.all(|one| one.profile.exclude_content);
             self.tell_exclusion(all_exclude, seen).await;
         }
         if !configured.enabled {

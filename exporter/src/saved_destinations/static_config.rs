@@ -175,7 +175,7 @@ fn described(settings: &DestinationSettings) -> Value {
         return json!({ "type": if matches!(settings.kind, Kind::Console) { "console" } else { "file" } });
     };
     let names = headers(settings).unwrap_or_default();
-    if settings.view.middleware_service.is_some() {
+    if settings.profile.middleware_service.is_some() {
         let key = names.get("authorization").and_then(Option::as_ref);
         return json!({ "type": "middleware", "endpoint": settings.target(), "key": told(key) });
     }

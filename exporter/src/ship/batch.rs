@@ -21,7 +21,7 @@ use crate::{
     metrics::ShipMetrics,
     otlp::EncodeError,
     ship::encode::{Encoder, Fragments, Sealed},
-    spans::{self, View, resource::Attributes},
+    spans::{self, ExportProfile, resource::Attributes},
 };
 
 /// How long a round of acknowledgements may take to be handed to the client.
@@ -71,7 +71,7 @@ pub(super) enum Unsent {
 /// How a destination turns events into bytes.
 pub(super) struct Mapper {
     pub(super) destination: String,
-    pub(super) view: View,
+    pub(super) profile: ExportProfile,
     pub(super) when: Option<When>,
     pub(super) encoder: Encoder,
 }
@@ -116,7 +116,7 @@ impl Mapper {
             return Err(Unsent::Filtered);
         }
         let id = EventId::of(&event).ok_or(Unsent::Undecodable)?;
-        Ok((spans::of(id, &event, &self.view), event.resource))
+        Ok((spans::of(id, &event, &self.profile), event.resource))
     }
 }
 

@@ -48,7 +48,7 @@ impl LabelledTrace {
 fn body(one: &DestinationSettings, sink: &Sink) -> Result<(Vec<u8>, String), EncodeError> {
     let event = event();
     let id = EventId { source: fastrand::u128(..).to_be_bytes(), sequence: 1 };
-    let spans = spans::of(id, &event, &one.view);
+    let spans = spans::of(id, &event, &one.profile);
     let trace_id = spans.first().map(|span| span.trace_id.clone()).unwrap_or_default();
     let trace_id = trace_id.iter().map(|byte| format!("{byte:02x}")).collect();
     let encoder = Encoder::new(sink.format(), &one.resource)?;

@@ -60,7 +60,7 @@ impl Ship {
         let sink = Sink::new(&settings)?;
         let mapper = Mapper {
             destination: settings.name.to_string(),
-            view: settings.view.clone(),
+            profile: settings.profile.clone(),
             when: settings.when.clone(),
             encoder: Encoder::new(sink.format(), &settings.resource)?,
         };

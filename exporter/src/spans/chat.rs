@@ -3,23 +3,23 @@
 //! What was said and what was used go in first, the overlays last: the limit on attributes cuts the end.
 
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind};
-use weir_event::v1::{Api, Attempt, Capture, Response, TraceEvent, UsageSource};
+use weir_event::v1::{Capture, UsageSource};
 
 use super::{
-    attempt,
-    attributes::Attributes,
-    broken_off,
-    facts::Facts,
-    family::{Draft, Family},
-    first_known, names,
-    overlay::{self, openinference},
+    facts::{
+        attributes::Attributes,
+        endings::{failure, first_known},
+        event::Facts,
+        tree::{Draft, SpanTree},
+    },
+    names, overlay,
 };
 
 /// The CLIENT span of the operation, over all attempts.
-pub(super) fn span(family: &Family<'_>, id: &[u8], facts: &Facts<'_>) -> Span {
+pub(super) fn span(tree: &SpanTree<'_>, id: &[u8], facts: &Facts<'_>) -> Span {
     let ended = facts.event.attempts.iter().map(|attempt| attempt.ended_ns).max().unwrap_or_default();
     let (operation, model) = (facts.operation(), facts.model());
-    let mut attributes = Attributes::new(facts.view.value_limit);
+    let mut attributes = Attributes::new(facts.profile.value_limit);
     attributes
         .text(names::OPERATION_NAME, operation)
         .text(names::PROVIDER_NAME, facts.last.provider_kind.as_str())
@@ -32,9 +32,9 @@ pub(super) fn span(family: &Family<'_>, id: &[u8], facts: &Facts<'_>) -> Span {
     asked(&mut attributes, facts);
     kept(&mut attributes, facts);
     overlay::operation(&mut attributes, facts);
-    family.child(
+    tree.child(
         id.to_vec(),
-        &family.server,
+        &tree.server,
         Draft {
             name: format!("{operation} {model}").trim_end().to_owned(),
             kind: SpanKind::Client,
@@ -42,17 +42,17 @@ pub(super) fn span(family: &Family<'_>, id: &[u8], facts: &Facts<'_>) -> Span {
             attributes,
             error: failure(facts.event, facts.response, facts.last),
             error_text: facts.error_text().to_owned(),
-            inference_kind: openinference::kind(facts.api()),
+            inference_kind: facts.api.openinference,
         },
     )
 }
 
 /// The span from the first token to the last; none where nothing was streamed.
-pub(super) fn stream(family: &Family<'_>, parent: &[u8], facts: &Facts<'_>) -> Option<Span> {
+pub(super) fn stream(tree: &SpanTree<'_>, parent: &[u8], facts: &Facts<'_>) -> Option<Span> {
     if !facts.response.streamed || facts.timing.first_token_ns == 0 {
         return None;
     }
-    let mut attributes = Attributes::new(facts.view.value_limit);
+    let mut attributes = Attributes::new(facts.profile.value_limit);
     attributes.count(names::WEIR_STREAM_CHUNKS, u64::from(facts.response.chunks));
     let draft = Draft {
         name: "stream".to_owned(),
@@ -61,7 +61,7 @@ pub(super) fn stream(family: &Family<'_>, parent: &[u8], facts: &Facts<'_>) -> O
         attributes,
         ..Draft::default()
     };
-    Some(family.child(family.span_id(&[], "stream"), parent, draft))
+    Some(tree.child(tree.span_id(&[], "stream"), parent, draft))
 }
 
 /// Content. As JSON in strings, which is what backends take today; the conventions allow structure too.
@@ -139,14 +139,9 @@ fn asked(attributes: &mut Attributes, facts: &Facts<'_>) {
         attributes.texts(names::ENCODING_FORMATS, std::slice::from_ref(&parameters.encoding_format));
     }
     if facts.is_openai() {
-        let api = match facts.api() {
-            Api::OpenaiChat => "chat_completions",
-            Api::OpenaiResponses => "responses",
-            _ => "",
-        };
         let tier = Some(parameters.service_tier.as_str()).filter(|tier| *tier != "auto");
         attributes
-            .text(names::OPENAI_API_TYPE, api)
+            .text(names::OPENAI_API_TYPE, facts.api.openai_type)
             .text(names::OPENAI_REQUEST_TIER, tier.unwrap_or_default());
     } else {
         attributes.text(names::WEIR_REQUEST_TIER, parameters.service_tier.as_str());
@@ -178,12 +173,10 @@ fn kept(attributes: &mut Attributes, facts: &Facts<'_>) {
 }
 
 fn output_type(facts: &Facts<'_>) -> &'static str {
-    match (facts.api(), facts.parameters.output_format.as_str()) {
-        (Api::OpenaiImages | Api::OpenaiImageEdit | Api::OpenaiImageVariation, _) => "image",
-        (Api::OpenaiSpeech, _) => "speech",
-        (_, "json_object" | "json_schema" | "json" | "application/json") => "json",
-        (_, "text" | "text/plain") => "text",
-        _ => "",
+    match (facts.api.output_type, facts.parameters.output_format.as_str()) {
+        ("", "json_object" | "json_schema" | "json" | "application/json") => "json",
+        ("", "text" | "text/plain") => "text",
+        (only, _) => only,
     }
 }
 
@@ -194,19 +187,4 @@ fn usage_source(source: UsageSource) -> &'static str {
         UsageSource::Estimated => "estimated",
         UsageSource::Unspecified => "",
     }
-}
-
-/// The `error.type` of an operation that failed: the word of whoever refused it (a stream may say it after
-/// a status of 200), else how it broke off, else the status.
-pub(crate) fn failure(event: &TraceEvent, response: &Response, last: &Attempt) -> Option<String> {
-    if !response.error_type.is_empty() {
-        return Some(response.error_type.clone());
-    }
-    if let Some(ending) = broken_off(event) {
-        return Some(ending.to_owned());
-    }
-    if response.status >= 400 {
-        return Some(response.status.to_string());
-    }
-    attempt::failure(last)
 }

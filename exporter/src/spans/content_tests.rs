@@ -1,11 +1,16 @@
-//! What a view keeps out, and what the limits cost.
+//! What a profile keeps out, and what the limits cost.
 
-use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use opentelemetry_proto::tonic::{
+    common::v1::any_value::Value,
+    trace::v1::{Span, status::StatusCode},
+};
 use proptest::prelude::*;
 use prost::Message as _;
-use weir_event::v1::{Api, Caller, Capture, Content, FormFile, Output, Sampling, ToolCall, Usage};
+use weir_event::v1::{
+    Api, Caller, Capture, Content, FormFile, Output, Sampling, ToolCall, TraceEvent, Usage,
+};
 
-use super::{attributes::MAX_ATTRIBUTES, fixture::*, names::*, *};
+use super::{facts::attributes::MAX_ATTRIBUTES, fixture::*, names::*, *};
 
 const CANARY: &str = "c4n4ry";
 
@@ -55,17 +60,17 @@ fn planted(api: Api, streamed_outputs: bool) -> TraceEvent {
     event
 }
 
-fn everything(exclude_content: bool) -> View {
-    View {
+fn everything(exclude_content: bool) -> ExportProfile {
+    ExportProfile {
         exclude_content,
         overlays: Overlays { openinference: true, tfy: true },
         middleware_service: Some("svc".to_owned()),
-        ..View::default()
+        ..ExportProfile::default()
     }
 }
 
-fn encoded(event: &TraceEvent, view: &View) -> Vec<u8> {
-    request(&[(SERVICE_NAME, "svc".to_owned())], of(ID, event, view)).encode_to_vec()
+fn encoded(event: &TraceEvent, profile: &ExportProfile) -> Vec<u8> {
+    request(&[(SERVICE_NAME, "svc".to_owned())], of(ID, event, profile)).encode_to_vec()
 }
 
 fn holds(bytes: &[u8], text: &str) -> bool {
@@ -104,8 +109,8 @@ fn a_view_without_content_keeps_everything_else() {
 
 #[test]
 fn a_providers_error_text_is_the_status_message() {
-    let status = |view| {
-        let spans = of(ID, &planted(Api::OpenaiChat, false), &view);
+    let status = |profile| {
+        let spans = of(ID, &planted(Api::OpenaiChat, false), &profile);
         spans.into_iter().find(|span| span.name == "chat smart").unwrap().status.unwrap()
     };
     assert_eq!(
@@ -155,11 +160,11 @@ fn a_long_conversation_costs_no_standard_attribute_and_its_end_survives() {
 
 #[test]
 fn a_limit_on_values_leaves_json_valid() {
-    let view = View { value_limit: Some(120), ..everything(false) };
+    let profile = ExportProfile { value_limit: Some(120), ..everything(false) };
     let mut event = planted(Api::OpenaiChat, false);
     let body = serde_json::json!({"messages": [{"role": "user", "content": "ä".repeat(5000)}]}).to_string();
     event.content.as_mut().unwrap().request = body.into_bytes().into();
-    for span in of(ID, &event, &view) {
+    for span in of(ID, &event, &profile) {
         for attribute in &span.attributes {
             let Some(Value::StringValue(text)) = attribute.value.as_ref().and_then(|any| any.value.as_ref())
             else {
@@ -175,7 +180,7 @@ fn a_limit_on_values_leaves_json_valid() {
 
 #[test]
 fn the_attempt_that_answered_has_its_cost_and_the_one_that_failed_has_none() {
-    let spans = of(ID, &failed_over(), &View::default());
+    let spans = of(ID, &failed_over(), &ExportProfile::default());
     let cost = |span: &Span, key: &str| {
         let found = span.attributes.iter().find(|attribute| attribute.key == key)?;
         match found.value.as_ref()?.value.as_ref()? {
@@ -197,7 +202,7 @@ fn the_attempt_that_answered_has_its_cost_and_the_one_that_failed_has_none() {
 fn what_failed_has_no_cost() {
     let mut event = failed_over();
     event.attempts.truncate(1);
-    for span in of(ID, &event, &View::default()) {
+    for span in of(ID, &event, &ExportProfile::default()) {
         assert!(keys(&span).iter().all(|key| !key.contains("cost")), "{:?}", keys(&span));
     }
 }
@@ -217,7 +222,7 @@ fn a_path_that_is_passed_through_is_plain_http() {
 
 #[test]
 fn the_providers_words_about_an_error_are_content_whatever_the_caller_was_told() {
-    let shown = |capture: Capture, view: &View| {
+    let shown = |capture: Capture, profile: &ExportProfile| {
         let mut event = failed_over();
         event.attempts.truncate(1);
         event.attempts[0].status = 403;
@@ -226,12 +231,12 @@ fn the_providers_words_about_an_error_are_content_whatever_the_caller_was_told()
         (response.status, response.error_type) = (502, "provider_auth".to_owned());
         let error_message = "c4n4ry".to_owned();
         event.content = Some(Content { capture: capture.into(), error_message, ..Content::default() });
-        let spans = of(ID, &event, view);
+        let spans = of(ID, &event, profile);
         let chat = spans.iter().find(|span| span.name == "chat smart").unwrap();
         let status = chat.status.as_ref().unwrap();
         assert_eq!(status.code(), StatusCode::Error);
         let message = status.message.clone();
-        assert_eq!(holds(&encoded(&event, view), CANARY), !message.is_empty());
+        assert_eq!(holds(&encoded(&event, profile), CANARY), !message.is_empty());
         message
     };
     for capture in [Capture::Kept, Capture::Redacted] {
@@ -269,7 +274,7 @@ fn a_cost_says_who_told_it() {
 fn an_error_within_a_stream_is_an_error_of_the_operation_after_a_status_of_200() {
     let mut event = streamed();
     event.response.as_mut().unwrap().error_type = "overloaded_error".to_owned();
-    let spans = of(ID, &event, &View::default());
+    let spans = of(ID, &event, &ExportProfile::default());
     let chat = spans.iter().find(|span| span.name == "chat smart").unwrap();
     assert_eq!(chat.status.as_ref().unwrap().code(), StatusCode::Error);
     assert!(spans[0].status.is_none());
@@ -286,7 +291,7 @@ fn what_has_no_standard_name_is_told_under_weirs() {
         figures: [("a.b".to_owned(), 1), ("a".to_owned(), 2)].into(),
         ..Usage::default()
     });
-    let spans = of(ID, &event, &View::default());
+    let spans = of(ID, &event, &ExportProfile::default());
     let value = |span: &Span, key: &str| {
         span.attributes
             .iter()
@@ -312,7 +317,7 @@ fn middleware_gets_the_service_on_each_span_and_the_user() {
     assert!(spans.iter().all(|span| keys(span).contains(&MW_SERVICE_DERIVED)));
     assert!(keys(&spans[0]).contains(&GEN_AI_USER_ID));
     assert!(spans.iter().all(|span| keys(span).contains(&openinference::SPAN_KIND)));
-    let plain = of(ID, &event, &View::default());
+    let plain = of(ID, &event, &ExportProfile::default());
     assert!(plain.iter().all(|span| {
         keys(span)
             .iter()
@@ -336,17 +341,17 @@ fn no_attribute_of_a_span_is_there_twice() {
 proptest! {
     #[test]
     fn no_content_whatever_its_shape_breaks_a_span(
-        asked in messages::tests::hostile(),
-        answered in messages::tests::hostile(),
+        asked in families::tests::hostile(),
+        answered in families::tests::hostile(),
         value_limit in prop::option::of(0_usize..200),
     ) {
-        let view = View { value_limit, ..everything(false) };
+        let profile = ExportProfile { value_limit, ..everything(false) };
         for api in apis() {
             let mut event = planted(api, false);
             let content = event.content.as_mut().unwrap();
             content.request = asked.to_string().into_bytes().into();
             content.response = answered.to_string().into_bytes().into();
-            for span in of(ID, &event, &view) {
+            for span in of(ID, &event, &profile) {
                 prop_assert!(span.attributes.len() <= MAX_ATTRIBUTES);
             }
         }

@@ -7,17 +7,19 @@ use weir_event::{
 };
 
 use super::{
-    attributes::Attributes,
-    broken_off, ending,
-    facts::Facts,
-    family::{Draft, Family},
+    facts::{
+        attributes::Attributes,
+        endings::{broken_off, ending},
+        event::Facts,
+        tree::{Draft, SpanTree},
+    },
     names, overlay,
 };
 
 /// The SERVER span (semantic conventions for HTTP spans, "HTTP server").
 ///
 /// An answer of 4xx is the caller's affair and no error of the server's.
-pub(super) fn span(family: &Family<'_>, id: EventId, facts: &Facts<'_>) -> Span {
+pub(super) fn span(tree: &SpanTree<'_>, id: EventId, facts: &Facts<'_>) -> Span {
     let Facts { event, request, response, timing, caller, .. } = facts;
     // A path may hold the name of a model: as a span's name it would have no end of values.
     let known = request.api() != Api::Unspecified || response.status != 404;
@@ -31,7 +33,7 @@ pub(super) fn span(family: &Family<'_>, id: EventId, facts: &Facts<'_>) -> Span 
         method => method,
     };
     let (host, port) = host_and_port(&request.authority);
-    let mut attributes = Attributes::new(facts.view.value_limit);
+    let mut attributes = Attributes::new(facts.profile.value_limit);
     attributes
         .text(names::HTTP_METHOD, request.method.as_str())
         .text(names::URL_PATH, request.path.as_str())
@@ -62,7 +64,7 @@ pub(super) fn span(family: &Family<'_>, id: EventId, facts: &Facts<'_>) -> Span 
     overlay::request(&mut attributes, facts);
     let failed = response.status >= 500;
     let error = failed.then(|| response.status.to_string());
-    family.root(Draft {
+    tree.root(Draft {
         name: format!("{method} {route}").trim_end().to_owned(),
         kind: SpanKind::Server,
         times: (timing.received_ns, timing.done_ns),
@@ -83,12 +85,12 @@ fn totals(attributes: &mut Attributes, facts: &Facts<'_>) {
 }
 
 /// The `authenticate` span; none where everybody may call.
-pub(super) fn authentication(family: &Family<'_>, facts: &Facts<'_>) -> Option<Span> {
+pub(super) fn authentication(tree: &SpanTree<'_>, facts: &Facts<'_>) -> Option<Span> {
     let timing = facts.timing;
     if timing.authenticated_ns == 0 {
         return None;
     }
-    let mut attributes = Attributes::new(facts.view.value_limit);
+    let mut attributes = Attributes::new(facts.profile.value_limit);
     attributes.text(names::WEIR_KEY, facts.caller.key_name.as_str());
     let denied = facts.response.status == 401 && facts.event.ending() == Ending::Rejected;
     let draft = Draft {
@@ -99,12 +101,12 @@ pub(super) fn authentication(family: &Family<'_>, facts: &Facts<'_>) -> Option<S
         error: denied.then(|| refusal(facts.response)),
         ..Draft::default()
     };
-    Some(family.child(family.span_id(&[], "authenticate"), &family.server, draft))
+    Some(tree.child(tree.span_id(&[], "authenticate"), &tree.server, draft))
 }
 
 /// The `redact` spans: the search of the request for what must not reach the provider, and that of the
 /// answer for what must not reach the caller, or is to be restored; none where nothing is looked for.
-pub(super) fn redaction(family: &Family<'_>, facts: &Facts<'_>) -> Vec<Span> {
+pub(super) fn redaction(tree: &SpanTree<'_>, facts: &Facts<'_>) -> Vec<Span> {
     let timing = facts.timing;
     let refused = facts.response.error_type.starts_with("content_");
     let of_request = facts.event.ending() == Ending::Rejected;
@@ -129,7 +131,7 @@ pub(super) fn redaction(family: &Family<'_>, facts: &Facts<'_>) -> Vec<Span> {
     ];
     let made = searches.into_iter().filter(|(_, _, times, ..)| times.0 != 0);
     let spans = made.map(|(of, place, times, failed, scopes)| {
-        let mut attributes = Attributes::new(facts.view.value_limit);
+        let mut attributes = Attributes::new(facts.profile.value_limit);
         attributes.text(names::WEIR_REDACT_OF, of);
         for (scope, prefix) in scopes {
             redacted(&mut attributes, facts, *scope, prefix);
@@ -142,7 +144,7 @@ pub(super) fn redaction(family: &Family<'_>, facts: &Facts<'_>) -> Vec<Span> {
             error: failed.then(|| refusal(facts.response)),
             ..Draft::default()
         };
-        family.child(family.span_id(&[], place), &family.server, draft)
+        tree.child(tree.span_id(&[], place), &tree.server, draft)
     });
     spans.collect()
 }
@@ -155,12 +157,12 @@ fn redacted(attributes: &mut Attributes, facts: &Facts<'_>, scope: RedactedFor, 
 }
 
 /// The `resolve_model` span; none where the request was refused before its body was there.
-pub(super) fn resolution(family: &Family<'_>, facts: &Facts<'_>) -> Option<Span> {
+pub(super) fn resolution(tree: &SpanTree<'_>, facts: &Facts<'_>) -> Option<Span> {
     let timing = facts.timing;
     if timing.body_received_ns == 0 || timing.resolved_ns == 0 {
         return None;
     }
-    let mut attributes = Attributes::new(facts.view.value_limit);
+    let mut attributes = Attributes::new(facts.profile.value_limit);
     attributes.text(names::WEIR_MODEL_REQUESTED, facts.request.model.as_str());
     if let Some(resolution) = &facts.event.resolution {
         attributes
@@ -177,7 +179,7 @@ pub(super) fn resolution(family: &Family<'_>, facts: &Facts<'_>) -> Option<Span>
         error: refused.then(|| refusal(facts.response)),
         ..Draft::default()
     };
-    Some(family.child(family.span_id(&[], "resolve_model"), &family.server, draft))
+    Some(tree.child(tree.span_id(&[], "resolve_model"), &tree.server, draft))
 }
 
 fn refusal(response: &Response) -> String {

@@ -1,10 +1,16 @@
-use opentelemetry_proto::tonic::trace::v1::{span::SpanKind, status::StatusCode};
-use weir_event::v1::{Response, Timing, Usage};
+use opentelemetry_proto::tonic::{
+    common::v1::any_value::Value,
+    trace::v1::{Span, span::SpanKind, status::StatusCode},
+};
+use weir_event::{
+    EventId, VERSION,
+    v1::{Ending, Response, Timing, TraceEvent, Usage},
+};
 
 use super::{fixture::*, names::*, *};
 
 fn of(id: EventId, event: &TraceEvent) -> Vec<Span> {
-    super::of(id, event, &View::default())
+    super::of(id, event, &ExportProfile::default())
 }
 
 fn named<'s>(spans: &'s [Span], name: &str) -> &'s Span {

@@ -117,7 +117,7 @@ fn a_file_of_prices_reaches_every_destination_and_a_bad_one_is_refused_by_its_fi
     let destinations = [by_flag.destinations, by_file.unwrap().destinations].concat();
     assert_eq!(destinations.len(), 3);
     for destination in destinations {
-        assert_eq!(destination.view.prices.cost("", &answer).unwrap().total(), 1.0);
+        assert_eq!(destination.profile.prices.cost("", &answer).unwrap().total(), 1.0);
     }
     let before = settings(&["--prices", &path], &[]).unwrap();
     assert_eq!(settings(&["--prices", &path], &[]).unwrap(), before, "a reload sees that nothing changed");
@@ -133,7 +133,7 @@ fn a_file_of_prices_reaches_every_destination_and_a_bad_one_is_refused_by_its_fi
 #[test]
 fn the_limit_of_values_comes_from_the_specifications_variables() {
     let limit =
-        |variables: &[(&str, &str)]| settings(&[], variables).unwrap().destinations[0].view.value_limit;
+        |variables: &[(&str, &str)]| settings(&[], variables).unwrap().destinations[0].profile.value_limit;
     let (own, general) = ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT");
     assert_eq!(limit(&[]), None);
     assert_eq!(limit(&[(own, "12"), (general, "13")]), Some(12));

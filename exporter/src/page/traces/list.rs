@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     page::{Shared, respond::Refusal, settings::TRACE_ID},
-    spans::View,
+    spans::ExportProfile,
 };
 
 /// Requests of one answer, where it is not said and at most.
@@ -153,6 +153,6 @@ fn gone() -> Refusal {
 }
 
 /// By which names the page tells spans.
-pub(in crate::page) fn view(shared: &Shared) -> View {
-    View { prices: Arc::clone(&shared.settings().prices), ..View::default() }
+pub(in crate::page) fn view(shared: &Shared) -> ExportProfile {
+    ExportProfile { prices: Arc::clone(&shared.settings().prices), ..ExportProfile::default() }
 }

@@ -16,7 +16,7 @@ use weir_event::{
 use super::row::hex;
 use crate::{
     bus::payload,
-    spans::{self, View, resource::Attributes},
+    spans::{self, ExportProfile, resource::Attributes},
 };
 
 /// Headers of APIs that callers must send beside what all send.
@@ -53,7 +53,7 @@ pub(in crate::page) fn event(bytes: &[u8]) -> Option<(EventId, TraceEvent)> {
 }
 
 /// Its spans in the order in which they began, children after their parents.
-pub(in crate::page) fn spans(id: EventId, event: &TraceEvent, view: &View) -> Vec<Shown> {
+pub(in crate::page) fn spans(id: EventId, event: &TraceEvent, view: &ExportProfile) -> Vec<Shown> {
     let spans = spans::of(id, event, view);
     let start = spans.iter().map(|span| span.start_time_unix_nano).min().unwrap_or_default();
     spans.iter().map(|span| shown(span, start)).collect()
@@ -163,7 +163,7 @@ fn quoted(text: &str) -> String {
 pub(in crate::page) fn otlp(
     id: EventId,
     event: &TraceEvent,
-    view: &View,
+    view: &ExportProfile,
     resource: &Attributes,
 ) -> Option<Vec<u8>> {
     let resource: Vec<(&str, String)> =
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn spans_are_told_from_the_first_on_with_their_attributes() {
-        let shown = spans(ID, &streamed(), &View::default());
+        let shown = spans(ID, &streamed(), &ExportProfile::default());
         let root = &shown[0];
         assert_eq!((root.kind, root.start_ms, root.duration_ms), ("server", 0.0, 800.0));
         assert!(shown.iter().skip(1).all(|span| shown.iter().any(|other| other.id == span.parent)));
@@ -216,9 +216,10 @@ mod tests {
 
     #[test]
     fn otlp_json_has_the_ids_in_hex() {
-        let json: Value =
-            serde_json::from_slice(&otlp(ID, &streamed(), &View::default(), &Attributes::new()).unwrap())
-                .unwrap();
+        let json: Value = serde_json::from_slice(
+            &otlp(ID, &streamed(), &ExportProfile::default(), &Attributes::new()).unwrap(),
+        )
+        .unwrap();
         let spans = &json["resourceSpans"][0]["scopeSpans"][0]["spans"];
         assert_eq!(spans[0]["traceId"], "0102030405060708090a0b0c0d0e0f10");
         assert_eq!(spans.as_array().unwrap().len(), 5);

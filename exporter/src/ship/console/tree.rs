@@ -239,10 +239,10 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spans::{self, View, fixture};
+    use crate::spans::{self, ExportProfile, fixture};
 
     fn printed(event: &weir_event::v1::TraceEvent) -> String {
-        render("weir-gateway", &spans::of(fixture::ID, event, &View::default()), false)
+        render("weir-gateway", &spans::of(fixture::ID, event, &ExportProfile::default()), false)
     }
 
     #[test]
@@ -305,8 +305,8 @@ cost=$0.000365  https://api.openai.com/v1/chat/completions
         trace.span_id = vec![0x77; 8].into();
         second.attempts[0].span_id = vec![0x78; 8].into();
         let id = weir_event::EventId { sequence: second.sequence, ..fixture::ID };
-        let mut all = spans::of(fixture::ID, &fixture::streamed(), &View::default());
-        all.extend(spans::of(id, &second, &View::default()));
+        let mut all = spans::of(fixture::ID, &fixture::streamed(), &ExportProfile::default());
+        all.extend(spans::of(id, &second, &ExportProfile::default()));
         assert_eq!(render("s", &all, false).matches("trace ").count(), 2);
     }
 }

@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use super::*;
 use crate::spans::{
-    View,
+    ExportProfile,
     fixture::{ID, failed_over, streamed},
 };
 
 /// Three events, the last without a span, of gateways with these hosts.
 fn fragments(encoder: &Encoder, hosts: [&str; 3]) -> (Sealed, Vec<Vec<Span>>) {
-    let of = |event| spans::of(ID, &event, &View::default());
+    let of = |event| spans::of(ID, &event, &ExportProfile::default());
     let events = vec![of(streamed()), of(failed_over()), Vec::new()];
     let mut fragments = Fragments::default();
     for (event, host) in events.iter().zip(hosts) {
@@ -51,7 +51,7 @@ fn expected(groups: &[(&str, Vec<Span>)]) -> ExportTraceServiceRequest {
 fn events_of_one_resource_stand_together_wherever_they_came() {
     for format in [Format::Protobuf, Format::JsonLine] {
         let encoder = Encoder::new(format, &resource()).unwrap();
-        let of = |event| spans::of(ID, &event, &View::default());
+        let of = |event| spans::of(ID, &event, &ExportProfile::default());
         let (long, short) = (of(streamed()), of(failed_over()));
         let mut fragments = Fragments::default();
         let events =
@@ -96,7 +96,7 @@ fn a_resource_counts_where_it_is_first_needed() {
 #[test]
 fn many_events_of_many_gateways_are_put_together_in_one_go() {
     let encoder = Encoder::new(Format::Protobuf, &resource()).unwrap();
-    let spans = spans::of(ID, &failed_over(), &View::default());
+    let spans = spans::of(ID, &failed_over(), &ExportProfile::default());
     let mut fragments = Fragments::default();
     for n in 0..4096 {
         encoder.add(&mut fragments, &spans[..1], &served_by(&format!("h{}", n % 2048))).unwrap();

@@ -26,7 +26,7 @@ pub(in crate::spans) struct Message {
 
 impl Message {
     /// A message of those parts that say something.
-    pub(super) fn new(role: impl Into<String>, mut parts: Vec<Part>) -> Self {
+    pub(in crate::spans) fn new(role: impl Into<String>, mut parts: Vec<Part>) -> Self {
         parts.retain(|part| !part.is_blank());
         Self { role: role.into(), parts, ..Self::default() }
     }
@@ -34,7 +34,7 @@ impl Message {
     /// The same as the pieces of a stream are put together: what was thought, said and refused as one each, then
     /// the calls of tools, those of the provider's own tools, and all else, each in its order.
     #[must_use]
-    pub(super) fn put_together(self) -> Self {
+    pub(in crate::spans) fn put_together(self) -> Self {
         let (mut thought, mut said, mut refused) = (String::new(), String::new(), String::new());
         let mut rest = Vec::new();
         for part in self.parts {
@@ -133,7 +133,7 @@ fn is_false(flag: &bool) -> bool {
 impl Part {
     /// Whether it says nothing: what a server wrote out although it is empty. Every builder of messages has its
     /// parts looked through by this.
-    pub(super) fn is_blank(&self) -> bool {
+    pub(in crate::spans) fn is_blank(&self) -> bool {
         let only_typed = |members: &Map<String, Value>| {
             members.iter().all(|(key, value)| matches!(key.as_str(), "type" | "index") || is_blank(value))
         };
@@ -163,7 +163,7 @@ impl Part {
     }
 
     /// A call of a tool by the provider's word for its kind: of the caller's, or of the provider's own.
-    pub(super) fn call(kind: &str, id: String, name: String, arguments: Value) -> Self {
+    pub(in crate::spans) fn call(kind: &str, id: String, name: String, arguments: Value) -> Self {
         match kind {
             "" | "function" | "tool_use" | "function_call" | "custom" | "custom_tool_call" => {
                 Self::ToolCall { id, name, arguments }
@@ -176,17 +176,17 @@ impl Part {
     }
 
     /// What a tool of the provider's own answered.
-    pub(super) fn server_result(kind: &str, id: String, content: Value) -> Self {
+    pub(in crate::spans) fn server_result(kind: &str, id: String, content: Value) -> Self {
         Self::ServerToolCallResponse { id, server_tool_call_response: typed(kind, "content", content) }
     }
 
     /// What a tool answered.
-    pub(super) fn tool_response(id: String, response: Value) -> Self {
+    pub(in crate::spans) fn tool_response(id: String, response: Value) -> Self {
         Self::ToolCallResponse { id, response, is_error: false }
     }
 
     /// A text, or the data that stood where a text might.
-    pub(super) fn text(content: String) -> Self {
+    pub(in crate::spans) fn text(content: String) -> Self {
         match reference(&content, "", DOCUMENT) {
             Some(blob) => blob,
             None => Self::Text { content },
@@ -194,12 +194,12 @@ impl Part {
     }
 
     /// What the model would not do.
-    pub(super) fn refusal(content: String) -> Self {
+    pub(in crate::spans) fn refusal(content: String) -> Self {
         Self::typed("refusal", Value::String(content))
     }
 
     /// A part of a type of its own.
-    pub(super) fn typed(kind: &str, content: Value) -> Self {
+    pub(in crate::spans) fn typed(kind: &str, content: Value) -> Self {
         let mut part = Map::new();
         part.insert("type".to_owned(), kind.into());
         part.insert("content".to_owned(), content);
@@ -207,7 +207,7 @@ impl Part {
     }
 
     /// Anything, kept as it is.
-    pub(super) fn other(value: Value) -> Self {
+    pub(in crate::spans) fn other(value: Value) -> Self {
         match value {
             Value::Object(map) if map.get("type").is_some_and(Value::is_string) => Self::Other(map),
             value => Self::typed("unknown", value),
@@ -215,7 +215,7 @@ impl Part {
     }
 
     /// What is behind a URL, or the data that was in it.
-    pub(super) fn at(url: String, mime_type: &str, modality: &'static str) -> Self {
+    pub(in crate::spans) fn at(url: String, mime_type: &str, modality: &'static str) -> Self {
         reference(&url, mime_type, modality).unwrap_or_else(|| {
             let mime_type = mime_type.to_owned();
             Self::Uri { modality: modality_of(&mime_type).unwrap_or(modality), mime_type, uri: url }
@@ -223,7 +223,7 @@ impl Part {
     }
 
     /// Data in base64: its reference, or, where it is still there, that there was some.
-    pub(super) fn data(data: &str, mime_type: &str, modality: &'static str) -> Self {
+    pub(in crate::spans) fn data(data: &str, mime_type: &str, modality: &'static str) -> Self {
         reference(data, mime_type, modality).unwrap_or_else(|| {
             let mime_type = mime_type.to_owned();
             let modality = modality_of(&mime_type).unwrap_or(modality);
@@ -233,7 +233,7 @@ impl Part {
     }
 
     /// A file that the provider has.
-    pub(super) fn file(file_id: String, mime_type: String, modality: &'static str) -> Self {
+    pub(in crate::spans) fn file(file_id: String, mime_type: String, modality: &'static str) -> Self {
         Self::File { modality: modality_of(&mime_type).unwrap_or(modality), mime_type, file_id }
     }
 
@@ -275,7 +275,7 @@ fn typed(kind: &str, member: &str, value: Value) -> Value {
 }
 
 /// The modality of what is neither picture nor sound nor film.
-pub(super) const DOCUMENT: &str = "document";
+pub(in crate::spans) const DOCUMENT: &str = "document";
 
 fn modality_of(mime_type: &str) -> Option<&'static str> {
     match mime_type.split_once('/')?.0 {

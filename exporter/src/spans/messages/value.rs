@@ -3,20 +3,20 @@
 use serde_json::{Map, Value};
 
 /// A JSON object.
-pub(super) type Object = Map<String, Value>;
+pub(in crate::spans) type Object = Map<String, Value>;
 
 /// A member, taken out; null where there is none.
-pub(super) fn take(object: &mut Object, key: &str) -> Value {
+pub(in crate::spans) fn take(object: &mut Object, key: &str) -> Value {
     object.remove(key).unwrap_or_default()
 }
 
 /// A member as text, taken out; empty where there is none.
-pub(super) fn take_text(object: &mut Object, key: &str) -> String {
+pub(in crate::spans) fn take_text(object: &mut Object, key: &str) -> String {
     text(take(object, key))
 }
 
 /// A member that is an object, taken out only then.
-pub(super) fn take_object(object: &mut Object, key: &str) -> Option<Object> {
+pub(in crate::spans) fn take_object(object: &mut Object, key: &str) -> Option<Object> {
     object.get(key).filter(|value| value.is_object())?;
     match object.remove(key)? {
         Value::Object(inner) => Some(inner),
@@ -25,18 +25,18 @@ pub(super) fn take_object(object: &mut Object, key: &str) -> Option<Object> {
 }
 
 /// A member that is a string, taken out only then.
-pub(super) fn take_string(object: &mut Object, key: &str) -> Option<String> {
+pub(in crate::spans) fn take_string(object: &mut Object, key: &str) -> Option<String> {
     object.get(key).filter(|value| value.is_string())?;
     Some(text(take(object, key)))
 }
 
 /// The items of a member that is a list; one that is not is a list of itself, null is none.
-pub(super) fn take_items(object: &mut Object, key: &str) -> Vec<Value> {
+pub(in crate::spans) fn take_items(object: &mut Object, key: &str) -> Vec<Value> {
     items(take(object, key))
 }
 
 /// The items of a list; what is no list is a list of itself, null is none.
-pub(super) fn items(value: Value) -> Vec<Value> {
+pub(in crate::spans) fn items(value: Value) -> Vec<Value> {
     match value {
         Value::Null => Vec::new(),
         Value::Array(items) => items,
@@ -46,7 +46,7 @@ pub(super) fn items(value: Value) -> Vec<Value> {
 
 /// Whether a value says nothing: null, an empty text, or a list or an object of nothing else. Servers that write
 /// all members of a type out fill those that they do not use so.
-pub(super) fn is_blank(value: &Value) -> bool {
+pub(in crate::spans) fn is_blank(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),
@@ -57,7 +57,7 @@ pub(super) fn is_blank(value: &Value) -> bool {
 }
 
 /// A string's text; empty for what is blank, JSON for the rest.
-pub(super) fn text(value: Value) -> String {
+pub(in crate::spans) fn text(value: Value) -> String {
     match value {
         Value::String(text) => text,
         blank if is_blank(&blank) => String::new(),
@@ -66,12 +66,12 @@ pub(super) fn text(value: Value) -> String {
 }
 
 /// The first member of these that is not blank, taken out with all before it; null where there is none.
-pub(super) fn take_first(object: &mut Object, keys: &[&str]) -> Value {
+pub(in crate::spans) fn take_first(object: &mut Object, keys: &[&str]) -> Value {
     keys.iter().map(|key| take(object, key)).find(|value| !is_blank(value)).unwrap_or_default()
 }
 
 /// A tool's arguments: JSON where they are, the text where not.
-pub(super) fn arguments(value: Value) -> Value {
+pub(in crate::spans) fn arguments(value: Value) -> Value {
     match value {
         Value::String(text) if text.is_empty() => Value::Null,
         Value::String(text) => match serde_json::from_str(&text) {
@@ -83,7 +83,7 @@ pub(super) fn arguments(value: Value) -> Value {
 }
 
 /// A tool's definition under the names of the conventions (`gen-ai-tool-definitions.json`).
-pub(super) fn definition(kind: &str, name: String, description: Value, parameters: Value) -> Value {
+pub(in crate::spans) fn definition(kind: &str, name: String, description: Value, parameters: Value) -> Value {
     let mut tool = Object::new();
     tool.insert("type".to_owned(), kind.into());
     tool.insert("name".to_owned(), name.into());

@@ -2,32 +2,19 @@
 
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 use serde_json::{Map, Value as Json, json};
-use weir_event::v1::Api;
 
-use super::metadata;
+use super::caller::metadata;
 use crate::spans::{
-    attributes::{Attributes, pair},
-    facts::Facts,
-    messages::{Message, Part},
+    facts::{
+        attributes::{Attributes, pair},
+        event::Facts,
+    },
+    messages::part::{Message, Part},
     names::{self, openinference as oi},
 };
 
-/// The kind of a span that is a link between others.
-pub(in crate::spans) const CHAIN: &str = "CHAIN";
-
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain";
-
-/// The kind of the operation's span.
-pub(in crate::spans) fn kind(api: Api) -> &'static str {
-    match api {
-        Api::OpenaiEmbeddings | Api::GeminiEmbed => "EMBEDDING",
-        Api::CohereRerank => "RERANKER",
-        Api::OpenaiModerations => "GUARDRAIL",
-        Api::AnthropicCountTokens | Api::GeminiCountTokens | Api::Passthrough => CHAIN,
-        _ => "LLM",
-    }
-}
 
 /// The SERVER span: what was asked and answered in plain words, as lists of traces show it.
 pub(super) fn request(attributes: &mut Attributes, facts: &Facts<'_>) {
@@ -48,7 +35,7 @@ pub(super) fn operation(attributes: &mut Attributes, facts: &Facts<'_>) {
     attributes.text(names::USER_ID, facts.caller.user.as_str());
     let model = if facts.response.model.is_empty() { facts.model() } else { &facts.response.model };
     let parameters = parameters(facts);
-    match kind(facts.api()) {
+    match facts.api.openinference {
         "EMBEDDING" => {
             attributes.text(oi::EMBEDDING_MODEL, model).text(oi::EMBEDDING_PARAMETERS, parameters);
         }
@@ -61,7 +48,7 @@ pub(super) fn operation(attributes: &mut Attributes, facts: &Facts<'_>) {
                 .text(oi::REQUEST_MODEL, facts.model())
                 .text(oi::RESPONSE_MODEL, facts.response.model.as_str())
                 .text(oi::PROVIDER, provider(&facts.last.provider_kind))
-                .text(oi::SYSTEM, facts.family())
+                .text(oi::SYSTEM, facts.api.family)
                 .text(oi::INVOCATION_PARAMETERS, parameters);
         }
     }
@@ -158,7 +145,7 @@ fn parameters(facts: &Facts<'_>) -> String {
 /// there whole or not at all.
 fn indexed(attributes: &mut Attributes, facts: &Facts<'_>) {
     let said = &facts.said;
-    match kind(facts.api()) {
+    match facts.api.openinference {
         "EMBEDDING" => {
             let texts = said.input.iter().map(Message::text).enumerate().map(|(index, text)| {
                 vec![string(&format!("{}.{index}.embedding.text", oi::EMBEDDINGS), text)]

@@ -1,13 +1,13 @@
 //! TrueFoundry's names (its AI gateway's documentation, "Request Logs: Span Attributes"), for dashboards
 //! that were made for them. Its root span is our SERVER span, its `Model` span our operation's.
 
-use weir_event::v1::Api;
-
-use super::{metadata, subject};
+use super::caller::{metadata, subject};
 use crate::spans::{
-    attempt,
-    attributes::Attributes,
-    facts::{Facts, seconds},
+    facts::{
+        attempt,
+        attributes::Attributes,
+        event::{Facts, seconds},
+    },
     names::tfy as names,
 };
 
@@ -18,7 +18,7 @@ const MODEL: &str = "Model";
 
 pub(super) fn request(attributes: &mut Attributes, facts: &Facts<'_>) {
     attributes
-        .text(names::SPAN_TYPE, request_type(facts.api()))
+        .text(names::SPAN_TYPE, facts.api.tfy)
         .text(names::REQUEST_MODEL, facts.request.model.as_str())
         .text(names::SUBJECT, subject(facts))
         .text(names::SUBJECT_TEAMS, facts.caller.team.as_str())
@@ -32,7 +32,7 @@ pub(super) fn operation(attributes: &mut Attributes, facts: &Facts<'_>) {
     let model = if facts.response.model.is_empty() { &last.model } else { &facts.response.model }.as_str();
     attributes
         .text(names::SPAN_TYPE, MODEL)
-        .text(names::REQUEST_TYPE, request_type(facts.api()))
+        .text(names::REQUEST_TYPE, facts.api.tfy)
         .text(names::MODEL_NAME, model)
         .text(names::MODEL_FQN, format!("{}/{}", last.provider, last.model))
         .text(names::MODEL_URL, attempt::url(last))
@@ -48,7 +48,7 @@ pub(super) fn operation(attributes: &mut Attributes, facts: &Facts<'_>) {
     content(attributes, facts);
 }
 
-/// Empty where the view is without content.
+/// Empty where the profile is without content.
 fn content(attributes: &mut Attributes, facts: &Facts<'_>) {
     let short = facts.asked_text().map(|text| text.chars().take(SHORT).collect::<String>());
     attributes
@@ -60,20 +60,4 @@ fn content(attributes: &mut Attributes, facts: &Facts<'_>) {
 
 fn milliseconds(seconds: f64) -> f64 {
     seconds * 1000.0
-}
-
-fn request_type(api: Api) -> &'static str {
-    match api {
-        Api::OpenaiResponses => "AgentResponse",
-        Api::OpenaiCompletions => "Completion",
-        Api::OpenaiEmbeddings | Api::GeminiEmbed => "Embedding",
-        Api::CohereRerank => "Rerank",
-        Api::OpenaiChat
-        | Api::AnthropicMessages
-        | Api::GeminiGenerate
-        | Api::GeminiStream
-        | Api::CohereChat => "ChatCompletion",
-        // The documentation has no word for the others.
-        _ => "",
-    }
 }

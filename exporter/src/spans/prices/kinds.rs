@@ -17,7 +17,7 @@ const SEARCHES: &str = "websearchrequests";
 const FREE_CALLS: &str = "webfetchrequests";
 
 /// What the names of other figures end with that count calls, and not tokens: Anthropic's, OpenAI's, xAI's,
-/// Perplexity's and Cohere's.
+/// Perplexity's and others'.
 const CALLS: [&str; 6] =
     ["requests", "calls", "toolsused", "numsearchqueries", "numsourcesused", "searchunits"];
 

@@ -1,7 +1,8 @@
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
+use weir_event::v1::{Api, Content, Output, Response, ToolCall};
 
-use super::*;
+use super::{super::messages::read, *};
 use crate::spans::fixture::apis;
 
 fn both(api: Api, request: &Value, response: &Value) -> Conversation {
@@ -10,7 +11,7 @@ fn both(api: Api, request: &Value, response: &Value) -> Conversation {
         response: response.to_string().into_bytes().into(),
         ..Content::default()
     };
-    read(api, &content, &Response::default(), false)
+    read(of(api), &content, &Response::default(), false)
 }
 
 fn asked(api: Api, request: &Value) -> Value {
@@ -118,7 +119,7 @@ fn the_choices_of_a_stream_have_the_reasons_of_their_index() {
     };
     let finish_reasons = vec!["tool_use".to_owned(), "end_turn".to_owned()];
     let response = Response { finish_reasons, ..Response::default() };
-    let said = read(Api::AnthropicMessages, &content, &response, true);
+    let said = read(of(Api::AnthropicMessages), &content, &response, true);
     let expected = json!([
         {"role": "assistant", "finish_reason": "stop", "parts": [
             {"type": "reasoning", "content": "hm"}, {"type": "text", "content": "hi"}]},
@@ -151,7 +152,11 @@ fn what_is_no_json_object_says_nothing() {
             ..Content::default()
         };
         for api in [Api::Unspecified].into_iter().chain(apis()) {
-            assert_eq!(read(api, &content, &Response::default(), false), Conversation::default(), "{body:?}");
+            assert_eq!(
+                read(of(api), &content, &Response::default(), false),
+                Conversation::default(),
+                "{body:?}"
+            );
         }
     }
 }

@@ -3,15 +3,15 @@
 
 use serde_json::Value;
 
-use super::{
-    Conversation,
-    openai_chat::prompt,
+use super::chat::prompt;
+use crate::spans::messages::{
+    conversation::Conversation,
     part::{Message, Part},
     value::{Object, take, take_items, take_string, take_text},
 };
 
 /// Of whichever of these APIs: what is said is in `prompt` or `input`.
-pub(super) fn request(mut body: Object) -> Conversation {
+pub(in crate::spans) fn request(mut body: Object) -> Conversation {
     let mut input = prompt(take(&mut body, "prompt"));
     input.extend(prompt(take(&mut body, "input")));
     let suffix = take_text(&mut body, "suffix");
@@ -24,7 +24,7 @@ pub(super) fn request(mut body: Object) -> Conversation {
 }
 
 /// `text` of each choice.
-pub(super) fn completion(mut body: Object) -> Vec<Message> {
+pub(in crate::spans) fn completion(mut body: Object) -> Vec<Message> {
     let choices = take_items(&mut body, "choices").into_iter().filter_map(|value| {
         let Value::Object(mut choice) = value else { return None };
         let said = vec![Part::text(take_text(&mut choice, "text"))];
@@ -35,14 +35,14 @@ pub(super) fn completion(mut body: Object) -> Vec<Message> {
 }
 
 /// The verdict on each input.
-pub(super) fn moderation(mut body: Object) -> Vec<Message> {
+pub(in crate::spans) fn moderation(mut body: Object) -> Vec<Message> {
     let verdicts = take_items(&mut body, "results").into_iter();
     let parts: Vec<_> = verdicts.map(|verdict| Part::typed("moderation_result", verdict)).collect();
     said(parts)
 }
 
 /// The pictures, by URL or by what they were.
-pub(super) fn images(mut body: Object) -> Vec<Message> {
+pub(in crate::spans) fn images(mut body: Object) -> Vec<Message> {
     let format = take_string(&mut body, "output_format").unwrap_or_else(|| "png".to_owned());
     let mime_type = format!("image/{format}");
     let mut parts = Vec::new();
@@ -64,7 +64,7 @@ pub(super) fn images(mut body: Object) -> Vec<Message> {
 }
 
 /// The words that were heard.
-pub(super) fn transcript(mut body: Object) -> Vec<Message> {
+pub(in crate::spans) fn transcript(mut body: Object) -> Vec<Message> {
     said(take_string(&mut body, "text").map(Part::text).into_iter().collect())
 }
 

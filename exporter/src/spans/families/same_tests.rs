@@ -1,26 +1,27 @@
 //! What is the same must read the same: a stream and the response in one piece, a member that is empty and one that
 //! is not there, a tool or a thought under each of its names.
 
-use serde_json::json;
+use serde_json::{Value, json};
+use weir_event::v1::{self, Api, Capture, Content, Output, Response, ToolCall};
 
-use super::*;
+use super::{super::messages::read, *};
 
 const CHATS: [Api; 2] = [Api::OpenaiChat, Api::CohereChat];
 
 fn output(api: Api, response: &Value) -> Value {
     let content = Content { response: response.to_string().into_bytes().into(), ..Content::default() };
-    serde_json::to_value(read(api, &content, &Response::default(), false).output).unwrap()
+    serde_json::to_value(read(of(api), &content, &Response::default(), false).output).unwrap()
 }
 
 fn input(api: Api, request: &Value) -> Value {
     let content = Content { request: request.to_string().into_bytes().into(), ..Content::default() };
-    serde_json::to_value(read(api, &content, &Response::default(), false).input).unwrap()
+    serde_json::to_value(read(of(api), &content, &Response::default(), false).input).unwrap()
 }
 
 /// The parts of a stream that was put together so.
 fn streamed(api: Api, output: Output) -> Value {
     let content = Content { outputs: vec![output], ..Content::default() };
-    serde_json::to_value(&read(api, &content, &Response::default(), false).output[0].parts).unwrap()
+    serde_json::to_value(&read(of(api), &content, &Response::default(), false).output[0].parts).unwrap()
 }
 
 fn call(kind: &str, id: &str, name: &str, arguments: &Value) -> ToolCall {
@@ -117,7 +118,7 @@ fn nothing_in_tools_and_system_is_no_tool_and_no_instruction() {
     let request = json!({"system": [{"type": "text", "text": ""}], "messages": [], "tools": [null, {}]});
     let content = Content { request: request.to_string().into_bytes().into(), ..Content::default() };
     for api in [Api::AnthropicMessages, Api::OpenaiChat] {
-        let read = read(api, &content, &Response::default(), false);
+        let read = read(of(api), &content, &Response::default(), false);
         assert!(read.system.is_empty() && read.tools.is_empty(), "{read:?}");
     }
 }
@@ -288,7 +289,7 @@ fn a_part_of_a_stream_that_is_cut_or_hostile_is_none() {
                 }],
                 ..Content::default()
             };
-            let said = read(api, &content, &Response::default(), false);
+            let said = read(of(api), &content, &Response::default(), false);
             assert!(said.output[0].parts.len() <= 2, "{api:?} {json} {said:?}");
         }
     }
@@ -375,7 +376,7 @@ fn a_stream_that_said_nothing_says_why_as_the_response_in_one_piece_does() {
     let response = Response { streamed: true, finish_reasons, ..Response::default() };
     let pieces = |capture: Capture| {
         let content = Content { capture: capture.into(), ..Content::default() };
-        serde_json::to_value(read(Api::GeminiStream, &content, &response, false).output).unwrap()
+        serde_json::to_value(read(of(Api::GeminiStream), &content, &response, false).output).unwrap()
     };
     assert_eq!(pieces(Capture::Kept), whole);
     assert_eq!(pieces(Capture::Redacted), whole);
@@ -389,7 +390,7 @@ fn a_stream_of_responses_stops_for_a_tool_and_one_of_a_transcription_stops() {
         let finish_reasons = reasons.iter().map(|reason| (*reason).to_owned()).collect();
         let response = Response { streamed: true, finish_reasons, ..Response::default() };
         let content = Content { outputs: vec![output], ..Content::default() };
-        read(api, &content, &response, false).output[0].finish_reason.clone().unwrap()
+        read(of(api), &content, &response, false).output[0].finish_reason.clone().unwrap()
     };
     let calls = vec![call("", "c", "f", &Value::Null)];
     let asks = Output { tool_calls: calls, ..Output::default() };

@@ -2,24 +2,63 @@
 //! in a message of the user's.
 
 use serde_json::Value;
+use weir_event::v1::Api;
 
-use super::{
-    Conversation,
+use super::openai;
+use crate::spans::messages::{
+    conversation::Conversation,
     part::{DOCUMENT, Message, Part},
+    spec::{ApiSpec, CHAIN},
     value::{
         Object, arguments, definition, items, take, take_first, take_items, take_object, take_string,
         take_text, text,
     },
 };
 
-pub(super) fn request(mut body: Object) -> Conversation {
+static MESSAGES: ApiSpec = ApiSpec {
+    family: "anthropic",
+    operation: "chat",
+    output_type: "",
+    openai_type: "",
+    openinference: "LLM",
+    tfy: "ChatCompletion",
+    is_chat: true,
+    is_without_reasons: false,
+    request,
+    response,
+    part: |_, value| blocks(value),
+};
+static COUNT_TOKENS: ApiSpec = ApiSpec {
+    family: "anthropic",
+    operation: "count_tokens",
+    output_type: "",
+    openai_type: "",
+    openinference: CHAIN,
+    tfy: "",
+    is_chat: false,
+    is_without_reasons: false,
+    request,
+    response: |_| Vec::new(),
+    part: |_, value| openai::content(value),
+};
+
+/// What an API of this family is like.
+pub(super) fn spec(api: Api) -> Option<&'static ApiSpec> {
+    Some(match api {
+        Api::AnthropicMessages => &MESSAGES,
+        Api::AnthropicCountTokens => &COUNT_TOKENS,
+        _ => return None,
+    })
+}
+
+pub(in crate::spans) fn request(mut body: Object) -> Conversation {
     let system = blocks(take(&mut body, "system"));
     let input = take_items(&mut body, "messages").into_iter().map(message).collect();
     let tools = take_items(&mut body, "tools").into_iter().map(tool).collect();
     Conversation { system, input, tools, output: Vec::new() }
 }
 
-pub(super) fn response(mut body: Object) -> Vec<Message> {
+pub(in crate::spans) fn response(mut body: Object) -> Vec<Message> {
     if !body.contains_key("content") {
         return Vec::new();
     }
@@ -40,7 +79,7 @@ fn message(value: Value) -> Message {
     Message::new(take_text(&mut object, "role"), parts)
 }
 
-pub(super) fn blocks(value: Value) -> Vec<Part> {
+pub(in crate::spans) fn blocks(value: Value) -> Vec<Part> {
     items(value).into_iter().filter(|block| !is_encrypted(block)).map(block).collect()
 }
 

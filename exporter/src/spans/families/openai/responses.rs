@@ -3,14 +3,16 @@
 use serde_json::Value;
 
 use super::{
-    Conversation,
-    openai_chat::{message, tool},
-    openai_parts::{content, joined},
+    chat::{message, tool},
+    parts::{content, joined},
+};
+use crate::spans::messages::{
+    conversation::Conversation,
     part::{Message, Part},
     value::{Object, arguments, is_blank, take, take_first, take_items, take_object, take_text, text},
 };
 
-pub(super) fn request(mut body: Object) -> Conversation {
+pub(in crate::spans) fn request(mut body: Object) -> Conversation {
     let instructions = take_items(&mut body, "instructions");
     let system = instructions.into_iter().flat_map(|item| entry(item).parts).collect();
     let input = take_items(&mut body, "input").into_iter().map(entry).collect();
@@ -19,7 +21,7 @@ pub(super) fn request(mut body: Object) -> Conversation {
 }
 
 /// All items of a response are one message: they are what the model did in one turn.
-pub(super) fn response(mut body: Object) -> Vec<Message> {
+pub(in crate::spans) fn response(mut body: Object) -> Vec<Message> {
     let items = take_items(&mut body, "output");
     if items.is_empty() {
         return Vec::new();
@@ -38,7 +40,7 @@ pub(super) fn response(mut body: Object) -> Vec<Message> {
 }
 
 /// One item, as a message.
-pub(super) fn entry(value: Value) -> Message {
+pub(in crate::spans) fn entry(value: Value) -> Message {
     let Value::Object(mut item) = value else { return message(value) };
     let kind = item.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
     match kind.as_str() {

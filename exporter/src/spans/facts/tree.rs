@@ -11,11 +11,10 @@ use sha2::{Digest as _, Sha256};
 use weir_event::{EventId, v1::TraceContext};
 
 use super::{
-    View,
     attributes::{Attributes, pair},
-    names,
-    overlay::openinference,
+    profile::ExportProfile,
 };
+use crate::spans::{messages::spec::CHAIN, names};
 
 /// The bits of `flags` that are W3C trace-flags.
 const TRACE_FLAGS: u32 = SpanFlags::TraceFlagsMask as u32;
@@ -26,64 +25,68 @@ const KNOWS_REMOTE: u32 = SpanFlags::ContextHasIsRemoteMask as u32;
 /// The parent is in another process.
 const IS_REMOTE: u32 = SpanFlags::ContextIsRemoteMask as u32;
 
-/// A span's own facts, before it joins the family.
+/// A span's own facts, before it joins the tree.
 #[derive(Debug, Default)]
-pub(super) struct Draft {
-    pub(super) name: String,
-    pub(super) kind: SpanKind,
+pub(in crate::spans) struct Draft {
+    pub(in crate::spans) name: String,
+    pub(in crate::spans) kind: SpanKind,
     /// Unix nanoseconds, start and end.
-    pub(super) times: (u64, u64),
-    pub(super) attributes: Attributes,
+    pub(in crate::spans) times: (u64, u64),
+    pub(in crate::spans) attributes: Attributes,
     /// The `error.type` where the operation failed.
-    pub(super) error: Option<String>,
+    pub(in crate::spans) error: Option<String>,
     /// What the provider said about the failure, where that may be told.
-    pub(super) error_text: String,
+    pub(in crate::spans) error_text: String,
     /// OpenInference's kind of span; empty for a link in the chain.
-    pub(super) inference_kind: &'static str,
+    pub(in crate::spans) inference_kind: &'static str,
 }
 
 /// The trace that an event belongs to.
-pub(super) struct Family<'v> {
+pub(in crate::spans) struct SpanTree<'v> {
     id: EventId,
-    view: &'v View,
+    profile: &'v ExportProfile,
     trace_id: Vec<u8>,
     trace_state: String,
     flags: u32,
     /// The SERVER span.
-    pub(super) server: Vec<u8>,
+    pub(in crate::spans) server: Vec<u8>,
     /// The caller's span; empty where there is none.
     caller: Vec<u8>,
 }
 
-impl<'v> Family<'v> {
-    pub(super) fn new(id: EventId, context: Option<&TraceContext>, view: &'v View) -> Self {
+impl<'v> SpanTree<'v> {
+    pub(in crate::spans) fn new(
+        id: EventId,
+        context: Option<&TraceContext>,
+        profile: &'v ExportProfile,
+    ) -> Self {
         let unknown = TraceContext::default();
         let context = context.unwrap_or(&unknown);
-        let family = Self {
+        let tree = Self {
             id,
-            view,
+            profile,
             trace_id: valid::<16>(&context.trace_id).unwrap_or_else(|| derive::<16>(id, "trace")),
             trace_state: context.trace_state.clone(),
             flags: context.flags & TRACE_FLAGS,
             server: Vec::new(),
             caller: valid::<8>(&context.parent_span_id).unwrap_or_default(),
         };
-        Self { server: family.span_id(&context.span_id, "server"), ..family }
+        Self { server: tree.span_id(&context.span_id, "server"), ..tree }
     }
 
     /// An id as carried, or the one that belongs to this place.
-    pub(super) fn span_id(&self, carried: &[u8], place: &str) -> Vec<u8> {
+    pub(in crate::spans) fn span_id(&self, carried: &[u8], place: &str) -> Vec<u8> {
         valid::<8>(carried).unwrap_or_else(|| derive::<8>(self.id, place))
     }
 
     /// The SERVER span, child of the caller's.
-    pub(super) fn root(&self, draft: Draft) -> Span {
+    pub(in crate::spans) fn root(&self, draft: Draft) -> Span {
         let remote = if self.caller.is_empty() { 0 } else { KNOWS_REMOTE | IS_REMOTE };
         self.span(self.server.clone(), self.caller.clone(), remote, draft)
     }
 
     /// A span within the gateway.
-    pub(super) fn child(&self, span_id: Vec<u8>, parent: &[u8], draft: Draft) -> Span {
+    pub(in crate::spans) fn child(&self, span_id: Vec<u8>, parent: &[u8], draft: Draft) -> Span {
         self.span(span_id, parent.to_vec(), KNOWS_REMOTE, draft)
     }
 
@@ -113,16 +116,16 @@ impl<'v> Family<'v> {
     }
 }
 
-impl Family<'_> {
-    /// What every span of the view carries.
+impl SpanTree<'_> {
+    /// What every span of the profile carries.
     fn head(&self, inference_kind: &'static str) -> Vec<KeyValue> {
         let mut head = Vec::new();
         let mut add = |name: &str, value: &str| head.push(pair(name, Value::StringValue(value.to_owned())));
-        if self.view.overlays.openinference {
-            let kind = if inference_kind.is_empty() { openinference::CHAIN } else { inference_kind };
+        if self.profile.overlays.openinference {
+            let kind = if inference_kind.is_empty() { CHAIN } else { inference_kind };
             add(names::openinference::SPAN_KIND, kind);
         }
-        if let Some(service) = &self.view.middleware_service {
+        if let Some(service) = &self.profile.middleware_service {
             add(names::MW_SERVICE_DERIVED, service);
         }
         head
@@ -154,8 +157,8 @@ mod tests {
 
     #[test]
     fn ids_that_are_not_carried_are_the_same_each_time_and_differ_by_place_and_event() {
-        let view = View::default();
-        let span = |id, place| Family::new(id, None, &view).span_id(&[], place);
+        let profile = ExportProfile::default();
+        let span = |id, place| SpanTree::new(id, None, &profile).span_id(&[], place);
         assert_eq!(span(ID, "chat"), span(ID, "chat"));
         assert_ne!(span(ID, "chat"), span(ID, "stream"));
         assert_ne!(span(ID, "chat"), span(EventId { sequence: 10, ..ID }, "chat"));
@@ -164,31 +167,31 @@ mod tests {
 
     #[test]
     fn an_id_of_zeros_or_of_the_wrong_length_is_not_used() {
-        let view = View::default();
+        let profile = ExportProfile::default();
         for wrong in [&[0_u8; 8][..], &[1; 7], &[]] {
             let context = TraceContext { span_id: wrong.to_vec().into(), ..TraceContext::default() };
-            let family = Family::new(ID, Some(&context), &view);
-            assert_eq!(family.server.len(), 8);
-            assert_ne!(family.server, wrong);
-            assert_eq!(family.trace_id.len(), 16);
+            let tree = SpanTree::new(ID, Some(&context), &profile);
+            assert_eq!(tree.server.len(), 8);
+            assert_ne!(tree.server, wrong);
+            assert_eq!(tree.trace_id.len(), 16);
         }
     }
 
     #[test]
     fn a_span_never_ends_before_it_starts() {
-        let view = View::default();
-        let span = Family::new(ID, None, &view).root(Draft { times: (10, 3), ..Draft::default() });
+        let profile = ExportProfile::default();
+        let span = SpanTree::new(ID, None, &profile).root(Draft { times: (10, 3), ..Draft::default() });
         assert_eq!((span.start_time_unix_nano, span.end_time_unix_nano), (10, 10));
     }
 
     #[test]
     fn only_the_servers_parent_is_remote() {
-        let view = View::default();
+        let profile = ExportProfile::default();
         let context =
             TraceContext { parent_span_id: vec![5; 8].into(), flags: 0x103, ..TraceContext::default() };
-        let family = Family::new(ID, Some(&context), &view);
-        assert_eq!(family.root(Draft::default()).flags, 0x303);
-        assert_eq!(family.child(vec![1; 8], &[2; 8], Draft::default()).flags, 0x103);
-        assert_eq!(Family::new(ID, None, &view).root(Draft::default()).flags, 0);
+        let tree = SpanTree::new(ID, Some(&context), &profile);
+        assert_eq!(tree.root(Draft::default()).flags, 0x303);
+        assert_eq!(tree.child(vec![1; 8], &[2; 8], Draft::default()).flags, 0x103);
+        assert_eq!(SpanTree::new(ID, None, &profile).root(Draft::default()).flags, 0);
     }
 }

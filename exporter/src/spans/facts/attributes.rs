@@ -6,14 +6,14 @@ use serde::Serialize;
 use super::shorten;
 
 /// How many attributes a span may have (`OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`'s default).
-pub(super) const MAX_ATTRIBUTES: usize = 128;
+pub(in crate::spans) const MAX_ATTRIBUTES: usize = 128;
 
-/// Room that is kept for what every span of a view carries, and for `error.type`.
-pub(super) const HEAD: usize = 4;
+/// Room that is kept for what every span of a profile carries, and for `error.type`.
+pub(in crate::spans) const HEAD: usize = 4;
 
 /// Attributes in the order they were added; the first ones are the last to go.
 #[derive(Debug, Default)]
-pub(super) struct Attributes {
+pub(in crate::spans) struct Attributes {
     list: Vec<KeyValue>,
     dropped: usize,
     value_limit: Option<usize>,
@@ -21,12 +21,12 @@ pub(super) struct Attributes {
 
 impl Attributes {
     /// Attributes whose values may have so many characters.
-    pub(super) fn new(value_limit: Option<usize>) -> Self {
+    pub(in crate::spans) fn new(value_limit: Option<usize>) -> Self {
         Self { value_limit, ..Self::default() }
     }
 
     /// A text, unless it is empty.
-    pub(super) fn text(&mut self, name: &str, value: impl Into<String>) -> &mut Self {
+    pub(in crate::spans) fn text(&mut self, name: &str, value: impl Into<String>) -> &mut Self {
         let value = value.into();
         if !value.is_empty() {
             self.push(name, Value::StringValue(value));
@@ -35,28 +35,28 @@ impl Attributes {
     }
 
     /// Texts, unless there is none.
-    pub(super) fn texts(&mut self, name: &str, values: &[String]) -> &mut Self {
+    pub(in crate::spans) fn texts(&mut self, name: &str, values: &[String]) -> &mut Self {
         self.array(name, values.iter().map(|value| Value::StringValue(value.clone())))
     }
 
     /// Counts, unless there is none.
-    pub(super) fn counts(&mut self, name: &str, values: impl Iterator<Item = u64>) -> &mut Self {
+    pub(in crate::spans) fn counts(&mut self, name: &str, values: impl Iterator<Item = u64>) -> &mut Self {
         self.array(name, values.map(|value| Value::IntValue(capped(value))))
     }
 
     /// A count; one beyond OTLP's range is its largest.
-    pub(super) fn count(&mut self, name: &str, value: impl Into<Option<u64>>) -> &mut Self {
+    pub(in crate::spans) fn count(&mut self, name: &str, value: impl Into<Option<u64>>) -> &mut Self {
         self.integer(name, value.into().map(capped))
     }
 
     /// A count, unless it is 0.
-    pub(super) fn some_count(&mut self, name: &str, value: impl Into<u64>) -> &mut Self {
+    pub(in crate::spans) fn some_count(&mut self, name: &str, value: impl Into<u64>) -> &mut Self {
         let value = value.into();
         self.count(name, (value > 0).then_some(value))
     }
 
     /// A whole number.
-    pub(super) fn integer(&mut self, name: &str, value: impl Into<Option<i64>>) -> &mut Self {
+    pub(in crate::spans) fn integer(&mut self, name: &str, value: impl Into<Option<i64>>) -> &mut Self {
         if let Some(value) = value.into() {
             self.push(name, Value::IntValue(value));
         }
@@ -64,7 +64,7 @@ impl Attributes {
     }
 
     /// A number, unless it is none that can be compared.
-    pub(super) fn number(&mut self, name: &str, value: Option<f64>) -> &mut Self {
+    pub(in crate::spans) fn number(&mut self, name: &str, value: Option<f64>) -> &mut Self {
         if let Some(value) = value.filter(|value| value.is_finite()) {
             self.push(name, Value::DoubleValue(value));
         }
@@ -72,7 +72,7 @@ impl Attributes {
     }
 
     /// A flag, only where it is set.
-    pub(super) fn flag(&mut self, name: &str, value: bool) -> &mut Self {
+    pub(in crate::spans) fn flag(&mut self, name: &str, value: bool) -> &mut Self {
         if value {
             self.push(name, Value::BoolValue(true));
         }
@@ -80,7 +80,7 @@ impl Attributes {
     }
 
     /// A list as JSON, unless it is empty. Over the limit of a value it is shortened and still JSON.
-    pub(super) fn json<T: Serialize>(&mut self, name: &str, list: &[T]) -> &mut Self {
+    pub(in crate::spans) fn json<T: Serialize>(&mut self, name: &str, list: &[T]) -> &mut Self {
         if list.is_empty() {
             return self;
         }
@@ -91,24 +91,24 @@ impl Attributes {
     }
 
     /// Attributes as they are.
-    pub(super) fn add(&mut self, attributes: Vec<KeyValue>) -> &mut Self {
+    pub(in crate::spans) fn add(&mut self, attributes: Vec<KeyValue>) -> &mut Self {
         self.list.extend(attributes);
         self
     }
 
     /// How many more there is room for.
-    pub(super) fn room(&self) -> usize {
+    pub(in crate::spans) fn room(&self) -> usize {
         MAX_ATTRIBUTES.saturating_sub(HEAD).saturating_sub(self.list.len())
     }
 
     /// Counts attributes that there was no room for.
-    pub(super) fn leave_out(&mut self, count: usize) -> &mut Self {
+    pub(in crate::spans) fn leave_out(&mut self, count: usize) -> &mut Self {
         self.dropped = self.dropped.saturating_add(count);
         self
     }
 
     /// All attributes within the limits, these at the head of them, and how many were left out.
-    pub(super) fn finish(self, mut head: Vec<KeyValue>) -> (Vec<KeyValue>, u32) {
+    pub(in crate::spans) fn finish(self, mut head: Vec<KeyValue>) -> (Vec<KeyValue>, u32) {
         head.extend(self.list);
         let over = head.len().saturating_sub(MAX_ATTRIBUTES);
         head.truncate(MAX_ATTRIBUTES);
@@ -134,7 +134,7 @@ impl Attributes {
 }
 
 /// One attribute.
-pub(super) fn pair(name: &str, value: Value) -> KeyValue {
+pub(in crate::spans) fn pair(name: &str, value: Value) -> KeyValue {
     KeyValue { key: name.to_owned(), value: Some(any(value)), ..KeyValue::default() }
 }
 

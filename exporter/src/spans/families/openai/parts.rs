@@ -1,15 +1,15 @@
 //! Parts of a message's content as OpenAI writes them. Both of its chat APIs have their own words for the
-//! same parts, and Mistral, Cohere and others took them over.
+//! same parts, and Mistral and others took them over.
 
 use serde_json::Value;
 
-use super::{
+use crate::spans::messages::{
     part::{DOCUMENT, Part},
     value::{Object, items, take_first, take_object, take_string, take_text, text},
 };
 
 /// A content: a text, a list of parts, or nothing.
-pub(super) fn content(value: Value) -> Vec<Part> {
+pub(in crate::spans) fn content(value: Value) -> Vec<Part> {
     items(value).into_iter().filter_map(part).collect()
 }
 
@@ -75,7 +75,7 @@ fn file(object: &mut Object) -> Option<Part> {
 }
 
 /// A text, or the texts of a list of parts, put together; what was encrypted has none.
-pub(super) fn joined(value: Value) -> String {
+pub(in crate::spans) fn joined(value: Value) -> String {
     let texts = items(value).into_iter().map(|item| match item {
         Value::Object(mut object) => {
             text(take_first(&mut object, &["text", "thinking", "summary", "content"]))

@@ -6,7 +6,7 @@ use crate::spans::prices::Prices;
 
 /// What a destination's spans hold. The default is everything by the OpenTelemetry names alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct View {
+pub struct ExportProfile {
     /// Leaves out every carrier of what was said: messages, instructions, tools, a provider's error text.
     pub exclude_content: bool,
     /// Further names for the same facts.
@@ -20,7 +20,7 @@ pub struct View {
     pub prices: Arc<Prices>,
 }
 
-impl Default for View {
+impl Default for ExportProfile {
     fn default() -> Self {
         Self {
             exclude_content: false,

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::{
-    Conversation,
-    openai_parts::{content, joined},
+use super::parts::{content, joined};
+use crate::spans::messages::{
+    conversation::Conversation,
     part::{Message, Part},
     value::{
         Object, arguments, definition, items, take, take_first, take_items, take_object, take_text, text,
@@ -13,7 +13,7 @@ use super::{
 
 /// The names under which a message has its reasoning, of which some servers write several: DeepSeek's and others',
 /// that of vLLM, Groq and OpenRouter, Copilot's, OpenRouter's and MiniMax' with its kinds, Ollama's, LiteLLM's, and
-/// Cohere's plan of its tools.
+/// a plan of the tools to call.
 const REASONING: [&str; 7] = [
     "reasoning_content",
     "reasoning",
@@ -24,7 +24,7 @@ const REASONING: [&str; 7] = [
     "tool_plan",
 ];
 
-pub(super) fn request(mut body: Object) -> Conversation {
+pub(in crate::spans) fn request(mut body: Object) -> Conversation {
     let mut input: Vec<_> = take_items(&mut body, "messages").into_iter().map(message).collect();
     if let Some(prediction) = take_object(&mut body, "prediction") {
         input.push(Message::new("assistant", vec![Part::other(Value::Object(prediction))]));
@@ -34,7 +34,7 @@ pub(super) fn request(mut body: Object) -> Conversation {
     Conversation { input, tools, ..Conversation::default() }
 }
 
-pub(super) fn response(mut body: Object) -> Vec<Message> {
+pub(in crate::spans) fn response(mut body: Object) -> Vec<Message> {
     take_items(&mut body, "choices").into_iter().filter_map(choice).collect()
 }
 
@@ -50,7 +50,7 @@ fn choice(value: Value) -> Option<Message> {
 }
 
 /// One message of either side.
-pub(super) fn message(value: Value) -> Message {
+pub(in crate::spans) fn message(value: Value) -> Message {
     let mut object = match value {
         Value::Object(object) => object,
         Value::Null => return Message::default(),
@@ -78,7 +78,7 @@ pub(super) fn message(value: Value) -> Message {
 }
 
 /// What the model spoke: its words, and that there is sound, or only which sound it was.
-pub(super) fn spoken(value: Value) -> Vec<Part> {
+pub(in crate::spans) fn spoken(value: Value) -> Vec<Part> {
     let Value::Object(mut audio) = value else { return Vec::new() };
     let (transcript, data) = (take_text(&mut audio, "transcript"), take_text(&mut audio, "data"));
     if transcript.is_empty() && data.is_empty() {
@@ -107,7 +107,7 @@ fn called(kind: &str, id: String, mut function: Object) -> Part {
 
 /// A tool: what is a function or custom is in an object of its own, and a tool of OpenAI's own has no name
 /// but its type.
-pub(super) fn tool(value: Value) -> Value {
+pub(in crate::spans) fn tool(value: Value) -> Value {
     let Value::Object(mut tool) = value else { return value };
     if let Some(inner) = take_object(&mut tool, "function") {
         return function(Value::Object(inner));
@@ -131,7 +131,7 @@ fn function(value: Value) -> Value {
 }
 
 /// A prompt as completions, embeddings and moderations take it: a text, texts, parts, or tokens.
-pub(super) fn prompt(value: Value) -> Vec<Message> {
+pub(in crate::spans) fn prompt(value: Value) -> Vec<Message> {
     let tokens = |item: &Value| item.is_number();
     let messages = match value {
         Value::Array(list) if !list.is_empty() && list.iter().all(tokens) => vec![counted(&list)],

@@ -2,16 +2,57 @@
 //! every member may be in camelCase or in snake_case.
 
 use serde_json::Value;
+use weir_event::v1::Api;
 
-use super::{
-    Conversation,
+use super::openai;
+use crate::spans::messages::{
+    conversation::Conversation,
     part::{DOCUMENT, Message, Part},
+    spec::{ApiSpec, CHAIN},
     value::{
         Object, arguments, definition, items, take, take_first, take_items, take_string, take_text, text,
     },
 };
 
-pub(super) fn request(mut body: Object) -> Conversation {
+const GENERATE_CONTENT: ApiSpec = ApiSpec {
+    family: "google",
+    operation: "generate_content",
+    output_type: "",
+    openai_type: "",
+    openinference: "LLM",
+    tfy: "ChatCompletion",
+    is_chat: true,
+    is_without_reasons: false,
+    request,
+    response,
+    part: |_, value| vec![part(value)],
+};
+
+/// One without a conversation.
+const OTHER: ApiSpec = ApiSpec {
+    tfy: "",
+    is_chat: false,
+    response: |_| Vec::new(),
+    part: |_, value| openai::content(value),
+    ..GENERATE_CONTENT
+};
+
+static GENERATE: ApiSpec = GENERATE_CONTENT;
+static EMBED: ApiSpec =
+    ApiSpec { operation: "embeddings", openinference: "EMBEDDING", tfy: "Embedding", ..OTHER };
+static COUNT_TOKENS: ApiSpec = ApiSpec { operation: "count_tokens", openinference: CHAIN, ..OTHER };
+
+/// What an API of this family is like.
+pub(super) fn spec(api: Api) -> Option<&'static ApiSpec> {
+    Some(match api {
+        Api::GeminiGenerate | Api::GeminiStream => &GENERATE,
+        Api::GeminiEmbed => &EMBED,
+        Api::GeminiCountTokens => &COUNT_TOKENS,
+        _ => return None,
+    })
+}
+
+pub(in crate::spans) fn request(mut body: Object) -> Conversation {
     // countTokens may hold a whole request.
     if let Value::Object(inner) =
         take_first(&mut body, &["generateContentRequest", "generate_content_request"])
@@ -31,7 +72,7 @@ pub(super) fn request(mut body: Object) -> Conversation {
     Conversation { system, input, tools, output: Vec::new() }
 }
 
-pub(super) fn response(mut body: Object) -> Vec<Message> {
+pub(in crate::spans) fn response(mut body: Object) -> Vec<Message> {
     let mut said: Vec<_> = take_items(&mut body, "candidates").into_iter().filter_map(candidate).collect();
     let feedback = take_first(&mut body, &["promptFeedback", "prompt_feedback"]);
     if let (true, Value::Object(mut feedback)) = (said.is_empty(), feedback) {
@@ -81,7 +122,7 @@ fn content(value: Value) -> Message {
     Message::new(role, parts)
 }
 
-pub(super) fn part(value: Value) -> Part {
+pub(in crate::spans) fn part(value: Value) -> Part {
     let mut object = match value {
         Value::Object(object) => object,
         Value::String(said) => return Part::text(said),

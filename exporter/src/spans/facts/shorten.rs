@@ -7,7 +7,7 @@ use serde_json::Value;
 const MIN_STRING: usize = 16;
 
 /// Cuts a text to so many characters.
-pub(super) fn text(text: &mut String, limit: usize) {
+pub(in crate::spans) fn text(text: &mut String, limit: usize) {
     // No text has more characters than bytes.
     if text.len() > limit
         && let Some((end, _)) = text.char_indices().nth(limit)
@@ -18,7 +18,7 @@ pub(super) fn text(text: &mut String, limit: usize) {
 
 /// A list as JSON of at most so many characters: long strings are cut first, then the oldest items go.
 /// `None` where nothing of it fits.
-pub(super) fn json<T: Serialize>(list: &[T], limit: Option<usize>) -> Option<String> {
+pub(in crate::spans) fn json<T: Serialize>(list: &[T], limit: Option<usize>) -> Option<String> {
     let whole = serde_json::to_string(list).ok()?;
     let Some(limit) = limit.filter(|limit| over(&whole, *limit)) else { return Some(whole) };
     let mut value: Value = serde_json::from_str(&whole).ok()?;
