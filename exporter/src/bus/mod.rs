@@ -5,6 +5,7 @@
 //! While NATS is not connected nothing is published, so nothing queues up in the client.
 
 pub mod bounds;
+mod cell;
 mod client;
 mod connection;
 mod consumers;
@@ -13,16 +14,18 @@ mod dead_letters;
 mod error;
 mod layout;
 mod names;
-mod onlooker;
 pub mod payload;
 pub mod policy;
 mod publish;
 mod pull;
+mod reader;
 mod retention;
 mod seen;
 mod settings;
 mod store;
+mod tail;
 
+pub use cell::{Cell, Unwritten};
 pub use client::Bus;
 pub use connection::{BusSettings, NatsAuth, NatsServers, StreamSettings};
 pub use credentials::Credentials;
@@ -30,8 +33,8 @@ pub use dead_letters::DeadLetter;
 pub use error::BusError;
 pub use layout::ConsumerSettings;
 pub use names::{ACK_WAIT, CONSUMER_PREFIX, DEAD_LETTERS, LEDGER, STREAM, SUBJECT, destination_of};
-pub use onlooker::{From, Onlooker};
 pub use pull::{Ask, Ended, Pull};
+pub use reader::{ReadError, Reader};
 pub use seen::Seen;
 pub use settings::{AUDIT, Bucket, Missing, SETTINGS};
 pub use store::{Form, Store, Stored};

@@ -5,17 +5,18 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use async_nats::jetstream::kv::{CreateErrorKind, Operation, Store, UpdateErrorKind};
+use async_nats::jetstream::kv::{CreateErrorKind, Store};
 use bytes::Bytes;
+use serde::de::IgnoredAny;
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::account::{Account, Fate};
-use crate::bus::{Bus, BusError, Seen};
+use crate::bus::{Bus, BusError, Cell, Seen, Unwritten};
 
 /// How often JetStream is asked what it has no more, and the ledger read that others write to.
 pub const LOOK: Duration = Duration::from_secs(2);
@@ -41,18 +42,18 @@ pub fn key(destination: &str) -> String {
 /// [`BusError`] where the store does not answer.
 pub async fn begin(store: &Store, destination: &str, seen: &Seen) -> Result<(), BusError> {
     let key = key(destination);
-    let found = store.entry(&key).await.map_err(|error| failed(&key, &error))?;
-    if found.is_some_and(|entry| entry.operation == Operation::Put) {
+    let cell = Cell::new(store, &key);
+    if cell.read::<IgnoredAny>().await?.0.is_some() {
         return Ok(());
     }
     let mut account = Account::default();
     account.look(seen);
-    let bytes = serde_json::to_vec(&account).map_err(|error| failed(&key, &error))?;
+    let bytes = serde_json::to_vec(&account).map_err(|error| cell.failed(&error))?;
     match store.create(&key, bytes.into()).await {
         Ok(_) => Ok(()),
         // Another exporter was quicker.
         Err(error) if error.kind() == CreateErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(failed(&key, &error)),
+        Err(error) => Err(cell.failed(&error)),
     }
 }
 
@@ -64,19 +65,12 @@ pub async fn begin(store: &Store, destination: &str, seen: &Seen) -> Result<(), 
 /// [`BusError`] where the store does not answer.
 pub async fn close(store: &Store, destination: &str, seen: &Seen) -> Result<Account, BusError> {
     let key = key(destination);
-    let found = store.get(&key).await.map_err(|error| failed(&key, &error))?;
-    let mut account: Account = match found {
-        Some(bytes) => serde_json::from_slice(&bytes).map_err(|error| failed(&key, &error))?,
-        None => Account::default(),
-    };
+    let cell = Cell::new(store, &key);
+    let mut account: Account = cell.read().await?.0.unwrap_or_default();
     account.look(seen);
     account.purge();
-    store.delete(&key).await.map_err(|error| failed(&key, &error))?;
+    store.delete(&key).await.map_err(|error| cell.failed(&error))?;
     Ok(account)
-}
-
-fn failed(key: &str, error: &dyn std::fmt::Display) -> BusError {
-    BusError::JetStream { what: format!("write the ledger {key}"), why: error.to_string() }
 }
 
 /// What is entered together.
@@ -263,51 +257,24 @@ impl LedgerKeeper {
 
     async fn write(&mut self, mut change: impl FnMut(&mut Account)) -> Result<(), BusError> {
         let store = self.bus.ledger().await?;
-        // Each round loses against another exporter's write, and there are only so many of those.
-        for _ in 0..64 {
-            let (account, revision) = match self.current.take() {
-                Some(current) => current,
-                None => self.read(&store).await?,
-            };
+        let mut attempted = self.attempted.take();
+        let cell = Cell::new(&store, &self.key);
+        let written = cell.swap(self.current.take(), Account::default, |account| {
             let mut next = account.clone();
-            if !self.was_written(&account) {
+            if !is_what_was_sent(attempted.take(), &account) {
                 change(&mut next);
             }
-            if next == account {
-                self.show(next, revision);
-                return Ok(());
+            let bytes = if next == account { None } else { Some(serde_json::to_vec(&next)?.into()) };
+            Ok((next, bytes))
+        });
+        match written.await {
+            Ok((account, revision)) => {
+                self.show(account, revision);
+                Ok(())
             }
-            let bytes = Bytes::from(serde_json::to_vec(&next).map_err(|error| self.failed(&error))?);
-            match store.update(&self.key, bytes.clone(), revision).await {
-                Ok(revision) => {
-                    self.show(next, revision);
-                    return Ok(());
-                }
-                Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => {}
-                Err(error) => {
-                    self.attempted = Some(bytes);
-                    return Err(self.failed(&error));
-                }
-            }
-        }
-        Err(self.failed(&"too many others write at once"))
-    }
-
-    /// Whether the store has what was written last without an answer.
-    fn was_written(&mut self, account: &Account) -> bool {
-        let attempted = self.attempted.take();
-        attempted
-            .is_some_and(|bytes| serde_json::from_slice::<Account>(&bytes).is_ok_and(|sent| sent == *account))
-    }
-
-    async fn read(&self, store: &Store) -> Result<(Account, u64), BusError> {
-        let entry = timeout(LAST_WRITE, store.entry(&self.key)).await.map_err(|error| self.failed(&error))?;
-        match entry.map_err(|error| self.failed(&error))? {
-            None => Ok((Account::default(), 0)),
-            Some(entry) if entry.operation != Operation::Put => Ok((Account::default(), entry.revision)),
-            Some(entry) => {
-                let account = serde_json::from_slice(&entry.value).map_err(|error| self.failed(&error))?;
-                Ok((account, entry.revision))
+            Err(Unwritten { error, attempted }) => {
+                self.attempted = attempted;
+                Err(error)
             }
         }
     }
@@ -316,8 +283,10 @@ impl LedgerKeeper {
         self.shown.send_modify(|shown| shown.0.clone_from(&account));
         self.current = Some((account, revision));
     }
+}
 
-    fn failed(&self, error: &dyn std::fmt::Display) -> BusError {
-        failed(&self.key, error)
-    }
+/// Whether the store has what was written last without an answer.
+fn is_what_was_sent(attempted: Option<Bytes>, account: &Account) -> bool {
+    attempted
+        .is_some_and(|bytes| serde_json::from_slice::<Account>(&bytes).is_ok_and(|sent| sent == *account))
 }

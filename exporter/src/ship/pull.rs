@@ -4,14 +4,14 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::{self, AckKind, consumer::PullConsumer};
+use async_nats::jetstream::{self, AckKind};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     batch::{Pulled, tell},
     lane::Lane,
 };
-use crate::bus::{Ask, BusError, Ended};
+use crate::bus::{Ask, Ended, ReadError, Reader};
 
 /// How long a pull waits at the server for the first event; also the longest that a stop waits for it.
 const PULL_WAIT: Duration = Duration::from_secs(1);
@@ -23,14 +23,14 @@ impl Lane {
     /// Events for one batch: what is there, then what comes within the delay. Empty after a quiet second.
     pub(super) async fn pull(
         &self,
-        consumer: &PullConsumer,
+        reader: &mut Reader,
         stop: &CancellationToken,
-    ) -> Result<Vec<Pulled>, BusError> {
+    ) -> Result<Vec<Pulled>, ReadError> {
         let batch = self.settings.batch;
         let max_bytes = self.growth.before(batch.bytes).clamp(1, MAX_PULL_BYTES);
         let mut hand = Hand::default();
         let first = Ask { events: batch.events, bytes: max_bytes, wait: PULL_WAIT, at_once: true };
-        let pull = self.bus.pull(consumer, first).await?;
+        let pull = reader.pull(first).await?;
         self.take(pull.messages, &mut hand).await;
         let events = batch.events.saturating_sub(hand.events.len());
         let bytes = max_bytes.saturating_sub(hand.bytes);
@@ -39,7 +39,7 @@ impl Lane {
         if pull.ended == Ended::All && !hand.events.is_empty() && wanting && !stop.is_cancelled() {
             let more = Ask { events, bytes, wait: batch.delay, at_once: false };
             // What is in hand goes on without more.
-            if let Ok(pull) = self.bus.ask(consumer, more).await {
+            if let Ok(pull) = reader.more(more).await {
                 self.take(pull.messages, &mut hand).await;
             }
         }

@@ -17,7 +17,7 @@ use super::{
     sink::Sink,
 };
 use crate::{
-    bus::{Bus, BusError},
+    bus::{Bus, ReadError, Reader},
     destination::DestinationSettings,
     ledger::Ledger,
     metrics::ShipMetrics,
@@ -79,7 +79,7 @@ impl Ship {
             there = lane.ledger.ready() => if !there { return },
         }
         let places = Arc::new(Semaphore::new(lane.settings.concurrency));
-        let (mut lanes, mut consumer) = (JoinSet::new(), None);
+        let (mut lanes, mut reader) = (JoinSet::new(), Reader::durable(lane.bus.clone(), self.consumer));
         while !stop.is_cancelled() {
             while lanes.try_join_next().is_some() {}
             let place = tokio::select! {
@@ -87,18 +87,7 @@ impl Ship {
                 place = Arc::clone(&places).acquire_owned() => place,
             };
             let Ok(place) = place else { break };
-            let pulled = match &consumer {
-                Some(consumer) => lane.pull(consumer, &stop).await.map_err(Some),
-                None if lane.bus.state().is_err() => Err(None),
-                None => match lane.bus.consumer(&self.consumer).await {
-                    Ok(found) => {
-                        consumer = Some(found);
-                        continue;
-                    }
-                    Err(error) => Err(Some(error)),
-                },
-            };
-            match pulled {
+            match lane.pull(&mut reader, &stop).await {
                 Ok(pulled) if pulled.is_empty() => {}
                 Ok(pulled) => {
                     let (lane, stop) = (Arc::clone(lane), stop.clone());
@@ -108,7 +97,6 @@ impl Ship {
                     });
                 }
                 Err(error) => {
-                    consumer = None;
                     lane.lost(error);
                     stopped_within(&stop, PULL_PAUSE).await;
                 }
@@ -138,8 +126,8 @@ impl Lane {
     }
 
     /// The consumer did not give what was asked: the bus looks whether it is still there.
-    fn lost(&self, error: Option<BusError>) {
-        let Some(error) = error else { return };
+    fn lost(&self, error: ReadError) {
+        let ReadError::Failed(error) = error else { return };
         debug!(destination = self.name(), %error, "cannot pull");
         if self.bus.state().is_ok() {
             self.bus.look_again();

@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_nats::jetstream::kv::{Operation, Store, UpdateErrorKind};
+use async_nats::jetstream::kv::Store;
 use bytes::Bytes;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ use super::{
     accounts::{SHARDS, Sources, now},
     shard::Shard,
 };
-use crate::bus::{Bus, BusError};
+use crate::bus::{Bus, BusError, Cell};
 
 /// How often what came is written.
 const WRITE: Duration = Duration::from_secs(1);
@@ -32,12 +32,6 @@ const FAILURES_TOLD: u32 = 3;
 
 /// How long the last write may take.
 const LAST_WRITE: Duration = Duration::from_secs(5);
-
-/// How long a value may take to be read.
-const READ_DEADLINE: Duration = Duration::from_secs(5);
-
-/// How often a write is made again on top of others'.
-const ATTEMPTS: usize = 16;
 
 /// The largest value, unless NATS takes less.
 const MAX_VALUE: usize = 512 << 10;
@@ -139,52 +133,35 @@ impl SourcesKeeper {
     }
 
     async fn write(&mut self, store: &Store, place: usize) -> Result<(), BusError> {
+        let known =
+            self.revisions.get(place).copied().flatten().map(|revision| (self.known(place), revision));
         let key = key(place);
-        let mut current = {
-            let slots = self.sources.slots();
-            let known = slots.get(place).map(|slot| Arc::clone(&slot.known)).unwrap_or_default();
-            self.revisions.get(place).copied().flatten().map(|revision| (known, revision))
-        };
-        // Each round loses against another exporter's write, and there are only so many of those.
-        for _ in 0..ATTEMPTS {
-            let (known, revision) = match current.take() {
-                Some(current) => current,
-                None => self.read(store, place).await?,
-            };
-            let mut next = Shard::clone(&known);
-            {
-                let slots = self.sources.slots();
-                let Some(slot) = slots.get(place) else { return Ok(()) };
-                next.take(&slot.sending, now(), self.sources.most);
-            }
-            let value = self.encoded(&mut next).map_err(|error| failed(&key, &error))?;
-            match store.update(&key, value, revision).await {
-                Ok(revision) => {
-                    self.settle(place, Arc::new(next), Some(revision));
-                    return Ok(());
+        let cell = Cell::new(store, &key);
+        let written = cell.swap(
+            known,
+            || self.known(place),
+            |mut next: Shard| {
+                if let Some(slot) = self.sources.slots().get(place) {
+                    next.take(&slot.sending, now(), self.sources.most);
                 }
-                Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => {}
-                Err(error) => return Err(failed(&key, &error)),
-            }
-        }
-        Err(failed(&key, &"too many others write at once"))
+                let value = self.encoded(&mut next)?;
+                Ok((next, Some(value)))
+            },
+        );
+        let (next, revision) = written.await.map_err(|unwritten| unwritten.error)?;
+        self.settle(place, Arc::new(next), Some(revision));
+        Ok(())
     }
 
     /// What a part holds, by the store, with its revision. A store that was made anew gets what was known before.
     async fn read(&self, store: &Store, place: usize) -> Result<(Arc<Shard>, u64), BusError> {
-        let key = key(place);
-        let entry = timeout(READ_DEADLINE, store.entry(&key)).await.map_err(|error| failed(&key, &error))?;
-        match entry.map_err(|error| failed(&key, &error))? {
-            Some(entry) if entry.operation == Operation::Put => {
-                let shard = serde_json::from_slice(&entry.value).map_err(|error| failed(&key, &error))?;
-                Ok((Arc::new(shard), entry.revision))
-            }
-            other => {
-                let slots = self.sources.slots();
-                let known = slots.get(place).map(|slot| Arc::clone(&slot.known)).unwrap_or_default();
-                Ok((known, other.map_or(0, |entry| entry.revision)))
-            }
-        }
+        let (shard, revision) = Cell::new(store, &key(place)).read().await?;
+        Ok((Arc::new(shard.unwrap_or_else(|| self.known(place))), revision))
+    }
+
+    /// A part as it was last read or written.
+    fn known(&self, place: usize) -> Shard {
+        self.sources.slots().get(place).map(|slot| Shard::clone(&slot.known)).unwrap_or_default()
     }
 
     fn encoded(&self, shard: &mut Shard) -> Result<Bytes, serde_json::Error> {
@@ -224,8 +201,4 @@ fn pause(rounds: u32, failures: u32) -> Duration {
 /// The key of a part.
 fn key(place: usize) -> String {
     format!("source.{place:x}")
-}
-
-fn failed(key: &str, error: &dyn std::fmt::Display) -> BusError {
-    BusError::JetStream { what: format!("keep the ledger {key}"), why: error.to_string() }
 }

@@ -5,17 +5,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_nats::jetstream::{
-    Message,
-    consumer::{DeliverPolicy, PullConsumer},
-};
+use async_nats::jetstream::{Message, consumer::DeliverPolicy};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::counts::{Counted, GenAi};
 use crate::{
-    bus::{Ask, Bus, ConsumerSettings, Ended, payload},
+    bus::{Ask, Bus, ConsumerSettings, Ended, Pull, Reader, payload},
     metrics::own::CountingMetrics,
 };
 
@@ -51,7 +48,7 @@ pub fn consumer() -> ConsumerSettings {
 
 /// The task that counts.
 pub struct Counting {
-    bus: Bus,
+    reader: Reader,
     counts: Arc<GenAi>,
     metrics: CountingMetrics,
 }
@@ -59,43 +56,30 @@ pub struct Counting {
 impl Counting {
     /// Counts what `bus` brings into `metrics`.
     pub fn new(bus: Bus, counts: Arc<GenAi>, metrics: CountingMetrics) -> Self {
-        Self { bus, counts, metrics }
+        Self { reader: Reader::durable(bus, NAME), counts, metrics }
     }
 
     /// Counts until `stop`; what was pulled by then is counted too.
-    pub async fn run(self, stop: CancellationToken) {
-        let mut consumer = None;
+    pub async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            let went_on = match &consumer {
-                Some(consumer) => self.pull(consumer).await,
-                None if self.bus.state().is_err() => false,
-                None => {
-                    consumer = self.bus.consumer(NAME).await.ok();
-                    consumer.is_some()
+            let ended = match self.reader.pull(PULL).await {
+                Ok(Pull { messages, ended }) => {
+                    for message in messages {
+                        self.take(message).await;
+                    }
+                    ended
+                }
+                Err(error) => {
+                    debug!(%error, "cannot pull for metrics");
+                    Ended::Failed
                 }
             };
-            if !went_on {
-                consumer = None;
+            self.reader.reopen_after(ended);
+            if ended == Ended::Failed {
                 tokio::select! {
                     () = stop.cancelled() => {}
                     () = sleep(PAUSE) => {}
                 }
-            }
-        }
-    }
-
-    /// Counts what one pull brings; false where it failed.
-    async fn pull(&self, consumer: &PullConsumer) -> bool {
-        match self.bus.pull(consumer, PULL).await {
-            Ok(pull) => {
-                for message in pull.messages {
-                    self.take(message).await;
-                }
-                pull.ended != Ended::Failed
-            }
-            Err(error) => {
-                debug!(%error, "cannot pull for metrics");
-                false
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The task that looks at events for the page, by an onlooker of its own.
+//! The task that looks at events for the page, by a tail reader of its own.
 //!
 //! It reads at a bounded rate: what comes faster is skipped and counted, so that the page costs the exporter little
 //! whatever the traffic. Nothing waits for it.
@@ -15,7 +15,7 @@ use weir_event::{EventId, v1::TraceEvent};
 
 use super::{held::Held, minutes::Minutes, row::Row};
 use crate::{
-    bus::{Ask, Bus, Ended, From, Onlooker, payload},
+    bus::{Ask, Bus, Ended, Reader, payload},
     metrics::genai::recent::Recent,
     page::settings::PageSettings,
     spans::prices::Prices,
@@ -89,46 +89,27 @@ pub(in crate::page) fn now_ms() -> u64 {
 
 /// The task.
 pub(in crate::page) struct Watch {
-    bus: Bus,
+    reader: Reader,
     observed: Arc<Observed>,
     recent: Recent,
-    /// What was seen last: the stream, by when it was made, and the sequence.
-    last: Option<(i128, u64)>,
-    begin: u64,
 }
 
 impl Watch {
     /// One that begins with so many of the latest events.
     pub(in crate::page) fn new(bus: Bus, observed: Arc<Observed>, begin: usize) -> Self {
         let begin = u64::try_from(begin.max(PULL)).unwrap_or(u64::MAX);
-        Self { bus, observed, recent: Recent::default(), last: None, begin }
+        Self { reader: Reader::tail(bus, begin), observed, recent: Recent::default() }
     }
 
     /// Looks until `stop`.
     pub(in crate::page) async fn run(mut self, stop: CancellationToken) {
-        let mut onlooker = None;
         while !stop.is_cancelled() {
             let started = Instant::now();
-            let step = async {
-                match &onlooker {
-                    Some(onlooker) => self.pull(onlooker).await,
-                    None if self.bus.state().is_err() => Err(()),
-                    None => {
-                        let from =
-                            self.last.map_or(From::Latest(self.begin), |(made, n)| From::After(made, n));
-                        onlooker = Some(self.make(from).await?);
-                        Ok(0)
-                    }
-                }
-            };
             let pause = tokio::select! {
                 () = stop.cancelled() => return,
-                taken = step => match taken {
+                taken = self.pull() => match taken {
                     Ok(taken) => Duration::from_secs_f64(taken as f64 / RATE).saturating_sub(started.elapsed()),
-                    Err(()) => {
-                        onlooker = None;
-                        PAUSE
-                    }
+                    Err(()) => PAUSE,
                 },
             };
             tokio::select! {
@@ -138,21 +119,18 @@ impl Watch {
         }
     }
 
-    async fn make(&self, from: From) -> Result<Onlooker, ()> {
-        self.bus.onlooker(from).await.map_err(|error| debug!(%error, "the page cannot look at the stream"))
-    }
-
     /// Takes what one pull brings; gives how many events that were.
-    async fn pull(&mut self, onlooker: &Onlooker) -> Result<usize, ()> {
-        let pull = self.bus.pull(&onlooker.consumer, ASK).await;
+    async fn pull(&mut self) -> Result<usize, ()> {
+        let pull = self.reader.pull(ASK).await;
         let pull = pull.map_err(|error| debug!(%error, "the page cannot pull"))?;
         let (taken, prices) = (pull.messages.len(), self.observed.prices());
-        let mut waiting = 0;
+        let (mut waiting, mut last) = (0, None);
         for message in &pull.messages {
             let Ok(info) = message.info() else { continue };
             waiting = info.pending;
-            self.last = Some((onlooker.stream, info.stream_sequence));
             let n = info.stream_sequence;
+            last = Some(n);
+            self.reader.passed(n);
             if payload::replay_target(&message.subject).is_some() {
                 continue;
             }
@@ -168,12 +146,13 @@ impl Watch {
             self.observed.changes.send_modify(|count| *count += 1);
         }
         if waiting > TOO_MANY
-            && let Some((made, n)) = self.last
+            && let Some(last) = last
         {
             self.observed.minutes().skip(waiting, now_ms());
-            self.last = Some((made, n + waiting));
+            self.reader.skip_to(last + waiting);
             return Err(());
         }
+        self.reader.reopen_after(pull.ended);
         if pull.ended == Ended::Failed { Err(()) } else { Ok(taken) }
     }
 }
