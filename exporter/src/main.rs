@@ -1,4 +1,4 @@
-//! The exporter's command: reads flags and environment, starts logging, runs until it is told to stop.
+//! The exporter's command: reads flags and environment, starts logging, runs until it is stopped.
 //!
 //! Everything else is in the library. The first SIGTERM or SIGINT asks for an orderly stop, the second
 //! ends the process at once.

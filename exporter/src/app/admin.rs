@@ -1,7 +1,7 @@
 //! The admin listener: `/healthz`, `/readyz`, `/metrics`, `/status`.
 //!
 //! Alive means that the process answers; ready means that NATS is connected and holds what the exporter
-//! needs there. A readiness answer says in one sentence what is missing. No answer holds a secret.
+//! needs there. The response of `/readyz` says in one sentence what is missing. No response holds a secret.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,7 +19,7 @@ use weir_event::VERSION;
 
 use crate::{
     bus::{Bus, policy::Policy},
-    ledger::workers::{Sources, Told},
+    ledger::workers::{Workers, WorkersReport},
     metrics::{self, Metrics},
     saved_destinations::{SavedDestinations, Summary},
     ship::fleet::{Fleet, Report},
@@ -31,14 +31,14 @@ const SOURCES_SHOWN: usize = 50;
 /// What the admin listener reads.
 #[derive(Clone)]
 pub struct Admin {
-    /// Whose state readiness tells.
+    /// The connection whose state decides readiness.
     pub bus: Bus,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     /// The destinations.
     pub fleet: Fleet,
     /// The sources.
-    pub sources: Sources,
+    pub sources: Workers,
     /// Whether this process takes events.
     pub ingests: bool,
     /// What is wrong with the last configuration.
@@ -85,7 +85,7 @@ async fn metrics(State(admin): State<Admin>) -> Response {
     }
 }
 
-/// What `/status` answers.
+/// The response of `/status`.
 #[derive(Serialize)]
 struct Status {
     version: &'static str,
@@ -97,7 +97,7 @@ struct Status {
     destinations: Vec<Report>,
     settings: Summary,
     /// The gateway's workers, over all exporters: the same at each of them.
-    gateway: Option<Told>,
+    gateway: Option<WorkersReport>,
     /// What this process took since its start.
     ingest: Option<IngestStatus>,
 }
@@ -142,7 +142,7 @@ async fn status(State(admin): State<Admin>) -> Response {
         configuration: admin.wrong.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         destinations: admin.fleet.reports(),
         settings: admin.saved.summary(),
-        gateway: admin.sources.told(SOURCES_SHOWN),
+        gateway: admin.sources.report(SOURCES_SHOWN),
         ingest: admin.ingest(),
     };
     match serde_json::to_vec_pretty(&status) {

@@ -33,7 +33,7 @@ use crate::{
     ingest::Ingest,
     ledger::{
         self,
-        workers::{Sources, SourcesKeeper},
+        workers::{Workers, WorkersKeeper},
     },
     metrics::{
         Metrics,
@@ -145,11 +145,11 @@ impl Exporter {
             ingest.under(saved.policy())
         });
         let sources =
-            ingest.as_ref().map_or_else(|| Sources::new(settings.ingest.max_sources), Ingest::sources);
+            ingest.as_ref().map_or_else(|| Workers::new(settings.ingest.max_sources), Ingest::sources);
         let wrong = Arc::new(Mutex::new(None));
 
         let (last, entered) = (CancellationToken::new(), CancellationToken::new());
-        let accounts = SourcesKeeper::new(sources.clone(), bus.clone(), settings.role.ingests());
+        let accounts = WorkersKeeper::new(sources.clone(), bus.clone(), settings.role.ingests());
         let accounts = tokio::spawn(accounts.run(entered.clone()));
         let mut background = JoinSet::new();
         let admin = Admin {
@@ -258,10 +258,10 @@ impl Exporter {
         }
         // A reload under way ends before what it started is stopped.
         let _ = reload.await;
-        // No batch is taken any more, so what came of sources is whole.
+        // No batch is taken any more, so what came of workers is complete.
         entered.cancel();
         if accounts.await.is_err() {
-            error!("the task of the sources' ledgers ended on its own");
+            error!("the task of the workers' ledgers ended on its own");
         }
         // Nothing is counted any more, so the last push says it all.
         let ((delivered, handed_back), ()) = tokio::join!(fleet.stop(), pushes.stop());

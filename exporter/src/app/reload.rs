@@ -1,8 +1,8 @@
 //! Reading the configuration anew: on SIGHUP, and every other second in case it, a secret's file or a
-//! certificate was replaced. (Looking is cheaper to trust than being told: Kubernetes swaps links, and network
-//! file systems tell nobody.)
+//! certificate was replaced. (Polling, not file events: Kubernetes swaps links, and network file systems send
+//! none.)
 //!
-//! A configuration that is wrong is told once, and the one before goes on.
+//! A wrong configuration is reported once, and the previous one stays in force.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -80,7 +80,7 @@ impl Reload {
             return;
         };
         let mut saved = self.saved.changes();
-        // What NATS said before this ran was seen by nobody: it is a change too.
+        // What was received from NATS before this task started counts as a change.
         saved.mark_changed();
         let mut ticks = tokio::time::interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

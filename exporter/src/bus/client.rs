@@ -38,7 +38,7 @@ const MAX_PUBLISHES: usize = 1 << 16;
 /// How long a connection may take to be made.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 
-/// How long an answer of JetStream's API may take.
+/// Timeout of a JetStream API request.
 const API_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How often a connection is asked whether it still lives.
@@ -71,7 +71,7 @@ struct Shared {
     settings: BusSettings,
     wanted: Mutex<Wanted>,
     state: watch::Sender<Result<(), String>>,
-    /// Why NATS does not let us in, where it answers.
+    /// Why NATS rejects the connection, where it responds.
     refused: watch::Sender<Option<String>>,
     look: Arc<Notify>,
     ledger: tokio::sync::OnceCell<kv::Store>,
@@ -94,7 +94,7 @@ impl Bus {
         let look = Arc::new(Notify::new());
         let changed = Arc::clone(&look);
         let refused = watch::Sender::new(None);
-        let (who, told_refused) = (settings.auth.setting(), refused.clone());
+        let (who, refused_sender) = (settings.auth.setting(), refused.clone());
         let options = identified(&settings.auth, &refused)
             .name("weir-exporter")
             .custom_inbox_prefix(inbox(settings.role))
@@ -104,7 +104,7 @@ impl Bus {
             .ping_interval(PING_INTERVAL)
             .reconnect_delay_callback(reconnect_pause)
             .event_callback(move |event| {
-                told(&event, who, &told_refused);
+                report(&event, who, &refused_sender);
                 changed.notify_one();
                 std::future::ready(())
             });
@@ -195,10 +195,10 @@ impl Bus {
                 }
                 was_well |= found.is_ok();
                 let found = found.map_err(|error| error.to_string());
-                self.tell(&found);
+                self.report(&found);
                 if found.is_ok() { RECHECK } else { RECHECK_SOON }
             } else {
-                self.tell(&Err(self.away()));
+                self.report(&Err(self.away()));
                 RECHECK_SOON
             };
             tokio::select! {
@@ -276,7 +276,7 @@ impl Bus {
         self.client.max_payload()
     }
 
-    fn tell(&self, found: &Result<(), String>) {
+    fn report(&self, found: &Result<(), String>) {
         let changed = self.shared.state.send_if_modified(|state| {
             let changed = state != found;
             state.clone_from(found);
@@ -305,8 +305,8 @@ impl Bus {
     }
 }
 
-/// What the subjects of answers begin with. One user of NATS that may listen to all of `_INBOX.>` would read what is
-/// delivered to another, so each part has a prefix of its own, which its user's permissions can name.
+/// Prefix of the subjects that responses arrive at. A NATS user that may listen to all of `_INBOX.>` would read what
+/// is delivered to another, so each part has a prefix of its own, which its user's permissions can name.
 fn inbox(role: Role) -> &'static str {
     if role.ships() { "_INBOX_weir_ship" } else { "_INBOX_weir_ingest" }
 }
@@ -323,7 +323,7 @@ fn identified(auth: &NatsAuth, refused: &Refused) -> ConnectOptions {
                 let answer = Credentials::read(&file).and_then(|credentials| credentials.answer(&nonce));
                 std::future::ready(answer.map_err(|error| {
                     let why = format!("nats.credentials: {} {error}", file.display());
-                    refused.send_replace(Some(format!("waits to be told who we are: {why}")));
+                    refused.send_replace(Some(format!("waits for credentials: {why}")));
                     AuthError::new(why)
                 }))
             })
@@ -355,7 +355,7 @@ fn reconnect_pause(attempts: usize) -> Duration {
 }
 
 /// Tells of an event; `who` names the setting by which we say who we are.
-fn told(event: &Event, who: &'static str, refused: &Refused) {
+fn report(event: &Event, who: &'static str, refused: &Refused) {
     match event {
         Event::Connected => {
             refused.send_replace(None);
@@ -374,7 +374,7 @@ fn told(event: &Event, who: &'static str, refused: &Refused) {
     }
 }
 
-/// Whether NATS refused a connection for who we are. The client tells by text alone.
+/// Whether NATS rejected our credentials. The client reports it as text only.
 fn is_refusal(error: &str) -> bool {
     error.contains(&ConnectErrorKind::AuthorizationViolation.to_string())
 }

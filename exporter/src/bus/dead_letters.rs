@@ -1,4 +1,4 @@
-//! Dead letters: events that a destination refused one by one, kept in a stream of their own.
+//! Dead letters: events that a destination refused one by one, stored in a stream of their own.
 //!
 //! A letter is the event's message as it was, with headers that say which destination refused it and why. It is
 //! stored before the original is settled. Replaying publishes the event for that destination alone, under a

@@ -2,7 +2,7 @@
 //! one for the metrics, the stream of dead letters, and the bucket of ledgers.
 //!
 //! The stream keeps events on file and by limits: no destination can hold back another or the gateway,
-//! and nothing depends on a consumer being there first. What is there already is kept and brought up to
+//! and nothing depends on a consumer being there first. What is there already stays and is brought up to
 //! date; a stream of another kind, or one that would lose events by it, is left alone and refused.
 
 use std::time::SystemTime;
@@ -95,7 +95,7 @@ pub(super) async fn ledger(context: &Context, settings: &StreamSettings) -> Resu
     without_rollup(context, &made.stream.cached_info().config).await
 }
 
-/// By one message with a rollup header whoever may write one key of a bucket would empty it.
+/// With rollups allowed, anyone who may write one key of a bucket could empty it with one message.
 async fn without_rollup(context: &Context, found: &Config) -> Result<(), BusError> {
     update(context, found, Config { allow_rollup: false, ..found.clone() }).await
 }

@@ -17,7 +17,7 @@ pub const DEAD_LETTERS: &str = "WEIR_DEAD_LETTERS";
 /// What it takes: a destination's name below this.
 pub const DEAD_SUBJECT: &str = "weir.dead";
 
-/// How long a dead letter is kept.
+/// How long a dead letter is stored.
 pub(super) const DEAD_MAX_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Bytes of dead letters, as a part of the stream's.

@@ -1,4 +1,4 @@
-//! The capture policy: whether the gateway may tell what was said in requests.
+//! The capture policy: whether content may be captured.
 //!
 //! It says less than the gateway's own configuration or the same, never more: the stricter of both holds.
 
@@ -9,7 +9,7 @@ use weir_event::v1::{CapturePolicy, CaptureRule};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Switch {
-    /// Nothing: the gateway's configuration and the destinations say what is told.
+    /// Nothing: the gateway's configuration and the destinations say what is reported.
     #[default]
     Off,
     /// No content leaves Envoy.
@@ -23,7 +23,7 @@ pub enum Policy {
     Unknown,
     /// This one.
     Known {
-        /// Rises with every change; 0 where there is nothing to tell a gateway of.
+        /// Rises with every change; 0 where gateways need not know.
         revision: u64,
         /// Whether content is left out.
         excludes: bool,
@@ -31,10 +31,10 @@ pub enum Policy {
 }
 
 impl Policy {
-    /// There is none: the gateway's configuration alone says what is told.
+    /// There is none: the gateway's configuration alone says what is reported.
     pub const NONE: Self = Self::Known { revision: 0, excludes: false };
 
-    /// It cannot be found out: nothing is told, to be safe.
+    /// It cannot be read: excludes content, to be safe.
     pub const STRICT: Self = Self::Known { revision: 0, excludes: true };
 
     /// Whether content is left out.
@@ -42,8 +42,8 @@ impl Policy {
         matches!(self, Self::Known { excludes: true, .. })
     }
 
-    /// As a batch's answer tells it.
-    pub fn told(self) -> Option<CapturePolicy> {
+    /// As the response to a batch carries it.
+    pub fn reported(self) -> Option<CapturePolicy> {
         match self {
             Self::Unknown | Self::Known { revision: 0, .. } => None,
             Self::Known { revision, excludes } => {
@@ -71,10 +71,10 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_not_told() {
-        assert_eq!(Policy::Unknown.told(), None);
-        assert_eq!(Policy::NONE.told(), None);
-        assert!(Policy::STRICT.excludes() && Policy::STRICT.told().is_none());
-        let told = Policy::Known { revision: 7, excludes: true }.told().unwrap();
-        assert_eq!((told.revision, told.content()), (7, CaptureRule::Exclude));
+        assert_eq!(Policy::Unknown.reported(), None);
+        assert_eq!(Policy::NONE.reported(), None);
+        assert!(Policy::STRICT.excludes() && Policy::STRICT.reported().is_none());
+        let reported = Policy::Known { revision: 7, excludes: true }.reported().unwrap();
+        assert_eq!((reported.revision, reported.content()), (7, CaptureRule::Exclude));
     }
 }

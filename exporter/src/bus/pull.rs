@@ -2,7 +2,7 @@
 //!
 //! Every pull is a request that ends on its own within about a second, and each is read to its end, so no
 //! event is ever left in a subscription that nobody reads: it would come again only after the ack wait. Its end
-//! is told by how many events are still owed, for the status of a replicated consumer can overtake its events.
+//! is known by the number of events still owed: the status of a replicated consumer can overtake its events.
 
 use std::time::Duration;
 

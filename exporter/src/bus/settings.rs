@@ -46,7 +46,7 @@ pub enum Missing {
     Unknown(String),
 }
 
-/// The bucket, and what tells it from one that was made anew.
+/// The bucket, and what distinguishes it from one that was recreated.
 #[derive(Clone, Debug)]
 pub struct Bucket {
     /// The bucket.

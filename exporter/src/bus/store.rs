@@ -32,11 +32,11 @@ pub enum Form {
     Stripped,
 }
 
-/// Where events are kept.
+/// Where events are stored.
 pub trait Store: Clone + Send + Sync + 'static {
     /// Why nothing can be stored at the moment, or `Ok`.
     fn ready(&self) -> Result<(), String>;
 
-    /// Stores events under their ids and tells of each what became of it, in the same order.
+    /// Stores events under their ids; returns what became of each, in the same order.
     fn store(&self, events: Vec<(EventId, Bytes)>) -> impl Future<Output = Vec<Stored>> + Send;
 }

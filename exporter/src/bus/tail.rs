@@ -1,5 +1,5 @@
 //! Where a tail reader reads: a consumer to which nothing is acknowledged and for which nothing waits. The server
-//! removes it once nobody pulls any more.
+//! removes it after the last pull.
 
 use std::time::Duration;
 

@@ -38,7 +38,7 @@ pub enum CommandError {
     /// NATS is not there.
     #[error("not connected to NATS at {0} within {secs} s", secs = NATS_DEADLINE.as_secs())]
     NoNats(String),
-    /// A running exporter does not answer.
+    /// No exporter responds.
     #[error("no exporter answers at {url}: {why}; is it running, and is --admin-listen right?")]
     NoExporter {
         /// Where it was looked for.

@@ -1,5 +1,5 @@
 //! What the command line does besides running: each command says what it found in words, on standard output.
-//! None of it shows a secret, and only `dead-letters show --content` shows what somebody wrote.
+//! None of it shows a secret, and only `dead-letters show --content` shows content.
 
 mod check;
 mod dead_letters;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{error::CommandError, output::say};
 use crate::app::settings::Settings;
 
-/// How long the answer may take.
+/// Timeout of the request.
 const DEADLINE: Duration = Duration::from_secs(3);
 
 /// As much of the reason as is shown, in bytes.
@@ -15,7 +15,7 @@ const MAX_REASON: usize = 512;
 ///
 /// # Errors
 ///
-/// [`CommandError::NotReady`] with its reason, or [`CommandError::NoExporter`] where none answers.
+/// [`CommandError::NotReady`] with its reason, or [`CommandError::NoExporter`] where none responds.
 pub async fn ready(settings: &Settings) -> Result<(), CommandError> {
     let url = format!("http://{}/readyz", settings.admin_listen);
     let failed = |error: reqwest::Error| CommandError::NoExporter {

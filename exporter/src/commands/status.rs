@@ -7,10 +7,10 @@ use serde_json::Value;
 use super::{error::CommandError, output::say};
 use crate::app::settings::Settings;
 
-/// How long the answer may take.
+/// Timeout of the request.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// The largest answer that is read.
+/// The largest response that is read.
 const MAX_ANSWER: usize = 8 << 20;
 
 /// How long rates are measured.
@@ -30,14 +30,14 @@ const COLUMNS: [&str; 10] = [
     "doubtful",
 ];
 
-/// What is told of the gateway's workers: the first is the sum of the others.
+/// The figures shown of the gateway's workers: the first is the sum of the others.
 const SOURCES: [&str; 6] = ["created", "stored", "refused", "dropped", "sampled_out", "unsent"];
 
 /// Asks the exporter that these settings describe.
 ///
 /// # Errors
 ///
-/// [`CommandError::NoExporter`] where none answers.
+/// [`CommandError::NoExporter`] where none responds.
 pub async fn status(settings: &Settings, json: bool) -> Result<(), CommandError> {
     let url = format!("http://{}/status", settings.admin_listen);
     let first = ask(&url).await?;
@@ -87,10 +87,10 @@ fn text(first: &Value, second: &Value) -> String {
     }
     if let Some(gateway) = second.get("gateway").filter(|gateway| gateway.is_object()) {
         let sums = gateway.get("sums").cloned().unwrap_or_default();
-        let told: Vec<_> = SOURCES.iter().map(|name| format!("{name} {}", figure(&sums, name))).collect();
+        let figures: Vec<_> = SOURCES.iter().map(|name| format!("{name} {}", figure(&sums, name))).collect();
         let workers = figure(gateway, "sources");
         let named = if workers == 1 { "worker" } else { "workers" };
-        lines.push(format!("gateway: {workers} {named}, {}", told.join(", ")));
+        lines.push(format!("gateway: {workers} {named}, {}", figures.join(", ")));
         lines.push(format!("  of those unsent {} are missing", figure(&sums, "missing")));
     }
     if let Some(ingest) = second.get("ingest").filter(|ingest| ingest.is_object()) {

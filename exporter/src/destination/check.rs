@@ -24,16 +24,16 @@ const MAX_NAME: usize = 64;
 /// The most destinations.
 pub const MAX_DESTINATIONS: usize = 32;
 
-/// POSTs of a destination under way at once, where it does not say.
+/// Concurrent POSTs of a destination by default.
 const CONCURRENCY: u32 = 4;
 
-/// The most that it can say.
+/// The most that can be set.
 const MAX_CONCURRENCY: u32 = 32;
 
-/// Where rotation starts, where a file does not say.
+/// Size at which a file is rotated by default.
 const FILE_BYTES: u64 = 100 << 20;
 
-/// How many files are kept, where it does not say.
+/// How many files are retained by default.
 const FILES: u32 = 5;
 
 /// The destinations of a configuration, else those that the environment names, else the console.

@@ -37,7 +37,7 @@ const METADATA_V4: [Ipv4Addr; 3] =
 /// Scaleway.
 const METADATA_V6: [[u16; 2]; 4] = [[0xfd00, 0xec2], [0xfd20, 0xce], [0xfd00, 0xc1], [0xfd00, 0x42]];
 
-/// Where the exporter listens unless it is told otherwise, and where Envoy's admin interface does: as rendered here, of
+/// Where the exporter listens by default, and where Envoy's admin interface does: as rendered here, of
 /// Istio's proxies, of Envoy Gateway's.
 const ADMIN_PORTS: [u16; 6] = [4319, 4320, 4321, 9901, 15000, 19000];
 

@@ -109,7 +109,7 @@ pub(super) fn metrics(
     }
 }
 
-/// The endpoint for metrics that belongs to one for traces; none where that one's path tells nothing.
+/// The endpoint for metrics that belongs to one for traces; none where that one's path does not show where.
 fn beside(traces: &OtlpSettings) -> Option<OtlpSettings> {
     let mut url = traces.url.clone();
     if traces.protocol != Protocol::Grpc {

@@ -14,7 +14,7 @@ use crate::{
     spans::{ExportProfile, prices::Prices, resource::Resource},
 };
 
-/// How long one POST may take, answer included, where a destination does not say.
+/// Default timeout of one POST, response included.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An OTLP endpoint and what goes with every POST to it.
@@ -59,7 +59,7 @@ pub struct FileSettings {
     pub path: PathBuf,
     /// How large it may grow.
     pub max_bytes: u64,
-    /// How many are kept.
+    /// How many files are retained.
     pub max_files: u32,
 }
 

@@ -65,7 +65,7 @@ pub async fn tcp(field: &'static str, address: SocketAddr) -> Result<(TcpListene
     Ok((listener, bound))
 }
 
-/// Makes a Unix socket, in place of one that nobody listens on any more.
+/// Binds a Unix socket; replaces a stale one.
 ///
 /// # Errors
 ///

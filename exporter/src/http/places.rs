@@ -40,7 +40,7 @@ impl Places {
     }
 }
 
-/// A place that nobody has yet.
+/// A free place.
 #[derive(Debug)]
 pub(super) struct Free {
     permit: OwnedSemaphorePermit,

@@ -3,7 +3,7 @@
 //!
 //! A connection whose first request does not come soon is closed, and one peer gets half of the places at most, so
 //! that nobody who only connects can keep others out. At shutdown nothing new is accepted, requests in handling are
-//! answered, and what has not ended by the deadline is cut.
+//! completed, and what has not ended by the deadline is cut.
 
 use std::{
     io,

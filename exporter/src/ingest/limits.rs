@@ -1,4 +1,4 @@
-//! How much is taken at once: bytes in handling and batches a second. What is over is answered 503 before
+//! How much is taken at once: bytes in handling and batches a second. What exceeds it gets a 503 before
 //! anything of it is read, so memory does not grow.
 
 use std::{
@@ -13,12 +13,12 @@ const UNIT: usize = 1024;
 
 /// Bytes that may be in handling at once.
 #[derive(Clone, Debug)]
-pub(super) struct Room {
+pub(super) struct BytesInFlight {
     units: Arc<Semaphore>,
     all: usize,
 }
 
-impl Room {
+impl BytesInFlight {
     pub(super) fn new(bytes: usize) -> Self {
         let all = (bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS);
         Self { units: Arc::new(Semaphore::new(all)), all }
@@ -74,25 +74,25 @@ mod tests {
 
     #[test]
     fn room_is_given_while_there_is_some() {
-        let room = Room::new(10 * UNIT);
-        let first = room.take(9 * UNIT + 1).unwrap();
-        assert!(room.take(0).is_none());
+        let in_flight = BytesInFlight::new(10 * UNIT);
+        let first = in_flight.take(9 * UNIT + 1).unwrap();
+        assert!(in_flight.take(0).is_none());
         drop(first);
-        assert!(room.take(10 * UNIT).is_some());
-        assert!(room.take(11 * UNIT).is_none());
+        assert!(in_flight.take(10 * UNIT).is_some());
+        assert!(in_flight.take(11 * UNIT).is_none());
     }
 
     #[test]
-    fn more_room_is_given_while_there_is_some_and_to_one_alone_what_there_is() {
-        let room = Room::new(10 * UNIT);
-        let alone = room.take(4 * UNIT).unwrap();
-        let rest = room.take_more(&alone, 100 * UNIT).unwrap();
-        assert_eq!((rest.num_permits(), room.units.available_permits()), (6, 0));
-        assert!(room.take_more(&alone, 0).is_some(), "nothing needs no room");
+    fn more_is_given_while_there_is_some_and_to_one_alone_what_there_is() {
+        let in_flight = BytesInFlight::new(10 * UNIT);
+        let alone = in_flight.take(4 * UNIT).unwrap();
+        let rest = in_flight.take_more(&alone, 100 * UNIT).unwrap();
+        assert_eq!((rest.num_permits(), in_flight.units.available_permits()), (6, 0));
+        assert!(in_flight.take_more(&alone, 0).is_some(), "nothing needs no room");
         drop(rest);
-        let other = room.take(4 * UNIT).unwrap();
-        assert!(room.take_more(&other, 3 * UNIT).is_none());
-        assert!(room.take_more(&other, 2 * UNIT).is_some());
+        let other = in_flight.take(4 * UNIT).unwrap();
+        assert!(in_flight.take_more(&other, 3 * UNIT).is_none());
+        assert!(in_flight.take_more(&other, 2 * UNIT).is_some());
     }
 
     #[test]

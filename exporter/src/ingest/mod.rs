@@ -3,9 +3,9 @@
 //! 200 means that every event of the batch is stored or can never be stored. Anything else leaves the
 //! batch with its sender; a 503 names what is stored all the same, so that only the rest comes again.
 //! Every status of ingest's own that a sender acts on (200, 503) carries a `BatchAnswer`; what a sender
-//! did wrong is told in plain text. What is over the limits is answered 503 before it is read. The capture policy
-//! is enforced here, whatever a sender knows of it, and told in each of these answers. The sender's resource is checked
-//! here and appended to each event.
+//! did wrong is reported in plain text. What exceeds the limits gets a 503 before it is read. The capture policy
+//! is enforced here, whatever a sender knows of it, and carried by each of these responses. The sender's
+//! resource is checked here and appended to each event.
 
 mod limits;
 mod resource;
@@ -46,10 +46,10 @@ use crate::{
         policy::Policy as Capture,
     },
     http::body,
-    ledger::workers::{MAX_EVENTS, Sources},
+    ledger::workers::{MAX_EVENTS, Workers},
     metrics::{IngestMetrics, OutcomeLabel, amount},
 };
-use limits::{Rate, Room};
+use limits::{BytesInFlight, Rate};
 use resource::{Resource, SentBatch, without_resource};
 
 /// Seconds after which a sender is asked to come again.
@@ -61,7 +61,7 @@ pub struct Ingest<S> {
     store: S,
     metrics: IngestMetrics,
     policy: Arc<RwLock<Arc<Policy>>>,
-    sources: Sources,
+    sources: Workers,
     capture: watch::Receiver<Capture>,
 }
 
@@ -70,7 +70,7 @@ struct Policy {
     token: TokenCheck,
     max_body: usize,
     max_events: usize,
-    room: Room,
+    in_flight: BytesInFlight,
     rate: Rate,
 }
 
@@ -80,7 +80,7 @@ impl Policy {
             token: TokenCheck::new(settings.token.as_ref()),
             max_body: settings.max_body,
             max_events: settings.max_events,
-            room: Room::new(settings.max_in_flight),
+            in_flight: BytesInFlight::new(settings.max_in_flight),
             rate: Rate::new(settings.max_batches_per_second, Instant::now()),
         })
     }
@@ -93,12 +93,12 @@ impl<S: Store> Ingest<S> {
             store,
             metrics,
             policy: Arc::new(RwLock::new(Policy::new(settings))),
-            sources: Sources::new(settings.max_sources),
+            sources: Workers::new(settings.max_sources),
             capture: watch::channel(Capture::NONE).1,
         }
     }
 
-    /// The same under a capture policy: enforced before an event is stored, and told in every answer.
+    /// The same under a capture policy: enforced before an event is stored, and carried by every response.
     pub fn under(self, capture: watch::Receiver<Capture>) -> Self {
         Self { capture, ..self }
     }
@@ -113,7 +113,7 @@ impl<S: Store> Ingest<S> {
     }
 
     /// The ledgers of sources.
-    pub fn sources(&self) -> Sources {
+    pub fn sources(&self) -> Workers {
         self.sources.clone()
     }
 
@@ -138,7 +138,7 @@ impl<S: Store> Ingest<S> {
     }
 }
 
-/// An answer before it is a response.
+/// The parts of a response.
 enum Answer {
     Done(BatchAnswer),
     Again(BatchAnswer),
@@ -162,14 +162,14 @@ fn unauthorized() -> Answer {
 /// The capture policy alone, for a sender that has nothing to send.
 async fn policy<S: Store>(State(ingest): State<Ingest<S>>, headers: HeaderMap) -> Response {
     let allowed = ingest.policy().token.allows(&headers);
-    if allowed { told(&ingest) } else { response(&ingest, unauthorized()) }
+    if allowed { policy_response(&ingest) } else { response(&ingest, unauthorized()) }
 }
 
 async fn open_policy<S: Store>(State(ingest): State<Ingest<S>>) -> Response {
-    told(&ingest)
+    policy_response(&ingest)
 }
 
-fn told<S: Store>(ingest: &Ingest<S>) -> Response {
+fn policy_response<S: Store>(ingest: &Ingest<S>) -> Response {
     let known = ingest.capture() != Capture::Unknown;
     response(ingest, if known { Answer::Done(answer()) } else { Answer::Again(answer()) })
 }
@@ -186,7 +186,7 @@ fn respond<S: Store>(ingest: &Ingest<S>, (outcome, answer): (&'static str, Answe
 
 fn response<S: Store>(ingest: &Ingest<S>, answer: Answer) -> Response {
     // As it is now, and not as it was when the batch came.
-    let policy = ingest.capture().told();
+    let policy = ingest.capture().reported();
     match answer {
         Answer::Done(answer) => (typed(), BatchAnswer { policy, ..answer }.encode_to_vec()).into_response(),
         Answer::Again(answer) => {
@@ -209,7 +209,7 @@ async fn handle<S: Store>(ingest: &Ingest<S>, policy: &Policy, request: Request)
     }
     // A body whose length is not announced may become as large as any.
     let announced = body::announced(&request).unwrap_or(policy.max_body).min(policy.max_body);
-    let Some(room) = policy.room.take(announced) else {
+    let Some(permit) = policy.in_flight.take(announced) else {
         return ("busy", Answer::Again(answer()));
     };
     // Before it is known what may be stored, nothing is.
@@ -228,7 +228,7 @@ async fn handle<S: Store>(ingest: &Ingest<S>, policy: &Policy, request: Request)
     let (resource, dropped) = Resource::take(&mut batch);
     ingest.metrics.resource_dropped.inc_by(wide(dropped));
     // Many small events become far larger by it.
-    let Some(more_room) = policy.room.take_more(&room, resource.len().saturating_mul(batch.events.len()))
+    let Some(more) = policy.in_flight.take_more(&permit, resource.len().saturating_mul(batch.events.len()))
     else {
         return ("busy", Answer::Again(answer()));
     };
@@ -237,7 +237,7 @@ async fn handle<S: Store>(ingest: &Ingest<S>, policy: &Policy, request: Request)
     // counted.
     let own = ingest.clone();
     let taking = tokio::spawn(async move {
-        let _room = (room, more_room);
+        let _permits = (permit, more);
         take(&own, batch, &resource).await
     });
     let taken = taking.await.unwrap_or_else(|_| ("away", Answer::Again(answer())));
@@ -296,7 +296,7 @@ async fn take<S: Store>(ingest: &Ingest<S>, batch: SentBatch, resource: &Resourc
     }
     answer.refused.sort_by_key(|refusal| refusal.position);
     if let Ok(source) = <[u8; SOURCE_LEN]>::try_from(batch.source.as_ref()) {
-        // What could not be read has no sequence: the source counts it too, and tells with its next batch.
+        // What could not be read has no sequence: its worker counts it and reports it with its next batch.
         ingest.sources.enter(source, &answer.stored, &never, batch.totals.as_ref());
     }
     ingest.metrics.stored.inc_by(wide(answer.stored.len()));

@@ -30,7 +30,7 @@ pub struct IngestSettings {
     pub max_batches_per_second: Option<u32>,
     /// Connections at once.
     pub max_connections: usize,
-    /// About how many sources' ledgers are open.
+    /// About how many workers' ledgers are open.
     pub max_sources: usize,
 }
 

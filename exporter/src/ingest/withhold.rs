@@ -4,7 +4,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use weir_event::v1::{Capture, Content, TraceEvent};
 
-/// An event as if its content had never been kept; as it is where there was none. It was decoded before, so it
+/// An event as if its content had never been captured; as it is where there was none. It was decoded before, so it
 /// can be.
 pub(super) fn without_content(bytes: Bytes) -> Bytes {
     let Ok(mut event) = TraceEvent::decode(bytes.clone()) else { return bytes };

@@ -2,7 +2,7 @@
 //!
 //! `stored = delivered + rejected + dead_lettered + filtered + evicted + purged + backlog`, where the backlog is
 //! JetStream's own count. Pure. A sequence is settled once; what comes a second time is counted as a
-//! duplicate. Everything up to the floor is accounted for, so what is kept stays small.
+//! duplicate. Everything up to the floor is accounted for, so an account stays small.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::bus::Seen;
 
 use super::ranges::Ranges;
 
-/// How many ranges of what is gone are remembered, in case one of their events was in somebody's hands.
+/// How many ranges of what is gone are remembered, in case one of their events was in hand.
 const MAX_GONE: usize = 256;
 
 /// What became of an event.
@@ -46,9 +46,9 @@ pub struct Account {
     pub gone: Ranges,
     /// Events that the destination has.
     pub delivered: u64,
-    /// Events that it refused in an answer of success, as far as can be told from its count of spans.
+    /// Events rejected by partial success, as far as the count of rejected spans shows.
     pub rejected: u64,
-    /// Spans that it refused in an answer of success, exactly.
+    /// Spans rejected by partial success, exactly.
     pub rejected_spans: u64,
     /// Events that were put among the dead letters.
     pub dead_lettered: u64,
@@ -60,12 +60,12 @@ pub struct Account {
     pub purged: u64,
     /// Deliveries of what had been settled already.
     pub duplicates: u64,
-    /// Events whose delivery may have been the second: somebody had them in hand before and ended, or an attempt
-    /// was not answered. The destination has at most this many and `duplicates` twice.
+    /// Events whose delivery may have been the second: a process that had them in hand ended, or an attempt
+    /// got no response. The destination has at most this many and `duplicates` twice.
     pub doubtful: u64,
     /// Handed back without having been sent: when these come again there is no doubt.
     pub handed_back: Ranges,
-    /// Handed back in order, sent or not: whoever had these in hand did not die of them.
+    /// Handed back in order, sent or not: these did not crash the process that had them in hand.
     #[serde(skip_serializing_if = "Ranges::is_empty")]
     pub returned: Ranges,
 }
@@ -77,7 +77,7 @@ impl Account {
         let handed_back = self.handed_back.remove(sequence);
         self.returned.remove(sequence);
         if self.gone.remove(sequence) {
-            // It was in somebody's hands when the stream dropped it.
+            // It was in hand when the stream dropped it.
             self.evicted = self.evicted.saturating_sub(1);
         } else if sequence <= self.floor || !self.settled.insert(sequence) {
             self.duplicates += 1;
@@ -121,7 +121,7 @@ impl Account {
         (sequence <= self.floor && !self.gone.contains(sequence)) || self.settled.contains(sequence)
     }
 
-    /// Takes in what JetStream says: what it has no more and nobody settled is gone.
+    /// Records what JetStream reports: what it has no more, and was not settled, is gone.
     pub fn look(&mut self, seen: &Seen) {
         if self.stream != seen.stream {
             self.start_anew(seen);

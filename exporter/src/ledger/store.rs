@@ -39,7 +39,7 @@ pub fn key(destination: &str) -> String {
 ///
 /// # Errors
 ///
-/// [`BusError`] where the store does not answer.
+/// [`BusError`] where the store does not respond.
 pub async fn begin(store: &Store, destination: &str, seen: &Seen) -> Result<(), BusError> {
     let key = key(destination);
     let cell = Cell::new(store, &key);
@@ -62,7 +62,7 @@ pub async fn begin(store: &Store, destination: &str, seen: &Seen) -> Result<(), 
 ///
 /// # Errors
 ///
-/// [`BusError`] where the store does not answer.
+/// [`BusError`] where the store does not respond.
 pub async fn close(store: &Store, destination: &str, seen: &Seen) -> Result<Account, BusError> {
     let key = key(destination);
     let cell = Cell::new(store, &key);
@@ -78,7 +78,7 @@ pub async fn close(store: &Store, destination: &str, seen: &Seen) -> Result<Acco
 pub struct Entry {
     /// What became of which sequences.
     pub fates: Vec<(u64, Fate)>,
-    /// Spans that were refused in an answer of success.
+    /// Spans rejected by partial success.
     pub rejected_spans: u64,
     /// Those of `fates` that the destination may have had before.
     pub doubtful: BTreeSet<u64>,
@@ -155,12 +155,12 @@ pub struct LedgerKeeper {
     shown: watch::Sender<(Account, u64)>,
     /// What is in the store, with its revision, as far as is known.
     current: Option<(Account, u64)>,
-    /// What was written last without an answer.
+    /// The last write that got no response.
     attempted: Option<Bytes>,
 }
 
 impl LedgerKeeper {
-    /// Writes until `stop` and until whoever enters is gone.
+    /// Writes until `stop` and until the last [`Ledger`] is dropped.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -169,7 +169,7 @@ impl LedgerKeeper {
                 () = stop.cancelled() => return,
                 () = self.look() => {}
             }
-            // Once it is there, others enter into it: from then on it is kept until they are gone.
+            // Once it is there, others enter into it: from then on it is written until they are gone.
             if self.shown.borrow().0.stream.is_empty() {
                 tokio::select! {
                     () = stop.cancelled() => return,
@@ -217,7 +217,7 @@ impl LedgerKeeper {
             match written.await {
                 Ok(()) => {
                     for (order, again) in orders.into_iter().zip(repeated) {
-                        // Whoever asked may be gone.
+                        // The task that asked may have ended.
                         let _ = order.done.send(again);
                     }
                     return;
@@ -285,7 +285,7 @@ impl LedgerKeeper {
     }
 }
 
-/// Whether the store has what was written last without an answer.
+/// Whether the store has the last write that got no response.
 fn is_what_was_sent(attempted: Option<Bytes>, account: &Account) -> bool {
     attempted
         .is_some_and(|bytes| serde_json::from_slice::<Account>(&bytes).is_ok_and(|sent| sent == *account))

@@ -1,5 +1,5 @@
-//! What the exporter counts: itself, by names that open with `weir_exporter_`, and what models were asked
-//! and answered, by the names of the GenAI conventions.
+//! What the exporter counts: itself, by names that open with `weir_exporter_`, and the use of models, by the
+//! names of the GenAI conventions.
 //!
 //! Labels are bounded. The exporter's own are outcomes and destinations, never a source, a key or a model.
 

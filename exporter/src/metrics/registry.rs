@@ -17,7 +17,7 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 pub struct Metrics {
     /// Ingest.
     pub ingest: IngestMetrics,
-    /// What models were asked and answered.
+    /// The GenAI metrics.
     pub gen_ai: Arc<GenAi>,
     /// Counting that.
     pub counting: CountingMetrics,

@@ -1,4 +1,4 @@
-//! What an answer means: final, to be tried again, a setting that someone must change, or a body that will never
+//! Classifies a response: final, to be tried again, a setting that someone must change, or a body that will never
 //! be taken.
 //!
 //! Pure. The OTLP specification retries 429, 502, 503 and 504 only; here every 5xx and 408 are retried too,
@@ -53,7 +53,7 @@ pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or_default().min(MAX_RETRY_AFTER))
 }
 
-/// What a POST without an answer means. A certificate that is not trusted stays so; all else may pass.
+/// Classifies a POST without a response. A certificate that is not trusted stays so; all else may pass.
 pub(super) fn failed(error: &reqwest::Error) -> Outcome {
     if let Some(tls) = tls_error(error) {
         return Outcome::Misconfigured { reason: format!("TLS: {tls}") };

@@ -103,7 +103,7 @@ impl Grpc {
         }
     }
 
-    /// Posts, and tells what came back.
+    /// Posts; returns the response with the outcome.
     pub(super) async fn probe(&self, settings: &OtlpSettings, body: Bytes, most: usize) -> Heard {
         let sent = timeout(settings.timeout, self.send(settings, body)).await;
         let (outcome, said) = match sent {
@@ -144,7 +144,7 @@ fn proxy(settings: &OtlpSettings) -> Option<Tunnel<HttpConnector>> {
     })
 }
 
-/// What a status means. Its message may repeat what was sent, so it is not told.
+/// What a status means. Its message may repeat what was sent, so it is not logged.
 fn refused(status: &Status) -> Outcome {
     if let Some(tls) = classify::tls_error(status) {
         return Outcome::Misconfigured { reason: format!("TLS: {tls}") };

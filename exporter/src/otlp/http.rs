@@ -54,7 +54,7 @@ impl Http {
         Ok(Self { client: builder.build().map_err(failed)? })
     }
 
-    /// Posts, and tells what came back.
+    /// Posts; returns the response with the outcome.
     pub(super) async fn probe(&self, settings: &OtlpSettings, body: Bytes, most: usize) -> Heard {
         let response = match self.send(settings, body).await {
             Ok(response) => response,
@@ -121,7 +121,7 @@ fn outcome(verdict: Verdict, reason: String, settings: &OtlpSettings, body: &Byt
         Verdict::Retry { after } => Outcome::Retry { after, reason },
         Verdict::Misconfigured => Outcome::Misconfigured { reason },
         Verdict::Refused => Outcome::Refused { reason },
-        // A success whose answer cannot be read is still a success: the events were taken.
+        // A success whose body cannot be read is still a success: the events were accepted.
         Verdict::Final => {
             let rejected = match settings.protocol {
                 Protocol::HttpJson => rejected_json(body),
@@ -151,7 +151,7 @@ async fn start(mut response: Response) -> (Bytes, bool) {
     (body.freeze(), true)
 }
 
-/// How many spans an answer of success refuses all the same ("Partial Success"). The answer to metrics has its
+/// How many spans a successful response rejects ("Partial Success"). The response to metrics has its
 /// `rejected_data_points` in the same place.
 pub(super) fn rejected(body: &Bytes) -> u64 {
     ExportTraceServiceResponse::decode(body.clone())
@@ -161,7 +161,7 @@ pub(super) fn rejected(body: &Bytes) -> u64 {
         .unwrap_or_default()
 }
 
-/// The same of an answer in JSON, where a whole number may stand as text.
+/// The same of a response in JSON, where a whole number may stand as text.
 fn rejected_json(body: &Bytes) -> u64 {
     let answer: Value = serde_json::from_slice(body).unwrap_or_default();
     let partial = answer.get("partialSuccess");

@@ -1,7 +1,7 @@
-//! OTLP: posts bodies over HTTP or gRPC and reads the answer (OpenTelemetry Protocol specification 1.x).
+//! OTLP: posts bodies over HTTP or gRPC and reads the response (OpenTelemetry Protocol specification 1.x).
 //!
-//! What an answer means is one of four: taken, a passing failure, a setting that someone must change, or a body
-//! that will never be taken. Bodies of answers are read up to a cap and never logged: they may repeat what was
+//! A response is one of four: accepted, a transient failure, a setting that someone must change, or a body
+//! that will never be accepted. Bodies of responses are read up to a cap and never logged: they may repeat what was
 //! sent. A redirect is never followed.
 
 mod classify;

@@ -12,12 +12,12 @@ pub enum Outcome {
     },
     /// A passing failure.
     Retry {
-        /// How long the destination asked to be left alone.
+        /// Its Retry-After.
         after: Option<Duration>,
         /// Why.
         reason: String,
     },
-    /// No answer came to what was sent: it may have been taken all the same.
+    /// No response came: the body may have been accepted all the same.
     Unanswered {
         /// Why.
         reason: String,
@@ -34,14 +34,14 @@ pub enum Outcome {
     },
 }
 
-/// An outcome, with what the endpoint answered: for whoever tests it, never for the log.
+/// An outcome with the endpoint's response: for a test of the endpoint, never for the log.
 #[derive(Clone, Debug)]
 pub struct Heard {
     /// How it ended.
     pub outcome: Outcome,
     /// The HTTP status, where one came.
     pub status: Option<u16>,
-    /// The beginning of the answer's text, without what was sent in headers.
+    /// The beginning of the response's text, without what was sent in headers.
     pub said: Option<String>,
 }
 

@@ -5,7 +5,7 @@ use reqwest::header::HeaderMap;
 /// What stands in place of what we sent in a header and got back.
 const WITHHELD: &str = "[withheld]";
 
-/// The shortest header value that is looked for in an answer: a shorter one says nothing.
+/// The shortest header value that is masked in a response: a shorter one identifies nothing.
 const MIN_VALUE: usize = 4;
 
 /// What an operator can do about a refusal that stands.
@@ -26,7 +26,7 @@ pub fn advice(reason: &str) -> &'static str {
     }
 }
 
-/// The first `most` bytes of an answer as text: one line, and nothing of what our headers held.
+/// The first `most` bytes of a response as text: one line, and nothing of what our headers held.
 pub(super) fn said(answer: &[u8], headers: &HeaderMap, most: usize) -> Option<String> {
     let mut text = String::from_utf8_lossy(answer).into_owned();
     for value in headers.values().filter_map(|value| value.to_str().ok()) {

@@ -27,7 +27,7 @@ pub use settings::PageSettings;
 use crate::{
     bus::Bus,
     http::server::{self, Listener},
-    ledger::workers::{Figures, Sources},
+    ledger::workers::{Figures, Workers},
     metrics::Metrics,
     saved_destinations::SavedDestinations,
     ship::fleet::Fleet,
@@ -59,7 +59,7 @@ pub struct Subjects {
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The sources.
-    pub sources: Sources,
+    pub sources: Workers,
     /// What is wrong with the last configuration.
     pub wrong: Arc<Mutex<Option<String>>>,
     /// The settings that are made here.

@@ -20,7 +20,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// What the libraries below say is told by the exporter itself, once and with its place.
+/// The exporter reports itself, once and with its place, what the libraries below would log.
 const DEFAULT_FILTER: &str = "info,async_nats=warn,async_nats::connector=off,rustls_platform_verifier=off";
 
 /// Starts logging for the process; does nothing where a subscriber is already set.

@@ -1,4 +1,4 @@
-//! The audit trail: who changed what, when and from where. Fields are named, values never told.
+//! The audit trail: who changed what, when and from where. Fields are named, values never recorded.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use crate::bus::BusError;
 /// The most entries that are read at once.
 pub(super) const MAX_ENTRIES: usize = 500;
 
-/// How many are read where nobody says.
+/// How many are read by default.
 pub(crate) const ENTRIES: usize = 50;
 
 /// The longest text of an entry in characters.
@@ -69,7 +69,7 @@ impl SavedDestinations {
         self.trail(&entry).await
     }
 
-    /// Adds what somebody did with a destination's dead letters; it is done, whether this is written or not.
+    /// Records an action on a destination's dead letters, which is done whether this is written or not.
     pub(crate) async fn note_letters(&self, by: &Changed, what: &str, destination: &str, count: usize) {
         let letters = if count == 1 { "dead letter" } else { "dead letters" };
         let entry = Entry {

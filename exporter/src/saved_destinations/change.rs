@@ -33,7 +33,7 @@ const LOOK_UP: Duration = Duration::from_secs(2);
 pub enum Refused {
     /// It comes from the configuration.
     Locked(String),
-    /// Somebody else was quicker: what it is now.
+    /// It was changed meanwhile: what it is now.
     Stale(String),
     /// A field does not fit.
     Field(ConfigError),
@@ -85,7 +85,7 @@ pub enum SecretChange {
     Set(Secret),
 }
 
-/// What somebody wants to save.
+/// What is to be saved.
 #[derive(Clone, Debug)]
 pub struct Draft {
     /// The revision that it was made on; `None` for a new one.
@@ -187,7 +187,7 @@ impl SavedDestinations {
         if let Err(error) = store.delete_expect_revision(&key, Some(revision)).await {
             let now = store.entry(&key).await;
             match now {
-                // It is gone: our own delete arrived, though its answer did not.
+                // It is gone: our own delete arrived, though its response did not.
                 Ok(None) => {}
                 Ok(Some(entry)) if entry.operation != Operation::Put => {}
                 Ok(Some(entry)) if entry.revision != revision => return Err(Refused::Stale(name.to_owned())),
@@ -230,14 +230,14 @@ impl SavedDestinations {
     }
 
     /// Says whether all destinations exclude content, where that is not what was said last.
-    pub(super) async fn tell_exclusion(&self, all_exclude: bool, seen: &Seen) {
+    pub(super) async fn report_exclusion(&self, all_exclude: bool, seen: &Seen) {
         if seen.exclusion.map(|(said, _)| said).unwrap_or_default() == all_exclude {
             return;
         }
         let Ok(store) = self.store().await else { return };
         let value = json!({ "all_exclude": all_exclude }).to_string();
         match store.put(EXCLUSION, value.into()).await {
-            // Whoever saved it is answered once it is enforced here.
+            // The request that saved it is answered once it is enforced here.
             Ok(revision) => self.has_seen(revision).await,
             Err(error) => tracing::warn!(%error, "whether all destinations exclude content cannot be told"),
         }
@@ -305,7 +305,7 @@ impl SavedDestinations {
         Ok((configured, seen))
     }
 
-    /// The secrets of a draft, those that are kept opened: for the place that they were sealed for and no other.
+    /// The secrets of a draft, unchanged ones opened: for the place that they were sealed for and no other.
     pub(super) fn secrets(
         &self,
         name: &str,
@@ -390,13 +390,13 @@ impl SavedDestinations {
                 Err(error) => (error.kind() == UpdateErrorKind::WrongLastRevision, error.to_string()),
             },
         };
-        // An answer that was lost, or repeated by the client, is no conflict: look what is there.
+        // A response that was lost, or a write repeated by the client, is no conflict: look what is there.
         match timeout(LOOK_UP, store.entry(key)).await {
             Ok(Ok(Some(entry))) if entry.operation == Operation::Put && entry.value == value => {
                 Ok(entry.revision)
             }
             Ok(Ok(entry)) if conflict => {
-                // So that the answer shows what it is now.
+                // So that the response shows what it is now.
                 self.has_seen(entry.map_or(0, |entry| entry.revision)).await;
                 Err(stale())
             }

@@ -52,7 +52,7 @@ impl SavedDestinations {
         Self { shared: Arc::new(shared) }
     }
 
-    /// The capture policy, for ingest to enforce and to tell.
+    /// The capture policy, for ingest to enforce and to report.
     pub fn policy(&self) -> channel::Receiver<Policy> {
         self.shared.policy.subscribe()
     }

@@ -1,9 +1,9 @@
-//! Settings that are made on the page: kept in a NATS bucket, taken up by every exporter at once, beside what its
+//! Settings that are made on the page: stored in a NATS bucket, applied by every exporter at once, beside what its
 //! own configuration says, which always comes first.
 //!
-//! A change is written with the revision that it was made on, so of two people the second is told. Every exporter
+//! A change is written with the revision that it was made on, so the second of two conflicting changes is refused. Every exporter
 //! watches the bucket and applies what it says by the same path as a changed file ([`crate::app::reload`]). Secrets
-//! are sealed; no value of one is in an answer, an error, the log or the audit trail.
+//! are sealed; no value of one is in a response, an error, the log or the audit trail.
 
 mod audit;
 mod change;

@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// The most bytes of an endpoint's answer that are shown.
+/// The most bytes of an endpoint's response that are shown.
 const MAX_SAID: usize = 512;
 
 /// How long a test may take, whatever the destination's own timeout.
@@ -118,7 +118,7 @@ async fn test(mut settings: DestinationSettings) -> Result<Tested, ConfigError> 
     })
 }
 
-/// The field that an answer speaks of.
+/// The field that a response points to.
 fn field(settings: &DestinationSettings, outcome: &Outcome, status: Option<u16>) -> Option<String> {
     let is_middleware = settings.profile.middleware_service.is_some();
     match (outcome, status) {

@@ -1,7 +1,7 @@
 //! A destination as the page saves it, and how it becomes one that runs.
 //!
 //! What it says is checked by the same code as exporter.yaml, with an empty environment: nothing of the exporter's
-//! own variables or files can be sent to an endpoint that somebody enters on the page. Secrets stand beside the
+//! own variables or files can be sent to an endpoint that is entered on the page. Secrets stand beside the
 //! settings, sealed, by the path of their field.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,15 +101,15 @@ impl Record {
         let mut shown = self.settings.clone();
         if let Some(fields) = shown.as_object_mut() {
             for (field, Sealed { last4, .. }) in &self.secrets {
-                let told = json!({ "set": true, "last4": last4 });
+                let shown = json!({ "set": true, "last4": last4 });
                 match field.strip_prefix(HEADERS) {
                     None => {
-                        fields.insert(field.clone(), told);
+                        fields.insert(field.clone(), shown);
                     }
                     Some(header) => {
                         let headers = fields.entry("headers").or_insert_with(|| Value::Object(Map::new()));
                         if let Some(headers) = headers.as_object_mut() {
-                            headers.insert(header.to_owned(), told);
+                            headers.insert(header.to_owned(), shown);
                         }
                     }
                 }

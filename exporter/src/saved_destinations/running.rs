@@ -51,7 +51,7 @@ pub(crate) struct Running {
 }
 
 impl SavedDestinations {
-    /// The configuration's settings with what is saved laid beside them. What does not fit is left out, and told
+    /// The configuration's settings with what is saved laid beside them. What does not fit is left out, and reported
     /// where the destination is listed.
     pub(crate) fn lay_over(&self, configured: &StaticConfig, mut running: Running) -> (Running, Arc<Seen>) {
         let seen = self.seen();
@@ -91,19 +91,19 @@ impl SavedDestinations {
         if self.shared.ships && configured.enabled && seen.known {
             let mut takers = running.iter();
             let all_exclude = !running.is_empty() && takers.all(|one| one.profile.exclude_content);
-            self.tell_exclusion(all_exclude, seen).await;
+            self.report_exclusion(all_exclude, seen).await;
         }
         if !configured.enabled {
-            self.tell(Policy::NONE);
+            self.enforce(Policy::NONE);
         }
         let before = *self.shared.applied.borrow();
         for (name, _) in seen.removed.iter().filter(|(_, revision)| **revision > before) {
             // Another exporter may lay it out once more before it hears of the removal.
-            let (managed, name) = (self.clone(), name.clone());
+            let (saved, name) = (self.clone(), name.clone());
             tokio::spawn(async move {
                 tokio::time::sleep(RETIRE_AGAIN).await;
-                if !managed.is_wanted(&name) {
-                    let _ = managed.retire(&name).await;
+                if !saved.is_wanted(&name) {
+                    let _ = saved.retire(&name).await;
                 }
             });
         }

@@ -38,14 +38,14 @@ const ID_DIGITS: usize = 12;
 /// What is authenticated begins with this, so that nothing that is sealed for another purpose opens here.
 const PURPOSE: &str = "weir settings 1";
 
-/// A secret as it is kept. Holds nothing that is one, but for the last four characters.
+/// A secret as it is stored. Holds nothing that is one, but for the last four characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sealed {
     /// The key that sealed it, by its id.
     pub by: String,
     /// Nonce, ciphertext and tag, in base64.
     pub sealed: String,
-    /// The secret's last four characters; absent where it is so short that they would tell much of it.
+    /// The secret's last four characters; absent where they would reveal much of a short one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last4: Option<String>,
 }

@@ -76,12 +76,12 @@ impl SavedDestinations {
             let message = "It is being started.".to_owned();
             return State { health: "starting", message, backlog: 0, report: None };
         };
-        let (health, message) = told(report, self.shared.bus.state());
+        let (health, message) = described(report, self.shared.bus.state());
         State { health, message, backlog: report.backlog, report: Some(report.clone()) }
     }
 }
 
-fn told(report: &Report, bus: Result<(), String>) -> (&'static str, String) {
+fn described(report: &Report, bus: Result<(), String>) -> (&'static str, String) {
     let waiting = match report.backlog {
         0 => "Nothing waits.".to_owned(),
         1 => "1 event waits and is kept.".to_owned(),

@@ -151,11 +151,11 @@ fn masked(own: &Value, settings: Option<&DestinationSettings>) -> Value {
     let last4 = |name: &str| headers.as_ref().and_then(|all| all.get(name)?.as_ref());
     if let Some(fields) = shown.as_object_mut() {
         if let Some(key) = fields.get_mut("key") {
-            *key = told(last4("authorization"));
+            *key = secret(last4("authorization"));
         }
         if let Some(all) = fields.get_mut("headers").and_then(Value::as_object_mut) {
             for (name, value) in all.iter_mut() {
-                *value = told(last4(&name.to_ascii_lowercase()));
+                *value = secret(last4(&name.to_ascii_lowercase()));
             }
         }
         for name in ["endpoint", "metrics"] {
@@ -169,7 +169,7 @@ fn masked(own: &Value, settings: Option<&DestinationSettings>) -> Value {
     shown
 }
 
-/// Settings that nobody wrote, from what they came to.
+/// Settings that come from the environment or a default, described by what they came to.
 fn described(settings: &DestinationSettings) -> Value {
     let Kind::Otlp(otlp) = &settings.kind else {
         return json!({ "type": if matches!(settings.kind, Kind::Console) { "console" } else { "file" } });
@@ -177,10 +177,10 @@ fn described(settings: &DestinationSettings) -> Value {
     let names = headers(settings).unwrap_or_default();
     if settings.profile.middleware_service.is_some() {
         let key = names.get("authorization").and_then(Option::as_ref);
-        return json!({ "type": "middleware", "endpoint": settings.target(), "key": told(key) });
+        return json!({ "type": "middleware", "endpoint": settings.target(), "key": secret(key) });
     }
     let headers: Map<String, Value> =
-        names.into_iter().map(|(name, last4)| (name, told(last4.as_ref()))).collect();
+        names.into_iter().map(|(name, last4)| (name, secret(last4.as_ref()))).collect();
     json!({ "type": "otlp", "endpoint": settings.target(), "protocol": otlp.protocol.name(), "headers": headers })
 }
 
@@ -193,6 +193,6 @@ fn headers(settings: &DestinationSettings) -> Option<std::collections::BTreeMap<
     Some(otlp.headers.iter().map(|(name, value)| (name.as_str().to_owned(), end(value))).collect())
 }
 
-fn told(last4: Option<&String>) -> Value {
+fn secret(last4: Option<&String>) -> Value {
     json!({ "set": true, "last4": last4 })
 }

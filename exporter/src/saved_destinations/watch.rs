@@ -31,7 +31,7 @@ const LOOK: Duration = Duration::from_secs(10);
 /// How often an exporter that only ingests asks for the capture policy.
 const ASK: Duration = Duration::from_millis(250);
 
-/// How long a policy is waited for while NATS is there; then nothing is told.
+/// How long a policy is waited for while NATS is there; then content is excluded.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl SavedDestinations {
@@ -142,12 +142,12 @@ impl SavedDestinations {
 
     fn show(&self, seen: &Seen) {
         self.shared.wrong.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // The policy first: from the moment on that a change is told to anybody, it is enforced.
-        self.tell(seen.policy());
+        // The policy first: a change is enforced before anybody hears of it.
+        self.enforce(seen.policy());
         self.shared.seen.send_replace(Arc::new(seen.clone()));
     }
 
-    pub(super) fn tell(&self, policy: Policy) {
+    pub(super) fn enforce(&self, policy: Policy) {
         self.shared.policy.send_if_modified(|known| {
             let changed = *known != policy;
             *known = policy;
@@ -169,10 +169,10 @@ impl SavedDestinations {
             return;
         }
         match missing {
-            Missing::Absent(_) => self.tell(Policy::NONE),
+            Missing::Absent(_) => self.enforce(Policy::NONE),
             Missing::Unknown(_) if since.is_some_and(|since| since.elapsed() > PATIENCE) => {
                 warn!("the capture policy cannot be found out: events are stored without content");
-                self.tell(Policy::STRICT);
+                self.enforce(Policy::STRICT);
             }
             Missing::Unknown(_) => {}
         }

@@ -131,7 +131,7 @@ pub(super) struct Held {
     pub(super) acker: Acker,
     pub(super) sequence: u64,
     pub(super) stored: SystemTime,
-    /// The destination may have it already: somebody had it in hand before, or an attempt was not answered.
+    /// The destination may have it already: it was in hand before, or an attempt got no response.
     doubt: AtomicBool,
 }
 
@@ -198,18 +198,18 @@ impl Batch {
     /// Acknowledges a range, which is settled.
     pub(super) async fn acknowledge(&mut self, events: &Range<usize>) {
         let done: Vec<Held> = events.clone().filter_map(|place| self.held.remove(&place)).collect();
-        tell(done.iter().map(|held| &held.acker), AckKind::Ack).await;
+        acknowledge_all(done.iter().map(|held| &held.acker), AckKind::Ack).await;
         self.metrics.in_hand.dec_by(i64::try_from(done.len()).unwrap_or(i64::MAX));
     }
 
     /// Tells JetStream that all of it is being worked on.
     pub(super) async fn progress(&self) {
-        tell(self.held.values().map(|held| &held.acker), AckKind::Progress).await;
+        acknowledge_all(self.held.values().map(|held| &held.acker), AckKind::Progress).await;
     }
 
     /// Gives back what is left: JetStream delivers it again at once.
     pub(super) async fn hand_back(self) {
-        tell(self.held.values().map(|held| &held.acker), AckKind::Nak(None)).await;
+        acknowledge_all(self.held.values().map(|held| &held.acker), AckKind::Nak(None)).await;
         self.metrics.handed_back.inc_by(u64::try_from(self.held.len()).unwrap_or(u64::MAX));
     }
 }
@@ -220,8 +220,8 @@ impl Drop for Batch {
     }
 }
 
-/// Tells JetStream something; what cannot be told comes again, which is safe.
-pub(super) async fn tell(ackers: impl Iterator<Item = &Acker>, kind: AckKind) {
+/// Acknowledges messages; what cannot be acknowledged comes again, which is safe.
+pub(super) async fn acknowledge_all(ackers: impl Iterator<Item = &Acker>, kind: AckKind) {
     let all = async {
         for acker in ackers {
             acker.ack_with(kind).await?;

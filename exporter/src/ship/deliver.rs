@@ -1,7 +1,7 @@
 //! Delivering a batch: however long it takes, and whatever of it is refused.
 //!
 //! A body that will never be taken is cut in halves until the event that spoils it is alone, and that one goes to
-//! the dead letters. Where every event is refused, they are kept, and one is tried now and then.
+//! the dead letters. Where every event is refused, they stay in the stream, and one is tried now and then.
 
 use std::{
     collections::VecDeque,
@@ -17,7 +17,7 @@ use tracing::{error, warn};
 
 use super::{
     backoff::Backoff,
-    batch::{Batch, Held, Mapped, Unsent, tell},
+    batch::{Batch, Held, Mapped, Unsent, acknowledge_all},
     health::Condition,
     lane::Lane,
 };
@@ -28,7 +28,7 @@ use crate::{
     otlp::Outcome,
 };
 
-/// How often JetStream is told that a batch is still being worked on.
+/// How often JetStream hears that a batch is in progress.
 const PROGRESS: Duration = Duration::from_secs(ACK_WAIT.as_secs() / 3);
 
 /// Why an event is a dead letter that nobody refused.
@@ -46,11 +46,11 @@ enum Sent {
 }
 
 /// What became of an event that was to be a dead letter.
-enum Grave {
-    /// It is one.
-    Dug,
-    /// The stream has dropped it meanwhile, so nothing can be kept: the ledger finds it evicted.
-    Gone,
+enum DeadLetter {
+    /// It is among the dead letters.
+    Stored,
+    /// The stream has dropped it meanwhile: the ledger counts it as evicted.
+    Evicted,
     /// The exporter is stopping.
     Stopped,
 }
@@ -230,10 +230,10 @@ impl Lane {
         stop: &CancellationToken,
     ) -> bool {
         for sequence in batch.sequences(range) {
-            match with_progress(batch, self.buried(sequence, reason, stop)).await {
-                Grave::Dug if self.enter_one(batch, sequence).await => {}
-                Grave::Gone => {}
-                Grave::Dug | Grave::Stopped => return false,
+            match with_progress(batch, self.dead_letter(sequence, reason, stop)).await {
+                DeadLetter::Stored if self.enter_one(batch, sequence).await => {}
+                DeadLetter::Evicted => {}
+                DeadLetter::Stored | DeadLetter::Stopped => return false,
             }
         }
         batch.acknowledge(range).await;
@@ -246,19 +246,19 @@ impl Lane {
     }
 
     /// Tries to put an event among the dead letters until it is there.
-    async fn buried(&self, sequence: u64, reason: &str, stop: &CancellationToken) -> Grave {
+    async fn dead_letter(&self, sequence: u64, reason: &str, stop: &CancellationToken) -> DeadLetter {
         loop {
             match self.bus.bury(self.name(), sequence, reason).await {
                 Ok(true) => {
                     self.metrics.dead_lettered.inc();
                     warn!(destination = self.name(), sequence, reason, "an event is a dead letter now");
-                    return Grave::Dug;
+                    return DeadLetter::Stored;
                 }
-                Ok(false) => return Grave::Gone,
+                Ok(false) => return DeadLetter::Evicted,
                 Err(why) => warn!(destination = self.name(), sequence, %why, "a dead letter was not stored"),
             }
             if stopped_within(stop, self.settings.retry.first).await {
-                return Grave::Stopped;
+                return DeadLetter::Stopped;
             }
         }
     }
@@ -277,20 +277,20 @@ impl Lane {
                 }
                 Unsent::Undecodable => {
                     self.metrics.undecodable.inc();
-                    match self.buried(held.sequence, "it is no event", stop).await {
-                        Grave::Dug => fates.push((held.sequence, Fate::DeadLettered)),
-                        Grave::Gone => {}
-                        Grave::Stopped => continue,
+                    match self.dead_letter(held.sequence, "it is no event", stop).await {
+                        DeadLetter::Stored => fates.push((held.sequence, Fate::DeadLettered)),
+                        DeadLetter::Evicted => {}
+                        DeadLetter::Stopped => continue,
                     }
                 }
                 Unsent::Worn if is_stopping || self.ledger.is_returned(held.sequence) => {
                     returned.push(held);
                     continue;
                 }
-                Unsent::Worn => match self.buried(held.sequence, WORN, stop).await {
-                    Grave::Dug => fates.push((held.sequence, Fate::DeadLettered)),
-                    Grave::Gone => {}
-                    Grave::Stopped => {
+                Unsent::Worn => match self.dead_letter(held.sequence, WORN, stop).await {
+                    DeadLetter::Stored => fates.push((held.sequence, Fate::DeadLettered)),
+                    DeadLetter::Evicted => {}
+                    DeadLetter::Stopped => {
                         returned.push(held);
                         continue;
                     }
@@ -302,16 +302,16 @@ impl Lane {
             let entry =
                 Entry { returned: returned.iter().map(|held| held.sequence).collect(), ..Entry::default() };
             self.ledger.enter(entry).await;
-            tell(returned.iter().map(|held| &held.acker), AckKind::Nak(None)).await;
+            acknowledge_all(returned.iter().map(|held| &held.acker), AckKind::Nak(None)).await;
         }
         if !ackers.is_empty() && self.ledger.enter(Entry { fates, ..Entry::default() }).await.is_some() {
-            tell(ackers.iter(), AckKind::Ack).await;
+            acknowledge_all(ackers.iter(), AckKind::Ack).await;
         }
     }
 }
 
 /// How many of so many events were refused, where so many of their spans were: as many as the spans' share,
-/// rounded up. An answer does not say which.
+/// rounded up. A response does not say which.
 fn share(events: usize, rejected: u64, spans: u64) -> usize {
     if rejected == 0 || spans == 0 {
         return 0;
@@ -334,7 +334,7 @@ fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
     joined
 }
 
-/// Waits for `future` and tells JetStream all the while that what is in hand is being worked on.
+/// Waits for `future`, and reports to JetStream meanwhile that what is in hand is in progress.
 async fn with_progress<F: Future>(batch: &Batch, future: F) -> F::Output {
     tokio::pin!(future);
     let mut ticks = interval_at(tokio::time::Instant::now() + PROGRESS, PROGRESS);

@@ -36,7 +36,7 @@ struct Running {
     keeper: JoinHandle<()>,
 }
 
-/// What is told of a destination.
+/// What is reported of a destination.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// Its name.
@@ -203,7 +203,7 @@ impl Fleet {
         self.lock().values().any(|one| one.ship.is_finished() || one.keeper.is_finished())
     }
 
-    /// What is told of each.
+    /// A report on each.
     pub fn reports(&self) -> Vec<Report> {
         let report = |one: &Running| {
             let (account, backlog) = one.ledger.seen();
@@ -245,7 +245,7 @@ async fn join(one: Running) {
     if ship.await.is_err() {
         error!(destination = &*settings.name, "a destination's task ended on its own");
     }
-    // The keeper writes what is entered until nobody can enter any more.
+    // The keeper writes what is entered until the last ledger is dropped.
     drop(ledger);
     if keeper.await.is_err() {
         error!(destination = &*settings.name, "a ledger's task ended on its own");

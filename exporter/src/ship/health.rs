@@ -93,7 +93,7 @@ impl Health {
         }
     }
 
-    /// It took something. A wait that another batch was told meanwhile stands, and so does its reason.
+    /// It accepted something. A pause that another batch was given meanwhile stands, and so does its reason.
     pub(super) fn took(&self) {
         self.refused_in_a_row.store(0, Ordering::Relaxed);
         let mut state = self.lock();
@@ -111,7 +111,7 @@ impl Health {
         if refused < REFUSALS {
             return true;
         }
-        self.tell(Condition::Refusing(reason.to_owned()));
+        self.report(Condition::Refusing(reason.to_owned()));
         false
     }
 
@@ -120,18 +120,18 @@ impl Health {
         self.refused_in_a_row.load(Ordering::Relaxed) >= REFUSALS
     }
 
-    /// It failed: nobody tries it for so long.
+    /// It failed: it is not tried for so long.
     pub(super) fn failed(&self, condition: Condition, pause: Duration) {
         let until = Instant::now() + pause;
         {
             let mut state = self.lock();
             state.not_before = state.not_before.max(until);
         }
-        self.tell(condition);
+        self.report(condition);
     }
 
     /// Says why events wait, once for each reason.
-    fn tell(&self, condition: Condition) {
+    fn report(&self, condition: Condition) {
         let mut state = self.lock();
         if state.condition == condition {
             return;

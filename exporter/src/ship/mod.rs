@@ -1,7 +1,7 @@
 //! `ship`: reads events from the stream, one task a destination, and delivers them as spans.
 //!
 //! An event is entered into the ledger once its destination has taken it, and acknowledged after that. While a
-//! batch waits, JetStream is told that it is still being worked on; at shutdown what was not sent is handed
+//! batch waits, JetStream hears that it is in progress; at shutdown what was not sent is handed
 //! back, so it is delivered again at once. As many batches are in hand as the destination's concurrency says, each
 //! about as large as its settings say once it is spans, so memory is bounded whatever the backlog.
 

@@ -70,7 +70,7 @@ pub fn report(outcome: &Outcome, took: Duration) -> String {
             )
         }
         Outcome::Retry { reason, after } => {
-            let after = after.map(|after| format!(", asking for {} s of peace", after.as_secs()));
+            let after = after.map(|after| format!(", Retry-After: {} s", after.as_secs()));
             format!(
                 "It was not taken: {reason}{}. That may pass: the exporter would go on trying and keep the events.",
                 after.unwrap_or_default()

@@ -8,7 +8,7 @@ use async_nats::jetstream::{self, AckKind};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    batch::{Pulled, tell},
+    batch::{Pulled, acknowledge_all},
     lane::Lane,
 };
 use crate::bus::{Ask, Ended, ReadError, Reader};
@@ -51,7 +51,7 @@ impl Lane {
             let length = message.length;
             let Some(mut pulled) = Pulled::new(message) else { continue };
             if pulled.redelivered && self.ledger.is_settled(pulled.sequence) {
-                tell(std::iter::once(&pulled.acker), AckKind::Ack).await;
+                acknowledge_all(std::iter::once(&pulled.acker), AckKind::Ack).await;
                 continue;
             }
             pulled.is_worn &= !self.ledger.is_returned(pulled.sequence);

@@ -4,7 +4,7 @@
 //! POST /v1/chat/completions   SERVER    child of the caller's span
 //! ├─ authenticate             INTERNAL  only where callers need a key
 //! ├─ redact                   INTERNAL  only where something must not reach the provider; another one
-//! │                                     where the answer is searched, or values restored in it
+//! │                                     where the response is searched, or values restored in it
 //! ├─ resolve_model            INTERNAL
 //! └─ <operation> <model>      CLIENT    only where a provider was tried, and not for plain HTTP
 //!    ├─ POST                  CLIENT    one for each attempt

@@ -18,7 +18,7 @@ use super::{
 
 /// The SERVER span (semantic conventions for HTTP spans, "HTTP server").
 ///
-/// An answer of 4xx is the caller's affair and no error of the server's.
+/// A response of 4xx is the caller's error, not the server's.
 pub(super) fn span(tree: &SpanTree<'_>, id: EventId, facts: &Facts<'_>) -> Span {
     let Facts { event, request, response, timing, caller, .. } = facts;
     // A path may hold the name of a model: as a span's name it would have no end of values.
@@ -105,7 +105,7 @@ pub(super) fn authentication(tree: &SpanTree<'_>, facts: &Facts<'_>) -> Option<S
 }
 
 /// The `redact` spans: the search of the request for what must not reach the provider, and that of the
-/// answer for what must not reach the caller, or is to be restored; none where nothing is looked for.
+/// response for what must not reach the caller, or is to be restored; none where nothing is looked for.
 pub(super) fn redaction(tree: &SpanTree<'_>, facts: &Facts<'_>) -> Vec<Span> {
     let timing = facts.timing;
     let refused = facts.response.error_type.starts_with("content_");

@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// The service that spans belong to where nobody names another.
+/// The default service of spans.
 pub const DEFAULT_SERVICE: &str = "weir-gateway";
 
 /// The longest value of a span's attribute in characters (OpenTelemetry, "Environment Variable Specification").

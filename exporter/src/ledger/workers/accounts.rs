@@ -28,10 +28,10 @@ pub(super) const SHARDS: usize = 16;
 /// Accounts that a part may hold however few there are to be in all: names are drawn, not dealt out.
 const LEAST: usize = 4;
 
-/// Seconds between two warnings about totals that cannot be.
-const TELL_EVERY: u64 = 60;
+/// Seconds between two warnings about impossible totals.
+const REPORT_EVERY: u64 = 60;
 
-/// A source as it is shown.
+/// A worker as it is shown.
 #[derive(Clone, Debug, Serialize)]
 pub struct Shown {
     /// In hex.
@@ -46,9 +46,9 @@ pub struct Shown {
     pub figures: Figures,
 }
 
-/// What is told of all sources.
+/// What is reported of all workers.
 #[derive(Clone, Debug, Serialize)]
-pub struct Told {
+pub struct WorkersReport {
     /// How many accounts are open.
     pub sources: usize,
     /// How many were closed: silent for a week, or to make room.
@@ -81,23 +81,23 @@ impl Slot {
     }
 }
 
-/// The ledgers of sources.
+/// The ledgers of workers.
 #[derive(Clone, Debug)]
-pub struct Sources {
+pub struct Workers {
     /// Accounts that a part may hold.
     pub(super) most: usize,
     slots: Arc<Mutex<Vec<Slot>>>,
-    /// When a source's totals were last told of as none that can be, in Unix seconds.
-    told_at: Arc<AtomicU64>,
+    /// When impossible totals of a worker were last reported, in Unix seconds.
+    reported_at: Arc<AtomicU64>,
 }
 
-impl Sources {
+impl Workers {
     /// With about so many accounts open.
     pub fn new(most: usize) -> Self {
         Self {
             most: most.div_ceil(SHARDS).max(LEAST),
             slots: Arc::new(Mutex::new(vec![Slot::default(); SHARDS])),
-            told_at: Arc::default(),
+            reported_at: Arc::default(),
         }
     }
 
@@ -107,7 +107,7 @@ impl Sources {
         let mut slots = self.slots();
         let Some(slot) = slots.get_mut(place(name)) else { return };
         let news = slot.news.entry(name).or_default();
-        if !news.enter(now, stored, refused, totals) && self.may_tell(now) {
+        if !news.enter(now, stored, refused, totals) && self.may_report(now) {
             warn!(source = %name, "a source's totals cannot be and are not believed; its events are counted");
         }
         // So much comes together only while the store cannot be written: from here on this process alone knows it.
@@ -132,8 +132,8 @@ impl Sources {
         Some((parts.iter().map(|part| part.sources.len()).sum(), sums))
     }
 
-    /// All that is told, with at most so many sources by name; none before the store was asked.
-    pub fn told(&self, most: usize) -> Option<Told> {
+    /// The report, with at most so many workers by name; none before the store was read.
+    pub fn report(&self, most: usize) -> Option<WorkersReport> {
         let parts = self.parts()?;
         let mut sums = Figures::default();
         parts.iter().for_each(|part| sums.add(&part.sums()));
@@ -145,7 +145,7 @@ impl Sources {
             disbelieved: record.disbelieved,
             figures: record.figures(),
         };
-        Some(Told {
+        Some(WorkersReport {
             sources: open.len(),
             closed: parts.iter().map(|part| part.closed).fold(0, u64::saturating_add),
             sums,
@@ -163,12 +163,12 @@ impl Sources {
             .then(|| slots.iter().map(|slot| slot.whole(now, self.most)).collect())
     }
 
-    /// Whether it is time to tell of a source's totals again: whoever sends can make up sources.
-    fn may_tell(&self, now: u64) -> bool {
-        let told = self.told_at.swap(now, Ordering::Relaxed);
-        let is_time = now.saturating_sub(told) >= TELL_EVERY;
+    /// Whether impossible totals may be reported again: a sender can invent workers.
+    fn may_report(&self, now: u64) -> bool {
+        let before = self.reported_at.swap(now, Ordering::Relaxed);
+        let is_time = now.saturating_sub(before) >= REPORT_EVERY;
         if !is_time {
-            self.told_at.store(told, Ordering::Relaxed);
+            self.reported_at.store(before, Ordering::Relaxed);
         }
         is_time
     }
@@ -193,34 +193,34 @@ mod tests {
 
     #[test]
     fn nothing_is_told_before_the_store_was_asked_and_then_what_came_meanwhile_is_in_it() {
-        let sources = Sources::new(1024);
+        let sources = Workers::new(1024);
         sources.enter([1; 16], &[1, 2, 3], &[], None);
-        assert!(sources.sums().is_none() && sources.told(9).is_none());
+        assert!(sources.sums().is_none() && sources.report(9).is_none());
         sources.slots().iter_mut().for_each(|slot| slot.asked = true);
-        let told = sources.told(9).unwrap();
-        assert_eq!((told.sources, told.sums.stored, told.latest[0].figures.stored), (1, 3, 3));
-        assert_eq!(told.latest[0].source, "01".repeat(16));
+        let report = sources.report(9).unwrap();
+        assert_eq!((report.sources, report.sums.stored, report.latest[0].figures.stored), (1, 3, 3));
+        assert_eq!(report.latest[0].source, "01".repeat(16));
     }
 
     #[test]
     fn a_source_whose_totals_cannot_be_is_named_and_spoils_no_sum() {
-        let sources = Sources::new(1024);
+        let sources = Workers::new(1024);
         sources.slots().iter_mut().for_each(|slot| slot.asked = true);
         for source in [1, 2] {
             let lie = Totals { created: u64::MAX, ..Totals::default() };
             sources.enter([source; 16], &[1], &[], Some(&lie));
         }
         sources.enter([3; 16], &[1, 2], &[], Some(&Totals { created: 2, pending: 2, ..Totals::default() }));
-        let told = sources.told(9).unwrap();
-        assert_eq!((told.sums.stored, told.sums.created), (4, 4));
-        let liars = told.latest.iter().filter(|shown| shown.disbelieved).count();
+        let report = sources.report(9).unwrap();
+        assert_eq!((report.sums.stored, report.sums.created), (4, 4));
+        let liars = report.latest.iter().filter(|shown| shown.disbelieved).count();
         assert_eq!(liars, 2);
-        assert!(!sources.may_tell(now()) && sources.may_tell(now() + TELL_EVERY));
+        assert!(!sources.may_report(now()) && sources.may_report(now() + REPORT_EVERY));
     }
 
     #[test]
     fn memory_is_bounded_while_nothing_can_be_written() {
-        let sources = Sources::new(64);
+        let sources = Workers::new(64);
         sources.slots().iter_mut().for_each(|slot| slot.asked = true);
         for source in 0_u128..1000 {
             sources.enter((source << 120 | source).to_be_bytes(), &[1], &[], None);

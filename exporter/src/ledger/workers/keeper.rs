@@ -1,4 +1,4 @@
-//! Brings what came of sources into JetStream's key-value store, and what other exporters brought there into here.
+//! Writes what came of workers to JetStream's key-value store, and reads what other exporters wrote there.
 //!
 //! Each part of the accounts is one value under `source.`, written by its revision: a write that meets another
 //! exporter's is made again on top of it. Nothing waits for it. What a killed exporter had not written is in the
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::{
-    accounts::{SHARDS, Sources, now},
+    accounts::{SHARDS, Workers, now},
     shard::Shard,
 };
 use crate::bus::{Bus, BusError, Cell};
@@ -27,8 +27,8 @@ const READ_EVERY: u32 = 2;
 /// The longest pause after a failure.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// So many failures one after another are told: at the start the store may not be there yet.
-const FAILURES_TOLD: u32 = 3;
+/// Consecutive failures before one is reported: at the start the store may not be there yet.
+const FAILURES_REPORTED: u32 = 3;
 
 /// How long the last write may take.
 const LAST_WRITE: Duration = Duration::from_secs(5);
@@ -37,8 +37,8 @@ const LAST_WRITE: Duration = Duration::from_secs(5);
 const MAX_VALUE: usize = 512 << 10;
 
 /// Keeps the accounts of sources.
-pub struct SourcesKeeper {
-    sources: Sources,
+pub struct WorkersKeeper {
+    sources: Workers,
     bus: Bus,
     /// Whether this process takes events; else it only looks.
     writes: bool,
@@ -46,13 +46,13 @@ pub struct SourcesKeeper {
     revisions: Vec<Option<u64>>,
 }
 
-impl SourcesKeeper {
+impl WorkersKeeper {
     /// One that writes, where this process takes events, or else only reads.
-    pub fn new(sources: Sources, bus: Bus, writes: bool) -> Self {
+    pub fn new(sources: Workers, bus: Bus, writes: bool) -> Self {
         Self { sources, bus, writes, revisions: vec![None; SHARDS] }
     }
 
-    /// Reads and writes until `ended`, which is once nobody enters any more, and then a last time.
+    /// Reads and writes until `ended`, which follows the last entry, and then a last time.
     pub async fn run(mut self, ended: CancellationToken) {
         let (mut failures, mut rounds) = (0_u32, 0_u32);
         loop {
@@ -65,20 +65,20 @@ impl SourcesKeeper {
             }
             match self.round(rounds.is_multiple_of(READ_EVERY)).await {
                 Ok(()) => {
-                    if failures >= FAILURES_TOLD {
-                        info!("the sources' ledgers are written again");
+                    if failures >= FAILURES_REPORTED {
+                        info!("the workers' ledgers are written again");
                     }
                     failures = 0;
                     rounds = rounds.wrapping_add(1).max(1);
                 }
                 Err(error) => {
                     failures = failures.saturating_add(1);
-                    if failures == FAILURES_TOLD {
-                        warn!(%error, "the sources' ledgers are not kept: this process tells what it took itself");
+                    if failures == FAILURES_REPORTED {
+                        warn!(%error, "the workers' ledgers are not written: this process reports only what it took itself");
                     }
-                    debug!(%error, failures, "the sources' ledgers were not kept");
+                    debug!(%error, failures, "the workers' ledgers were not written");
                     // Nothing better is known.
-                    if failures >= FAILURES_TOLD {
+                    if failures >= FAILURES_REPORTED {
                         self.sources.slots().iter_mut().for_each(|slot| slot.asked = true);
                     }
                 }
@@ -87,8 +87,8 @@ impl SourcesKeeper {
         if self.writes && self.bus.is_connected() {
             match timeout(LAST_WRITE, self.round(false)).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => debug!(%error, "the sources' ledgers were not written at the end"),
-                Err(_) => debug!("the sources' ledgers were not written in time at the end"),
+                Ok(Err(error)) => debug!(%error, "the workers' ledgers were not written at the end"),
+                Err(_) => debug!("the workers' ledgers were not written in time at the end"),
             }
         }
     }
@@ -189,7 +189,7 @@ impl SourcesKeeper {
     }
 }
 
-/// The first look is soon, for nothing is told before it.
+/// The first look is soon: nothing is reported before it.
 fn pause(rounds: u32, failures: u32) -> Duration {
     match (rounds, failures) {
         (0, 0) => WRITE / 10,

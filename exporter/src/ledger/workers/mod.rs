@@ -9,6 +9,6 @@ mod keeper;
 mod record;
 mod shard;
 
-pub use accounts::{Sources, Told};
-pub use keeper::SourcesKeeper;
+pub use accounts::{Workers, WorkersReport};
+pub use keeper::WorkersKeeper;
 pub use record::{Figures, MAX_EVENTS};

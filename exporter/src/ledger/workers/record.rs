@@ -1,6 +1,6 @@
 //! The account of one source: which of its events came, and what it says of itself.
 //!
-//! A source counts its events from 1 and tells its running totals with every batch, so an account heals: what was
+//! A worker counts its events from 1 and reports its running totals with every batch, so an account heals: what was
 //! not written down before an exporter was killed is in the source's next word. Everything here can be entered
 //! twice and in any order without being counted twice. Totals are a source's claim, not truth: one that cannot be is
 //! not believed, and the account says so.
@@ -94,7 +94,7 @@ impl Claim {
     /// With a batch of which so many events are stored, and whose highest sequence is this one; nothing where it
     /// cannot be. A source has made what it accounts for and what its outbox holds, and no more.
     fn of(totals: &Totals, stored: u64, highest: u64) -> Option<Self> {
-        let claim = Self::told(totals, stored);
+        let claim = Self::claimed(totals, stored);
         let settled = claim.settled();
         let most = highest.max(settled.saturating_add(claim.pending.min(OUTBOX_EVENTS)));
         let figures = [claim.created, settled, claim.pending];
@@ -104,7 +104,7 @@ impl Claim {
         can_be.then_some(claim)
     }
 
-    fn told(totals: &Totals, stored: u64) -> Self {
+    fn claimed(totals: &Totals, stored: u64) -> Self {
         Self {
             assured: totals.accepted.saturating_add(stored),
             created: totals.created,
@@ -166,7 +166,7 @@ impl News {
         self.disbelieved |= newer.disbelieved;
     }
 
-    /// Whether it has grown so much that it is not kept aside any longer.
+    /// Whether it has grown so much that it is merged at once.
     pub(super) fn is_long(&self) -> bool {
         self.stored.parts().max(self.refused.parts()) > MAX_PARTS
     }
@@ -209,7 +209,7 @@ impl Record {
 
     /// Enters news, whether they were entered before or not.
     pub(super) fn take(&mut self, news: &News) {
-        // By the clock of whoever entered last, forwards and back.
+        // By the clock of the last writer, forwards and back.
         self.heard = news.heard;
         self.claim.hear(&news.claim);
         self.disbelieved |= news.disbelieved;
@@ -229,7 +229,7 @@ impl Record {
     pub(super) fn figures(&self) -> Figures {
         let Self { claim, before, .. } = self;
         let came = self.below.saturating_add(self.stored.count());
-        // What ingest answered as stored the source counts too: this heals what a killed exporter did not write.
+        // What ingest acknowledged the worker counts too: this heals what a killed exporter did not write.
         let stored = came.max(claim.assured.saturating_sub(before.accepted));
         let refused = self.refused.count().max(claim.refused.saturating_sub(before.refused));
         let dropped = claim.dropped.saturating_sub(before.dropped);
@@ -283,8 +283,8 @@ mod tests {
         let totals =
             Totals { created: 95, accepted: 90, dropped_outbox_full: 2, pending: 3, ..Totals::default() };
         record.take(&news(&[93, 94, 95], &[], totals));
-        let told = record.figures();
-        assert_eq!((told.stored, told.missing, told.unsent, told.dropped), (93, 0, 0, 2));
+        let reported = record.figures();
+        assert_eq!((reported.stored, reported.missing, reported.unsent, reported.dropped), (93, 0, 0, 2));
     }
 
     #[test]

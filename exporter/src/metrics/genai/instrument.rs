@@ -55,7 +55,7 @@ impl Instrument {
         }
     }
 
-    /// What it tells.
+    /// Its description.
     pub fn description(self) -> &'static str {
         match self {
             Self::TokenUsage => "Input and output tokens of an operation.",

@@ -1,4 +1,4 @@
-//! A label set: the attributes that tell one series of an instrument from another.
+//! A label set: the attributes that distinguish the series of an instrument.
 //!
 //! Texts come from callers and providers, so each is cut at a length; how many sets there may be is bounded
 //! where they are kept.
@@ -10,7 +10,7 @@ use prometheus_client::encoding::{EncodeLabel as _, EncodeLabelSet, LabelSetEnco
 /// specification, "Overflow attribute").
 pub const OVERFLOW: &str = "otel.metric.overflow";
 
-/// Characters of a text that are kept.
+/// The longest text in characters.
 const MAX_TEXT: usize = 128;
 
 /// An attribute's value.

@@ -1,11 +1,11 @@
-//! Metrics of what models were asked and answered, counted from the same events as the spans, by the
+//! Metrics of the use of models, counted from the same events as the spans, by the
 //! OpenTelemetry GenAI semantic conventions 1.41:
 //!
 //! | instrument | at `/metrics` | one observation |
 //! |---|---|---|
 //! | `gen_ai.client.token.usage` | `gen_ai_client_token_usage` | the input, and the output tokens of an operation (`gen_ai.token.type`), as the provider bills them |
 //! | `gen_ai.client.operation.duration` | `gen_ai_client_operation_duration_seconds` | an operation, all attempts included; `error.type` where it failed |
-//! | `gen_ai.client.operation.time_to_first_chunk` | `gen_ai_client_operation_time_to_first_chunk_seconds` | a streamed answer |
+//! | `gen_ai.client.operation.time_to_first_chunk` | `gen_ai_client_operation_time_to_first_chunk_seconds` | a streamed response |
 //! | `gen_ai.client.operation.time_per_output_chunk` | `gen_ai_client_operation_time_per_output_chunk_seconds` | every chunk after a stream's first, at the mean of that stream |
 //!
 //! All are histograms with the conventions' buckets, by `gen_ai.operation.name`, `gen_ai.provider.name`,

@@ -49,7 +49,7 @@ fn labels(event: &TraceEvent, request: &Request, response: &Response, last: &Att
 }
 
 /// The model that was asked for, where it is known to be one. A caller can invent names: one that no
-/// configuration holds needs a provider's answer to be believed.
+/// configuration holds is believed once a provider has responded.
 pub(crate) fn request_model<'e>(event: &TraceEvent, request: &'e Request, response: &Response) -> &'e str {
     let rule = event.resolution.as_ref().map_or("", |resolution| resolution.rule.as_str());
     let believed = !rule.is_empty() && (200..400).contains(&response.status);

@@ -1,7 +1,7 @@
 //! Pushing: one task an endpoint posts the counts at an interval, and once at the end.
 //!
 //! A push that fails is not repeated: the next one says it all again, or with delta temporality what came
-//! since the last one that was taken. So nothing is kept for an endpoint that is away.
+//! since the last one that was taken. So nothing is queued for an endpoint that is away.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -128,8 +128,8 @@ struct MetricsPush {
     taken: Taken,
     counts: Arc<GenAi>,
     metrics: CountingMetrics,
-    /// The last failure that was told, so that each is told once.
-    told: Option<String>,
+    /// The last failure that was reported, so that each is reported once.
+    reported: Option<String>,
 }
 
 impl MetricsPush {
@@ -145,7 +145,15 @@ impl MetricsPush {
         let taken = settings.delta.then(|| (Aggregate::default(), counts.started()));
         let mut resource = settings.resource.clone();
         resource.entry(INSTANCE_ID.to_owned()).or_insert_with(|| pushes.instance.to_string());
-        Ok(Self { settings, sender, resource, taken, counts, metrics: pushes.metrics.clone(), told: None })
+        Ok(Self {
+            settings,
+            sender,
+            resource,
+            taken,
+            counts,
+            metrics: pushes.metrics.clone(),
+            reported: None,
+        })
     }
 
     /// Pushes until `stop`, then once more; gives what was taken.
@@ -224,10 +232,10 @@ impl MetricsPush {
         let destination = &*self.settings.name;
         self.metrics.pushed(destination, "delivered");
         let reason = "the destination refused some of the metrics for good";
-        if rejected > 0 && self.told.as_deref() != Some(reason) {
+        if rejected > 0 && self.reported.as_deref() != Some(reason) {
             warn!(destination, rejected, "{reason}");
-            self.told = Some(reason.to_owned());
-        } else if rejected == 0 && self.told.take().is_some() {
+            self.reported = Some(reason.to_owned());
+        } else if rejected == 0 && self.reported.take().is_some() {
             info!(destination, "metrics are taken again");
         }
     }
@@ -236,9 +244,9 @@ impl MetricsPush {
     fn failed(&mut self, outcome: &'static str, reason: String, hint: &str) {
         let destination = &*self.settings.name;
         self.metrics.pushed(destination, outcome);
-        if self.told.as_deref() != Some(&reason) {
+        if self.reported.as_deref() != Some(&reason) {
             warn!(destination, reason, "metrics were not taken: {hint}");
-            self.told = Some(reason);
+            self.reported = Some(reason);
         }
     }
 }

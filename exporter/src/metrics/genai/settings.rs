@@ -17,7 +17,7 @@ const EXPORTER: &str = "OTEL_METRICS_EXPORTER";
 const INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
 const TEMPORALITY: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
 
-/// Time between two pushes where nobody says another (OpenTelemetry, "Environment Variable Specification").
+/// Default time between two pushes (OpenTelemetry, "Environment Variable Specification").
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The longest time between two pushes.

@@ -11,7 +11,7 @@ use crate::ledger::workers::Figures;
 /// What ingest counts.
 #[derive(Clone, Debug)]
 pub struct IngestMetrics {
-    /// Batches by how they were answered.
+    /// Batches by outcome.
     pub batches: Family<OutcomeLabel, Count>,
     /// Events that JetStream acknowledged, repeated ones included.
     pub stored: Count,
@@ -29,7 +29,7 @@ pub struct IngestMetrics {
     pub bytes: Count,
     /// Events of a batch.
     pub batch_events: Histogram,
-    /// How long a batch took to be stored and answered.
+    /// Time from request to response.
     pub latency: Histogram,
     workers: Gauge,
     figures: Family<FigureLabel, Gauge>,
@@ -71,7 +71,7 @@ impl IngestMetrics {
         part.register_with_unit("received", "Bodies read", Unit::Bytes, self.bytes.clone());
         part.register("batch_events", "Events of a batch", self.batch_events.clone());
         part.register_with_unit("batch", "From request to answer", Unit::Seconds, self.latency.clone());
-        part.register("sources", "Sources whose ledgers are kept", self.workers.clone());
+        part.register("sources", "Workers whose ledgers are kept", self.workers.clone());
         part.register(
             "source_events",
             "Sums over all sources, the same at every exporter; some by their word",

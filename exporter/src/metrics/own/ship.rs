@@ -22,7 +22,7 @@ pub struct ShipMetrics {
     pub dead_lettered: Count,
     /// Spans the destination took.
     pub spans: Count,
-    /// Spans the destination refused in an answer of success.
+    /// Spans rejected by partial success.
     pub rejected: Count,
     /// Messages that are no events.
     pub undecodable: Count,

@@ -18,7 +18,7 @@ const MAX_WORDS: usize = 40;
 /// The deepest tree printed; the mapping makes three levels.
 const MAX_DEPTH: usize = 16;
 
-/// What is told of a span, by the attribute that holds it.
+/// What is printed of a span, by the attribute that holds it.
 const TELLING: [(&str, &str); 21] = [
     ("", names::HTTP_STATUS_CODE),
     ("rule", names::WEIR_RULE),
@@ -65,7 +65,7 @@ pub(super) fn render(service: &str, spans: &[Span], colours: bool) -> String {
         let head = format!("trace {}  {}  {}", hex(&root.trace_id), clean(service, MAX_VALUE), clock(start));
         let _ = writeln!(text, "{}", painted(&head, DIM, colours));
         for line in &lines {
-            let _ = writeln!(text, "{}", told(line, width, start, colours));
+            let _ = writeln!(text, "{}", described(line, width, start, colours));
         }
         text.push('\n');
     }
@@ -96,7 +96,7 @@ fn collect<'s>(
     }
 }
 
-fn told(line: &Line<'_>, width: usize, start: u64, colours: bool) -> String {
+fn described(line: &Line<'_>, width: usize, start: u64, colours: bool) -> String {
     let span = line.span;
     let padding = " ".repeat(width.saturating_sub(line.label.chars().count()));
     let kind = match span.kind() {

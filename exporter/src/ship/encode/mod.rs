@@ -2,7 +2,7 @@
 //! together between a head and an end.
 //!
 //! So a batch can be cut anywhere, down to a single event, without encoding anything anew, and of an event in
-//! hand only its bytes are kept.
+//! hand only its bytes are held.
 
 mod heads;
 

@@ -61,7 +61,7 @@ impl Sink {
         }
     }
 
-    /// Gives it a body, once, and tells what an endpoint answered, at most so many bytes of it.
+    /// Sends a body once; returns at most so many bytes of the response.
     pub async fn probe(&self, body: Bytes, most: usize) -> Heard {
         match self {
             Self::Otlp(sender, _) => sender.probe(body, most).await,

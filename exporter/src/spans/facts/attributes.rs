@@ -8,7 +8,7 @@ use super::shorten;
 /// How many attributes a span may have (`OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`'s default).
 pub(in crate::spans) const MAX_ATTRIBUTES: usize = 128;
 
-/// Room that is kept for what every span of a profile carries, and for `error.type`.
+/// Room that is reserved for what every span of a profile carries, and for `error.type`.
 pub(in crate::spans) const HEAD: usize = 4;
 
 /// Attributes in the order they were added; the first ones are the last to go.

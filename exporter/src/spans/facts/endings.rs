@@ -17,7 +17,7 @@ pub(in crate::spans) fn ending(event: &TraceEvent) -> &'static str {
     }
 }
 
-/// The ending's name where it is one that no answer accounts for.
+/// The ending's name where it is one without a complete response.
 pub(in crate::spans) fn broken_off(event: &TraceEvent) -> Option<&'static str> {
     match event.ending() {
         Ending::ClientDisconnected | Ending::UpstreamReset | Ending::Timeout | Ending::Truncated => {
@@ -32,7 +32,7 @@ pub(crate) fn first_known(times: &[u64]) -> u64 {
     times.iter().copied().find(|time| *time > 0).unwrap_or_default()
 }
 
-/// The `error.type` of an operation that failed: the word of whoever refused it (a stream may say it after
+/// The `error.type` of an operation that failed: the word of the one that refused it (a stream may say it after
 /// a status of 200), else how it broke off, else the status.
 pub(crate) fn failure(event: &TraceEvent, response: &Response, last: &Attempt) -> Option<String> {
     if !response.error_type.is_empty() {

@@ -1,4 +1,4 @@
-//! What the spans of one event tell, looked up once: its parts, what was said, what it cost.
+//! What the spans of one event show, looked up once: its parts, what was said, what it cost.
 
 use std::{borrow::Cow, sync::LazyLock, time::Duration};
 
@@ -41,13 +41,13 @@ pub(in crate::spans) struct Facts<'e> {
     pub usage: &'e Usage,
     pub caller: &'e Caller,
     pub timing: Timing,
-    /// The last attempt, which is the one that was answered where any was.
+    /// The last attempt, which is the one that got the response, if any did.
     pub last: &'e Attempt,
-    /// What was kept, unless the profile is without content.
+    /// What was captured, unless the profile excludes content.
     pub content: Option<&'e Content>,
     /// The same as messages.
     pub said: Conversation,
-    /// What the answer cost, where that is known.
+    /// What the response cost, where that is known.
     pub cost: Option<Cost>,
 }
 
@@ -116,13 +116,13 @@ impl<'e> Facts<'e> {
         (self.response.streamed && first > 0 && last >= first).then(|| seconds(0, (last - first) / steps))
     }
 
-    /// The request's body as it was kept.
+    /// The request's body as it was captured.
     pub(in crate::spans) fn raw_input(&self) -> Option<Cow<'e, str>> {
         let body = self.content.map(|content| content.request.as_ref())?;
         (!body.is_empty()).then(|| String::from_utf8_lossy(body))
     }
 
-    /// The response's body as it was kept; of a stream, its messages. Both are JSON.
+    /// The response's body as it was captured; of a stream, its messages. Both are JSON.
     pub(in crate::spans) fn raw_output(&self) -> Option<Cow<'e, str>> {
         let body = self.content.map(|content| content.response.as_ref())?;
         if !body.is_empty() {

@@ -35,7 +35,7 @@ pub(in crate::spans) struct Draft {
     pub(in crate::spans) attributes: Attributes,
     /// The `error.type` where the operation failed.
     pub(in crate::spans) error: Option<String>,
-    /// What the provider said about the failure, where that may be told.
+    /// What the provider said about the failure, where that may be exported.
     pub(in crate::spans) error_text: String,
     /// OpenInference's kind of span; empty for a link in the chain.
     pub(in crate::spans) inference_kind: &'static str,

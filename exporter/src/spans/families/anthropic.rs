@@ -83,7 +83,7 @@ pub(in crate::spans) fn blocks(value: Value) -> Vec<Part> {
     items(value).into_iter().filter(|block| !is_encrypted(block)).map(block).collect()
 }
 
-/// A thought that nobody but the provider can read.
+/// Reasoning that only the provider can decrypt.
 fn is_encrypted(block: &Value) -> bool {
     block.get("type").and_then(Value::as_str) == Some("redacted_thinking")
 }

@@ -7,7 +7,7 @@ use super::part::{Message, Part};
 /// A conversation as one request held it and one response went on with it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::spans) struct Conversation {
-    /// What the model was told apart from the messages.
+    /// The system prompt, apart from the messages.
     pub system: Vec<Part>,
     pub input: Vec<Message>,
     /// One for each choice.

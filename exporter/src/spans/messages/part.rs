@@ -1,8 +1,8 @@
 //! Messages and their parts, as the GenAI conventions' JSON schemas name them (v1.41,
 //! `gen-ai-input-messages.json` and `gen-ai-output-messages.json`).
 //!
-//! What no schema has a part for is kept whole as a part of its own type, so nothing that was said is lost.
-//! Binary data is never in a part: where it was, its media type, size and digest are told.
+//! What no schema has a part for stays whole as a part of its own type, so nothing that was said is lost.
+//! Binary data is never in a part: its media type, size and digest stand in its place.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -175,12 +175,12 @@ impl Part {
         }
     }
 
-    /// What a tool of the provider's own answered.
+    /// The result of a tool of the provider's own.
     pub(in crate::spans) fn server_result(kind: &str, id: String, content: Value) -> Self {
         Self::ServerToolCallResponse { id, server_tool_call_response: typed(kind, "content", content) }
     }
 
-    /// What a tool answered.
+    /// The result of a tool.
     pub(in crate::spans) fn tool_response(id: String, response: Value) -> Self {
         Self::ToolCallResponse { id, response, is_error: false }
     }
@@ -206,7 +206,7 @@ impl Part {
         Self::Other(part)
     }
 
-    /// Anything, kept as it is.
+    /// Anything, unchanged.
     pub(in crate::spans) fn other(value: Value) -> Self {
         match value {
             Value::Object(map) if map.get("type").is_some_and(Value::is_string) => Self::Other(map),

@@ -14,7 +14,7 @@ pub(in crate::spans) const CHAIN: &str = "CHAIN";
 /// An API.
 #[derive(Debug)]
 pub(in crate::spans) struct ApiSpec {
-    /// Whose API it is, by OpenInference's `llm.system`; empty where it is nobody's.
+    /// Whose API it is, by OpenInference's `llm.system`; empty where it is unknown.
     pub(in crate::spans) family: &'static str,
     /// `gen_ai.operation.name`, where the event has none.
     pub(in crate::spans) operation: &'static str,

@@ -16,7 +16,7 @@ use crate::spans::{
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain";
 
-/// The SERVER span: what was asked and answered in plain words, as lists of traces show it.
+/// The SERVER span: request and response as plain text, as lists of traces show it.
 pub(super) fn request(attributes: &mut Attributes, facts: &Facts<'_>) {
     shared(attributes, facts);
     for (value, name, mime_type) in [
@@ -141,7 +141,7 @@ fn parameters(facts: &Facts<'_>) -> String {
     if given.is_empty() { String::new() } else { Json::Object(given).to_string() }
 }
 
-/// What has an index: the answer first, then as many of the latest messages as fit, then tools. A message is
+/// What has an index: the response first, then as many of the latest messages as fit, then tools. A message is
 /// there whole or not at all.
 fn indexed(attributes: &mut Attributes, facts: &Facts<'_>) {
     let said = &facts.said;

@@ -2,7 +2,7 @@
 //! their own. Read from the provider's figures by their names.
 //!
 //! OpenAI's figures are named `prompt_tokens_details.audio_tokens`; Gemini's stand in lists by modality, so
-//! they are `promptTokensDetails.AUDIO`. A figure of a kind that is not known is billed nobody knows how.
+//! they are `promptTokensDetails.AUDIO`. How a figure of an unknown kind is billed is not known either.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ pub(super) struct Kinds {
     pub input: Counts,
     /// Those of the output tokens.
     pub output: Counts,
-    /// Those of the tokens that the cache had; `None` where nobody said what the cached tokens are.
+    /// Those of the tokens that the cache had; `None` where it is not reported what the cached tokens are.
     pub cached: Option<Counts>,
     /// Searches of the web.
     pub searches: u64,
@@ -65,7 +65,7 @@ enum Side {
 impl Kinds {
     /// Reads the figures; `None` where one of them counts what no price is known for.
     pub(super) fn of<'f>(figures: impl IntoIterator<Item = (&'f String, &'f u64)>) -> Option<Self> {
-        // By list, because the same may be told in two of them, as prompt and as input tokens.
+        // By list, because the same may be reported in two of them, as prompt and as input tokens.
         let mut lists: BTreeMap<(Side, &str), Counts> = BTreeMap::new();
         let mut kinds = Self::default();
         for (path, count) in figures {

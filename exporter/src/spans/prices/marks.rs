@@ -38,18 +38,18 @@ impl Billing {
         let mut billing = Self::default();
         billing.tier(&word(&response.service_tier))?;
         let marks = response.usage.iter().flat_map(|usage| &usage.price_marks);
-        for (path, told) in marks {
-            let (about, told) = (last(path), word(told));
-            if STANDARD.contains(&told.as_str()) {
+        for (path, said) in marks {
+            let (about, said) = (last(path), word(said));
+            if STANDARD.contains(&said.as_str()) {
                 continue;
             }
             match about.as_str() {
-                "servicetier" => billing.tier(&told)?,
+                "servicetier" => billing.tier(&said)?,
                 // Vertex AI, "TrafficType": ON_DEMAND_PRIORITY and ON_DEMAND_FLEX are tiers. What goes over
                 // provisioned throughput was paid for before.
-                "traffictype" => billing.tier(told.strip_prefix("on_demand_")?)?,
-                "speed" if told == "fast" => billing.fast = true,
-                "inferencegeo" => billing.geo = Some(told),
+                "traffictype" => billing.tier(said.strip_prefix("on_demand_")?)?,
+                "speed" if said == "fast" => billing.fast = true,
+                "inferencegeo" => billing.geo = Some(said),
                 _ => return None,
             }
         }
@@ -61,17 +61,17 @@ impl Billing {
         self.tier.is_none() && !self.fast
     }
 
-    fn tier(&mut self, told: &str) -> Option<()> {
-        if STANDARD.contains(&told) {
+    fn tier(&mut self, said: &str) -> Option<()> {
+        if STANDARD.contains(&said) {
             return Some(());
         }
-        let known = self.tier.get_or_insert_with(|| told.to_owned());
-        (known == told).then_some(())
+        let known = self.tier.get_or_insert_with(|| said.to_owned());
+        (known == said).then_some(())
     }
 }
 
-fn word(told: &str) -> String {
-    let lower = told.to_ascii_lowercase();
+fn word(said: &str) -> String {
+    let lower = said.to_ascii_lowercase();
     let bare = PREFIXES.iter().find_map(|prefix| lower.strip_prefix(prefix)).map(str::to_owned);
     bare.unwrap_or(lower)
 }

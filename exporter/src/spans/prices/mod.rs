@@ -150,7 +150,7 @@ impl Prices {
     }
 
     /// What a response cost; `None` where that is not known. `asked` is the model's name as it was sent, for
-    /// providers that do not say which model answered.
+    /// providers that do not say which model responded.
     pub fn cost(&self, asked: &str, response: &Response) -> Option<Cost> {
         let usage = response.usage.as_ref()?;
         if let Some(total) = usage.cost_usd.filter(|total| total.is_finite() && *total >= 0.0) {
@@ -163,7 +163,7 @@ impl Prices {
             if tokens.is_none() {
                 continue;
             }
-            // Which tier or speed another model had nobody says.
+            // The tier or speed of another model is not reported.
             let price = self.find(&other.model).filter(|_| billing.is_standard())?;
             own = own.without(&tokens)?;
             parts += price.of(&tokens, &Kinds::default(), &billing)?;

@@ -69,7 +69,7 @@ pub(super) struct Tokens {
     output: Option<u64>,
     cache_read: u64,
     cache_write: u64,
-    /// Those of `cache_write` that are kept for an hour.
+    /// Those of `cache_write` with a lifetime of an hour.
     hour: u64,
     reasoning: u64,
 }

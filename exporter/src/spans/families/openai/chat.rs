@@ -146,7 +146,7 @@ pub(in crate::spans) fn prompt(value: Value) -> Vec<Message> {
     messages.into_iter().map(|part| Message::new("user", vec![part])).collect()
 }
 
-/// Tokens say nothing without their vocabulary, so only how many they are is told.
+/// Tokens say nothing without their vocabulary, so only their number is shown.
 fn counted(tokens: &[Value]) -> Part {
     Part::typed("tokens", tokens.len().into())
 }

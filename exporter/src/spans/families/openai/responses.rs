@@ -71,7 +71,7 @@ const SERVER_ITEMS: [&str; 2] = ["mcp_list_tools", "mcp_approval_request"];
 /// Members of an item that say what its tool was asked.
 const ASKED: [&str; 4] = ["arguments", "input", "code", "action"];
 
-/// Members that say what it answered.
+/// Members that hold its result.
 const ANSWERED: [&str; 6] = ["results", "outputs", "output", "tools", "result", "error"];
 
 /// The item whose result is a picture in base64.
