@@ -3,10 +3,11 @@
 //! It says less than the gateway's own configuration or the same, never more: the stricter of both holds.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use weir_event::v1::{CapturePolicy, CaptureRule};
 
 /// What an operator sets by hand.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Switch {
     /// Nothing: the gateway's configuration and the destinations say what is reported.

@@ -8,96 +8,37 @@ mod assets;
 mod auth;
 mod respond;
 mod settings;
+mod state;
 mod traces;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    middleware::from_fn_with_state,
-    routing::{get, post},
-};
+use axum::{Extension, Router, extract::DefaultBodyLimit, middleware::from_fn_with_state, routing::get};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use settings::PageSettings;
+pub use state::subjects::Subjects;
 
-use crate::{
-    bus::Bus,
-    http::server::{self, Listener},
-    ledger::workers::{Figures, Workers},
-    metrics::Metrics,
-    saved_destinations::SavedDestinations,
-    ship::fleet::Fleet,
+use crate::http::server::{self, Listener};
+use api::{
+    dead_letters, destinations, ledger, live, login,
+    openapi::{self, Description},
+    overview,
 };
-use api::{dead_letters, destinations, ledger, live, openapi, overview, trend};
-use auth::{
-    guard::{self, Guard},
-    login::{self, Login},
-};
+use auth::guard;
 use respond::Refusal;
-use traces::{
-    list,
-    watch::{Observed, Watch},
-};
+use state::shared::Shared;
+use traces::watch::Watch;
 
 /// Connections open at once: a browser takes six.
 const MAX_CONNECTIONS: usize = 256;
 
 /// The largest body.
 const MAX_BODY: usize = 1 << 20;
-
-/// What the page shows of the exporter.
-#[derive(Clone)]
-pub struct Subjects {
-    /// NATS.
-    pub bus: Bus,
-    /// The destinations.
-    pub fleet: Fleet,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
-    /// The sources.
-    pub sources: Workers,
-    /// What is wrong with the last configuration.
-    pub wrong: Arc<Mutex<Option<String>>>,
-    /// The settings that are made here.
-    pub managed: SavedDestinations,
-}
-
-impl Subjects {
-    /// The sums over sources, and how many there are; none before that is known.
-    fn sums(&self) -> Option<(usize, Figures)> {
-        self.sources.sums()
-    }
-
-    fn wrong(&self) -> Option<String> {
-        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-/// What every request to the page is answered from.
-struct Shared {
-    subjects: Subjects,
-    guard: Arc<Guard>,
-    observed: Arc<Observed>,
-    trend: Mutex<trend::Trend>,
-    settings: Mutex<PageSettings>,
-    /// How many browsers listen for what is new.
-    listeners: Arc<tokio::sync::Semaphore>,
-    stop: CancellationToken,
-}
-
-impl Shared {
-    fn settings(&self) -> MutexGuard<'_, PageSettings> {
-        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn trend(&self) -> MutexGuard<'_, trend::Trend> {
-        self.trend.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// The page, to be served and to be told of other settings.
 #[derive(Clone)]
@@ -106,20 +47,7 @@ pub struct Page(Arc<Shared>);
 impl Page {
     /// The page with these settings, until `stop`.
     pub fn new(settings: &PageSettings, subjects: Subjects, stop: CancellationToken) -> Self {
-        let guard = Guard {
-            loopback: settings.listen.is_some_and(|address| address.ip().is_loopback()),
-            hosts: settings.hosts.clone(),
-            login: Login::new(settings.token.as_ref()),
-        };
-        Self(Arc::new(Shared {
-            subjects,
-            guard: Arc::new(guard),
-            observed: Arc::new(Observed::new(settings)),
-            trend: Mutex::default(),
-            settings: Mutex::new(settings.clone()),
-            listeners: Arc::new(tokio::sync::Semaphore::new(live::MAX_LISTENERS)),
-            stop,
-        }))
+        Self(Arc::new(Shared::new(settings, subjects, stop)))
     }
 
     /// Takes other settings. Where it listens, its token, hosts and certificate take a restart: false where they
@@ -139,7 +67,7 @@ impl Page {
         let mut tasks = JoinSet::new();
         let begin = self.0.settings().traces;
         tasks.spawn(Watch::new(subjects.bus.clone(), Arc::clone(observed), begin).run(stop.clone()));
-        tasks.spawn(trend::keep(Arc::clone(&self.0)));
+        tasks.spawn(Arc::clone(&self.0).follow_trend());
         server::serve("page", Listener::Tcp(listener, tls), self.router(), MAX_CONNECTIONS, stop.clone())
             .await;
         while tasks.join_next().await.is_some() {}
@@ -147,31 +75,43 @@ impl Page {
 
     fn router(&self) -> Router {
         let guard = Arc::clone(&self.0.guard);
-        let login = Router::new()
-            .route("/api/login", post(login::log_in))
-            .route("/api/logout", post(login::log_out))
-            .route("/api/session", get(login::session))
-            .with_state(Arc::clone(&guard));
+        let description = Description::new(&description());
         Router::new()
             .route("/", get(assets::index))
             .route("/assets/{name}", get(assets::asset))
-            .route("/api/openapi.json", get(openapi::openapi))
-            .route("/api/overview", get(overview::overview))
-            .route("/api/ledger", get(ledger::ledger))
-            .route("/api/traces", get(list::list))
-            .route("/api/traces/{id}", get(list::one))
-            .route("/api/traces/{id}/otlp", get(list::otlp))
-            .route("/api/events", get(live::events))
-            .route("/api/dead-letters", get(dead_letters::list))
-            .route("/api/dead-letters/{number}", get(dead_letters::one).delete(dead_letters::purge_one))
-            .route("/api/dead-letters/{number}/replay", post(dead_letters::replay_one))
-            .route("/api/dead-letters/replay", post(dead_letters::replay))
-            .route("/api/dead-letters/purge", post(dead_letters::purge))
-            .with_state(Arc::clone(&self.0))
-            .merge(login)
-            .merge(destinations::routes(self.0.subjects.managed.clone()))
+            .merge(Router::from(routes()).with_state(Arc::clone(&self.0)))
+            .merge(Router::from(login::routes()).with_state(Arc::clone(&guard)))
+            .merge(Router::from(destinations::routes()).with_state(self.0.subjects.managed.clone()))
             .fallback(|| async { Refusal::not_found("there is nothing here") })
             .layer(DefaultBodyLimit::max(MAX_BODY))
+            .layer(Extension(description))
             .layer(from_fn_with_state(guard, guard::pass))
     }
 }
+
+/// The routes that show what the exporter does.
+fn routes() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::new()
+        .routes(routes!(openapi::openapi))
+        .routes(routes!(overview::overview))
+        .routes(routes!(ledger::ledger))
+        .routes(routes!(api::traces::list))
+        .routes(routes!(api::traces::one))
+        .routes(routes!(api::traces::otlp))
+        .routes(routes!(live::events))
+        .routes(routes!(dead_letters::list))
+        .routes(routes!(dead_letters::one, dead_letters::purge_one))
+        .routes(routes!(dead_letters::replay_one))
+        .routes(routes!(dead_letters::replay))
+        .routes(routes!(dead_letters::purge))
+}
+
+/// The description of all routes below `/api`.
+fn description() -> OpenApi {
+    let routes =
+        [routes().into_openapi(), login::routes().into_openapi(), destinations::routes().into_openapi()];
+    openapi::describe(routes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use std::sync::PoisonError;
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::{ToSchema, openapi::Object};
 
 use super::{
     SavedDestinations, changed::Changed, contents::Seen, record::Record, state::State as Condition,
@@ -12,23 +13,51 @@ use super::{
 use crate::{
     bus::policy::{Policy, Switch},
     config::ConfigError,
+    http::schema::one_of,
     ship::fleet::Report,
 };
 
 /// A destination as it is listed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Destination)]
 pub(crate) struct Listed {
     name: String,
     #[serde(rename = "type")]
+    #[schema(schema_with = kind)]
     kind: String,
     source: Origin,
     locked: bool,
     /// Of what is saved; `null` for one of the configuration.
+    #[schema(required)]
     revision: Option<u64>,
+    /// As in exporter.yaml (see exporter.schema.json), without its secrets.
+    #[schema(value_type = Object)]
     settings: Value,
     /// Who saved it last.
+    #[schema(required)]
     changed: Option<Changed>,
     state: Condition,
+}
+
+fn kind() -> Object {
+    one_of(["middleware", "otlp", "console", "file"])
+}
+
+/// The capture policy as it is shown.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Policy)]
+pub(crate) struct PolicyShown {
+    /// Of the switch; 0 before it was ever changed.
+    pub(crate) revision: u64,
+    #[schema(schema_with = content)]
+    content: &'static str,
+    /// What content follows from, in a sentence.
+    why: &'static str,
+    switch: Switch,
+}
+
+fn content() -> Object {
+    one_of(["keep", "exclude"])
 }
 
 impl SavedDestinations {
@@ -82,17 +111,17 @@ impl SavedDestinations {
         }
     }
 
-    pub(crate) fn current(&self, name: &str) -> Value {
+    pub(crate) fn current(&self, name: &str) -> Option<Listed> {
         let seen = self.seen();
         if !seen.destinations.contains_key(name) {
-            return Value::Null;
+            return None;
         }
         let refused = self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
         let reports = self.shared.fleet.reports();
-        serde_json::to_value(self.saved(name, &seen, &reports, refused.as_ref())).unwrap_or_default()
+        Some(self.saved(name, &seen, &reports, refused.as_ref()))
     }
 
-    pub(crate) fn policy_shown(&self) -> Value {
+    pub(crate) fn policy_shown(&self) -> PolicyShown {
         let seen = self.seen();
         let (switch, revision) = seen.switch.unwrap_or_default();
         let (all_exclude, _) = seen.exclusion.unwrap_or_default();
@@ -104,9 +133,11 @@ impl SavedDestinations {
             }
             (_, Switch::Exclude, _) => "Exclude Request Data is switched on for all requests.",
             (_, Switch::Off, true) => "Every destination excludes request data, so none leaves the gateway.",
-            (_, Switch::Off, false) => "The gateway's own configuration says what is told of requests.",
+            (_, Switch::Off, false) => {
+                "The gateway's own configuration decides what is captured of requests."
+            }
         };
         let content = if known.excludes() || known == Policy::Unknown { "exclude" } else { "keep" };
-        json!({ "revision": revision, "content": content, "why": why, "switch": switch })
+        PolicyShown { revision, content, why, switch }
     }
 }

@@ -19,11 +19,13 @@ mod state;
 mod static_config;
 mod watch;
 
-pub(crate) use audit::ENTRIES as AUDIT_ENTRIES;
+pub(crate) use audit::{ENTRIES as AUDIT_ENTRIES, Entry};
 pub use change::{Done, Draft, Refused, SecretChange};
 pub use changed::Changed;
 pub use contents::{Saved, Seen};
 pub use handle::SavedDestinations;
+pub(crate) use listing::{Listed, PolicyShown};
+pub use probe::Tested;
 pub use record::Record;
 pub(crate) use running::{Running, Wanted};
 pub use state::Summary;

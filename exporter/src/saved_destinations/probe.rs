@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use super::{
     SavedDestinations,
@@ -27,21 +28,25 @@ const MAX_SAID: usize = 512;
 const DEADLINE: Duration = Duration::from_secs(15);
 
 /// What came back.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Tested {
     /// Whether it was taken.
     pub ok: bool,
     /// The HTTP status, where one came.
+    #[schema(required)]
     pub status: Option<u16>,
     /// How long it took.
     pub latency_ms: f64,
     /// In a sentence.
     pub words: String,
     /// What the endpoint said, at most 512 bytes of it.
+    #[schema(required)]
     pub said: Option<String>,
     /// The field that is at fault, where one is.
+    #[schema(required)]
     pub field: Option<String>,
     /// The trace to look for there.
+    #[schema(required)]
     pub trace_id: Option<String>,
 }
 

@@ -3,14 +3,19 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::{ToSchema, openapi::Object};
 
 use super::{SavedDestinations, running::Wanted};
-use crate::{bus::policy::Policy, config::ConfigError, otlp::advice, ship::fleet::Report};
+use crate::{
+    bus::policy::Policy, config::ConfigError, http::schema::one_of, otlp::advice, ship::fleet::Report,
+};
 
-/// A destination's state.
-#[derive(Clone, Debug, Serialize)]
+/// A destination's state and, where it runs, what is reported of it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = DestinationState)]
 pub struct State {
     /// By one word: ok, retrying, refusing, off, starting.
+    #[schema(schema_with = health)]
     pub health: &'static str,
     /// In a sentence.
     pub message: String,
@@ -18,7 +23,12 @@ pub struct State {
     pub backlog: u64,
     /// Its ledger and the rest, where it runs.
     #[serde(flatten)]
+    #[schema(ignore)]
     pub report: Option<Report>,
+}
+
+fn health() -> Object {
+    one_of(["ok", "retrying", "refusing", "off", "starting"])
 }
 
 /// What is saved, for `status`.

@@ -12,10 +12,12 @@ use serde::Serialize;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
+use utoipa::{ToSchema, openapi::Object};
 
 use crate::{
     bus::Bus,
     destination::DestinationSettings,
+    http::schema::one_of,
     ledger::{Account, Ledger},
     metrics::{Metrics, ShipMetrics},
     ship::{
@@ -36,16 +38,19 @@ struct Running {
     keeper: JoinHandle<()>,
 }
 
-/// What is reported of a destination.
-#[derive(Clone, Debug, Serialize)]
+/// What is reported of a destination:
+/// stored = delivered + rejected + dead_lettered + filtered + evicted + purged + backlog + unaccounted
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Report {
     /// Its name.
     pub name: String,
     /// Where it leads.
     pub target: String,
     /// How it is, by one word.
+    #[schema(schema_with = condition)]
     pub condition: &'static str,
     /// Why, where it is not well.
+    #[schema(required)]
     pub reason: Option<String>,
     /// Events that were stored for it.
     pub stored: u64,
@@ -58,8 +63,12 @@ pub struct Report {
     pub ledger: LedgerReport,
 }
 
+fn condition() -> Object {
+    one_of(["well", "retrying", "misconfigured", "refusing"])
+}
+
 /// A ledger's figures.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[allow(missing_docs, reason = "they are the ledger's")]
 pub struct LedgerReport {
     pub delivered: u64,

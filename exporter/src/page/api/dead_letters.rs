@@ -4,21 +4,22 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Extension, Json,
-    extract::{Path, Query, State},
-    response::{IntoResponse as _, Response},
-};
+use axum::{Extension, extract::State};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use weir_event::{EventId, v1::TraceEvent};
 
+use super::traces;
 use crate::{
     bus::{DeadLetter, payload},
-    page::auth::Actor,
     page::{
-        Shared,
-        respond::Refusal,
-        traces::{list, row::Row, trace},
+        auth::Actor,
+        respond::{Errors, Json, Path, Query, Refusal, Reply},
+        state::shared::Shared,
+        traces::{
+            row::Row,
+            trace::{self, Shown},
+        },
     },
 };
 
@@ -29,7 +30,8 @@ const MOST: usize = 1000;
 /// Letters of one round: each takes two answers of NATS.
 const ROUND: usize = 200;
 
-#[derive(Serialize)]
+/// An event that a destination refused.
+#[derive(Serialize, ToSchema)]
 struct Letter {
     number: u64,
     destination: String,
@@ -37,6 +39,7 @@ struct Letter {
     at_ms: u64,
     bytes: usize,
     /// The event in one line, where it can be read.
+    #[schema(required)]
     request: Option<Row>,
 }
 
@@ -60,19 +63,52 @@ fn event(letter: &DeadLetter) -> Option<(EventId, TraceEvent)> {
     Some((EventId::of(&event)?, event))
 }
 
+/// Dead letters, the oldest first.
+#[derive(Serialize, ToSchema)]
+pub(in crate::page) struct Letters {
+    letters: Vec<Letter>,
+    more: bool,
+    /// How many there are of all destinations.
+    all: u64,
+}
+
+/// A dead letter with the spans of its event, where it can be read.
+#[derive(Serialize, ToSchema)]
+pub(in crate::page) struct LetterWithSpans {
+    letter: Letter,
+    #[schema(required)]
+    spans: Option<Vec<Shown>>,
+}
+
+/// How many dead letters a call replayed or deleted.
+#[derive(Serialize, ToSchema)]
+pub(in crate::page) struct Round {
+    done: usize,
+    /// Ask again.
+    more: bool,
+}
+
 /// Which letters.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(in crate::page) struct Which {
+    /// Only its own.
+    #[param(nullable = false)]
     destination: Option<String>,
+    /// 100 by default, 1000 at most.
+    #[param(nullable = false)]
     limit: Option<usize>,
 }
 
-/// `GET /api/dead-letters`.
+/// Dead letters, the oldest first
+#[utoipa::path(get, path = "/api/dead-letters", tag = "dead letters", params(Which), responses(
+    (status = 400, description = "An unknown or malformed parameter.", body = Errors),
+    (status = 503, description = "NATS does not respond.", body = Errors),
+))]
 pub(in crate::page) async fn list(
     State(shared): State<Arc<Shared>>,
     Query(which): Query<Which>,
-) -> Result<Response, Refusal> {
+) -> Result<Reply<Letters>, Refusal> {
     let limit = which.limit.unwrap_or(LIMIT).clamp(1, MOST);
     let bus = &shared.subjects.bus;
     let destination = named(which.destination.as_deref())?;
@@ -81,72 +117,100 @@ pub(in crate::page) async fn list(
     let letters: Vec<Letter> =
         letters.iter().take(limit).map(|letter| Letter::new(&shared, letter)).collect();
     let all = bus.dead_letter_count().await?;
-    Ok(Json(serde_json::json!({ "letters": letters, "more": more, "all": all })).into_response())
+    Ok(Reply(Letters { letters, more, all }))
 }
 
-/// `GET /api/dead-letters/{number}`.
+/// One, with its spans
+#[utoipa::path(get, path = "/api/dead-letters/{number}", tag = "dead letters", responses(
+    (status = 400, description = "Not a number.", body = Errors),
+    (status = 404, description = "There is none.", body = Errors),
+    (status = 503, description = "NATS does not respond.", body = Errors),
+))]
 pub(in crate::page) async fn one(
     State(shared): State<Arc<Shared>>,
     Path(number): Path<u64>,
-) -> Result<Response, Refusal> {
+) -> Result<Reply<LetterWithSpans>, Refusal> {
     let letter = find(&shared, number).await?;
-    let spans = event(&letter).map(|(id, event)| trace::spans(id, &event, &list::view(&shared)));
+    let spans = event(&letter).map(|(id, event)| trace::spans(id, &event, &traces::view(&shared)));
     let letter = Letter::new(&shared, &letter);
-    Ok(Json(serde_json::json!({ "letter": letter, "spans": spans })).into_response())
+    Ok(Reply(LetterWithSpans { letter, spans }))
 }
 
-/// `POST /api/dead-letters/{number}/replay`.
+/// Send one to its destination again, under a new id
+#[utoipa::path(post, path = "/api/dead-letters/{number}/replay", tag = "dead letters", responses(
+    (status = 400, description = "Not a number.", body = Errors),
+    (status = 404, description = "There is none.", body = Errors),
+    (status = 503, description = "NATS does not respond.", body = Errors),
+))]
 pub(in crate::page) async fn replay_one(
     State(shared): State<Arc<Shared>>,
     Extension(actor): Extension<Actor>,
     Path(number): Path<u64>,
-) -> Result<Response, Refusal> {
+) -> Result<Reply<Round>, Refusal> {
     let letter = find(&shared, number).await?;
     shared.subjects.bus.replay(&letter).await?;
     told(&shared, &actor, "replayed", &letter.destination, 1).await;
-    Ok(done(1, false))
+    Ok(Reply(Round { done: 1, more: false }))
 }
 
-/// `DELETE /api/dead-letters/{number}`.
+/// Delete one for good
+#[utoipa::path(delete, path = "/api/dead-letters/{number}", tag = "dead letters", responses(
+    (status = 400, description = "Not a number.", body = Errors),
+    (status = 404, description = "There is none.", body = Errors),
+    (status = 503, description = "NATS does not respond.", body = Errors),
+))]
 pub(in crate::page) async fn purge_one(
     State(shared): State<Arc<Shared>>,
     Extension(actor): Extension<Actor>,
     Path(number): Path<u64>,
-) -> Result<Response, Refusal> {
+) -> Result<Reply<Round>, Refusal> {
     let letter = find(&shared, number).await?;
     shared.subjects.bus.forget(letter.number).await?;
     told(&shared, &actor, "deleted", &letter.destination, 1).await;
-    Ok(done(1, false))
+    Ok(Reply(Round { done: 1, more: false }))
 }
 
 /// Whose letters, and up to which: what is refused again meanwhile has a higher number.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = LettersOf)]
 pub(in crate::page) struct Of {
     destination: String,
-    /// The highest number that is meant, as the list showed it.
+    /// The highest number that is meant, as it was listed.
     up_to: u64,
 }
 
-/// `POST /api/dead-letters/replay`.
+/// Send those of a destination again, in rounds of 200
+#[utoipa::path(post, path = "/api/dead-letters/replay", tag = "dead letters", responses(
+    (status = 400, description = "No JSON, or not the name of a destination.", body = Errors),
+    (status = 415, description = "No application/json.", body = Errors),
+    (status = 422, description = "Fields that do not fit.", body = Errors),
+    (status = 503, description = "NATS does not respond.", body = Errors),
+))]
 pub(in crate::page) async fn replay(
     State(shared): State<Arc<Shared>>,
     Extension(actor): Extension<Actor>,
     Json(of): Json<Of>,
-) -> Result<Response, Refusal> {
+) -> Result<Reply<Round>, Refusal> {
     round(&shared, &actor, &of, true).await
 }
 
-/// `POST /api/dead-letters/purge`.
+/// Delete those of a destination for good, in rounds of 200
+#[utoipa::path(post, path = "/api/dead-letters/purge", tag = "dead letters", responses(
+    (status = 400, description = "No JSON, or not the name of a destination.", body = Errors),
+    (status = 415, description = "No application/json.", body = Errors),
+    (status = 422, description = "Fields that do not fit.", body = Errors),
+    (status = 503, description = "NATS does not respond.", body = Errors),
+))]
 pub(in crate::page) async fn purge(
     State(shared): State<Arc<Shared>>,
     Extension(actor): Extension<Actor>,
     Json(of): Json<Of>,
-) -> Result<Response, Refusal> {
+) -> Result<Reply<Round>, Refusal> {
     round(&shared, &actor, &of, false).await
 }
 
-async fn round(shared: &Shared, actor: &Actor, of: &Of, replay: bool) -> Result<Response, Refusal> {
+async fn round(shared: &Shared, actor: &Actor, of: &Of, replay: bool) -> Result<Reply<Round>, Refusal> {
     let bus = &shared.subjects.bus;
     let letters = bus.dead_letters(named(Some(&of.destination))?, ROUND + 1).await?;
     let meant: Vec<_> = letters.iter().filter(|letter| letter.number <= of.up_to).collect();
@@ -159,7 +223,7 @@ async fn round(shared: &Shared, actor: &Actor, of: &Of, replay: bool) -> Result<
     }
     let count = meant.len().min(ROUND);
     told(shared, actor, if replay { "replayed" } else { "deleted" }, &of.destination, count).await;
-    Ok(done(count, meant.len() > ROUND))
+    Ok(Reply(Round { done: count, more: meant.len() > ROUND }))
 }
 
 /// Says in the log and in the audit trail who did it.
@@ -167,10 +231,6 @@ async fn told(shared: &Shared, actor: &Actor, what: &str, destination: &str, cou
     if count > 0 {
         shared.subjects.managed.note_letters(&actor.changes(), what, destination, count).await;
     }
-}
-
-fn done(count: usize, more: bool) -> Response {
-    Json(serde_json::json!({ "done": count, "more": more })).into_response()
 }
 
 async fn find(shared: &Shared, number: u64) -> Result<DeadLetter, Refusal> {

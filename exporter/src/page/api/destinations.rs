@@ -1,54 +1,185 @@
-//! The page's routes below `/api` that show and change settings. Who may call them is the page's affair, which puts
-//! an [`Actor`] into the request's extensions.
+//! The page's routes below `/api` that show and change settings. The guard puts who calls, an [`Actor`], into the
+//! request's extensions.
 //!
-//! Every answer is JSON. An error names the field that caused it, and holds no secret; an answer of 409 holds what
-//! the setting is now.
+//! An error names the field that caused it, and holds no secret; 409 holds what the setting is now.
 
 use std::collections::BTreeMap;
 
 use axum::{
-    Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Extension, Path, RawQuery, State},
-    http::{
-        StatusCode,
-        header::{CACHE_CONTROL, CONTENT_TYPE},
-    },
-    response::{IntoResponse, Response},
-    routing::{get, post, put},
+    extract::{Extension, RawQuery, State},
+    http::StatusCode,
 };
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::{
+    IntoParams, PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     bus::policy::Switch,
     config::ConfigError,
-    page::auth::Actor,
+    page::{
+        auth::Actor,
+        respond::{Errors, Path, Problem, Refusal, Reply},
+    },
     saved_destinations::{
-        AUDIT_ENTRIES, Changed, Done, Draft, Refused, SavedDestinations, SecretChange, seal::SealError,
+        AUDIT_ENTRIES, Changed, Done, Draft, Entry, Listed, PolicyShown, Refused, SavedDestinations,
+        SecretChange, Tested, seal::SealError,
     },
     secret::Secret,
 };
-
-/// The largest body that is read: room for what is far too much to be refused by its field.
-const MAX_BODY: usize = 1 << 20;
 
 /// The most secrets of one body.
 const MAX_SECRETS: usize = 128;
 
 /// The routes.
-pub fn routes(managed: SavedDestinations) -> Router {
-    Router::new()
-        .route("/api/destinations", get(list))
-        .route("/api/destinations/test", post(test))
-        .route("/api/destinations/{name}", put(save).delete(remove))
-        .route("/api/policy", get(policy).put(set_policy))
-        .route("/api/audit", get(audit_trail))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .with_state(managed)
+pub(in crate::page) fn routes() -> OpenApiRouter<SavedDestinations> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(test))
+        .routes(routes!(save, remove))
+        .routes(routes!(policy, set_policy))
+        .routes(routes!(audit_trail))
 }
 
-async fn list(State(managed): State<SavedDestinations>) -> Response {
+/// The destinations, and whether others can be saved.
+#[derive(Serialize, ToSchema)]
+pub(in crate::page) struct Destinations {
+    destinations: Vec<Listed>,
+    secrets: CanSave,
+    enabled: bool,
+    /// Why what is saved is not followed at the moment.
+    #[schema(required)]
+    wrong: Option<String>,
+}
+
+/// Whether a destination can be saved here and, where not, why.
+#[derive(Serialize, ToSchema)]
+struct CanSave {
+    can_save: bool,
+    #[schema(required)]
+    reason: Option<String>,
+}
+
+/// As a destination in exporter.yaml (see exporter.schema.json), without its secrets.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "it describes what is read as any JSON object")]
+struct Settings(Map<String, Value>);
+
+/// What becomes of a secret: it stays, or is set.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum SecretField {
+    Keep,
+    Set(String),
+}
+
+/// A destination to save.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "it describes what is read field by field")]
+struct Save {
+    /// The one that was looked at; null to create.
+    revision: Option<u64>,
+    settings: Settings,
+    /// By field, such as `key` or `headers.x-api-key`.
+    secrets: Option<BTreeMap<String, SecretField>>,
+}
+
+/// A destination to test: one that is not saved or, without settings, one that runs.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "it describes what is read field by field")]
+struct Test {
+    name: String,
+    revision: Option<u64>,
+    settings: Option<Settings>,
+    secrets: Option<BTreeMap<String, SecretField>>,
+}
+
+/// Which destination to remove.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "it describes what is read field by field")]
+struct Removal {
+    /// The one that was looked at.
+    revision: u64,
+    /// How many events were seen to wait.
+    #[param(nullable = false)]
+    backlog: Option<u64>,
+}
+
+/// How much of the audit trail to list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "it describes what is read field by field")]
+struct Newest {
+    /// 50 by default, 500 at most.
+    #[param(nullable = false)]
+    limit: Option<usize>,
+}
+
+/// The switch of the capture policy.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "it describes what is read field by field")]
+struct SetPolicy {
+    /// The one that was looked at; null or 0 where it was never changed.
+    revision: Option<u64>,
+    switch: Switch,
+}
+
+/// A destination as it was saved.
+#[derive(Serialize, ToSchema)]
+pub(in crate::page) struct Saved {
+    name: String,
+    #[serde(flatten)]
+    done: Applied,
+}
+
+/// A destination that was removed.
+#[derive(Serialize, ToSchema)]
+pub(in crate::page) struct Removed {
+    name: String,
+    /// Events that waited and are given up.
+    purged: u64,
+    #[serde(flatten)]
+    done: Applied,
+}
+
+/// The policy after a change.
+#[derive(Serialize, ToSchema)]
+pub(in crate::page) struct PolicyChanged {
+    #[serde(flatten)]
+    policy: PolicyShown,
+    warnings: Vec<Problem>,
+}
+
+/// What came of a change.
+#[derive(Serialize, ToSchema)]
+struct Applied {
+    revision: u64,
+    warnings: Vec<Problem>,
+}
+
+impl From<Done> for Applied {
+    fn from(done: Done) -> Self {
+        Self { revision: done.revision, warnings: done.warnings.iter().map(Problem::from).collect() }
+    }
+}
+
+/// The audit trail, the newest first.
+#[derive(Serialize, ToSchema)]
+pub(in crate::page) struct Audit {
+    entries: Vec<Entry>,
+}
+
+/// The destinations with their state; of secrets the last four characters
+#[utoipa::path(get, path = "/api/destinations", tag = "settings")]
+async fn list(State(managed): State<SavedDestinations>) -> Reply<Destinations> {
     let (basis, seen) = (managed.configured(), managed.seen());
     let reason = match (basis.enabled, basis.keys.is_empty(), managed.wrong()) {
         (false, ..) => {
@@ -58,99 +189,126 @@ async fn list(State(managed): State<SavedDestinations>) -> Response {
         (true, false, Some(why)) => Some(why),
         (true, false, None) => None,
     };
-    let answer = json!({
-        "destinations": managed.listed(&seen),
-        "secrets": { "can_save": reason.is_none(), "reason": reason },
-        "enabled": basis.enabled,
-        "wrong": managed.wrong(),
-    });
-    answered(StatusCode::OK, &answer)
+    Reply(Destinations {
+        destinations: managed.listed(&seen),
+        secrets: CanSave { can_save: reason.is_none(), reason },
+        enabled: basis.enabled,
+        wrong: managed.wrong(),
+    })
 }
 
+/// Create or change one
+///
+/// It takes effect on every exporter.
+#[utoipa::path(put, path = "/api/destinations/{name}", tag = "settings",
+    request_body(content = Save, content_type = "application/json"), responses(
+    (status = 403, description = "It stands in the file or the environment, or the request is foreign.",
+     body = Errors),
+    (status = 409, description = "Somebody changed it meanwhile; `current` is what there is.", body = Errors),
+    (status = 422, description = "Fields that do not fit.", body = Errors),
+    (status = 503, description = "NATS does not respond.", body = Errors),
+))]
 async fn save(
     State(managed): State<SavedDestinations>,
     Path(name): Path<String>,
     actor: Option<Extension<Actor>>,
     body: Bytes,
-) -> Response {
-    let draft = match Body::read(&body, &["revision", "settings", "secrets"]).and_then(|body| body.draft()) {
-        Ok(draft) => draft,
-        Err(error) => return refused(&managed, Refused::Field(error)),
-    };
-    match managed.save(&name, draft, &who(actor)).await {
-        Ok(done) => answered(StatusCode::OK, &with_warnings(json!({ "name": name }), &done)),
-        Err(why) => refused(&managed, why),
-    }
+) -> Result<Reply<Saved>, Refusal> {
+    let draft = Body::read::<Save>(&body).and_then(|body| body.draft()).map_err(unfit)?;
+    let saved = managed.save(&name, draft, &who(actor)).await;
+    let done = saved.map_err(|why| refused(&managed, why))?.into();
+    Ok(Reply(Saved { name, done }))
 }
 
+/// Remove one, and give up its backlog
+#[utoipa::path(delete, path = "/api/destinations/{name}", tag = "settings", params(Removal), responses(
+    (status = 403, description = "It stands in the file or the environment, or the request is foreign.",
+     body = Errors),
+    (status = 404, description = "There is none.", body = Errors),
+    (status = 409, description = "Another revision, or more events wait than were seen.", body = Errors),
+    (status = 422, description = "Fields that do not fit.", body = Errors),
+    (status = 503, description = "NATS does not respond.", body = Errors),
+))]
 async fn remove(
     State(managed): State<SavedDestinations>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
     actor: Option<Extension<Actor>>,
-) -> Response {
+) -> Result<Reply<Removed>, Refusal> {
     let number = |name: &str| parameter(query.as_deref(), name)?.parse::<u64>().ok();
-    let Some(revision) = number("revision") else {
-        let error = ConfigError::at("revision", "must be given: the revision that was looked at");
-        return refused(&managed, Refused::Field(error));
+    let missing = || unfit(ConfigError::at("revision", "must be given: the revision that was looked at"));
+    let revision = number("revision").ok_or_else(missing)?;
+    let removed = managed.remove(&name, revision, number("backlog"), &who(actor)).await;
+    let (purged, done) = removed.map_err(|why| refused(&managed, why))?;
+    Ok(Reply(Removed { name, purged, done: done.into() }))
+}
+
+/// Send one labelled span to a destination that is not saved, or to one that runs
+#[utoipa::path(post, path = "/api/destinations/test", tag = "settings",
+    request_body(content = Test, content_type = "application/json"), responses(
+    (status = 404, description = "None of this name runs.", body = Errors),
+    (status = 422, description = "Fields that do not fit.", body = Errors),
+))]
+async fn test(State(managed): State<SavedDestinations>, body: Bytes) -> Result<Reply<Tested>, Refusal> {
+    let body = Body::read::<Test>(&body).map_err(unfit)?;
+    let name = body.name().map_err(unfit)?;
+    let tested = if body.has_settings() {
+        managed.test(&name, &body.draft().map_err(unfit)?).await
+    } else {
+        managed.test_running(&name).await
     };
-    match managed.remove(&name, revision, number("backlog"), &who(actor)).await {
-        Ok((purged, done)) => {
-            answered(StatusCode::OK, &with_warnings(json!({ "name": name, "purged": purged }), &done))
-        }
-        Err(why) => refused(&managed, why),
-    }
+    tested.map(Reply).map_err(|why| refused(&managed, why))
 }
 
-async fn test(State(managed): State<SavedDestinations>, body: Bytes) -> Response {
-    let tested = match Body::read(&body, &["name", "revision", "settings", "secrets"]) {
-        Ok(body) => match body.name() {
-            Ok(name) if body.has_settings() => match body.draft() {
-                Ok(draft) => managed.test(&name, &draft).await,
-                Err(error) => Err(Refused::Field(error)),
-            },
-            Ok(name) => managed.test_running(&name).await,
-            Err(error) => Err(Refused::Field(error)),
-        },
-        Err(error) => Err(Refused::Field(error)),
-    };
-    match tested {
-        Ok(tested) => answered(StatusCode::OK, &tested),
-        Err(why) => refused(&managed, why),
-    }
+/// The capture policy
+#[utoipa::path(get, path = "/api/policy", tag = "settings")]
+async fn policy(State(managed): State<SavedDestinations>) -> Reply<PolicyShown> {
+    Reply(managed.policy_shown())
 }
 
-async fn policy(State(managed): State<SavedDestinations>) -> Response {
-    answered(StatusCode::OK, &managed.policy_shown())
-}
-
+/// Change its switch
+#[utoipa::path(put, path = "/api/policy", tag = "settings",
+    request_body(content = SetPolicy, content_type = "application/json"), responses(
+    (status = 409, description = "Somebody changed it meanwhile; `current` is what there is.", body = Errors),
+    (status = 422, description = "Fields that do not fit.", body = Errors),
+    (status = 503, description = "NATS does not respond.", body = Errors),
+))]
 async fn set_policy(
     State(managed): State<SavedDestinations>,
     actor: Option<Extension<Actor>>,
     body: Bytes,
-) -> Response {
-    let read =
-        Body::read(&body, &["revision", "switch"]).and_then(|body| Ok((body.revision()?, body.switch()?)));
-    let (revision, switch) = match read {
-        Ok(read) => read,
-        Err(error) => return refused(&managed, Refused::Field(error)),
-    };
+) -> Result<Reply<PolicyChanged>, Refusal> {
+    let read = Body::read::<SetPolicy>(&body).and_then(|body| Ok((body.revision()?, body.switch()?)));
+    let (revision, switch) = read.map_err(unfit)?;
     match managed.set_switch(switch, revision, &who(actor)).await {
-        Ok(done) => answered(StatusCode::OK, &with_warnings(managed.policy_shown(), &done)),
-        Err(Refused::Stale(_)) => {
-            let current = managed.policy_shown();
-            stale("the policy was changed by somebody else meanwhile: nothing was overwritten", &current)
+        Ok(done) => {
+            let Applied { revision, warnings } = done.into();
+            let mut policy = managed.policy_shown();
+            policy.revision = revision;
+            Ok(Reply(PolicyChanged { policy, warnings }))
         }
-        Err(why) => refused(&managed, why),
+        Err(Refused::Stale(_)) => {
+            let message = "the policy was changed by somebody else meanwhile: nothing was overwritten";
+            Err(Refusal::new(StatusCode::CONFLICT, message).with_current(managed.policy_shown()))
+        }
+        Err(why) => Err(refused(&managed, why)),
     }
 }
 
-async fn audit_trail(State(managed): State<SavedDestinations>, RawQuery(query): RawQuery) -> Response {
+/// Who changed what, the newest first
+///
+/// Never a secret's value.
+#[utoipa::path(get, path = "/api/audit", tag = "settings",
+    params(Newest),
+    responses((status = 503, description = "NATS does not respond.", body = Errors)))]
+async fn audit_trail(
+    State(managed): State<SavedDestinations>,
+    RawQuery(query): RawQuery,
+) -> Result<Reply<Audit>, Refusal> {
     let limit = parameter(query.as_deref(), "limit").and_then(|text| text.parse().ok());
-    match managed.audited(limit.unwrap_or(AUDIT_ENTRIES)).await {
-        Ok(entries) => answered(StatusCode::OK, &json!({ "entries": entries })),
-        Err(error) => refused(&managed, Refused::Away(error.to_string())),
-    }
+    let audited = managed.audited(limit.unwrap_or(AUDIT_ENTRIES)).await;
+    let entries = audited.map_err(|error| refused(&managed, Refused::Away(error.to_string())))?;
+    Ok(Reply(Audit { entries }))
 }
 
 fn who(actor: Option<Extension<Actor>>) -> Changed {
@@ -166,7 +324,13 @@ fn parameter(query: Option<&str>, name: &str) -> Option<String> {
 struct Body(Map<String, Value>);
 
 impl Body {
-    fn read(body: &[u8], known: &[&str]) -> Result<Self, ConfigError> {
+    /// Reads an object of no other fields than `T` describes.
+    fn read<T: PartialSchema>(body: &[u8]) -> Result<Self, ConfigError> {
+        let described = match T::schema() {
+            RefOr::T(Schema::Object(object)) => object.properties,
+            _ => Default::default(),
+        };
+        let known: Vec<&str> = described.keys().map(String::as_str).collect();
         let fields: Map<String, Value> = serde_json::from_slice(body)
             .map_err(|_| ConfigError::at(".", "the body must be a JSON object"))?;
         match fields.keys().find(|name| !known.contains(&name.as_str())) {
@@ -228,63 +392,33 @@ impl Body {
 }
 
 fn secret_change(field: &str, change: &Value) -> Result<SecretChange, ConfigError> {
-    let set = change.as_object().filter(|fields| fields.len() == 1).and_then(|fields| fields.get("set"));
-    match (change, set) {
-        (Value::String(word), _) if word == "keep" => Ok(SecretChange::Keep),
-        (_, Some(Value::String(value))) => Ok(SecretChange::Set(Secret::new(value.as_str()))),
-        _ => Err(ConfigError::at(field, "must be \"keep\" or { \"set\": \"the secret\" }")),
+    match SecretField::deserialize(change) {
+        Ok(SecretField::Keep) => Ok(SecretChange::Keep),
+        Ok(SecretField::Set(value)) => Ok(SecretChange::Set(Secret::new(value))),
+        Err(_) => Err(ConfigError::at(field, "must be \"keep\" or { \"set\": \"the secret\" }")),
     }
 }
 
-fn with_warnings(mut answer: Value, done: &Done) -> Value {
-    if let Some(fields) = answer.as_object_mut() {
-        fields.insert("revision".to_owned(), done.revision.into());
-        fields.insert("warnings".to_owned(), done.warnings.iter().map(problem).collect());
-    }
-    answer
+#[allow(clippy::needless_pass_by_value, reason = "it maps an error")]
+fn unfit(error: ConfigError) -> Refusal {
+    Refusal::of(StatusCode::UNPROCESSABLE_ENTITY, Problem::from(&error))
 }
 
-/// `{ "field", "message" }`.
-fn problem(error: &ConfigError) -> Value {
-    let field = (error.path != ".").then_some(error.path.as_str());
-    json!({ "field": field, "message": error.message })
-}
-
-fn refused(managed: &SavedDestinations, why: Refused) -> Response {
+fn refused(managed: &SavedDestinations, why: Refused) -> Refusal {
     let message = why.to_string();
-    let whole = |status: StatusCode| failed(status, &ConfigError::at(".", message.as_str()));
     match why {
-        Refused::Field(error) => failed(StatusCode::UNPROCESSABLE_ENTITY, &error),
-        Refused::Locked(_) => whole(StatusCode::FORBIDDEN),
-        Refused::Unknown(_) => whole(StatusCode::NOT_FOUND),
-        Refused::Away(_) => whole(StatusCode::SERVICE_UNAVAILABLE),
-        Refused::Stale(name) => match managed.current(&name) {
-            Value::Null => stale(&format!("{name} was removed by somebody else meanwhile"), &Value::Null),
-            current => stale(&message, &current),
-        },
-        Refused::Backlog(backlog) => {
-            let error = problem(&ConfigError::at(".", message));
-            answered(StatusCode::CONFLICT, &json!({ "error": error, "errors": [error], "backlog": backlog }))
+        Refused::Field(error) => unfit(error),
+        Refused::Locked(_) => Refusal::new(StatusCode::FORBIDDEN, message),
+        Refused::Unknown(_) => Refusal::new(StatusCode::NOT_FOUND, message),
+        Refused::Away(_) => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message),
+        Refused::Stale(name) => {
+            let current = managed.current(&name);
+            let message = match current {
+                None => format!("{name} was removed by somebody else meanwhile"),
+                Some(_) => message,
+            };
+            Refusal::new(StatusCode::CONFLICT, message).with_current(current)
         }
-    }
-}
-
-fn stale(message: &str, current: &Value) -> Response {
-    let error = problem(&ConfigError::at(".", message));
-    answered(StatusCode::CONFLICT, &json!({ "error": error, "errors": [error], "current": current }))
-}
-
-fn failed(status: StatusCode, error: &ConfigError) -> Response {
-    let error = problem(error);
-    answered(status, &json!({ "error": error, "errors": [error] }))
-}
-
-fn answered(status: StatusCode, answer: &impl Serialize) -> Response {
-    match serde_json::to_vec(answer) {
-        Ok(body) => {
-            let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
-            (status, headers, body).into_response()
-        }
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Refused::Backlog(backlog) => Refusal::new(StatusCode::CONFLICT, message).with_backlog(backlog),
     }
 }

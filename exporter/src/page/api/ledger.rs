@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::{ledger::workers::Figures, page::Shared, ship::fleet::Report};
+use crate::{
+    ledger::workers::Figures,
+    page::{respond::Reply, state::shared::Shared},
+    ship::fleet::Report,
+};
 
-/// The gateway's side: over all exporters and their restarts:
-/// created = accepted + refused + dropped + sampled_out + elsewhere.
-#[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
+/// The gateway's side, over all exporters and their restarts:
+/// created = accepted + refused + dropped + sampled_out + elsewhere
+#[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq, ToSchema)]
 pub(in crate::page) struct Gateway {
     /// Workers of Envoy's that were heard of.
     workers: usize,
@@ -29,14 +34,16 @@ pub(in crate::page) struct Gateway {
     pending: u64,
 }
 
-/// The ledger.
-#[derive(Debug, Serialize)]
+/// What became of every event.
+#[derive(Debug, Serialize, ToSchema)]
 pub(in crate::page) struct Ledger {
     /// None before it was read from NATS.
+    #[schema(required)]
     gateway: Option<Gateway>,
     /// Each: stored = delivered + rejected + dead_lettered + filtered + evicted + purged + backlog.
     destinations: Vec<Report>,
     /// Letters that lie in their stream, where that can be asked.
+    #[schema(required)]
     pub(in crate::page) dead_letters: Option<u64>,
 }
 
@@ -69,9 +76,10 @@ pub(in crate::page) async fn now(shared: &Shared) -> Ledger {
     }
 }
 
-/// `GET /api/ledger`.
-pub(in crate::page) async fn ledger(State(shared): State<Arc<Shared>>) -> Json<Ledger> {
-    Json(now(&shared).await)
+/// What became of every event
+#[utoipa::path(get, path = "/api/ledger", tag = "overview")]
+pub(in crate::page) async fn ledger(State(shared): State<Arc<Shared>>) -> Reply<Ledger> {
+    Reply(now(&shared).await)
 }
 
 #[cfg(test)]

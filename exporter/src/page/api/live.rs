@@ -14,10 +14,7 @@ use axum::{
     Extension,
     extract::State,
     http::StatusCode,
-    response::{
-        IntoResponse as _, Response,
-        sse::{Event, KeepAlive, Sse},
-    },
+    response::sse::{Event, KeepAlive, Sse},
 };
 use futures_util::stream;
 use tokio::{
@@ -25,10 +22,11 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use crate::page::{Shared, auth::login::Who, respond::Refusal};
-
-/// Listeners at once.
-pub(in crate::page) const MAX_LISTENERS: usize = 64;
+use crate::page::{
+    auth::login::Who,
+    respond::{Errors, Plain, Refusal},
+    state::shared::Shared,
+};
 
 /// The shortest time between two events.
 const APART: Duration = Duration::from_millis(250);
@@ -45,11 +43,16 @@ struct Listener {
     _place: OwnedSemaphorePermit,
 }
 
-/// `GET /api/events`.
+/// Server-sent events: `requests` when a request came, `state` when a ledger or a condition changed
+#[utoipa::path(get, path = "/api/events", tag = "overview", responses(
+    (status = 200, description = "They do not end by themselves.", content_type = "text/event-stream",
+     body = String),
+    (status = 503, description = "Too many listen already.", body = Errors),
+))]
 pub(in crate::page) async fn events(
     State(shared): State<Arc<Shared>>,
     Extension(who): Extension<Who>,
-) -> Result<Response, Refusal> {
+) -> Result<Plain, Refusal> {
     let place = Arc::clone(&shared.listeners).try_acquire_owned().map_err(|_| {
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many listen already: close a window").after(30)
     })?;
@@ -59,7 +62,7 @@ pub(in crate::page) async fn events(
         let event = listener.next().await?;
         Some((Ok::<_, Infallible>(event), listener))
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))).into_response())
+    Ok(Plain::new(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))))
 }
 
 impl Listener {

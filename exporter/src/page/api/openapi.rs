@@ -1,67 +1,126 @@
-//! `GET /api/openapi.json`: what `/api` is, kept by hand in one file and held against the routes by a test.
+//! `GET /api/openapi.json`: the description of `/api` (OpenAPI 3.1), made from the routes and the types that they
+//! take and give.
 
-use axum::{
-    http::header::CONTENT_TYPE,
-    response::{IntoResponse as _, Response},
+use axum::{Extension, body::Bytes, http::header::CONTENT_TYPE};
+use utoipa::{
+    Modify, OpenApi as _,
+    openapi::{
+        ContentBuilder, ObjectBuilder, OpenApi, Ref, ResponseBuilder, Type,
+        path::{HttpMethod, Operation, ParameterBuilder, ParameterIn},
+        security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
+    },
 };
 
-/// The description (OpenAPI 3.1).
-const DESCRIPTION: &str = include_str!("openapi.json");
+use super::{dead_letters, destinations, ledger, login, overview, traces};
+use crate::page::{
+    auth::{guard, login::NAME},
+    respond::{Errors, Plain},
+};
 
-/// `GET /api/openapi.json`.
-pub(in crate::page) async fn openapi() -> Response {
-    ([(CONTENT_TYPE, "application/json")], DESCRIPTION).into_response()
+/// What all of `/api` has in common, and the schemas that responses refer to.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "weir-exporter's page",
+        description = "What the page shows and does. Requests must name a host that is the page's own, and come \
+                       from no other origin; those that change something carry the header x-weir-page."
+    ),
+    security(("session" = []), ("token" = []), ()),
+    components(schemas(
+        Errors,
+        login::Session,
+        overview::Overview,
+        ledger::Ledger,
+        traces::Requests,
+        traces::Trace,
+        dead_letters::Letters,
+        dead_letters::LetterWithSpans,
+        dead_letters::Round,
+        destinations::Destinations,
+        destinations::Saved,
+        destinations::Removed,
+        destinations::PolicyChanged,
+        destinations::Audit,
+        crate::saved_destinations::PolicyShown,
+        crate::saved_destinations::Tested,
+    )),
+    modifiers(&Schemes)
+)]
+struct Api;
+
+/// How callers show who they are.
+struct Schemes;
+
+impl Modify for Schemes {
+    fn modify(&self, api: &mut OpenApi) {
+        let schemes = api.components.get_or_insert_default();
+        let session = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(NAME)));
+        schemes.add_security_scheme("session", session);
+        schemes.add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
+/// The description as it is served.
+#[derive(Clone)]
+pub(in crate::page) struct Description(Bytes);
 
-    use serde_json::Value;
-
-    use super::*;
-
-    /// The paths of routes in a source file.
-    fn routes(source: &str) -> BTreeSet<String> {
-        let parts = source.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next());
-        parts.filter(|path| path.starts_with("/api/")).map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn every_route_is_described_and_every_description_is_a_route() {
-        let description: Value = serde_json::from_str(DESCRIPTION).unwrap();
-        let described: BTreeSet<String> = description["paths"].as_object().unwrap().keys().cloned().collect();
-        let settings = [
-            "/api/destinations",
-            "/api/destinations/test",
-            "/api/destinations/{name}",
-            "/api/policy",
-            "/api/audit",
+/// The description of these routes: with them, what the guard asks of every request.
+pub(in crate::page) fn describe(routes: impl IntoIterator<Item = OpenApi>) -> OpenApi {
+    let mut api = Api::openapi();
+    routes.into_iter().for_each(|routes| api.merge(routes));
+    for (path, item) in &mut api.paths.paths {
+        let open = guard::OPEN.contains(&path.as_str());
+        let operations = [
+            (HttpMethod::Get, &mut item.get),
+            (HttpMethod::Put, &mut item.put),
+            (HttpMethod::Post, &mut item.post),
+            (HttpMethod::Delete, &mut item.delete),
         ];
-        let mut there = routes(include_str!("../mod.rs"));
-        there.extend(settings.map(str::to_owned));
-        assert_eq!(described, there);
-    }
-
-    #[test]
-    fn what_a_description_refers_to_is_there() {
-        fn references(value: &Value, found: &mut Vec<String>) {
-            match value {
-                Value::Object(map) => {
-                    found.extend(map.get("$ref").and_then(Value::as_str).map(str::to_owned));
-                    map.values().for_each(|value| references(value, found));
-                }
-                Value::Array(list) => list.iter().for_each(|value| references(value, found)),
-                _ => {}
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                guarded(operation, method != HttpMethod::Get, open);
             }
         }
-        let description: Value = serde_json::from_str(DESCRIPTION).unwrap();
-        let mut found = Vec::new();
-        references(&description, &mut found);
-        assert!(found.len() > 20);
-        for reference in found {
-            let pointer = reference.strip_prefix('#').unwrap();
-            assert!(description.pointer(pointer).is_some(), "{reference}");
-        }
     }
+    api
+}
+
+/// Adds the header and the responses of [`guard::pass`] to an operation.
+fn guarded(operation: &mut Operation, changes: bool, open: bool) {
+    // A handler's name, which is not the only one of its kind.
+    operation.operation_id = None;
+    let mut add = |status: &str, why: &str| {
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Errors"))).build();
+        let refused = ResponseBuilder::new().description(why).content("application/json", content).build();
+        operation.responses.responses.entry(status.to_owned()).or_insert_with(|| refused.into());
+    };
+    add("403", "A foreign Host, another origin, or the header x-weir-page is missing.");
+    if open {
+        operation.security = Some(Vec::new());
+    } else {
+        add("401", "Nobody is logged in; only where a token is asked for.");
+    }
+    if changes {
+        let own = ParameterBuilder::new()
+            .name(guard::OWN.as_str())
+            .parameter_in(ParameterIn::Header)
+            .required(utoipa::openapi::Required::True)
+            .description(Some("Any value. A form of another site cannot send it."))
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String)));
+        operation.parameters.get_or_insert_default().push(own.build().into());
+    }
+}
+
+impl Description {
+    /// Writes the description, once for all requests.
+    pub(in crate::page) fn new(api: &OpenApi) -> Self {
+        Self(serde_json::to_vec(api).unwrap_or_default().into())
+    }
+}
+
+/// This description
+#[utoipa::path(get, path = "/api/openapi.json", tag = "overview",
+    responses((status = 200, description = "OK", content_type = "application/json", body = Object)))]
+pub(in crate::page) async fn openapi(Extension(description): Extension<Description>) -> Plain {
+    Plain::new(([(CONTENT_TYPE, "application/json")], description.0))
 }

@@ -2,21 +2,22 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     ledger::{self, Ledger},
-    trend,
     trouble::{self, Trouble},
 };
 use crate::page::{
-    Shared,
+    respond::Reply,
+    state::shared::Shared,
     traces::{minutes::Hour, watch::now_ms},
 };
 
-/// What it answers.
-#[derive(Serialize)]
+/// What is wrong, the last hour in figures, the ledger.
+#[derive(Serialize, ToSchema)]
 pub(in crate::page) struct Overview {
     version: &'static str,
     now_ms: u64,
@@ -25,12 +26,13 @@ pub(in crate::page) struct Overview {
     ledger: Ledger,
 }
 
-/// `GET /api/overview`.
-pub(in crate::page) async fn overview(State(shared): State<Arc<Shared>>) -> Json<Overview> {
+/// What is wrong, the last hour in figures, the ledger
+#[utoipa::path(get, path = "/api/overview", tag = "overview")]
+pub(in crate::page) async fn overview(State(shared): State<Arc<Shared>>) -> Reply<Overview> {
     let ledger = ledger::now(&shared).await;
     let reports = shared.subjects.fleet.reports();
-    let trouble = trouble::all(&shared, &ledger, &reports, &trend::totals(&shared));
+    let trouble = trouble::all(&shared, &ledger, &reports, &shared.subjects.totals());
     let now_ms = now_ms();
     let hour = shared.observed.minutes().hour(now_ms);
-    Json(Overview { version: weir_event::VERSION, now_ms, trouble, hour, ledger })
+    Reply(Overview { version: weir_event::VERSION, now_ms, trouble, hour, ledger })
 }

@@ -1,15 +1,20 @@
 //! What is wrong now, in a sentence, with what to do about it; the worst first.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{ledger::Ledger, trend::Totals};
-use crate::{page::Shared, saved_destinations::Wanted, ship::fleet::Report};
+use super::ledger::Ledger;
+use crate::{
+    page::state::{shared::Shared, trend::Totals},
+    saved_destinations::Wanted,
+    ship::fleet::Report,
+};
 
 /// A backlog below this is nothing to speak of.
 const BACKLOG: u64 = 1000;
 
 /// How bad it is.
-#[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::page) enum Level {
     /// Something is or will be lost, or nothing goes on.
@@ -21,13 +26,14 @@ pub(in crate::page) enum Level {
 }
 
 /// One thing that is wrong.
-#[derive(Debug, Serialize, PartialEq, Eq)]
+#[derive(Debug, Serialize, PartialEq, Eq, ToSchema)]
 pub(in crate::page) struct Trouble {
     level: Level,
     what: String,
     /// What to do.
     advice: String,
     /// The view of the page that helps, such as `settings/mw`.
+    #[schema(required)]
     view: Option<String>,
 }
 

@@ -24,6 +24,9 @@ use crate::{http::server::Peer, page::auth::Actor, page::respond::Refusal};
 /// What requests that change something must carry, with any value.
 pub(in crate::page) const OWN: HeaderName = HeaderName::from_static("x-weir-page");
 
+/// What of `/api` asks for no login.
+pub(in crate::page) const OPEN: [&str; 2] = ["/api/login", "/api/session"];
+
 /// How long an answer may take to begin: a destination's test has its own deadline below this.
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -128,7 +131,7 @@ pub(in crate::page) async fn pass(
     let allowed = guard.check(request.method(), request.uri(), request.headers()).and_then(|()| {
         // All that is not named here asks who it is.
         let path = request.uri().path();
-        if matches!(path, "/" | "/api/login" | "/api/session") || path.starts_with("/assets/") {
+        if path == "/" || OPEN.contains(&path) || path.starts_with("/assets/") {
             return Ok(());
         }
         let who = guard.login.who(request.headers(), peer)?;

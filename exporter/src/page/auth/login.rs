@@ -7,28 +7,21 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use axum::{
-    Extension, Json,
-    extract::State,
-    http::{
-        HeaderMap, HeaderValue, StatusCode,
-        header::{AUTHORIZATION, COOKIE, ORIGIN, SET_COOKIE},
-    },
-    response::{IntoResponse as _, Response},
+use axum::http::{
+    HeaderMap, StatusCode,
+    header::{AUTHORIZATION, COOKIE},
 };
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::guard::Guard;
 use crate::{http::server::Peer, page::respond::Refusal, secret::Secret};
 
 /// The cookie's name.
-const NAME: &str = "weir_session";
+pub(in crate::page) const NAME: &str = "weir_session";
 
 /// Sessions at once; the one unused for longest makes room.
 const MAX_SESSIONS: usize = 64;
@@ -37,7 +30,7 @@ const MAX_SESSIONS: usize = 64;
 const IDLE: Duration = Duration::from_secs(8 * 3600);
 
 /// Every session ends after this time.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
+pub(in crate::page) const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// Wrong tokens from one address before it has to wait.
 const MAX_WRONG: u32 = 5;
@@ -49,7 +42,7 @@ const WAIT: Duration = Duration::from_secs(60);
 const MAX_ADDRESSES: usize = 1024;
 
 /// The longest name that somebody gives, in characters.
-const MAX_NAME: usize = 64;
+pub(in crate::page) const MAX_NAME: usize = 64;
 
 type Hash = [u8; 32];
 
@@ -125,6 +118,18 @@ impl Login {
         })
     }
 
+    /// Ends the session of who asked.
+    pub(in crate::page) fn end(&self, who: &Who) {
+        if let Some(session) = &who.session {
+            self.lock().sessions.remove(session);
+        }
+    }
+
+    /// Whether a token is asked for.
+    pub(in crate::page) fn asks_for_token(&self) -> bool {
+        self.token.is_some()
+    }
+
     fn session(&self, hash: Hash, now: Instant) -> Option<Who> {
         let mut remembered = self.lock();
         let session = remembered.sessions.get_mut(&hash).filter(|session| session.lives(now))?;
@@ -133,7 +138,7 @@ impl Login {
     }
 
     /// Compares a token, unless its address has to wait.
-    fn compare(&self, token: &[u8], peer: Peer, now: Instant) -> Result<(), Refusal> {
+    pub(in crate::page) fn compare(&self, token: &[u8], peer: Peer, now: Instant) -> Result<(), Refusal> {
         let address = counted(peer);
         let mut remembered = self.lock();
         remembered.wrong.retain(|_, (_, at)| now.duration_since(*at) < WAIT);
@@ -157,7 +162,7 @@ impl Login {
     }
 
     /// Begins a session; gives the cookie's value.
-    fn begin(&self, name: String, now: Instant) -> Result<String, Refusal> {
+    pub(in crate::page) fn begin(&self, name: String, now: Instant) -> Result<String, Refusal> {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret)
             .map_err(|_| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the system has no randomness"))?;
@@ -200,80 +205,10 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
     pairs.find(|(name, _)| *name == NAME).map(|(_, value)| value)
 }
 
-/// What is entered.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(in crate::page) struct Entered {
-    token: String,
-    /// Who it is, for the audit trail.
-    #[serde(default)]
-    name: String,
-}
-
-/// `POST /api/login`.
-pub(in crate::page) async fn log_in(
-    State(guard): State<Arc<Guard>>,
-    Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
-    Json(entered): Json<Entered>,
-) -> Result<Response, Refusal> {
-    let now = Instant::now();
-    guard.login.compare(entered.token.as_bytes(), peer, now)?;
-    let name: String =
-        entered.name.trim().chars().filter(|letter| !letter.is_control()).take(MAX_NAME).collect();
-    let name = if name.is_empty() { "operator".to_owned() } else { name };
-    let value = guard.login.begin(name, now)?;
-    // A browser that came by https must not send the cookie by http.
-    let by_tls = headers.get(ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"));
-    let secure = if by_tls { "; Secure" } else { "" };
-    let longest = LONGEST.as_secs();
-    let cookie = format!("{NAME}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={longest}{secure}");
-    set(StatusCode::NO_CONTENT, &cookie)
-}
-
-/// `POST /api/logout`.
-pub(in crate::page) async fn log_out(
-    State(guard): State<Arc<Guard>>,
-    Extension(who): Extension<Who>,
-) -> Result<Response, Refusal> {
-    if let Some(session) = who.session {
-        guard.login.lock().sessions.remove(&session);
-    }
-    set(StatusCode::NO_CONTENT, &format!("{NAME}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0"))
-}
-
-fn set(status: StatusCode, cookie: &str) -> Result<Response, Refusal> {
-    let failed = |_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the cookie cannot be written");
-    let cookie = HeaderValue::from_str(cookie).map_err(failed)?;
-    Ok((status, [(SET_COOKIE, cookie)]).into_response())
-}
-
-/// Whether somebody is logged in.
-#[derive(Serialize)]
-pub(in crate::page) struct Seen {
-    version: &'static str,
-    asks_for_token: bool,
-    logged_in: bool,
-    name: Option<String>,
-}
-
-/// `GET /api/session`.
-pub(in crate::page) async fn session(
-    State(guard): State<Arc<Guard>>,
-    Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
-) -> Json<Seen> {
-    let who = guard.login.who(&headers, peer).ok();
-    Json(Seen {
-        version: weir_event::VERSION,
-        asks_for_token: guard.login.token.is_some(),
-        logged_in: who.is_some(),
-        name: who.map(|who| who.name),
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use axum::{http::HeaderValue, response::IntoResponse as _};
+
     use super::*;
 
     const TOKEN: &str = "a-token-of-a-good-length";

@@ -3,7 +3,8 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::row::Row;
 
@@ -25,20 +26,25 @@ impl Request {
 }
 
 /// Which requests are wished for; what is empty holds for all.
-#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 pub(in crate::page) struct Filter {
+    /// As requested or as responded.
     pub(in crate::page) model: String,
+    /// By its name in gateway.yaml.
     pub(in crate::page) provider: String,
+    /// The name of the caller's key.
     pub(in crate::page) key: String,
-    /// `error`, `ok`, `429` or `5xx`.
+    /// `ok`, `error`, `429`, `5xx`.
     pub(in crate::page) status: String,
-    /// A part of a trace's, an event's, an answer's or a conversation's id, a user or a path.
+    /// A part of a trace's, an event's, a response's or a conversation's id, a user or a path.
     pub(in crate::page) text: String,
-    /// Only those that came after this one.
+    /// Only those with a higher n.
     pub(in crate::page) after: u64,
-    /// Only those that came before this one; 0: all.
+    /// Only those with a lower n; 0: all.
     pub(in crate::page) before: u64,
+    /// 200 by default, 1000 at most.
+    #[param(nullable = false)]
     pub(in crate::page) limit: Option<usize>,
 }
 
@@ -84,7 +90,7 @@ pub(in crate::page) struct Found {
 }
 
 /// How much is held, and of how much.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub(in crate::page) struct Room {
     pub(in crate::page) held: usize,
     pub(in crate::page) most: usize,

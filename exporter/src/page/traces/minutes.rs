@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::row::Row;
 
@@ -67,10 +68,13 @@ impl Times {
 }
 
 /// Milliseconds within which 50, 95 and 99 of a hundred are.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
 pub(in crate::page) struct Percentiles {
+    #[schema(required)]
     pub(in crate::page) p50: Option<f64>,
+    #[schema(required)]
     pub(in crate::page) p95: Option<f64>,
+    #[schema(required)]
     pub(in crate::page) p99: Option<f64>,
 }
 
@@ -127,9 +131,11 @@ pub(in crate::page) struct Minutes {
 }
 
 /// A series as it is told: one figure a minute.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(in crate::page) struct Series {
+    #[schema(value_type = String)]
     provider: Box<str>,
+    #[schema(value_type = String)]
     model: Box<str>,
     requests: Vec<u64>,
     errors: Vec<u64>,
@@ -141,7 +147,7 @@ pub(in crate::page) struct Series {
 }
 
 /// Percentiles of each minute.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub(in crate::page) struct Lines {
     p50: Vec<Option<f64>>,
     p95: Vec<Option<f64>>,
@@ -158,7 +164,7 @@ impl Lines {
 }
 
 /// Sums over the hour.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(in crate::page) struct Sums {
     pub(in crate::page) requests: u64,
     errors: u64,
@@ -170,7 +176,7 @@ pub(in crate::page) struct Sums {
 }
 
 /// The last hour as it is told.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(in crate::page) struct Hour {
     /// The Unix milliseconds at which each minute began.
     minutes: Vec<u64>,

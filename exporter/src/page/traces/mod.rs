@@ -1,7 +1,6 @@
-//! What was seen of requests: read from the stream, held within bounds, listed and shown as spans.
+//! What was seen of requests: read from the stream, held within bounds, and shown as spans.
 
 pub(super) mod held;
-pub(super) mod list;
 pub(super) mod minutes;
 pub(super) mod row;
 pub(super) mod trace;

@@ -1,12 +1,14 @@
 //! What is told of a request in one line.
 
 use serde::Serialize;
+use utoipa::{ToSchema, openapi::Object};
 use weir_event::{
     EventId,
-    v1::{Api, Attempt, Caller, Capture, Request, Response, TraceEvent},
+    v1::{Api, Attempt, Caller, Capture, Content, Request, Response, TraceEvent},
 };
 
 use crate::{
+    http::schema::one_of,
     metrics::genai::observe::request_model,
     spans::{self, first_known, prices::Prices},
 };
@@ -15,7 +17,8 @@ use crate::{
 const MAX_TEXT: usize = 160;
 
 /// A request in one line.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Request)]
 pub(in crate::page) struct Row {
     /// Its sequence in the stream.
     pub(in crate::page) n: u64,
@@ -25,13 +28,14 @@ pub(in crate::page) struct Row {
     /// When it came, in Unix milliseconds.
     pub(in crate::page) at_ms: u64,
     pub(in crate::page) duration_ms: f64,
+    #[schema(required)]
     pub(in crate::page) first_token_ms: Option<f64>,
     pub(in crate::page) method: String,
     pub(in crate::page) path: String,
     pub(in crate::page) operation: String,
-    /// As asked.
+    /// As requested.
     pub(in crate::page) model: String,
-    /// As answered.
+    /// As the provider responded.
     pub(in crate::page) answered: String,
     pub(in crate::page) provider: String,
     pub(in crate::page) key: String,
@@ -40,14 +44,19 @@ pub(in crate::page) struct Row {
     pub(in crate::page) response_id: String,
     pub(in crate::page) status: u32,
     /// Why it failed, where it did.
+    #[schema(required)]
     pub(in crate::page) error: Option<String>,
     pub(in crate::page) streamed: bool,
+    #[schema(required)]
     pub(in crate::page) input: Option<u64>,
+    #[schema(required)]
     pub(in crate::page) output: Option<u64>,
     /// In dollars.
+    #[schema(required)]
     pub(in crate::page) cost: Option<f64>,
     pub(in crate::page) attempts: usize,
-    /// Whether content was kept: `kept`, `redacted`, `excluded`, `no_room`, or nothing where none is known.
+    /// What became of its content; empty where that is not known.
+    #[schema(schema_with = captures)]
     pub(in crate::page) content: &'static str,
     /// The model as figures are told by: one that a caller invented has no name.
     #[serde(skip)]
@@ -102,7 +111,7 @@ impl Row {
             output: usage.output_tokens,
             cost: prices.of(event).map(|cost| cost.total()),
             attempts: event.attempts.len(),
-            content: capture(event),
+            content: capture(event.content.as_ref().map_or(Capture::Unspecified, Content::capture)),
             known_model: short(request_model(event, request, response)),
             done_ms: done / 1_000_000,
         })
@@ -138,14 +147,22 @@ fn failure(event: &TraceEvent, response: &Response, last: &Attempt) -> Option<St
     spans::failure(event, response, last)
 }
 
-fn capture(event: &TraceEvent) -> &'static str {
-    match event.content.as_ref().map(weir_event::v1::Content::capture) {
-        None | Some(Capture::Unspecified) => "",
-        Some(Capture::Kept) => "kept",
-        Some(Capture::Redacted) => "redacted",
-        Some(Capture::Excluded) => "excluded",
-        Some(Capture::NoRoom) => "no_room",
+/// What may have become of content, every word of [`capture`].
+const CAPTURES: [Capture; 5] =
+    [Capture::Unspecified, Capture::Kept, Capture::Redacted, Capture::Excluded, Capture::NoRoom];
+
+fn capture(capture: Capture) -> &'static str {
+    match capture {
+        Capture::Unspecified => "",
+        Capture::Kept => "kept",
+        Capture::Redacted => "redacted",
+        Capture::Excluded => "excluded",
+        Capture::NoRoom => "no_room",
     }
+}
+
+fn captures() -> Object {
+    one_of(CAPTURES.map(capture))
 }
 
 fn short(text: &str) -> String {

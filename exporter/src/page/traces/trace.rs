@@ -8,6 +8,7 @@ use opentelemetry_proto::tonic::{
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 use weir_event::{
     EventId,
     v1::{Api, TraceEvent},
@@ -23,26 +24,42 @@ use crate::{
 const NEEDED: [(&[Api], &str); 1] =
     [(&[Api::AnthropicMessages, Api::AnthropicCountTokens], "anthropic-version: 2023-06-01")];
 
+/// A span's kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = SpanKind)]
+enum Kind {
+    Server,
+    Client,
+    Internal,
+}
+
 /// A span as the page shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Span)]
 pub(in crate::page) struct Shown {
     id: String,
     parent: String,
     name: String,
-    kind: &'static str,
+    kind: Kind,
     /// Milliseconds after the first span began.
     start_ms: f64,
     duration_ms: f64,
     failed: bool,
+    #[schema(required)]
     error: Option<String>,
+    #[schema(value_type = Object)]
     attributes: Map<String, Value>,
     events: Vec<Event>,
 }
 
-#[derive(Debug, Serialize)]
+/// A span's event.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SpanEvent)]
 struct Event {
     name: String,
     at_ms: f64,
+    #[schema(value_type = Object)]
     attributes: Map<String, Value>,
 }
 
@@ -69,9 +86,9 @@ fn shown(span: &Span, start: u64) -> Shown {
         parent: hex(&span.parent_span_id),
         name: span.name.clone(),
         kind: match span.kind() {
-            SpanKind::Server => "server",
-            SpanKind::Client => "client",
-            _ => "internal",
+            SpanKind::Server => Kind::Server,
+            SpanKind::Client => Kind::Client,
+            _ => Kind::Internal,
         },
         start_ms: ms(span.start_time_unix_nano.saturating_sub(start)),
         duration_ms: ms(span.end_time_unix_nano.saturating_sub(span.start_time_unix_nano)),
@@ -182,7 +199,7 @@ mod tests {
     fn spans_are_told_from_the_first_on_with_their_attributes() {
         let shown = spans(ID, &streamed(), &ExportProfile::default());
         let root = &shown[0];
-        assert_eq!((root.kind, root.start_ms, root.duration_ms), ("server", 0.0, 800.0));
+        assert_eq!((root.kind, root.start_ms, root.duration_ms), (Kind::Server, 0.0, 800.0));
         assert!(shown.iter().skip(1).all(|span| shown.iter().any(|other| other.id == span.parent)));
         let chat = shown.iter().find(|span| span.name == "chat smart").unwrap();
         assert_eq!(chat.attributes["gen_ai.usage.input_tokens"], 12);

@@ -3,20 +3,23 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
-    Json,
-    extract::{Path, Query, State},
+    extract::State,
     http::header::{CONTENT_DISPOSITION, CONTENT_TYPE},
-    response::{IntoResponse as _, Response},
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
-use super::{
-    held::{Filter, Room},
-    row::Row,
-    trace::{self, Shown},
-};
 use crate::{
-    page::{Shared, respond::Refusal, settings::TRACE_ID},
+    page::{
+        respond::{Errors, Path, Plain, Query, Refusal, Reply},
+        settings::TRACE_ID,
+        state::shared::Shared,
+        traces::{
+            held::{Filter, Request, Room},
+            row::Row,
+            trace::{self, Shown},
+        },
+    },
     spans::ExportProfile,
 };
 
@@ -28,36 +31,46 @@ const MOST: usize = 1000;
 const MAX_VALUES: usize = 100;
 
 /// A request, and whether every destination is done with it.
-#[derive(Serialize)]
-struct Line<'r> {
-    #[serde(flatten)]
-    row: &'r Row,
+#[derive(Serialize, ToSchema)]
+struct ListedRequest {
+    #[serde(flatten, serialize_with = "row")]
+    #[schema(value_type = Row)]
+    request: Arc<Request>,
+    /// Every destination is done with it.
     settled: bool,
 }
 
+fn row<S: Serializer>(request: &Arc<Request>, to: S) -> Result<S::Ok, S::Error> {
+    request.row.serialize(to)
+}
+
 /// What there is to filter by.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Values {
     models: Vec<String>,
     providers: Vec<String>,
     keys: Vec<String>,
 }
 
-#[derive(Serialize)]
-struct List<'r> {
-    requests: Vec<Line<'r>>,
+/// The latest requests.
+#[derive(Serialize, ToSchema)]
+pub(in crate::page) struct Requests {
+    requests: Vec<ListedRequest>,
+    /// How many match, listed or not.
     matching: usize,
-    /// The latest there is, with these wishes or without.
+    /// The n of the latest request, whether it matches or not.
     last: u64,
     room: Room,
     values: Values,
 }
 
-/// `GET /api/traces`.
+/// The latest requests, the newest first
+#[utoipa::path(get, path = "/api/traces", tag = "traces", params(Filter),
+    responses((status = 400, description = "An unknown or malformed parameter.", body = Errors)))]
 pub(in crate::page) async fn list(
     State(shared): State<Arc<Shared>>,
     Query(filter): Query<Filter>,
-) -> Response {
+) -> Reply<Requests> {
     let most = filter.limit.unwrap_or(LIMIT).min(MOST);
     let (found, room, last, values) = {
         let held = shared.observed.held();
@@ -70,37 +83,42 @@ pub(in crate::page) async fn list(
     };
     let sequences: Vec<u64> = found.requests.iter().map(|request| request.row.n).collect();
     let settled = shared.subjects.fleet.settled(&sequences);
-    let line = |(place, request): (usize, &'_ Arc<super::held::Request>)| {
+    let line = |(place, request): (usize, &'_ Arc<Request>)| {
         settled.iter().all(|(_, settled)| settled.get(place).copied().unwrap_or_default())
             && request.row.n > 0
     };
     let settled: Vec<bool> = found.requests.iter().enumerate().map(line).collect();
     let requests = found
         .requests
-        .iter()
+        .into_iter()
         .zip(settled)
-        .map(|(request, settled)| Line { row: &request.row, settled })
+        .map(|(request, settled)| ListedRequest { request, settled })
         .collect();
-    Json(List { requests, matching: found.matching, last, room, values }).into_response()
+    Reply(Requests { requests, matching: found.matching, last, room, values })
 }
 
-#[derive(Serialize)]
+/// The request as a command line.
+#[derive(Serialize, ToSchema)]
 struct Curl {
     line: String,
+    /// Why the body is not the whole one.
+    #[schema(required)]
     note: Option<&'static str>,
 }
 
 /// Where a request stands with a destination.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Standing {
     destination: String,
     settled: bool,
 }
 
-#[derive(Serialize)]
-struct Whole<'r> {
-    #[serde(flatten)]
-    row: &'r Row,
+/// One request whole.
+#[derive(Serialize, ToSchema)]
+pub(in crate::page) struct Trace {
+    #[serde(flatten, serialize_with = "row")]
+    #[schema(value_type = Row)]
+    request: Arc<Request>,
     spans: Vec<Shown>,
     curl: Curl,
     destinations: Vec<Standing>,
@@ -108,11 +126,13 @@ struct Whole<'r> {
     links: BTreeMap<String, String>,
 }
 
-/// `GET /api/traces/{id}`, by the event's id.
+/// One request whole: spans with attributes, as curl, where it stands with each destination
+#[utoipa::path(get, path = "/api/traces/{id}", tag = "traces",
+    responses((status = 404, description = "It is not held any more.", body = Errors)))]
 pub(in crate::page) async fn one(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
-) -> Result<Response, Refusal> {
+) -> Result<Reply<Trace>, Refusal> {
     let request = find(&shared, &id)?;
     let (event_id, event) = trace::event(&request.event).ok_or_else(gone)?;
     let (line, note) = trace::curl(&event);
@@ -127,24 +147,27 @@ pub(in crate::page) async fn one(
     let trace_id = &request.row.trace_id;
     let links = links.into_iter().map(|(label, link)| (label, link.replace(TRACE_ID, trace_id))).collect();
     let spans = trace::spans(event_id, &event, &view(&shared));
-    Ok(Json(Whole { row: &request.row, spans, curl: Curl { line, note }, destinations, links })
-        .into_response())
+    Ok(Reply(Trace { request, spans, curl: Curl { line, note }, destinations, links }))
 }
 
-/// `GET /api/traces/{id}/otlp`.
+/// Its spans as one OTLP/JSON request
+#[utoipa::path(get, path = "/api/traces/{id}/otlp", tag = "traces", responses(
+    (status = 200, description = "ExportTraceServiceRequest.", content_type = "application/json", body = Object),
+    (status = 404, description = "It is not held any more.", body = Errors),
+))]
 pub(in crate::page) async fn otlp(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
-) -> Result<Response, Refusal> {
+) -> Result<Plain, Refusal> {
     let request = find(&shared, &id)?;
     let (event_id, event) = trace::event(&request.event).ok_or_else(gone)?;
     let resource = shared.settings().resource.of(&event.resource);
     let body = trace::otlp(event_id, &event, &view(&shared), &resource).ok_or_else(gone)?;
     let name = format!("attachment; filename=\"trace-{}.json\"", request.row.trace_id);
-    Ok(([(CONTENT_TYPE, "application/json".to_owned()), (CONTENT_DISPOSITION, name)], body).into_response())
+    Ok(Plain::new(([(CONTENT_TYPE, "application/json".to_owned()), (CONTENT_DISPOSITION, name)], body)))
 }
 
-fn find(shared: &Shared, id: &str) -> Result<Arc<super::held::Request>, Refusal> {
+fn find(shared: &Shared, id: &str) -> Result<Arc<Request>, Refusal> {
     shared.observed.held().get(id).ok_or_else(gone)
 }
 

@@ -1,17 +1,11 @@
-//! What has grown lately: a few totals, looked at now and then, so that "wrong now" can be told from "was wrong once".
+//! Totals of the last minutes, so that what is wrong now is distinguished from what was wrong once.
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use crate::page::Shared;
-
-/// How often it is looked.
-const LOOK: Duration = Duration::from_secs(5);
-
-/// How long what was seen is remembered; this is "now".
+/// How far back "now" reaches.
 const NOW: Duration = Duration::from_secs(300);
 
 /// Totals at one moment.
@@ -31,7 +25,8 @@ pub(in crate::page) struct Trend {
 }
 
 impl Trend {
-    fn saw(&mut self, now: Instant, totals: Totals) {
+    /// Records totals, and forgets those of before "now".
+    pub(in crate::page) fn saw(&mut self, now: Instant, totals: Totals) {
         self.looks.push_back((now, totals));
         while self.looks.front().is_some_and(|(at, _)| now.duration_since(*at) > NOW) {
             self.looks.pop_front();
@@ -41,30 +36,6 @@ impl Trend {
     /// The totals at the beginning of "now", where it is known.
     pub(in crate::page) fn before(&self) -> Option<&Totals> {
         self.looks.front().map(|(_, totals)| totals)
-    }
-}
-
-/// The totals at this moment.
-pub(in crate::page) fn totals(shared: &Shared) -> Totals {
-    let sums = shared.subjects.sums().map(|(_, sums)| sums).unwrap_or_default();
-    let reports = shared.subjects.fleet.reports();
-    Totals {
-        dropped: sums.dropped,
-        refused: sums.refused,
-        evicted: reports.iter().map(|one| (one.name.clone(), one.ledger.evicted)).collect(),
-        backlog: reports.iter().map(|one| (one.name.clone(), one.backlog)).collect(),
-    }
-}
-
-/// Looks until the page stops.
-pub(in crate::page) async fn keep(shared: Arc<Shared>) {
-    loop {
-        let totals = totals(&shared);
-        shared.trend().saw(Instant::now(), totals);
-        tokio::select! {
-            () = shared.stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK) => {}
-        }
     }
 }
 
