@@ -1,69 +1,68 @@
 //! Figures of the last hour, minute by minute, by provider and model. Bounded: so many minutes, so many series.
 //!
-//! Times are kept in buckets a tenth apart, so a percentile is told within five percent.
+//! Percentiles come from histograms of one significant digit: within four percent, of at most 432 counters each.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
+use hdrhistogram::Histogram;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::row::Row;
 
-/// How many minutes are kept.
+/// How many minutes are held.
 pub(in crate::page) const MINUTES: usize = 60;
 
-/// Series of one minute at most; what is over is told as one.
+/// Series of one minute at most; the rest are counted as one.
 const MAX_SERIES: usize = 40;
 
-/// Series that are told apart in an answer.
-const TOLD: usize = 12;
+/// Series that a response lists one by one.
+const LISTED: usize = 12;
 
-/// The name of what is not told apart.
+/// The name of the rest.
 const OTHERS: &str = "others";
 
-/// The lowest time that is told from less, in milliseconds.
-const LEAST: f64 = 0.1;
+/// The unit of times, in milliseconds.
+const UNIT: f64 = 0.1;
 
-/// From one bucket to the next.
-const STEP: f64 = 1.1;
+/// The longest time that is distinguished from longer ones, in units: a day.
+const LONGEST: f64 = 864e6;
 
-/// Times, by bucket.
+/// Times to one significant digit; nothing is allocated before the first.
 #[derive(Clone, Debug, Default)]
-struct Times(BTreeMap<u8, u32>);
+struct Times(Option<Histogram<u32>>);
 
 impl Times {
     fn add(&mut self, ms: f64) {
-        let bucket = (ms / LEAST).max(1.0).log(STEP).min(255.0);
-        // Between 0 and 255 by the line above.
+        // Between 1 and a day, also where it is no number.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let bucket = bucket as u8;
-        let count = self.0.entry(bucket).or_default();
-        *count = count.saturating_add(1);
+        let time = (ms / UNIT).max(1.0).min(LONGEST) as u64;
+        if self.0.is_none() {
+            self.0 = Histogram::new(1).ok();
+        }
+        if let Some(times) = &mut self.0 {
+            let _ = times.record(time);
+        }
     }
 
     fn merge(&mut self, other: &Self) {
-        for (bucket, count) in &other.0 {
-            let sum = self.0.entry(*bucket).or_default();
-            *sum = sum.saturating_add(*count);
+        match (&mut self.0, &other.0) {
+            (_, None) => {}
+            (None, Some(_)) => self.0.clone_from(&other.0),
+            (Some(times), Some(others)) => {
+                let _ = times.add(others);
+            }
         }
     }
 
-    /// The time that so many of a hundred are within.
-    fn percentile(&self, percent: f64) -> Option<f64> {
-        let all: u64 = self.0.values().map(|count| u64::from(*count)).sum();
-        let wished = all as f64 * percent / 100.0;
-        let mut seen = 0.0;
-        for (bucket, count) in &self.0 {
-            seen += f64::from(*count);
-            if seen >= wished {
-                return Some(LEAST * STEP.powf(f64::from(*bucket) + 0.5));
-            }
-        }
-        None
+    /// The time that this part of all are within.
+    fn quantile(&self, part: f64) -> Option<f64> {
+        let times = self.0.as_ref()?;
+        Some(times.median_equivalent(times.value_at_quantile(part)) as f64 * UNIT)
     }
 
     fn percentiles(&self) -> Percentiles {
-        Percentiles { p50: self.percentile(50.0), p95: self.percentile(95.0), p99: self.percentile(99.0) }
+        Percentiles { p50: self.quantile(0.5), p95: self.quantile(0.95), p99: self.quantile(0.99) }
     }
 }
 
@@ -130,7 +129,7 @@ pub(in crate::page) struct Minutes {
     minutes: VecDeque<Minute>,
 }
 
-/// A series as it is told: one figure a minute.
+/// A series: one figure a minute.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::page) struct Series {
     #[schema(value_type = String)]
@@ -175,7 +174,9 @@ pub(in crate::page) struct Sums {
     first_token: Percentiles,
 }
 
-/// The last hour as it is told.
+/// The last hour.
+///
+/// Of times there are percentiles, in milliseconds.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::page) struct Hour {
     /// The Unix milliseconds at which each minute began.
@@ -184,7 +185,7 @@ pub(in crate::page) struct Hour {
     latency: Lines,
     first_token: Lines,
     pub(in crate::page) sums: Sums,
-    /// Requests that were too many to be looked at.
+    /// Requests that came too fast to be read.
     skipped: u64,
 }
 
@@ -199,7 +200,7 @@ impl Minutes {
         minute.series.entry(key).or_default().add(row);
     }
 
-    /// Counts requests that are not looked at.
+    /// Counts requests that are not read.
     pub(in crate::page) fn skip(&mut self, count: u64, now_ms: u64) {
         if let Some(minute) = self.minute(now_ms / 60_000, now_ms) {
             minute.skipped = minute.skipped.saturating_add(count);
@@ -247,13 +248,13 @@ impl Minutes {
         });
         let mut series: Vec<Series> = order
             .iter()
-            .take(TOLD)
+            .take(LISTED)
             .map(|(key, figures)| self.series(key.0.clone(), key.1.clone(), figures, &[*key], &place))
             .collect();
-        let rest: Vec<&Key> = order.iter().skip(TOLD).map(|(key, _)| *key).collect();
+        let rest: Vec<&Key> = order.iter().skip(LISTED).map(|(key, _)| *key).collect();
         if !rest.is_empty() {
             let mut figures = Figures::default();
-            order.iter().skip(TOLD).for_each(|(_, one)| figures.merge(one));
+            order.iter().skip(LISTED).for_each(|(_, one)| figures.merge(one));
             series.push(self.series(OTHERS.into(), OTHERS.into(), &figures, &rest, &place));
         }
         let (mut latency, mut first_token) = (Lines::default(), Lines::default());
@@ -366,15 +367,17 @@ mod tests {
             minutes.add(&row("a", f64::from(ms), NOW), NOW);
         }
         let Percentiles { p50, p95, p99 } = minutes.hour(NOW).sums.latency;
-        for (told, true_one) in [(p50, 500.0), (p95, 950.0), (p99, 990.0)] {
-            let told = told.unwrap();
-            assert!((told / true_one - 1.0).abs() < 0.055, "{told} for {true_one}");
+        for (shown, true_one) in [(p50, 500.0), (p95, 950.0), (p99, 990.0)] {
+            let shown = shown.unwrap();
+            assert!((shown / true_one - 1.0).abs() < 0.055, "{shown} for {true_one}");
         }
         let none = Minutes::default().hour(NOW);
         assert!(none.sums.latency.p50.is_none() && none.latency.p50.iter().all(Option::is_none));
-        for extreme in [0.0, -1.0, f64::NAN, 1e300] {
-            Times::default().add(extreme);
-        }
+        let mut extremes = Times::default();
+        [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300].map(|extreme| extremes.add(extreme));
+        let times = extremes.0.unwrap();
+        assert_eq!(times.len(), 5);
+        assert!(size_of_val(&times) + times.distinct_values() * size_of::<u32>() <= 2000);
     }
 
     #[test]
@@ -385,7 +388,7 @@ mod tests {
         }
         assert!(minutes.minutes[0].series.len() <= MAX_SERIES + 1);
         let hour = minutes.hour(NOW);
-        assert_eq!(hour.series.len(), TOLD + 1);
+        assert_eq!(hour.series.len(), LISTED + 1);
         assert_eq!(hour.series.iter().flat_map(|series| &series.requests).sum::<u64>(), 1000);
         minutes.skip(7, NOW);
         assert_eq!(minutes.hour(NOW).skipped, 7);
