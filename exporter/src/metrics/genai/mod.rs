@@ -1,5 +1,5 @@
-//! Metrics of the use of models, counted from the same events as the spans, by the
-//! OpenTelemetry GenAI semantic conventions 1.41:
+//! Metrics of requests to models, counted from the same events as the spans, by the OpenTelemetry GenAI semantic
+//! conventions 1.41:
 //!
 //! | instrument | at `/metrics` | one observation |
 //! |---|---|---|
@@ -22,6 +22,9 @@
 //! dead letter that is replayed was counted when it came first.
 //!
 //! The same counts go to `/metrics` and by OTLP to the destinations ([`push`]).
+//!
+//! `opentelemetry_sdk` does not fit: readers are fixed when its provider is built, and destinations come and go; a
+//! delta is cleared by collecting it, delivered or not; a value that occurred n times is recorded n times.
 
 pub mod aggregate;
 mod consume;
