@@ -374,7 +374,9 @@ mod tests {
         let none = Minutes::default().hour(NOW);
         assert!(none.sums.latency.p50.is_none() && none.latency.p50.iter().all(Option::is_none));
         let mut extremes = Times::default();
-        [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300].map(|extreme| extremes.add(extreme));
+        for extreme in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300] {
+            extremes.add(extreme);
+        }
         let times = extremes.0.unwrap();
         assert_eq!(times.len(), 5);
         assert!(size_of_val(&times) + times.distinct_values() * size_of::<u32>() <= 2000);
