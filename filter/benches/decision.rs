@@ -8,7 +8,7 @@ use std::hint::black_box;
 use criterion::Criterion;
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use weir_filter::api::Call;
+use weir_filter::api::call::Call;
 use weir_filter::auth::credential;
 use weir_filter::balancing::sticky::Seed;
 use weir_filter::balancing::{

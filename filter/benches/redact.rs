@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use serde_json::json;
-use weir_filter::api::Family;
+use weir_filter::api::openai;
 use weir_filter::redact::{
     Allow, Channel, Counts, Detectors, Fields, Replacement, StreamRedactor, redact_json,
 };
@@ -54,7 +54,7 @@ fn bodies(criterion: &mut Criterion) {
             group.throughput(Throughput::Bytes(body.len() as u64));
             group.bench_with_input(BenchmarkId::new(name, size), &body, |bencher, body| {
                 bencher.iter(|| {
-                    let fields = Fields::request(Family::OpenAi);
+                    let fields = openai::FAMILY.request_fields;
                     let body = black_box(body.as_bytes());
                     redact_json(body, &detectors, set, fields, &mut Replacement::Label).unwrap().body.len()
                 });

@@ -55,7 +55,7 @@ pub trait Host {
     fn answer(&self, status: u16, headers: &Outgoing<'_>, body: &[u8]);
 
     /// Answers with a refusal in the shape of an API, under the trace where there is one.
-    fn refuse(&self, refusal: &Refusal, family: Family, trace_id: &str) {
+    fn refuse(&self, refusal: &Refusal, family: &Family, trace_id: &str) {
         let mut headers = Outgoing::default();
         headers.add(name::CONTENT_TYPE, b"application/json");
         if let Some(allow) = refusal.allow {

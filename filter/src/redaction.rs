@@ -60,7 +60,7 @@ pub struct Searched {
 pub struct Export {
     redaction: Rc<Redaction>,
     policy: ExportedPolicy,
-    family: Family,
+    family: &'static Family,
 }
 
 impl Redaction {
@@ -147,10 +147,10 @@ impl Redaction {
     pub fn forward(
         &self,
         policy: &ForwardedPolicy,
-        family: Family,
+        family: &'static Family,
         body: &[u8],
     ) -> Result<Searched, Refusal> {
-        let (set, fields) = (policy.actions.all(), Fields::request(family));
+        let (set, fields) = (policy.actions.all(), family.request_fields);
         let search = Search { detectors: &self.detectors, set, fields, except: &[], is_cut: false };
         let mut replacement = self.replacement(policy.actions.replacement);
         let mut restorer = Restorer::default();
@@ -210,7 +210,11 @@ impl Redaction {
 
 impl Export {
     /// How content is told under this policy; `None` where there is no redaction.
-    pub fn new(redaction: Option<&Rc<Redaction>>, policy: ExportedPolicy, family: Family) -> Option<Self> {
+    pub fn new(
+        redaction: Option<&Rc<Redaction>>,
+        policy: ExportedPolicy,
+        family: &'static Family,
+    ) -> Option<Self> {
         redaction.map(|redaction| Self { redaction: Rc::clone(redaction), policy, family })
     }
 
@@ -227,12 +231,12 @@ impl Export {
     /// A request's body as it may be told; `None` where it cannot be read. Where it was cut, strings that
     /// end with an ellipsis are without what may be the beginning of what would have been found.
     pub fn request(&self, body: Vec<u8>, is_cut: bool, counts: &mut Counts) -> Option<Vec<u8>> {
-        self.json(body, Fields::request(self.family), is_cut, counts)
+        self.json(body, self.family.request_fields, is_cut, counts)
     }
 
     /// The same of a response's.
     pub fn response(&self, body: Vec<u8>, is_cut: bool, counts: &mut Counts) -> Option<Vec<u8>> {
-        self.json(body, Fields::response(self.family), is_cut, counts)
+        self.json(body, self.family.response_fields, is_cut, counts)
     }
 
     /// The arguments of a tool call as they may be told: JSON of any shape, or a text that is none.

@@ -2,7 +2,8 @@
 //!
 //! A message says what is wrong and what would be right. It never repeats content.
 
-use crate::api::{Family, Feature, error_shape};
+use crate::api::family::error_details::ErrorDetails;
+use crate::api::{Family, Feature};
 use crate::auth::{CredentialError, Denied, MetadataError};
 
 /// An answer of the gateway's own, in the error shape of the API that was called.
@@ -265,8 +266,14 @@ impl Refusal {
     }
 
     /// The body in the error shape of an API.
-    pub fn body(&self, family: Family) -> String {
-        error_shape::body(family, self.status, self.kind, self.code, self.param, &self.message)
+    pub fn body(&self, family: &Family) -> String {
+        (family.error)(&self.details())
+    }
+
+    /// What it says, whatever the API.
+    pub fn details(&self) -> ErrorDetails<'_> {
+        let Self { status, kind, code, param, message, .. } = self;
+        ErrorDetails { status: *status, kind, code, param: *param, message }
     }
 }
 
@@ -282,11 +289,12 @@ fn quoted(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::DEFAULT_FAMILY;
 
     #[test]
     fn the_body_has_openais_error_shape() {
         let body: serde_json::Value =
-            serde_json::from_str(&Refusal::unknown_model("gpt\r\n5").body(Family::OpenAi)).unwrap();
+            serde_json::from_str(&Refusal::unknown_model("gpt\r\n5").body(DEFAULT_FAMILY)).unwrap();
         assert_eq!(body["error"]["code"], "model_not_found");
         assert_eq!(body["error"]["param"], "model");
         assert!(body["error"]["message"].as_str().unwrap().contains(r#""gpt\r\n5""#));

@@ -12,12 +12,14 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 use weir_event::v1;
-use weir_filter::api::reading::{Answer, Transcript};
-use weir_filter::api::{Api, Call};
+use weir_filter::api::Api;
+use weir_filter::api::call::Call;
 use weir_filter::capture::budget::{Budget, Room};
+use weir_filter::capture::transcript::Transcript;
 use weir_filter::headers::Headers;
 use weir_filter::json::truncate::Limits;
 use weir_filter::response::framing::framer::Framing;
+use weir_filter::response::parser::ResponseParser;
 use weir_filter::response::strip_usage::Unasked;
 
 const LIMITS: Limits = Limits { string: 64 << 10, total: 64 << 10 };
@@ -59,7 +61,7 @@ fn transcript() -> Transcript {
     Transcript::keeping(64 << 10, Room::new(&budget))
 }
 
-fn finish(answer: Answer, expected: &Value, mut response: v1::Response, tokens: u32) -> Read {
+fn finish(answer: ResponseParser, expected: &Value, mut response: v1::Response, tokens: u32) -> Read {
     let whole = expected["usage_source"] != "partial";
     let (outputs, error_message, shortened) = answer.finish(0, whole, &mut response).finish();
     assert!(!shortened);
@@ -69,7 +71,7 @@ fn finish(answer: Answer, expected: &Value, mut response: v1::Response, tokens: 
 fn read_stream<'p>(expected: &Value, pieces: impl IntoIterator<Item = &'p [u8]>) -> Read {
     let (api, mut response, mut tokens) = (api(expected), status(expected), 0);
     let mut framing = Framing::of(api, &headers(expected), LIMITS).expect("a stream");
-    let mut answer = Answer::new(api, transcript());
+    let mut answer = ResponseParser::new(api, transcript());
     for piece in pieces {
         framing.feed(piece, |message| tokens += u32::from(answer.read_event(message, &mut response)));
     }
@@ -86,7 +88,7 @@ fn status(expected: &Value) -> v1::Response {
 }
 
 fn read_whole(expected: &Value, body: &[u8]) -> Read {
-    let (mut response, mut answer) = (status(expected), Answer::new(api(expected), transcript()));
+    let (mut response, mut answer) = (status(expected), ResponseParser::new(api(expected), transcript()));
     assert!(answer.read(body, &mut response));
     finish(answer, expected, response, 0)
 }

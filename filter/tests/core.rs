@@ -11,9 +11,11 @@ use std::sync::Arc;
 
 use wasm_bindgen_test::wasm_bindgen_test;
 use weir_event::v1;
-use weir_filter::api::reading::{Answer as Reader, Transcript};
-use weir_filter::api::{Api, Call};
+use weir_filter::api::Api;
+use weir_filter::api::call::Call;
+use weir_filter::api::openai;
 use weir_filter::balancing::TargetIds;
+use weir_filter::capture::transcript::Transcript;
 use weir_filter::config::{Config, PluginConfig};
 use weir_filter::event::outbox::{Answer, Outbox};
 use weir_filter::json::scan::{JsonError, MAX_DEPTH, Object};
@@ -23,6 +25,7 @@ use weir_filter::redact::{
 };
 use weir_filter::request::body::Body;
 use weir_filter::response::framing::sse::Parser;
+use weir_filter::response::parser::ResponseParser as Reader;
 
 #[wasm_bindgen_test]
 fn a_request_is_read_and_its_model_found_in_place() {
@@ -51,7 +54,7 @@ fn a_stream_split_at_every_offset_is_read_the_same() {
     for at in 0..=stream.len() {
         let (head, tail) = stream.as_bytes().split_at(at);
         let (mut parser, mut response, mut tokens) = (Parser::default(), v1::Response::default(), 0);
-        let mut reader = Reader::new(Api::OpenAiChat, Transcript::counting());
+        let mut reader = Reader::new(openai::CHAT, Transcript::counting());
         for piece in [head, tail] {
             parser.feed(piece, |data| tokens += u32::from(reader.read_event(data, &mut response)));
         }

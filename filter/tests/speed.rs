@@ -14,7 +14,7 @@ use std::hint::black_box;
 use std::rc::Rc;
 
 use serde_json::json;
-use weir_filter::api::Family;
+use weir_filter::api::openai;
 use weir_filter::redact::{Allow, Counts, Detectors, Fields, Replacement, redact_json};
 
 use texts::{HOSTILE, KB, MATCHING, SIZES, text};
@@ -74,7 +74,7 @@ fn redaction(mut say: impl FnMut(String)) {
         });
         let of_json = SIZES.map(|size| {
             let body = json!({"messages": [{"role": "user", "content": text(size, matches)}]}).to_string();
-            let fields = Fields::request(Family::OpenAi);
+            let fields = openai::FAMILY.request_fields;
             let redact = || {
                 let body = black_box(body.as_bytes());
                 redact_json(body, &detectors, set, fields, &mut Replacement::Label).unwrap().body.len()

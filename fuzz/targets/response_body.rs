@@ -6,7 +6,7 @@
 use libfuzzer_sys::fuzz_target;
 use prost::Message;
 use weir_event::v1::TraceEvent;
-use weir_filter::api::Call;
+use weir_filter::api::call::Call;
 use weir_filter::host::Step;
 use weir_filter::redact::Fields;
 use weir_fuzz::{CANARY, PATHS, controls, is_clean, pieces, plant, respond, stream};
@@ -39,7 +39,7 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(delivered, delivered_parted);
         assert_eq!(whole, parted);
     }
-    let fields = Fields::response(Call::of(b"POST", path).expect("a call").api.family());
+    let fields = Call::of(b"POST", path).expect("a call").api.family().response_fields;
     for event in [&whole, &parted] {
         assert!(event.encoded_len() < 300 << 10);
         let content = event.content.clone().unwrap_or_default();

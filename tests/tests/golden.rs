@@ -12,14 +12,15 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::{Value, json};
 use weir_event::{EventId, v1};
 use weir_exporter::spans::{ExportProfile, of, request};
-use weir_filter::api::reading::Answer;
-use weir_filter::api::{Api, Call};
+use weir_filter::api::Api;
+use weir_filter::api::call::Call;
 use weir_filter::capture::budget::Budget;
 use weir_filter::capture::content::{Content, Read};
 use weir_filter::config::{Capture, PluginConfig};
 use weir_filter::headers::Headers;
 use weir_filter::redaction::{Export, Redaction};
 use weir_filter::response::framing::framer::Framing;
+use weir_filter::response::parser::ResponseParser;
 use weir_tests::{fixtures, spans};
 
 const ID: EventId = EventId { source: [0xab; 16], sequence: 7 };
@@ -30,19 +31,21 @@ const AT: u64 = 1_760_000_000_000_000_000;
 /// What was asked, for a call of this API.
 fn asked(api: Api) -> Value {
     const QUESTION: &str = "What is a weir?";
-    match api {
-        Api::AnthropicMessages | Api::AnthropicCountTokens => {
+    match api.operation.event {
+        v1::Api::AnthropicMessages | v1::Api::AnthropicCountTokens => {
             json!({ "system": "Be brief.", "messages": [{ "role": "user", "content": QUESTION }] })
         }
-        Api::GeminiGenerate | Api::GeminiStream | Api::GeminiCountTokens => json!({
+        v1::Api::GeminiGenerate | v1::Api::GeminiStream | v1::Api::GeminiCountTokens => json!({
             "systemInstruction": { "parts": [{ "text": "Be brief." }] },
             "contents": [{ "role": "user", "parts": [{ "text": QUESTION }] }],
         }),
-        Api::GeminiEmbed => json!({ "content": { "parts": [{ "text": QUESTION }] } }),
-        Api::OpenAiResponses => json!({ "instructions": "Be brief.", "input": QUESTION }),
-        Api::OpenAiEmbeddings | Api::OpenAiModerations | Api::OpenAiSpeech => json!({ "input": QUESTION }),
-        Api::OpenAiCompletions | Api::OpenAiImages => json!({ "prompt": QUESTION }),
-        Api::CohereRerank => json!({ "query": QUESTION, "documents": ["A low dam.", "A wire."] }),
+        v1::Api::GeminiEmbed => json!({ "content": { "parts": [{ "text": QUESTION }] } }),
+        v1::Api::OpenaiResponses => json!({ "instructions": "Be brief.", "input": QUESTION }),
+        v1::Api::OpenaiEmbeddings | v1::Api::OpenaiModerations | v1::Api::OpenaiSpeech => {
+            json!({ "input": QUESTION })
+        }
+        v1::Api::OpenaiCompletions | v1::Api::OpenaiImages => json!({ "prompt": QUESTION }),
+        v1::Api::CohereRerank => json!({ "query": QUESTION, "documents": ["A low dam.", "A wire."] }),
         _ => json!({ "messages": [
             { "role": "system", "content": "Be brief." },
             { "role": "user", "content": QUESTION },
@@ -73,7 +76,7 @@ fn event(name: &str, expected: &Value) -> v1::TraceEvent {
     let status = u32::try_from(expected["status"].as_u64().expect("a status")).expect("a status");
     let mut response = v1::Response { status, ..Default::default() };
     let bytes = fixtures::bytes(name);
-    let mut answer = Answer::new(call.api, content.transcript(&budget));
+    let mut answer = ResponseParser::new(call.api, content.transcript(&budget));
     let mut kept = None;
     if let Some(mut framing) = Framing::of(call.api, &headers, content.of_long_messages()) {
         response.streamed = true;
@@ -84,7 +87,7 @@ fn event(name: &str, expected: &Value) -> v1::TraceEvent {
             answer.read_event(message, &mut response);
         });
     } else if media_type.contains("json") {
-        answer = Answer::new(call.api, content.transcript(&budget).without_outputs());
+        answer = ResponseParser::new(call.api, content.transcript(&budget).without_outputs());
         answer.read(&bytes, &mut response);
         kept = Some((bytes.to_vec(), false));
     }
@@ -94,8 +97,8 @@ fn event(name: &str, expected: &Value) -> v1::TraceEvent {
         source: ID.source.to_vec().into(),
         sequence: ID.sequence,
         request: Some(v1::Request {
-            api: weir_filter::event::record::api(call.api).into(),
-            operation: call.api.operation().to_owned(),
+            api: call.api.operation.event.into(),
+            operation: call.api.operation.name.to_owned(),
             method: "POST".to_owned(),
             route: call.route.to_owned(),
             path,

@@ -8,8 +8,8 @@ use std::rc::Rc;
 
 use weir_event::v1;
 
-use crate::api::reading::Transcript;
 use crate::capture::budget::{Budget, Room};
+use crate::capture::transcript::Transcript;
 use crate::config::Capture;
 use crate::json::truncate::{Abridged, Limits, abridge};
 use crate::redact::Counts;

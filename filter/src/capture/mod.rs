@@ -2,6 +2,7 @@
 
 pub mod blob;
 pub mod budget;
+pub mod calls;
 pub mod content;
 pub mod sampling;
 pub mod transcript;

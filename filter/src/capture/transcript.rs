@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use weir_event::v1;
 
-use crate::api::reading::calls::{Calls, Piece, Slot};
 use crate::capture::blob;
 use crate::capture::budget::Room;
+use crate::capture::calls::{Calls, Piece, Slot};
 use crate::json::scan::{Kind, Value};
 use crate::json::truncate::{ELLIPSIS, Limits, abridge, without_half_a_word};
 use crate::response::framing::pieces::RAW_MAX;

@@ -34,7 +34,7 @@ pub struct Resolved {
 
 /// Why a request is passed through to no provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoPassage {
+pub enum NoPassthrough {
     /// No provider that speaks its API grants it.
     Unknown,
     /// The provider that it names does not grant it.
@@ -208,25 +208,25 @@ impl Config {
 
     /// Where a request is passed through to: the provider that it names, else the only one that speaks
     /// its API and grants the feature.
-    pub fn passage(
+    pub fn passthrough(
         &self,
         feature: Feature,
-        family: Family,
+        family: &Family,
         named: Option<&str>,
-    ) -> Result<VirtualModel, NoPassage> {
+    ) -> Result<VirtualModel, NoPassthrough> {
         let upstream = match named {
             Some(name) => {
                 let named = self.upstreams.get(name).filter(|upstream| upstream.grants.has(feature));
-                named.ok_or(NoPassage::NotGranted)?
+                named.ok_or(NoPassthrough::NotGranted)?
             }
             None => {
                 let mut fitting = self
                     .upstreams
                     .values()
                     .filter(|upstream| upstream.grants.has(feature) && upstream.kind.family() == family);
-                let first = fitting.next().ok_or(NoPassage::Unknown)?;
+                let first = fitting.next().ok_or(NoPassthrough::Unknown)?;
                 if fitting.next().is_some() {
-                    return Err(NoPassage::Ambiguous);
+                    return Err(NoPassthrough::Ambiguous);
                 }
                 first
             }

@@ -15,7 +15,7 @@ mod trace;
 mod upstream;
 mod wire;
 
-pub use crate::config::checked::{Config, NoPassage, Resolved};
+pub use crate::config::checked::{Config, NoPassthrough, Resolved};
 pub use crate::config::model::{Failover, VirtualModel};
 pub use crate::config::observed::{Observed, Seen};
 pub use crate::config::target::Route;

@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::api::call::Call;
 use crate::api::endpoint::Endpoint;
-use crate::api::{Call, Family, Kind};
+use crate::api::kind::Kind;
 use crate::config::ConfigError;
 use crate::config::wire::{PluginConfig, Provider};
 use crate::redact::{Action, Returned, Unreadable};
@@ -118,7 +119,7 @@ impl Observed {
         let (host, port) = host_and_port(authority);
         if self.0.is_empty() {
             let call = Call::of(method, path_and_query).ok()?;
-            let kind = kind_of(&call);
+            let kind = Kind::of(&call)?;
             let provider = kind.provider_name().to_owned();
             return Some(Seen { call, provider, kind, host: host.to_owned(), port });
         }
@@ -143,24 +144,12 @@ impl Watched {
             && path.strip_prefix(path_prefix.as_str()).is_some_and(|rest| rest.starts_with('/'))
     }
 
-    /// A path as the table of calls has it. OpenAI's kind has the version in its URL.
+    /// A path as the table of calls has it, also where the provider's URL includes the version.
     fn own_path(&self, path: &str) -> String {
         let rest = path.strip_prefix(self.endpoint.path_prefix.as_str()).unwrap_or(path);
-        match self.kind {
-            Kind::OpenAi if !self.endpoint.path_prefix.is_empty() => format!("/v1{rest}"),
-            _ => rest.to_owned(),
-        }
-    }
-}
-
-/// The kind that a call is of by its path alone.
-fn kind_of(call: &Call) -> Kind {
-    match call.api.family() {
-        Family::OpenAi if call.route.starts_with("/openai/") => Kind::AzureOpenAi,
-        Family::OpenAi => Kind::OpenAi,
-        Family::Anthropic => Kind::Anthropic,
-        Family::Gemini => Kind::Gemini,
-        Family::Cohere => Kind::Cohere,
+        // Of a URL without a path the version is in the path.
+        let version = if self.endpoint.path_prefix.is_empty() { "" } else { self.kind.version_in_url() };
+        format!("{version}{rest}")
     }
 }
 
@@ -176,6 +165,7 @@ fn host_and_port(authority: &str) -> (&str, Option<u16>) {
 mod tests {
     use super::*;
     use crate::api::Api;
+    use crate::api::openai;
     use crate::balancing::TargetIds;
     use crate::config::Config;
 
@@ -193,9 +183,9 @@ mod tests {
     #[test]
     fn without_providers_a_call_is_known_by_its_path() {
         let chat = seen("", "gw.example:8080", "/v1/chat/completions?x=1").unwrap();
-        assert_eq!(chat, (Api::OpenAiChat, "openai gw.example Some(8080)".to_owned()));
+        assert_eq!(chat, (openai::CHAT, "openai gw.example Some(8080)".to_owned()));
         let azure = seen("", "[::1]", "/openai/deployments/d/chat/completions").unwrap();
-        assert_eq!(azure, (Api::OpenAiChat, "azure.ai.openai ::1 None".to_owned()));
+        assert_eq!(azure, (openai::CHAT, "azure.ai.openai ::1 None".to_owned()));
         assert_eq!(seen("", "gw", "/v1/files"), None);
     }
 

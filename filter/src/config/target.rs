@@ -2,8 +2,10 @@
 
 use std::{collections::HashMap, rc::Rc};
 
+use crate::api::call::Call;
 use crate::api::endpoint::Endpoint;
-use crate::api::{Api, Call, Feature, Kind};
+use crate::api::kind::Kind;
+use crate::api::{Api, Feature};
 use crate::auth::SECRET_HEADERS;
 use crate::balancing::{TargetId, TargetIds};
 use crate::config::model::check_model;

@@ -1,7 +1,9 @@
 //! A provider, checked: its name, its URL in parts, and the Envoy cluster that leads to it.
 
+use crate::api::Features;
 use crate::api::endpoint::Endpoint;
-use crate::api::{Features, Kind, Settings};
+use crate::api::family::provider::Settings;
+use crate::api::kind::Kind;
 use crate::config::ConfigError;
 use crate::config::wire::Provider;
 

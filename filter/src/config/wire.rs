@@ -9,7 +9,8 @@ use std::fmt;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::api::{Feature, Kind};
+use crate::api::Feature;
+use crate::api::kind::Kind;
 use crate::auth::Key;
 use crate::balancing::{HealthSettings, Sticky, Strategy, When};
 use crate::capture::sampling::AlwaysKeep;

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use weir_event::v1;
 
-use crate::api::Call;
+use crate::api::call::Call;
 use crate::balancing::TargetId;
 use crate::capture::content::{Content, Read};
 use crate::json::edit::BodyEdits;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use weir_event::v1;
 
-use crate::api::{Api, Call};
+use crate::api::call::Call;
 use crate::config::Config;
 use crate::event::exchange::{Exchange, Shared};
 use crate::event::vm::Vm;
@@ -24,11 +24,11 @@ pub fn begin(headers: &Headers, call: &Call, received_ns: u64, vm: &Vm) -> Share
     let exchange = Exchange {
         trace: trace_context::of_request(headers, &mut vm.random.borrow_mut()),
         request: v1::Request {
-            api: api(call.api).into(),
+            api: call.api.operation.event.into(),
             method: headers.text(name::METHOD),
             path: short(path.to_owned()),
             route: call.route.to_owned(),
-            operation: call.api.operation().to_owned(),
+            operation: call.api.operation.name.to_owned(),
             scheme: headers.text(name::SCHEME),
             authority: short(headers.text(name::AUTHORITY)),
             client_address: short(client_address(headers)),
@@ -114,30 +114,4 @@ pub fn has_failed(exchange: &Exchange, ending: v1::Ending) -> bool {
     ending != v1::Ending::Completed
         || exchange.response.status >= 400
         || !exchange.response.error_type.is_empty()
-}
-
-/// An API as events name it.
-pub fn api(api: Api) -> v1::Api {
-    match api {
-        Api::OpenAiChat => v1::Api::OpenaiChat,
-        Api::OpenAiResponses => v1::Api::OpenaiResponses,
-        Api::OpenAiCompletions => v1::Api::OpenaiCompletions,
-        Api::OpenAiEmbeddings => v1::Api::OpenaiEmbeddings,
-        Api::OpenAiImages => v1::Api::OpenaiImages,
-        Api::OpenAiSpeech => v1::Api::OpenaiSpeech,
-        Api::OpenAiModerations => v1::Api::OpenaiModerations,
-        Api::OpenAiTranscription => v1::Api::OpenaiTranscription,
-        Api::OpenAiTranslation => v1::Api::OpenaiTranslation,
-        Api::OpenAiImageEdit => v1::Api::OpenaiImageEdit,
-        Api::OpenAiImageVariation => v1::Api::OpenaiImageVariation,
-        Api::AnthropicMessages => v1::Api::AnthropicMessages,
-        Api::AnthropicCountTokens => v1::Api::AnthropicCountTokens,
-        Api::GeminiGenerate => v1::Api::GeminiGenerate,
-        Api::GeminiStream => v1::Api::GeminiStream,
-        Api::GeminiEmbed => v1::Api::GeminiEmbed,
-        Api::GeminiCountTokens => v1::Api::GeminiCountTokens,
-        Api::CohereChat => v1::Api::CohereChat,
-        Api::CohereRerank => v1::Api::CohereRerank,
-        Api::Passthrough(_) => v1::Api::Passthrough,
-    }
 }

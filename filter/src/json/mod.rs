@@ -4,3 +4,4 @@ pub mod close;
 pub mod edit;
 pub mod scan;
 pub mod truncate;
+pub mod values;

@@ -8,14 +8,14 @@ use std::ops::Range;
 
 use weir_event::v1;
 
+use crate::api::Api;
+use crate::api::call::Call;
 use crate::api::call::is_model_name;
-use crate::api::{Api, Call};
 use crate::json::edit::{UsageEdit, same_key};
 use crate::json::scan::{Kind, Object, Value};
 use crate::refusal::Refusal;
 use crate::request::multipart;
 use crate::request::multipart::Form;
-use crate::request::parameters;
 pub use crate::request::references::References;
 
 /// A member that names further models than the one that is authorised.
@@ -45,7 +45,7 @@ pub struct Body<'a> {
 impl<'a> Body<'a> {
     /// Reads the body of a call, which has this content-type.
     pub fn read(call: &Call, content_type: &'a [u8], bytes: &'a [u8]) -> Result<Self, Refusal> {
-        match (call.api.takes_form(), multipart::is_form(content_type)) {
+        match (call.api.operation.form.is_some(), multipart::is_form(content_type)) {
             (true, true) => return Self::read_form(call, content_type, bytes),
             (true, false) => return Err(Refusal::wrong_media_type("multipart/form-data with a boundary")),
             (false, true) => return Err(Refusal::wrong_media_type("application/json")),
@@ -77,7 +77,7 @@ impl<'a> Body<'a> {
             return Err(Refusal::not_granted(MODELS));
         }
         let references = References::of(call.api.family(), object.iter());
-        if call.api == Api::OpenAiChat {
+        if call.api.operation.needs_messages {
             match object.get("messages") {
                 Some(messages) => expect("messages", messages, Kind::Array)?,
                 None => {
@@ -88,7 +88,7 @@ impl<'a> Body<'a> {
                 }
             }
         }
-        let stream = match (call.api.streams(), object.get("stream")) {
+        let stream = match (call.api.operation.streams, object.get("stream")) {
             (Some(by_path), _) => by_path,
             (None, Some(value)) if value.kind != Kind::Null => {
                 expect("stream", value, Kind::Bool)?;
@@ -96,7 +96,7 @@ impl<'a> Body<'a> {
             }
             (None, _) => false,
         };
-        let parameters = parameters::of(call.api, &object);
+        let parameters = call.api.parameters(&object);
         let model_at = named.iter().map(Value::range).collect();
         Ok(Self { object, model, model_at, stream, parameters, references, ..Self::default() })
     }
@@ -123,7 +123,7 @@ impl<'a> Body<'a> {
             Some("false") => false,
             _ => return Err(Refusal::invalid_field("stream", "stream: must be true or false.")),
         };
-        let (parameters, files) = (parameters::of_form(&form), form.files());
+        let (parameters, files) = (call.api.form_parameters(&|name| form.text(name)), form.files());
         Ok(Self { form: Some(form), model, stream, parameters, files, ..Self::default() })
     }
 }
@@ -152,26 +152,26 @@ impl Glance {
             let named = call.model_in_path.clone().or_else(|| named.map(Cow::into_owned));
             named.filter(|model| is_model_name(model)).unwrap_or_default()
         };
-        if call.api.takes_form()
+        if call.api.operation.form.is_some()
             && let Ok(form) = Form::parse(content_type, bytes)
         {
             return Self {
                 model: model(form.text("model").map(Cow::Borrowed)),
                 stream: form.text("stream") == Some("true"),
-                parameters: parameters::of_form(&form),
+                parameters: call.api.form_parameters(&|name| form.text(name)),
                 files: form.files(),
                 ..Self::default()
             };
         }
         let Ok(object) = Object::parse(bytes) else {
-            let stream = call.api.streams().unwrap_or_default();
+            let stream = call.api.operation.streams.unwrap_or_default();
             return Self { model: model(None), stream, ..Self::default() };
         };
         let stream = || object.get("stream").and_then(|value| value.as_bool()).unwrap_or_default();
         Self {
             model: model(object.get("model").and_then(|value| value.as_str())),
-            stream: call.api.streams().unwrap_or_else(stream),
-            parameters: parameters::of(call.api, &object),
+            stream: call.api.operation.streams.unwrap_or_else(stream),
+            parameters: call.api.parameters(&object),
             files: Vec::new(),
             characters: object.text_bytes() as u64,
             is_json: true,
@@ -185,7 +185,7 @@ impl Body<'_> {
     pub fn usage_edit(&self, api: Api) -> Option<UsageEdit> {
         const OPTIONS: &str = "stream_options";
         const MEMBER: &str = "include_usage";
-        if !self.stream || !matches!(api, Api::OpenAiChat | Api::OpenAiCompletions) {
+        if !self.stream || !api.operation.asks_for_usage {
             return None;
         }
         // Another spelling by case is some server's too; what it says is between the caller and that one.
@@ -261,6 +261,7 @@ mod tests {
 
     use super::*;
     use crate::api::Feature;
+    use crate::api::openai;
     use crate::json::edit::{BodyEdits, Edits};
 
     fn read(body: &[u8]) -> Result<Body<'_>, Refusal> {
@@ -342,7 +343,7 @@ mod tests {
     /// The body as it goes on with its own model, where usage is asked for on the caller's behalf.
     fn with_usage(text: &str) -> Option<String> {
         let body = read(text.as_bytes()).unwrap();
-        let usage = body.usage_edit(Api::OpenAiChat)?;
+        let usage = body.usage_edit(openai::CHAT)?;
         let edits = Edits { model: None, params: None, usage: Some(&usage) };
         let edited = BodyEdits::new(text.as_bytes(), &body.object, &edits).rewrite(text.as_bytes()).unwrap();
         Some(String::from_utf8(edited).unwrap())

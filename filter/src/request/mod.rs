@@ -2,5 +2,4 @@
 
 pub mod body;
 pub mod multipart;
-pub mod parameters;
 mod references;

@@ -6,6 +6,7 @@
 //! out a credential does not pass. Of `x-…`, where providers put figures of their own, all passes but what
 //! is named here.
 
+use crate::api::FAMILIES;
 use crate::headers::name;
 
 /// Prefix of the names that are no standard's.
@@ -49,18 +50,10 @@ const PASSES: [&str; 29] = [
     "cf-cache-status",
 ];
 
-/// Headers that pass by how they begin: limits, and what providers say under their own name.
-const PASSES_BY_PREFIX: [&str; 9] = [
-    "anthropic-",
-    "azureml-",
-    "cf-aig-",
-    "cohere-",
-    "fireworks-",
-    "mistral-",
-    "ms-azureml-",
-    "openai-",
-    "ratelimit",
-];
+/// Headers that pass by how they begin: limits, and what providers say under their own name, beside those of the
+/// families.
+const PASSES_BY_PREFIX: [&str; 6] =
+    ["azureml-", "cf-aig-", "fireworks-", "mistral-", "ms-azureml-", "ratelimit"];
 
 /// Headers that pass where a request was passed through: parts of files, and where something new stands.
 const PASSES_ON_PASSTHROUGH: [&str; 7] = [
@@ -126,6 +119,7 @@ pub fn reaches_caller(name: &str, is_passed: bool) -> bool {
         None => {
             PASSES.contains(&name)
                 || begins(&PASSES_BY_PREFIX, name)
+                || FAMILIES.iter().any(|family| begins(family.response_headers, name))
                 || (is_passed && PASSES_ON_PASSTHROUGH.contains(&name))
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod framing;
 pub mod headers;
+pub mod parser;
 pub mod reader;
 pub mod redact;
 pub mod retry_after;

@@ -6,9 +6,9 @@
 
 use weir_event::v1;
 
-use crate::api::reading::{Answer, Transcript};
 use crate::api::{Api, Family};
 use crate::capture::content::Read;
+use crate::capture::transcript::Transcript;
 use crate::event::exchange::Exchange;
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::{Host, Step};
@@ -18,6 +18,7 @@ use crate::refusal::Refusal;
 use crate::response::framing::framer::{Form, Framing, is_compressed};
 use crate::response::framing::opening::Opening;
 use crate::response::framing::pieces::Pieces;
+use crate::response::parser::ResponseParser;
 pub use crate::response::rewriting::Rewriting;
 use crate::response::strip_usage::Unasked;
 use crate::trace_context;
@@ -45,7 +46,7 @@ pub enum Reading {
     /// As its first bytes will show; what its headers say may be wrong.
     Open(Box<Open>),
     /// In one piece: what has come so far.
-    Whole(Box<(Pieces, Answer)>),
+    Whole(Box<(Pieces, ResponseParser)>),
     /// Message by message.
     Stream(Box<Stream>),
     /// Not at all: this body goes out instead. What was withheld said so much.
@@ -70,14 +71,14 @@ impl Open {
     fn read_as(self, form: Form) -> Reading {
         if let Some(framing) = Framing::new(form, self.of_long_messages) {
             let unasked = self.unasked.then(Unasked::default);
-            let answer = Answer::new(self.api, self.transcript);
+            let answer = ResponseParser::new(self.api, self.transcript);
             return Reading::Stream(Box::new(Stream { framing, answer, unasked }));
         }
         if form != Form::Json {
             return Reading::Unexpected(self.api);
         }
         // What it says is in the body that is kept; its characters are counted for an estimate.
-        let answer = Answer::new(self.api, self.transcript.without_outputs());
+        let answer = ResponseParser::new(self.api, self.transcript.without_outputs());
         Reading::Whole(Box::new((self.whole, answer)))
     }
 }
@@ -86,7 +87,7 @@ impl Open {
 #[derive(Debug)]
 pub struct Stream {
     framing: Framing,
-    answer: Answer,
+    answer: ResponseParser,
     /// Takes out what the gateway has asked for on the caller's behalf.
     unasked: Option<Unasked>,
 }
@@ -198,7 +199,7 @@ impl Reading {
     pub fn replace(
         host: &impl Host,
         refusal: &Refusal,
-        family: Family,
+        family: &Family,
         exchange: &mut Exchange,
         told: Option<&Told>,
         said: Transcript,
@@ -437,7 +438,7 @@ impl Stream {
 /// Notes that nothing was read of a response that came whole. One that says that it succeeded must hold an answer,
 /// so it is an error.
 fn note_unread(api: Api, whole: bool, is_empty: bool, response: &mut v1::Response) {
-    if !whole || !is_success(response) || !api.answers_in_json() {
+    if !whole || !is_success(response) || !api.operation.responds_in_json {
         return;
     }
     response.unread = true;

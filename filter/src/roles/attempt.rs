@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use weir_event::v1;
 
-use crate::api::Family;
+use crate::api::DEFAULT_FAMILY;
 use crate::balancing::TargetId;
 use crate::config::Route;
 use crate::event::exchange::{Decision, Exchange, Shared};
@@ -71,7 +71,7 @@ impl Attempt {
             Some((shared, target, route, path))
         });
         let Some((shared, target, route, path)) = begun else {
-            host.refuse(&Refusal::undecided(), Family::OpenAi, "");
+            host.refuse(&Refusal::undecided(), DEFAULT_FAMILY, "");
             return Step::Hold;
         };
         self.target = target;
@@ -161,7 +161,7 @@ impl Attempt {
         let is_success = (200..300).contains(&status);
         if decision.hold_for_token && is_success {
             let api = decision.call.api;
-            if end_of_stream && api.may_stream() {
+            if end_of_stream && api.operation.may_stream {
                 return self.failed(host, exchange, EMPTY.to_owned(), now_ns);
             }
             if let Some(held) = Held::new(api, &headers).filter(|_| !end_of_stream) {
@@ -311,7 +311,7 @@ impl Attempt {
 
 /// Whether the body of a failure may ask for a pause that decides what follows: a Google error's.
 fn says_pause_in_body(decision: &Decision, status: u16, asked: Asked) -> bool {
-    decision.call.api.family() == Family::Gemini
+    decision.call.api.family().says_pause_in_body
         && asked == Asked::default()
         && decision.plan.may_stay(status)
 }

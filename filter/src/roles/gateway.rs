@@ -9,8 +9,9 @@ use std::rc::Rc;
 
 use weir_event::v1;
 
-use crate::api::upstream::forwarded_headers;
-use crate::api::{Call, Family, Feature, NotServed, Passage};
+use crate::api::call::{Call, NotServed, family_of};
+use crate::api::passthrough::Passthrough;
+use crate::api::{DEFAULT_FAMILY, Family, Feature};
 use crate::auth::caller;
 use crate::auth::caller::Known;
 use crate::auth::{Grant, Identity, RequestMetadata, without_key};
@@ -120,7 +121,7 @@ impl Gateway {
             Ok(call) => call,
             Err(NotServed::UnknownPath)
                 if path != MODELS_PATH
-                    && let Some(Passage { feature, call }) = Passage::of(method, &keyless)
+                    && let Some(Passthrough { feature, call }) = Passthrough::of(method, &keyless)
                     && self.config.grants(feature) =>
             {
                 let admitted = self.admit(host, call, headers, query, received_ns);
@@ -133,7 +134,7 @@ impl Gateway {
                     NotServed::Method { allow } => Refusal::wrong_method(allow),
                     NotServed::Model => Refusal::model_in_path(format!("model: {why}.")),
                 };
-                return self.turn_away(host, &refusal, Family::of_path(path), "");
+                return self.turn_away(host, &refusal, family_of(path), "");
             }
         };
         if let Err(step) = self.admit(host, call, headers, query, received_ns) {
@@ -365,11 +366,11 @@ impl Gateway {
     ) -> Step {
         let known = match caller::identify(host, &self.config, headers, query, now_ns) {
             Ok(known) => known,
-            Err(refusal) => return self.turn_away(host, &refusal, Family::OpenAi, ""),
+            Err(refusal) => return self.turn_away(host, &refusal, DEFAULT_FAMILY, ""),
         };
         match models::answer(&self.config, &known.grant, rest) {
             Ok(body) => self.answer(host, "application/json", &body),
-            Err(refusal) => self.turn_away(host, &refusal, Family::OpenAi, ""),
+            Err(refusal) => self.turn_away(host, &refusal, DEFAULT_FAMILY, ""),
         }
     }
 
@@ -384,7 +385,7 @@ impl Gateway {
     /// Answers a request that is traced.
     fn refuse(&mut self, host: &impl Host, refusal: &Refusal) -> Step {
         let Some(inference) = &self.inference else {
-            return self.turn_away(host, refusal, Family::OpenAi, "");
+            return self.turn_away(host, refusal, DEFAULT_FAMILY, "");
         };
         let family = inference.call.api.family();
         let mut exchange = inference.exchange.borrow_mut();
@@ -401,7 +402,7 @@ impl Gateway {
         self.turn_away(host, refusal, family, &trace_id)
     }
 
-    fn turn_away(&mut self, host: &impl Host, refusal: &Refusal, family: Family, trace_id: &str) -> Step {
+    fn turn_away(&mut self, host: &impl Host, refusal: &Refusal, family: &Family, trace_id: &str) -> Step {
         self.progress = Progress::Answered;
         host.refuse(refusal, family, trace_id);
         Step::Hold
@@ -438,6 +439,6 @@ fn forwarded(inference: &Inference, config: &Config) -> Vec<(&'static str, Vec<u
     // Envoy chooses no route without this one. Where the provider's headers are there before the route
     // is chosen, they must have it, and the route takes it out.
     let for_route = (!config.upstream_filter).then_some(name::X_FORWARDED_PROTO);
-    let names = forwarded_headers(inference.call.api).chain(for_route);
+    let names = inference.call.api.forwarded_headers().chain(for_route);
     names.filter_map(|key| Some((key, inference.headers.get(key)?.to_vec()))).collect()
 }

@@ -3,11 +3,12 @@
 use weir_event::v1;
 
 use crate::api::credentials::{speaks_of_credentials, without_keys};
-use crate::api::reading::{Answer, Transcript};
+use crate::capture::transcript::Transcript;
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::{Host, Step};
 use crate::refusal::Refusal;
 use crate::response::framing::framer::is_compressed;
+use crate::response::parser::ResponseParser;
 use crate::response::reader;
 use crate::response::reader::{Length, Reading, Rewriting, Told};
 use crate::response::redact::whole::Outcome;
@@ -140,7 +141,7 @@ impl Gateway {
             return true;
         }
         let transcript = exchange.content.transcript(&self.vm.budget).without_outputs();
-        let mut answer = Answer::new(inference.call.api, transcript);
+        let mut answer = ResponseParser::new(inference.call.api, transcript);
         let mut said = v1::Response { status: status.into(), ..Default::default() };
         answer.read(&body, &mut said);
         if let Some(attempt) = exchange.last_attempt().filter(|_| !said.error_type.is_empty()) {

@@ -3,12 +3,13 @@
 use weir_event::v1;
 
 use crate::api::Api;
-use crate::api::reading::{Answer, Transcript};
+use crate::capture::transcript::Transcript;
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::response::framing::framer::{Form, Framing};
 use crate::response::framing::opening::Opening;
 use crate::response::framing::pieces::{LONG, Pieces};
+use crate::response::parser::ResponseParser;
 
 /// Most bytes of a response that are held.
 pub const HELD_MAX: usize = 64 << 10;
@@ -45,7 +46,7 @@ pub struct Held {
     framing: Option<Framing>,
     /// A response in one piece.
     whole: Pieces,
-    answer: Answer,
+    answer: ResponseParser,
     /// What was read of it.
     response: v1::Response,
     /// How many bytes of it were read.
@@ -63,7 +64,7 @@ impl Held {
             is_settled: !is_open,
             framing: Framing::new(form, LONG),
             whole: Pieces::new(HELD_MAX, LONG),
-            answer: Answer::new(api, Transcript::counting()),
+            answer: ResponseParser::new(api, Transcript::counting()),
             response: v1::Response::default(),
             read: 0,
         })

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use weir_event::v1;
 
-use crate::api::Call;
+use crate::api::call::Call;
 use crate::auth::RequestMetadata;
 use crate::auth::caller;
 use crate::balancing::TargetId;
@@ -143,7 +143,7 @@ impl Observer {
         }
         self.begin_attempt(&seen, received_ns);
         let keeps = policies.exported.content != crate::redact::Content::Exclude && redaction.is_some();
-        self.asking = match seen.call.api.takes_form() {
+        self.asking = match seen.call.api.operation.form.is_some() {
             _ if end_of_stream => Asking::Known,
             _ if holds => Asking::Held,
             true => Asking::Form(Vec::new(), Room::new(&self.vm.budget)),

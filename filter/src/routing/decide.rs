@@ -5,11 +5,12 @@ use std::rc::Rc;
 
 use weir_event::v1;
 
-use crate::api::{Api, Call, Feature};
+use crate::api::call::Call;
+use crate::api::{Api, Feature};
 use crate::auth::Grant;
 use crate::balancing::{Facts, Strategy, order};
 use crate::capture::content::Content;
-use crate::config::{Config, Failover, NoPassage, VirtualModel};
+use crate::config::{Config, Failover, NoPassthrough, VirtualModel};
 use crate::duration::Duration;
 use crate::event::exchange::{Decision, Exchange};
 use crate::event::vm::Vm;
@@ -227,13 +228,14 @@ pub fn pass(
         return Err(Refusal::feature_not_granted(feature));
     }
     let named = headers.get(name::WEIR_PROVIDER).map(String::from_utf8_lossy);
-    let model = config.passage(feature, call.api.family(), named.as_deref()).map_err(|why| match why {
-        NoPassage::Unknown => Refusal::unknown_path(),
-        NoPassage::NotGranted => Refusal::feature_not_granted(feature),
-        NoPassage::Ambiguous => Refusal::ambiguous_provider(),
-    })?;
+    let model =
+        config.passthrough(feature, call.api.family(), named.as_deref()).map_err(|why| match why {
+            NoPassthrough::Unknown => Refusal::unknown_path(),
+            NoPassthrough::NotGranted => Refusal::feature_not_granted(feature),
+            NoPassthrough::Ambiguous => Refusal::ambiguous_provider(),
+        })?;
     let route = model.routes.first().ok_or_else(Refusal::unknown_path)?;
-    let api = Api::Passthrough(route.kind().family());
+    let api = Api::passthrough(route.kind().family());
     let mut returning = None;
     if let Some(redaction) = &config.redaction {
         // What is passed through is not read, so what must not be sent cannot be found in it.

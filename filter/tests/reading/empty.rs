@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use weir_filter::api::Api;
+use weir_filter::api::{anthropic, cohere, gemini, openai};
 
 use super::{Read, stream, whole};
 
@@ -33,51 +34,51 @@ fn nothing() -> Vec<(Api, Value)> {
         json!({"role": "assistant", "name": "MiniMax AI", "content": "", "audio_content": ""}),
         json!({"unheard_of": {"a": [null, {"b": ""}]}, "token_id": 7}),
     ];
-    let mut events: Vec<(Api, Value)> = chat.iter().map(|delta| (Api::OpenAiChat, chunk(delta))).collect();
+    let mut events: Vec<(Api, Value)> = chat.iter().map(|delta| (openai::CHAT, chunk(delta))).collect();
     events.extend([
-        (Api::OpenAiCompletions, json!({"choices": [{"index": 0, "text": "", "logprobs": null}]})),
+        (openai::COMPLETIONS, json!({"choices": [{"index": 0, "text": "", "logprobs": null}]})),
         (
-            Api::OpenAiResponses,
+            openai::RESPONSES,
             json!({"type": "response.output_text.delta", "output_index": 0, "item_id": "msg_1", "delta": ""}),
         ),
         (
-            Api::OpenAiResponses,
+            openai::RESPONSES,
             json!({"type": "response.function_call_arguments.delta", "output_index": 0, "item_id": "fc_1", "delta": ""}),
         ),
-        (Api::OpenAiResponses, json!({"type": "response.something_new.delta", "item_id": "x_1", "delta": null})),
-        (Api::OpenAiImages, json!({"type": "image_generation.partial_image", "b64_json": ""})),
+        (openai::RESPONSES, json!({"type": "response.something_new.delta", "item_id": "x_1", "delta": null})),
+        (openai::IMAGES, json!({"type": "image_generation.partial_image", "b64_json": ""})),
         (
-            Api::AnthropicMessages,
+            anthropic::MESSAGES,
             json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
         ),
         (
-            Api::AnthropicMessages,
+            anthropic::MESSAGES,
             json!({"type": "content_block_start", "index": 0,
                 "content_block": {"type": "tool_use", "id": "", "name": "", "input": {}}}),
         ),
         (
-            Api::AnthropicMessages,
+            anthropic::MESSAGES,
             json!({"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": ""}}),
         ),
         (
-            Api::GeminiStream,
+            gemini::STREAM,
             json!({"candidates": [{"index": 0, "content": {"role": "model", "parts": [{"text": ""}]}}]}),
         ),
         (
-            Api::GeminiStream,
+            gemini::STREAM,
             json!({"candidates": [{"content": {"parts": [{}, {"functionCall": {}}, {"inlineData": {"mimeType": "", "data": ""}}]}}]}),
         ),
         (
-            Api::CohereChat,
+            cohere::CHAT,
             json!({"type": "content-delta", "index": 0, "delta": {"message": {"content": {"type": "text", "text": ""}}}}),
         ),
         (
-            Api::CohereChat,
+            cohere::CHAT,
             json!({"type": "message-start", "delta": {"message": {"role": "assistant", "content": [],
                 "tool_plan": "", "tool_calls": [], "citations": []}}}),
         ),
         (
-            Api::CohereChat,
+            cohere::CHAT,
             json!({"type": "tool-call-start", "index": 0, "delta": {"message": {"tool_calls": [{}]}}}),
         ),
     ]);
@@ -100,13 +101,12 @@ fn empty_members_beside_content_are_no_part_of_a_whole_response() {
         "function_call": {"name": "", "arguments": ""}});
     for calls in [json!(null), json!([]), json!([{"id": "", "type": "function", "function": {"name": ""}}])] {
         message["tool_calls"] = calls;
-        let read =
-            whole(Api::OpenAiChat, &json!({"id": "c1", "choices": [{"index": 0, "message": message}]}));
+        let read = whole(openai::CHAT, &json!({"id": "c1", "choices": [{"index": 0, "message": message}]}));
         assert_eq!((read.text(), read.calls()), ("At the pier.", vec![]), "{message}");
     }
     let block = json!({"type": "tool_use", "id": "", "name": "", "input": {}});
     let read =
-        whole(Api::AnthropicMessages, &json!({"content": [block, {"type": "text", "text": "At the pier."}]}));
+        whole(anthropic::MESSAGES, &json!({"content": [block, {"type": "text", "text": "At the pier."}]}));
     assert_eq!((read.text(), read.calls()), ("At the pier.", vec![]));
 }
 
@@ -117,6 +117,6 @@ fn what_a_member_holds_that_is_not_known_is_a_token_all_the_same() {
         json!({"unheard_of": {"a": [null, {"b": "c"}]}}),
         json!({"tool_calls": [{"index": 0, "id": "a1", "type": "function", "function": {"name": "", "arguments": ""}}]}),
     ] {
-        assert_eq!(stream(Api::OpenAiChat, &[chunk(&delta)]).tokens, [true], "{delta}");
+        assert_eq!(stream(openai::CHAT, &[chunk(&delta)]).tokens, [true], "{delta}");
     }
 }

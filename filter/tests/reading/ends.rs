@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use weir_event::v1::{Ending, TraceEvent, UsageSource};
 use weir_filter::api::Api;
+use weir_filter::api::{anthropic, cohere, gemini, openai};
 
 use super::host::{CONFIG, Stream};
 use super::stream_of;
@@ -15,22 +16,22 @@ fn streams() -> Vec<(Api, Vec<String>)> {
     chat_without_reason.push("[DONE]".to_owned());
     vec![
         (
-            Api::OpenAiChat,
+            openai::CHAT,
             events(&[
                 chunk(json!({"content": "At the pier."}), json!(null)),
                 chunk(json!({}), json!("stop")),
             ]),
         ),
-        (Api::OpenAiChat, chat_without_reason),
+        (openai::CHAT, chat_without_reason),
         (
-            Api::OpenAiCompletions,
+            openai::COMPLETIONS,
             events(&[
                 json!({"choices": [{"index": 0, "text": "At the pier.", "finish_reason": null}]}),
                 json!({"choices": [{"index": 0, "text": "", "finish_reason": "length"}]}),
             ]),
         ),
         (
-            Api::OpenAiResponses,
+            openai::RESPONSES,
             events(&[
                 json!({"type": "response.created", "response": {"id": "r1", "status": "in_progress"}}),
                 json!({"type": "response.output_text.delta", "output_index": 0, "delta": "At the pier."}),
@@ -38,14 +39,14 @@ fn streams() -> Vec<(Api, Vec<String>)> {
             ]),
         ),
         (
-            Api::OpenAiResponses,
+            openai::RESPONSES,
             events(&[
                 json!({"type": "response.output_text.delta", "output_index": 0, "delta": "At the pier."}),
                 json!({"type": "response.done", "response": {"id": "r1", "status": "completed", "output": []}}),
             ]),
         ),
         (
-            Api::AnthropicMessages,
+            anthropic::MESSAGES,
             events(&[
                 json!({"type": "message_start", "message": {"id": "m1", "usage": {"input_tokens": 10, "output_tokens": 1}}}),
                 json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "At the pier."}}),
@@ -53,35 +54,35 @@ fn streams() -> Vec<(Api, Vec<String>)> {
             ]),
         ),
         (
-            Api::GeminiStream,
+            gemini::STREAM,
             events(&[
                 json!({"candidates": [{"index": 0, "content": {"parts": [{"text": "At the pier."}]}}]}),
                 json!({"candidates": [{"index": 0, "finishReason": "STOP"}]}),
             ]),
         ),
         (
-            Api::CohereChat,
+            cohere::CHAT,
             events(&[
                 json!({"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": "At the pier."}}}}),
                 json!({"type": "message-end", "delta": {"finish_reason": "COMPLETE"}}),
             ]),
         ),
         (
-            Api::OpenAiImages,
+            openai::IMAGES,
             events(&[
                 json!({"type": "image_generation.partial_image", "b64_json": "AAAA"}),
                 json!({"type": "image_generation.completed", "b64_json": "AAAA"}),
             ]),
         ),
         (
-            Api::OpenAiSpeech,
+            openai::SPEECH,
             events(&[
                 json!({"type": "speech.audio.delta", "audio": "AAAA"}),
                 json!({"type": "speech.audio.done"}),
             ]),
         ),
         (
-            Api::OpenAiTranscription,
+            openai::TRANSCRIPTION,
             events(&[
                 json!({"type": "transcript.text.delta", "delta": "At the pier."}),
                 json!({"type": "transcript.text.done", "text": "At the pier."}),
@@ -92,8 +93,9 @@ fn streams() -> Vec<(Api, Vec<String>)> {
 
 /// Whether a stream of these events is cut.
 fn is_cut(api: Api, events: &[String]) -> bool {
-    use weir_filter::api::reading::{Answer, Transcript};
-    let (mut answer, mut response) = (Answer::new(api, Transcript::counting()), Default::default());
+    use weir_filter::capture::transcript::Transcript;
+    use weir_filter::response::parser::ResponseParser;
+    let (mut answer, mut response) = (ResponseParser::new(api, Transcript::counting()), Default::default());
     for event in events {
         answer.read_event(event.as_bytes(), &mut response);
     }
@@ -106,15 +108,15 @@ fn a_stream_without_its_apis_last_event_is_cut() {
         assert!(!is_cut(api, &events), "{api:?}");
         assert!(is_cut(api, &events[..events.len() - 1]), "{api:?}");
     }
-    assert!(!is_cut(Api::OpenAiEmbeddings, &["{}".to_owned()]), "where no end is said none is missed");
+    assert!(!is_cut(openai::EMBEDDINGS, &["{}".to_owned()]), "where no end is said none is missed");
     let two = |reason: Value| {
         json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}, {"index": 1, "delta": {"content": "x"}, "finish_reason": reason}]}).to_string()
     };
-    assert!(is_cut(Api::OpenAiChat, &[two(json!(null))]), "one of two choices has no end");
+    assert!(is_cut(openai::CHAT, &[two(json!(null))]), "one of two choices has no end");
     for reason in ["stop", "stop sequence"] {
-        assert!(!is_cut(Api::OpenAiChat, &[two(json!(reason))]), "any reason is an end");
+        assert!(!is_cut(openai::CHAT, &[two(json!(reason))]), "any reason is an end");
     }
-    assert!(is_cut(Api::OpenAiChat, &[two(json!(""))]), "an empty one is none");
+    assert!(is_cut(openai::CHAT, &[two(json!(""))]), "an empty one is none");
 }
 
 #[test]

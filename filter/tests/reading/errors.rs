@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use weir_event::v1;
 use weir_filter::api::Api;
-use weir_filter::api::reading::Answer;
+use weir_filter::api::{anthropic, cohere, gemini, openai};
+use weir_filter::response::parser::ResponseParser;
 
 use super::{Read, stream, transcript, whole};
 
@@ -60,14 +61,8 @@ fn errors() -> Vec<(Value, &'static str, &'static str)> {
     ]
 }
 
-const APIS: [Api; 6] = [
-    Api::OpenAiChat,
-    Api::OpenAiCompletions,
-    Api::OpenAiResponses,
-    Api::AnthropicMessages,
-    Api::GeminiStream,
-    Api::CohereChat,
-];
+const APIS: [Api; 6] =
+    [openai::CHAT, openai::COMPLETIONS, openai::RESPONSES, anthropic::MESSAGES, gemini::STREAM, cohere::CHAT];
 
 fn error(read: &Read) -> (&str, &str) {
     (&read.response.error_type, &read.error_message)
@@ -89,7 +84,7 @@ fn an_error_in_another_shape_is_one_in_every_api_in_a_stream_and_in_one_piece() 
 fn an_error_status_has_its_message_from_every_shape() {
     for api in APIS {
         for (body, kind, message) in errors() {
-            let mut answer = Answer::new(api, transcript());
+            let mut answer = ResponseParser::new(api, transcript());
             let mut response = v1::Response { status: 503, ..Default::default() };
             assert!(answer.read(body.to_string().as_bytes(), &mut response));
             // Where nothing names it the status does.
@@ -105,17 +100,17 @@ fn an_error_status_has_its_message_from_every_shape() {
 fn an_error_may_stand_in_a_choice_or_in_a_member_of_the_servers_own() {
     let gave_up = json!({"id": "gen-1", "choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "error",
         "error": {"code": 502, "message": "Provider returned error"}}]});
-    let read = stream(Api::OpenAiChat, &[gave_up]);
+    let read = stream(openai::CHAT, &[gave_up]);
     assert_eq!(error(&read), ("502", "Provider returned error"));
     assert_eq!(read.response.finish_reasons, ["error"]);
     let gave_up = json!({"id": "gen-1", "choices": [{"index": 0, "message": {"content": "At "}, "finish_reason": "error",
         "error": {"code": 502, "message": "Provider returned error"}}]});
-    assert_eq!(error(&whole(Api::OpenAiChat, &gave_up)), ("502", "Provider returned error"));
+    assert_eq!(error(&whole(openai::CHAT, &gave_up)), ("502", "Provider returned error"));
     let groq = json!({"id": "c1", "choices": [], "x_groq": {"id": "req_1", "error": "over_capacity"}});
-    assert_eq!(error(&stream(Api::OpenAiChat, &[groq])), ("over_capacity", "over_capacity"));
+    assert_eq!(error(&stream(openai::CHAT, &[groq])), ("over_capacity", "over_capacity"));
     let listed = br#"[{"error": {"code": 400, "message": "No such model", "status": "NOT_FOUND"}}]"#;
     let (mut answer, mut response) =
-        (Answer::new(Api::OpenAiChat, transcript()), v1::Response { status: 404, ..Default::default() });
+        (ResponseParser::new(openai::CHAT, transcript()), v1::Response { status: 404, ..Default::default() });
     assert!(answer.read(listed, &mut response));
     assert_eq!(response.error_type, "NOT_FOUND");
 }
@@ -126,19 +121,19 @@ fn what_broke_down_is_an_error_also_where_nothing_else_says_so() {
     let failed = json!({"id": "r1", "object": "response", "status": "failed", "error": null, "output": []});
     let end = json!({"type": "message-end", "delta": {"finish_reason": "ERROR"}});
     for read in [
-        stream(Api::OpenAiChat, &[chat("delta", "error")]),
-        whole(Api::OpenAiChat, &chat("message", "error")),
-        whole(Api::OpenAiResponses, &failed),
-        stream(Api::OpenAiResponses, &[json!({"type": "response.failed", "response": failed})]),
-        stream(Api::CohereChat, &[end]),
-        whole(Api::CohereChat, &json!({"message": {"content": []}, "finish_reason": "ERROR"})),
+        stream(openai::CHAT, &[chat("delta", "error")]),
+        whole(openai::CHAT, &chat("message", "error")),
+        whole(openai::RESPONSES, &failed),
+        stream(openai::RESPONSES, &[json!({"type": "response.failed", "response": failed})]),
+        stream(cohere::CHAT, &[end]),
+        whole(cohere::CHAT, &json!({"message": {"content": []}, "finish_reason": "ERROR"})),
     ] {
         assert_eq!(error(&read), ("error", ""));
     }
-    let cut = stream(Api::OpenAiChat, &[chat("delta", "error")]);
+    let cut = stream(openai::CHAT, &[chat("delta", "error")]);
     assert_eq!(cut.usage().source(), v1::UsageSource::Partial);
     for reason in ["stop", "length", "abort", "content_filter", "TERROR", ""] {
-        assert_eq!(error(&whole(Api::OpenAiChat, &chat("message", reason))), ("", ""), "{reason}");
+        assert_eq!(error(&whole(openai::CHAT, &chat("message", reason))), ("", ""), "{reason}");
     }
 }
 
@@ -157,13 +152,13 @@ fn an_error_that_is_empty_is_none() {
     ] {
         let chunk = json!({"error": empty, "errors": empty, "detail": empty, "title": empty, "choices":
             [{"index": 0, "delta": {"content": "At the pier."}, "finish_reason": "stop", "error": empty}], "x_groq": {"error": empty}});
-        assert_eq!(error(&stream(Api::OpenAiChat, &[chunk])), ("", ""), "{empty}");
+        assert_eq!(error(&stream(openai::CHAT, &[chunk])), ("", ""), "{empty}");
         let message = json!({"type": "message", "content": [], "stop_reason": "refusal", "error": empty, "detail": empty});
-        assert_eq!(error(&whole(Api::AnthropicMessages, &message)), ("", ""), "{empty}");
+        assert_eq!(error(&whole(anthropic::MESSAGES, &message)), ("", ""), "{empty}");
         let response = json!({"object": "response", "status": "completed", "output": [], "error": empty});
         let events =
             [json!({"type": "response.completed", "response": response, "error": empty, "message": empty})];
-        assert_eq!(error(&stream(Api::OpenAiResponses, &events)), ("", ""), "{empty}");
+        assert_eq!(error(&stream(openai::RESPONSES, &events)), ("", ""), "{empty}");
     }
 }
 
@@ -179,12 +174,12 @@ fn what_a_model_writes_is_no_error() {
         "output": [{"type": "message", "content": [{"type": "output_text", "text": error}]}]});
     let cohere = json!({"message": {"role": "assistant", "content": [{"type": "text", "text": error}]}, "finish_reason": "COMPLETE"});
     for (api, body) in [
-        (Api::OpenAiChat, chat),
-        (Api::AnthropicMessages, message),
-        (Api::AnthropicMessages, tool),
-        (Api::GeminiGenerate, gemini),
-        (Api::OpenAiResponses, response),
-        (Api::CohereChat, cohere),
+        (openai::CHAT, chat),
+        (anthropic::MESSAGES, message),
+        (anthropic::MESSAGES, tool),
+        (gemini::GENERATE, gemini),
+        (openai::RESPONSES, response),
+        (cohere::CHAT, cohere),
     ] {
         assert_eq!(whole(api, &body).response.error_type, "", "{body}");
     }
@@ -196,7 +191,7 @@ fn words_beside_content_are_words_and_sentences_are_dropped() {
     let body = json!({"id": said, "model": said, "service_tier": said, "system_fingerprint": said,
         "choices": [{"index": 0, "message": {"content": "At the pier."}, "finish_reason": said}],
         "error": {"code": said, "type": said, "message": "m"}});
-    let read = whole(Api::OpenAiChat, &body);
+    let read = whole(openai::CHAT, &body);
     assert!(!format!("{:?}", read.response).contains("Ann"), "{:?}", read.response);
     assert_eq!(read.response.error_type, "error");
 }

@@ -1,7 +1,7 @@
 //! Which call of a tool a piece belongs to: by its id, then by its index, then by its place.
 
 use serde_json::{Value, json};
-use weir_filter::api::Api;
+use weir_filter::api::{anthropic, cohere, gemini, openai};
 
 use super::{stream, whole};
 
@@ -50,8 +50,8 @@ fn parallel_calls_with_one_index_or_none_are_two_by_their_ids() {
     };
     let indexes: [fn(u64) -> Option<u64>; 3] = [Some, |_| Some(0), |_| None];
     for index in indexes {
-        assert_eq!(stream(Api::OpenAiChat, &whole(index)).calls(), BOTH);
-        assert_eq!(stream(Api::OpenAiChat, &in_pieces(index)).calls(), BOTH);
+        assert_eq!(stream(openai::CHAT, &whole(index)).calls(), BOTH);
+        assert_eq!(stream(openai::CHAT, &in_pieces(index)).calls(), BOTH);
     }
 }
 
@@ -75,7 +75,7 @@ fn calls_that_come_in_turns_are_kept_apart_by_index_and_by_place() {
         json!([call(Some(1), "", "wind", r#""B"}"#)]),
     ]);
     for events in [by_index, by_place, with_a_name_in_each] {
-        assert_eq!(stream(Api::OpenAiChat, &events).calls(), BOTH);
+        assert_eq!(stream(openai::CHAT, &events).calls(), BOTH);
     }
 }
 
@@ -92,7 +92,7 @@ fn calls_without_ids_are_told_apart_by_their_names_and_complete_arguments() {
         (other, vec![("", "tide", ""), ("", "wind", "{}")]),
         (late_id, vec![("a1", "tide", "{}")]),
     ] {
-        assert_eq!(stream(Api::OpenAiChat, &events).calls(), expected);
+        assert_eq!(stream(openai::CHAT, &events).calls(), expected);
     }
 }
 
@@ -113,7 +113,7 @@ fn a_name_in_pieces_is_one_name_and_one_that_is_repeated_too() {
         json!([call(Some(1), "a2", "wind", r#"{"port":"B"}"#)]),
     ]);
     for events in [in_pieces, growing] {
-        assert_eq!(stream(Api::OpenAiChat, &events).calls(), BOTH);
+        assert_eq!(stream(openai::CHAT, &events).calls(), BOTH);
     }
 }
 
@@ -125,10 +125,10 @@ fn in_a_whole_message_every_call_is_one_of_its_own() {
             call(index, "a2", "wind", r#"{"port":"B"}"#)
         ]);
         let body = json!({"choices": [{"index": 0, "message": {"tool_calls": calls}}]});
-        assert_eq!(whole(Api::OpenAiChat, &body).calls(), BOTH);
+        assert_eq!(whole(openai::CHAT, &body).calls(), BOTH);
         let calls = json!([call(index, "", "tide", "{}"), call(index, "", "tide", "{}")]);
         let body = json!({"choices": [{"index": 0, "message": {"tool_calls": calls}}]});
-        assert_eq!(whole(Api::OpenAiChat, &body).calls(), [("", "tide", "{}"); 2]);
+        assert_eq!(whole(openai::CHAT, &body).calls(), [("", "tide", "{}"); 2]);
     }
 }
 
@@ -145,9 +145,9 @@ fn a_second_message_of_anthropics_begins_its_blocks_anew() {
     };
     let events =
         [message("a1", "tide", r#"{"port":"A"}"#), message("a2", "wind", r#"{"port":"B"}"#)].concat();
-    assert_eq!(stream(Api::AnthropicMessages, &events).calls(), BOTH);
+    assert_eq!(stream(anthropic::MESSAGES, &events).calls(), BOTH);
     let without = message("a1", "tide", "");
-    assert_eq!(stream(Api::AnthropicMessages, &without).calls(), [("a1", "tide", "{}")]);
+    assert_eq!(stream(anthropic::MESSAGES, &without).calls(), [("a1", "tide", "{}")]);
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn items_of_a_response_with_one_index_are_told_apart_by_their_ids() {
         done(item("a2", "y2", "wind", r#"{"port":"B"}"#)),
     ];
     for events in [&in_turns[..], &other_item_ids[..]] {
-        assert_eq!(stream(Api::OpenAiResponses, events).calls(), BOTH);
+        assert_eq!(stream(openai::RESPONSES, events).calls(), BOTH);
     }
 }
 
@@ -185,10 +185,10 @@ fn geminis_and_coheres_calls_are_told_apart() {
     let apart = vec![piece(json!([part("a1", "tide", "A")])), piece(json!([part("a2", "wind", "B")]))];
     let repeated = [apart.clone(), vec![piece(json!([part("a2", "wind", "B")]))]].concat();
     for events in [together, apart, repeated] {
-        assert_eq!(stream(Api::GeminiStream, &events).calls(), BOTH);
+        assert_eq!(stream(gemini::STREAM, &events).calls(), BOTH);
     }
     let unnamed = piece(json!([part("", "tide", "A"), part("", "tide", "A")]));
-    assert_eq!(stream(Api::GeminiStream, &[unnamed]).calls(), [("", "tide", r#"{"port":"A"}"#); 2]);
+    assert_eq!(stream(gemini::STREAM, &[unnamed]).calls(), [("", "tide", r#"{"port":"A"}"#); 2]);
 
     let start = |index: u64, id: &str, name: &str| json!({"type": "tool-call-start", "index": index, "delta": {"message": {"tool_calls": {"id": id, "type": "function", "function": {"name": name, "arguments": ""}}}}});
     let delta = |index: u64, arguments: &str| json!({"type": "tool-call-delta", "index": index, "delta": {"message": {"tool_calls": {"function": {"arguments": arguments}}}}});
@@ -199,6 +199,6 @@ fn geminis_and_coheres_calls_are_told_apart() {
             start(second, "a2", "wind"),
             delta(second, r#"{"port":"B"}"#),
         ];
-        assert_eq!(stream(Api::CohereChat, &events).calls(), BOTH);
+        assert_eq!(stream(cohere::CHAT, &events).calls(), BOTH);
     }
 }

@@ -22,8 +22,9 @@ use std::rc::Rc;
 use serde_json::Value;
 use weir_event::v1;
 use weir_filter::api::Api;
-use weir_filter::api::reading::{Answer, Transcript};
 use weir_filter::capture::budget::{Budget, Room};
+use weir_filter::capture::transcript::Transcript;
+use weir_filter::response::parser::ResponseParser;
 
 /// What was read of a response.
 #[derive(Debug)]
@@ -70,7 +71,7 @@ pub fn stream(api: Api, events: &[Value]) -> Read {
 
 /// The same of events as they are written.
 pub fn stream_of<'e>(api: Api, events: impl IntoIterator<Item = &'e str>) -> Read {
-    let mut answer = Answer::new(api, transcript());
+    let mut answer = ResponseParser::new(api, transcript());
     let mut response = v1::Response { status: 200, ..Default::default() };
     let tokens = events.into_iter().map(|event| answer.read_event(event.as_bytes(), &mut response)).collect();
     finish(answer, response, tokens)
@@ -78,13 +79,13 @@ pub fn stream_of<'e>(api: Api, events: impl IntoIterator<Item = &'e str>) -> Rea
 
 /// Reads a response in one piece.
 pub fn whole(api: Api, body: &Value) -> Read {
-    let mut answer = Answer::new(api, transcript());
+    let mut answer = ResponseParser::new(api, transcript());
     let mut response = v1::Response { status: 200, ..Default::default() };
     assert!(answer.read(body.to_string().as_bytes(), &mut response), "{body}");
     finish(answer, response, Vec::new())
 }
 
-pub fn finish(answer: Answer, mut response: v1::Response, tokens: Vec<bool>) -> Read {
+pub fn finish(answer: ResponseParser, mut response: v1::Response, tokens: Vec<bool>) -> Read {
     let (outputs, error_message, _) = answer.finish(0, true, &mut response).finish();
     Read { response, outputs, error_message, tokens }
 }

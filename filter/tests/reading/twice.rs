@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use weir_event::v1;
-use weir_filter::api::Api;
+use weir_filter::api::{anthropic, openai};
 
 use super::{Read, stream, whole};
 
@@ -30,7 +30,7 @@ fn an_input_that_is_there_as_a_block_starts_is_not_read_again_from_its_deltas() 
         event(json!({"port": "A"}), &[]),
         event(json!({}), &["{\"port\":", "\"A\"}"]),
     ] {
-        let read = stream(Api::AnthropicMessages, &events);
+        let read = stream(anthropic::MESSAGES, &events);
         assert_eq!(read.calls(), [("a1", "tide", r#"{"port":"A"}"#)]);
     }
 }
@@ -43,18 +43,18 @@ fn a_chats_text_is_its_deltas_and_never_that_of_a_legacy_completion_too() {
         )
     };
     let events = [piece("At"), piece(" the pier."), piece("")];
-    let read = stream(Api::OpenAiChat, &events);
+    let read = stream(openai::CHAT, &events);
     assert_eq!((read.text(), read.tokens.as_slice()), ("At the pier.", &[true, true, false][..]));
     assert_eq!(read.usage().output_tokens, Some(3), "the estimate is not doubled");
-    let read = stream(Api::OpenAiCompletions, &events);
+    let read = stream(openai::COMPLETIONS, &events);
     assert_eq!(read.text(), "At the pier.");
     let mut cloudflare = events;
     for event in &mut cloudflare {
         event["response"] = event["choices"][0]["text"].clone();
     }
-    assert_eq!(stream(Api::OpenAiChat, &cloudflare).text(), "At the pier.");
+    assert_eq!(stream(openai::CHAT, &cloudflare).text(), "At the pier.");
     let alone = [json!({"response": "At"}), json!({"response": " the pier.", "p": "abc"})];
-    assert_eq!(stream(Api::OpenAiChat, &alone).text(), "At the pier.");
+    assert_eq!(stream(openai::CHAT, &alone).text(), "At the pier.");
 }
 
 #[test]
@@ -66,14 +66,14 @@ fn a_message_that_repeats_the_deltas_of_a_stream_is_not_read() {
             &json!({"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "At the pier."}}),
         ),
     ];
-    assert_eq!(stream(Api::OpenAiChat, &events).text(), "At the pier.");
+    assert_eq!(stream(openai::CHAT, &events).text(), "At the pier.");
     let only = [
         chunk(&json!({"index": 0, "message": {"content": "At"}})),
         chunk(&json!({"index": 0, "message": {"content": " the pier."}})),
     ];
-    assert_eq!(stream(Api::OpenAiChat, &only).text(), "At the pier.");
+    assert_eq!(stream(openai::CHAT, &only).text(), "At the pier.");
     let both = json!({"choices": [{"index": 0, "message": {"content": "At the pier."}, "delta": {"content": "At the pier."}}]});
-    assert_eq!(whole(Api::OpenAiChat, &both).text(), "At the pier.");
+    assert_eq!(whole(openai::CHAT, &both).text(), "At the pier.");
 }
 
 #[test]
@@ -87,13 +87,13 @@ fn reasoning_and_refusals_under_several_names_are_read_once() {
         json!({"content": "x", "reasoning_content": "Hm", "thinking_blocks": [{"type": "thinking", "thinking": "Hm", "signature": "s"}]}),
         json!({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}, {"type": "text", "text": "x"}], "reasoning_content": "Hm"}),
     ] {
-        let read = whole(Api::OpenAiChat, &json!({"choices": [{"index": 0, "message": message}]}));
+        let read = whole(openai::CHAT, &json!({"choices": [{"index": 0, "message": message}]}));
         assert_eq!(said(&read), ("x", "Hm", ""), "{message}");
-        let read = stream(Api::OpenAiChat, &[chunk(&json!({"index": 0, "delta": message}))]);
+        let read = stream(openai::CHAT, &[chunk(&json!({"index": 0, "delta": message}))]);
         assert_eq!(said(&read), ("x", "Hm", ""), "{message}");
     }
     let message = json!({"content": [{"type": "refusal", "refusal": "No."}], "refusal": "No."});
-    let read = whole(Api::OpenAiChat, &json!({"choices": [{"index": 0, "message": message}]}));
+    let read = whole(openai::CHAT, &json!({"choices": [{"index": 0, "message": message}]}));
     assert_eq!(said(&read), ("", "", "No."));
 }
 
@@ -104,8 +104,8 @@ fn a_call_beside_its_older_form_and_words_beside_their_sound_are_read_once() {
         "tool_calls": [{"id": "a1", "type": "function", "function": function}],
         "audio": {"id": "audio_1", "transcript": "At the pier.", "data": "AAAA"}});
     for read in [
-        whole(Api::OpenAiChat, &json!({"choices": [{"index": 0, "message": message}]})),
-        stream(Api::OpenAiChat, &[chunk(&json!({"index": 0, "delta": message}))]),
+        whole(openai::CHAT, &json!({"choices": [{"index": 0, "message": message}]})),
+        stream(openai::CHAT, &[chunk(&json!({"index": 0, "delta": message}))]),
     ] {
         assert_eq!((read.text(), read.calls()), ("At the pier.", vec![("a1", "tide", "{}")]));
         let parts: Vec<_> =
@@ -113,7 +113,7 @@ fn a_call_beside_its_older_form_and_words_beside_their_sound_are_read_once() {
         assert_eq!(parts, [("audio", r#"{"id":"audio_1"}"#)]);
     }
     let older = json!({"choices": [{"index": 0, "message": {"function_call": function}}]});
-    assert_eq!(whole(Api::OpenAiChat, &older).calls(), [("", "tide", "{}")]);
+    assert_eq!(whole(openai::CHAT, &older).calls(), [("", "tide", "{}")]);
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_response_that_says_its_text_in_four_events_says_it_once() {
     for (name, filter) in filters.iter().enumerate() {
         let events: Vec<Value> =
             events.iter().enumerate().filter(|(at, _)| filter(*at)).map(|(_, event)| event.clone()).collect();
-        let read = stream(Api::OpenAiResponses, &events);
+        let read = stream(openai::RESPONSES, &events);
         assert_eq!(said(&read), ("At the pier.", "Hm", ""), "{name}");
         assert_eq!(read.calls(), [("a1", "tide", "{\"a\":1}")], "{name}");
         assert!(read.tokens.contains(&true), "{name}");
@@ -156,7 +156,7 @@ fn a_transcription_says_its_text_once() {
     let delta = json!({"type": "transcript.text.delta", "delta": "At the pier."});
     let done = json!({"type": "transcript.text.done", "text": "At the pier."});
     for events in [&[delta.clone(), done.clone()][..], &[done.clone()][..]] {
-        assert_eq!(stream(Api::OpenAiTranscription, events).text(), "At the pier.");
+        assert_eq!(stream(openai::TRANSCRIPTION, events).text(), "At the pier.");
     }
 }
 
@@ -171,8 +171,8 @@ fn thoughts_in_parts_of_the_content_are_reasoning() {
             chunk(&json!({"index": 0, "delta": {"role": "assistant", "content": [part]}})),
             chunk(&json!({"index": 0, "delta": {"content": "At the pier."}})),
         ];
-        assert_eq!(said(&stream(Api::OpenAiChat, &events)), ("At the pier.", "Hm.", ""), "{part}");
+        assert_eq!(said(&stream(openai::CHAT, &events)), ("At the pier.", "Hm.", ""), "{part}");
         let twice = [chunk(&json!({"index": 0, "delta": {"reasoning_content": "Hm.", "content": [part]}}))];
-        assert_eq!(said(&stream(Api::OpenAiChat, &twice)), ("", "Hm.", ""), "{part}");
+        assert_eq!(said(&stream(openai::CHAT, &twice)), ("", "Hm.", ""), "{part}");
     }
 }

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use weir_event::v1;
-use weir_filter::api::reading::Answer;
-use weir_filter::api::{Api, Call};
+use weir_filter::api::Api;
+use weir_filter::api::call::Call;
+use weir_filter::api::{anthropic, gemini, openai};
 use weir_filter::headers::Headers;
 use weir_filter::json::truncate::Limits;
 use weir_filter::response::framing::framer::Framing;
+use weir_filter::response::parser::ResponseParser;
 
 use super::{Read, finish, stream, transcript, whole};
 
@@ -52,7 +54,7 @@ fn streamed(api: Api, name: &str) -> Read {
     let headers = Headers(vec![("content-type".to_owned(), content_type.into())]);
     let limits = Limits { string: 64 << 10, total: 64 << 10 };
     let mut framing = Framing::of(api, &headers, limits).unwrap();
-    let mut answer = Answer::new(api, transcript());
+    let mut answer = ResponseParser::new(api, transcript());
     let mut response = v1::Response { status: 200, ..Default::default() };
     let mut tokens = Vec::new();
     framing.feed(&fixture(name), |event| tokens.push(answer.read_event(event, &mut response)));
@@ -126,7 +128,7 @@ fn a_tool_of_the_providers_is_an_item_of_its_own_in_both_forms() {
     let response = json!({"id": "r1", "status": "completed", "output": items, "usage": {"input_tokens": 3, "output_tokens": 2}});
     events.push(json!({"type": "response.completed", "response": response}));
     let expected: Vec<_> = items.iter().map(|item| (item["type"].as_str().unwrap(), item.clone())).collect();
-    for read in [stream(Api::OpenAiResponses, &events), whole(Api::OpenAiResponses, &response)] {
+    for read in [stream(openai::RESPONSES, &events), whole(openai::RESPONSES, &response)] {
         assert_eq!(parts(&read), expected);
         assert!(read.calls().is_empty());
     }
@@ -159,7 +161,7 @@ fn what_a_tool_of_anthropics_brought_is_a_part_in_both_forms() {
     ];
     let body = json!({"type": "message", "stop_reason": "end_turn", "usage": {"input_tokens": 3, "output_tokens": 9},
         "content": [compaction, hidden, call, result, {"type": "text", "text": "At the pier."}]});
-    let (streamed, whole) = (stream(Api::AnthropicMessages, &events), whole(Api::AnthropicMessages, &body));
+    let (streamed, whole) = (stream(anthropic::MESSAGES, &events), whole(anthropic::MESSAGES, &body));
     assert_eq!(told(&streamed), told(&whole));
     let expected =
         [("compaction", compaction), ("redacted_thinking", hidden), ("web_search_tool_result", result)];
@@ -175,7 +177,7 @@ fn pictures_and_code_are_parts_and_their_bytes_are_references() {
     let code = json!({"executableCode": {"language": "PYTHON", "code": "1 + 1"}});
     let result = json!({"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2"}});
     let body = json!({"candidates": [{"content": {"parts": [{"text": "Here."}, inline, code, result]}, "finishReason": "STOP"}]});
-    for read in [whole(Api::GeminiGenerate, &body), stream(Api::GeminiStream, std::slice::from_ref(&body))] {
+    for read in [whole(gemini::GENERATE, &body), stream(gemini::STREAM, std::slice::from_ref(&body))] {
         let parts = parts(&read);
         assert_eq!(
             parts.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(),
@@ -188,8 +190,8 @@ fn pictures_and_code_are_parts_and_their_bytes_are_references() {
     let image = json!({"type": "image_url", "index": 0, "image_url": {"url": format!("data:image/png;base64,{picture}")}});
     let message = json!({"role": "assistant", "content": "Here.", "images": [image]});
     for read in [
-        whole(Api::OpenAiChat, &json!({"choices": [{"index": 0, "message": message}]})),
-        stream(Api::OpenAiChat, &[json!({"choices": [{"index": 0, "delta": message}]})]),
+        whole(openai::CHAT, &json!({"choices": [{"index": 0, "message": message}]})),
+        stream(openai::CHAT, &[json!({"choices": [{"index": 0, "delta": message}]})]),
     ] {
         let [(kind, image)] = &parts(&read)[..] else { panic!("{read:?}") };
         assert_eq!((*kind, read.text()), ("image_url", "Here."));
@@ -200,7 +202,8 @@ fn pictures_and_code_are_parts_and_their_bytes_are_references() {
 #[test]
 fn what_no_capture_keeps_is_read_all_the_same() {
     let item = json!({"type": "response.output_item.done", "output_index": 0, "item": {"type": "web_search_call", "id": "ws1"}});
-    let mut answer = Answer::new(Api::OpenAiResponses, weir_filter::api::reading::Transcript::counting());
+    let mut answer =
+        ResponseParser::new(openai::RESPONSES, weir_filter::capture::transcript::Transcript::counting());
     let mut response = v1::Response::default();
     assert!(!answer.read_event(item.to_string().as_bytes(), &mut response));
     assert!(answer.finish(0, true, &mut response).finish().0.is_empty());

@@ -3,10 +3,12 @@
 use serde_json::{Value, json};
 use weir_event::v1::{self, ModelUsage, UsageSource};
 use weir_filter::api::Api;
-use weir_filter::api::reading::{Answer, Transcript};
+use weir_filter::api::{anthropic, cohere, gemini, openai};
+use weir_filter::capture::transcript::Transcript;
 use weir_filter::headers::Headers;
 use weir_filter::response::framing::framer::Framing;
 use weir_filter::response::framing::pieces::LONG;
+use weir_filter::response::parser::ResponseParser;
 
 use super::{Read, stream, whole};
 
@@ -54,8 +56,8 @@ fn a_usage_of_any_length_is_read() {
         let usage = json!({"input_tokens": 50 * count, "output_tokens": 6 * count, "cache_read_input_tokens": 0,
             "cache_creation_input_tokens": 0, "iterations": vec![iteration.clone(); count]});
         let expected = [Some(50 * count as u64), Some(6 * count as u64), Some(0), Some(0), None];
-        assert_eq!(totals(&stream(Api::AnthropicMessages, &message_stream(&usage))), expected);
-        assert_eq!(totals(&whole(Api::AnthropicMessages, &message(&usage))), expected);
+        assert_eq!(totals(&stream(anthropic::MESSAGES, &message_stream(&usage))), expected);
+        assert_eq!(totals(&whole(anthropic::MESSAGES, &message(&usage))), expected);
     }
     let mut details = serde_json::Map::new();
     for n in 0..200 {
@@ -63,7 +65,7 @@ fn a_usage_of_any_length_is_read() {
     }
     let usage = json!({"details": details, "prompt_tokens": 9, "completion_tokens": 12,
         "prompt_tokens_details": {"audio_tokens": 4}});
-    let read = whole(Api::OpenAiChat, &chat(&usage));
+    let read = whole(openai::CHAT, &chat(&usage));
     assert_eq!(totals(&read), [Some(9), Some(12), None, None, None]);
     let usage = read.usage();
     assert_eq!(usage.figures["prompt_tokens_details.audio_tokens"], 4);
@@ -74,7 +76,8 @@ fn a_usage_of_any_length_is_read() {
 fn in_pieces(api: Api, events: &[Value], size: usize) -> v1::Usage {
     let headers = Headers(vec![("content-type".to_owned(), b"text/event-stream".to_vec())]);
     let mut framing = Framing::of(api, &headers, LONG).unwrap();
-    let (mut answer, mut response) = (Answer::new(api, Transcript::counting()), v1::Response::default());
+    let (mut answer, mut response) =
+        (ResponseParser::new(api, Transcript::counting()), v1::Response::default());
     let stream: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
     for piece in stream.as_bytes().chunks(size) {
         framing.feed(piece, |event| {
@@ -94,14 +97,14 @@ fn a_usage_that_comes_in_pieces_and_is_longer_than_what_is_held_of_an_event_is_r
             json!({"iterations": vec![iteration.clone(); count], "input_tokens": 7, "output_tokens": 3});
         let events = message_stream(&usage);
         for size in [100, 1000] {
-            let usage = in_pieces(Api::AnthropicMessages, &events, size);
+            let usage = in_pieces(anthropic::MESSAGES, &events, size);
             assert_eq!(usage.input_tokens, Some(7 + 50 * count as u64), "{count} in {size}");
             assert_eq!(usage.output_tokens, Some(3 + 6 * count as u64), "{count} in {size}");
             assert_eq!((usage.source(), usage.figures_left_out), (UsageSource::Provider, 0));
         }
     }
     let usage = json!({"iterations": vec![iteration; 1000], "input_tokens": 7, "output_tokens": 3});
-    let usage = in_pieces(Api::AnthropicMessages, &message_stream(&usage), 1000);
+    let usage = in_pieces(anthropic::MESSAGES, &message_stream(&usage), 1000);
     assert!(usage.input_tokens > Some(50 * 200) && usage.output_tokens > Some(6 * 200), "{usage:?}");
     assert_eq!(usage.figures_left_out, 1, "what was not read shows");
 }
@@ -116,10 +119,10 @@ fn numbers_have_a_point_an_exponent_or_quotes_and_count_all_the_same() {
                 "tokens": {"input_tokens": all_in, "output_tokens": all_out}}})
     };
     let figures = [json!(8.0), json!(50.0), json!(1394.0), json!(54.0)];
-    let read = whole(Api::CohereChat, &cohere(figures));
+    let read = whole(cohere::CHAT, &cohere(figures));
     assert_eq!(totals(&read)[..2], [Some(8), Some(50)]);
     assert_eq!(read.usage().figures["tokens.input_tokens"], 1394);
-    let read = whole(Api::OpenAiChat, &chat(&json!({"prompt_tokens": "8", "completion_tokens": 5e1})));
+    let read = whole(openai::CHAT, &chat(&json!({"prompt_tokens": "8", "completion_tokens": 5e1})));
     assert_eq!(totals(&read)[..2], [Some(8), Some(50)]);
 }
 
@@ -131,7 +134,7 @@ fn where_no_figure_was_read_usage_is_estimated_and_called_so() {
         json!({"prompt_tokens": "many"}),
         json!({"prompt_tokens": 1.5}),
     ] {
-        let read = whole(Api::OpenAiChat, &chat(&usage));
+        let read = whole(openai::CHAT, &chat(&usage));
         assert_eq!(
             (read.usage().source(), read.usage().output_tokens),
             (UsageSource::Estimated, Some(3)),
@@ -170,8 +173,8 @@ fn what_a_compaction_and_an_advisor_used_is_added_and_a_declined_attempt_is_not(
         (declined, [Some(79216), Some(13658), Some(79214), Some(0), None], vec![]),
     ] {
         for read in [
-            whole(Api::AnthropicMessages, &message(&usage)),
-            stream(Api::AnthropicMessages, &message_stream(&usage)),
+            whole(anthropic::MESSAGES, &message(&usage)),
+            stream(anthropic::MESSAGES, &message_stream(&usage)),
         ] {
             // A stream's beginning says what it was asked before.
             assert_eq!(totals(&read), expected, "{usage}");
@@ -188,15 +191,13 @@ fn what_cohere_bills_counts_and_what_it_processed_stays_among_the_figures() {
         "message": {"role": "assistant", "content": [{"type": "text", "text": "At the pier."}]}});
     let end = json!({"type": "message-end", "delta": {"finish_reason": "COMPLETE", "usage": usage}});
     let rerank = json!({"id": "r1", "results": [], "meta": {"api_version": {"version": "2"}, "billed_units": usage["billed_units"]}});
-    for read in
-        [whole(Api::CohereChat, &body), stream(Api::CohereChat, &[end]), whole(Api::CohereRerank, &rerank)]
-    {
+    for read in [whole(cohere::CHAT, &body), stream(cohere::CHAT, &[end]), whole(cohere::RERANK, &rerank)] {
         assert_eq!(totals(&read), [Some(8), Some(50), None, None, None]);
         assert!(!read.usage().figures.contains_key("api_version.version"));
     }
-    assert_eq!(whole(Api::CohereChat, &body).usage().figures["tokens.input_tokens"], 1394);
+    assert_eq!(whole(cohere::CHAT, &body).usage().figures["tokens.input_tokens"], 1394);
     let billed_only = json!({"message": {"content": []}, "usage": {"tokens": {"input_tokens": 70, "output_tokens": 2}, "cached_tokens": 64}});
-    assert_eq!(totals(&whole(Api::CohereChat, &billed_only)), [Some(70), Some(2), Some(64), None, None]);
+    assert_eq!(totals(&whole(cohere::CHAT, &billed_only)), [Some(70), Some(2), Some(64), None, None]);
 }
 
 #[test]
@@ -212,7 +213,7 @@ fn cached_tokens_are_found_under_every_name_that_servers_give_them() {
     ] {
         let mut usage = json!({"prompt_tokens": 1000, "completion_tokens": 7, "total_tokens": 1007});
         usage.as_object_mut().unwrap().extend(cached.as_object().unwrap().clone());
-        let read = whole(Api::OpenAiChat, &chat(&usage));
+        let read = whole(openai::CHAT, &chat(&usage));
         assert_eq!(totals(&read)[..3], [Some(1000), Some(7), Some(900)], "{usage}");
     }
 }
@@ -233,7 +234,7 @@ fn anthropics_cache_in_openais_words_is_part_of_the_input_unless_it_cannot_be() 
             [Some(160), Some(5), Some(60), None, None],
         ),
     ] {
-        assert_eq!(totals(&whole(Api::OpenAiChat, &chat(&usage))), expected, "{usage}");
+        assert_eq!(totals(&whole(openai::CHAT, &chat(&usage))), expected, "{usage}");
     }
 }
 
@@ -258,13 +259,13 @@ fn a_total_that_is_more_than_its_parts_was_reasoned() {
             [Some(9), Some(12), None, None, None],
         ),
     ] {
-        assert_eq!(totals(&whole(Api::OpenAiChat, &chat(&usage))), expected, "{usage}");
+        assert_eq!(totals(&whole(openai::CHAT, &chat(&usage))), expected, "{usage}");
     }
     let gemini = json!({"candidates": [{"content": {"parts": [{"text": "At the pier."}]}, "finishReason": "STOP"}],
         "usageMetadata": {"promptTokenCount": 7, "candidatesTokenCount": 12, "totalTokenCount": 402}});
-    assert_eq!(totals(&whole(Api::GeminiGenerate, &gemini)), [Some(7), Some(395), None, None, Some(383)]);
+    assert_eq!(totals(&whole(gemini::GENERATE, &gemini)), [Some(7), Some(395), None, None, Some(383)]);
     let embedding = json!({"object": "list", "data": [], "usage": {"prompt_tokens": 7, "total_tokens": 9}});
-    assert_eq!(totals(&whole(Api::OpenAiEmbeddings, &embedding))[..2], [Some(7), None]);
+    assert_eq!(totals(&whole(openai::EMBEDDINGS, &embedding))[..2], [Some(7), None]);
 }
 
 #[test]
@@ -285,21 +286,21 @@ fn usage_is_found_wherever_a_server_puts_it() {
         chunk(json!({"timings": {"prompt_n": 9, "predicted_n": 12, "prompt_ms": 3.0}})),
     ] {
         assert_eq!(
-            totals(&stream(Api::OpenAiChat, std::slice::from_ref(&event)))[..2],
+            totals(&stream(openai::CHAT, std::slice::from_ref(&event)))[..2],
             [Some(9), Some(12)],
             "{event}"
         );
     }
     let reused = chunk(json!({"timings": {"prompt_n": 9, "cache_n": 91, "predicted_n": 12}}));
-    assert_eq!(totals(&stream(Api::OpenAiChat, &[reused]))[..3], [Some(100), Some(12), Some(91)]);
+    assert_eq!(totals(&stream(openai::CHAT, &[reused]))[..3], [Some(100), Some(12), Some(91)]);
 
     let stop = json!({"type": "message_stop", "amazon-bedrock-invocationMetrics": {"inputTokenCount": 9,
         "outputTokenCount": 12, "invocationLatency": 700, "cacheReadInputTokenCount": 80, "cacheWriteInputTokenCount": 0}});
-    let read = stream(Api::AnthropicMessages, &[stop]);
+    let read = stream(anthropic::MESSAGES, &[stop]);
     assert_eq!(totals(&read), [Some(89), Some(12), Some(80), Some(0), None]);
     let response = json!({"type": "response.completed", "response": {"id": "r1", "status": "completed", "output": [],
         "usage": {"input_tokens": 9, "output_tokens": 12}}});
-    assert_eq!(totals(&stream(Api::OpenAiResponses, &[response]))[..2], [Some(9), Some(12)]);
+    assert_eq!(totals(&stream(openai::RESPONSES, &[response]))[..2], [Some(9), Some(12)]);
 }
 
 #[test]
@@ -307,7 +308,7 @@ fn figures_by_modality_are_told_by_their_list_and_modality() {
     let body = json!({"candidates": [{"content": {"parts": [{"text": "A bell."}]}, "finishReason": "STOP", "index": 0}],
         "usageMetadata": {"promptTokenCount": 100_000, "candidatesTokenCount": 10, "totalTokenCount": 100_010,
             "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 99_990}, {"modality": "TEXT", "tokenCount": 10}]}});
-    for read in [whole(Api::GeminiGenerate, &body), stream(Api::GeminiStream, std::slice::from_ref(&body))] {
+    for read in [whole(gemini::GENERATE, &body), stream(gemini::STREAM, std::slice::from_ref(&body))] {
         assert_eq!(totals(&read)[..2], [Some(100_000), Some(10)]);
         let figures = &read.usage().figures;
         assert_eq!((figures["promptTokensDetails.AUDIO"], figures["promptTokensDetails.TEXT"]), (99_990, 10));
@@ -319,27 +320,26 @@ fn cost_and_the_marks_of_a_price_are_read_in_every_api() {
     let usage = json!({"prompt_tokens": 1000, "completion_tokens": 1000, "cost": 0.0123, "cost_details": {"upstream_inference_cost": 0.01}});
     let mut body = chat(&usage);
     body["service_tier"] = json!("flex");
-    let read = whole(Api::OpenAiChat, &body);
+    let read = whole(openai::CHAT, &body);
     assert_eq!(read.usage().cost_usd, Some(0.0123));
     assert_eq!(read.usage().price_marks["service_tier"], "flex");
 
     let usage = json!({"input_tokens": 100, "output_tokens": 10, "service_tier": "standard", "speed": "fast", "inference_geo": "us"});
-    for read in [
-        whole(Api::AnthropicMessages, &message(&usage)),
-        stream(Api::AnthropicMessages, &message_stream(&usage)),
-    ] {
+    for read in
+        [whole(anthropic::MESSAGES, &message(&usage)), stream(anthropic::MESSAGES, &message_stream(&usage))]
+    {
         let marks = &read.usage().price_marks;
         assert_eq!((marks["usage.speed"].as_str(), marks["usage.inference_geo"].as_str()), ("fast", "us"));
         assert_eq!(marks["usage.service_tier"], "standard");
     }
     let gemini = json!({"candidates": [], "usageMetadata": {"promptTokenCount": 1, "trafficType": "PROVISIONED_THROUGHPUT"}, "serviceTier": "priority"});
-    let read = whole(Api::GeminiGenerate, &gemini);
+    let read = whole(gemini::GENERATE, &gemini);
     let marks = &read.usage().price_marks;
     assert_eq!(marks["usageMetadata.trafficType"], "PROVISIONED_THROUGHPUT");
     assert_eq!(marks["serviceTier"], "priority");
     let completed = json!({"type": "response.completed", "response": {"status": "completed", "service_tier": "priority",
         "usage": {"input_tokens": 1, "output_tokens": 1, "cost_in_usd_ticks": 37_756_000}}});
-    let read = stream(Api::OpenAiResponses, &[completed]);
+    let read = stream(openai::RESPONSES, &[completed]);
     assert_eq!(read.usage().price_marks["service_tier"], "priority");
     assert!((read.usage().cost_usd.unwrap() - 0.003_775_6).abs() < 1e-12);
 }

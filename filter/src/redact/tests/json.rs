@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::api::Family;
+use crate::api::{anthropic, cohere, gemini, openai};
 use crate::json::scan::JsonError;
 use crate::redact::tests::{APART, DETECTORS, cases, hash, pieces};
 use crate::redact::*;
@@ -105,7 +105,7 @@ fn fields_without_content_are_kept_and_those_of_free_objects_are_not() {
         "tools": [{"type": "function", "function": {"name": "f", "parameters": {"default": "jo@example.com"}}}],
     });
     let out: Value =
-        serde_json::from_str(&redacted(&body.to_string(), Fields::request(Family::OpenAi))).unwrap();
+        serde_json::from_str(&redacted(&body.to_string(), openai::FAMILY.request_fields)).unwrap();
     let expected = json!({
         "model": "ft:4111111111111111", "user": "[EMAIL]", "seed": 4_111_111_111_111_111_u64,
         "metadata": {"model": "[EMAIL]", "type": "[EMAIL]"},
@@ -200,41 +200,41 @@ fn a_pattern_of_ones_own_finds_nothing_in_the_keys_that_an_api_defines() {
     let custom =
         Custom { name: "mine".to_owned(), version: 1, pattern: "[a-z]{4,}".to_owned(), ..Custom::default() };
     let detectors = Detectors::new(&[custom], &Allow::default(), "redaction").unwrap();
-    let redact = |family, body: Value| {
+    let redact = |family: &crate::api::Family, body: Value| {
         let text = body.to_string();
-        let fields = Fields::request(family);
+        let fields = family.request_fields;
         let once = redact_json(text.as_bytes(), &detectors, detectors.all(), fields, &mut Replacement::Mask)
             .unwrap();
         serde_json::from_slice::<Value>(&once.body).unwrap()
     };
     for (family, body, expected) in [
         (
-            Family::OpenAi,
+            &openai::FAMILY,
             json!({"messages": [{"role": "user", "content": [{"type": "text", "text": "hello", "spare": 1}]}]}),
             json!({"messages": [{"role": "user", "content": [{"type": "text", "text": "***", "***": 1}]}]}),
         ),
         (
-            Family::OpenAi,
+            &openai::FAMILY,
             json!({"metadata": {"model": "me", "name": {"role": 1}}, "input": [{"role": "user", "content": "hello"}]}),
             json!({"metadata": {"***": "me", "***#2": {"***": 1}}, "input": [{"role": "user", "content": "***"}]}),
         ),
         (
-            Family::OpenAi,
+            &openai::FAMILY,
             json!({"tools": [{"type": "function", "function": {"name": "ab", "parameters": {"type": 1}}}]}),
             json!({"tools": [{"type": "function", "function": {"name": "ab", "parameters": {"***": 1}}}]}),
         ),
         (
-            Family::Anthropic,
+            &anthropic::FAMILY,
             json!({"messages": [{"role": "user", "content": [{"type": "tool_use", "input": {"text": "no"}}]}]}),
             json!({"messages": [{"role": "user", "content": [{"type": "tool_use", "input": {"***": "no"}}]}]}),
         ),
         (
-            Family::Gemini,
+            &gemini::FAMILY,
             json!({"contents": [{"parts": [{"functionResponse": {"name": "ab", "response": {"parts": 1}}}]}]}),
             json!({"contents": [{"parts": [{"functionResponse": {"name": "ab", "response": {"***": 1}}}]}]}),
         ),
         (
-            Family::Cohere,
+            &cohere::FAMILY,
             json!({"documents": [{"data": {"title": "no"}}], "messages": [{"content": "hello"}]}),
             json!({"documents": [{"***": {"***": "no"}}], "messages": [{"content": "***"}]}),
         ),
@@ -244,7 +244,7 @@ fn a_pattern_of_ones_own_finds_nothing_in_the_keys_that_an_api_defines() {
     // What a tool is called with is in a string of its own, or stands alone.
     let arguments = json!({"messages": [{"tool_calls": [{"function": {"arguments": "{\"text\":\"no\"}"}}]}]});
     let expected = json!({"messages": [{"tool_calls": [{"function": {"arguments": "{\"***\":\"no\"}"}}]}]});
-    assert_eq!(redact(Family::OpenAi, arguments), expected);
+    assert_eq!(redact(&openai::FAMILY, arguments), expected);
 }
 
 /// A document with its ASCII escaped here and there, as some write JSON.

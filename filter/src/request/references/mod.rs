@@ -6,17 +6,14 @@
 //! (arguments of tools, their schemas, metadata) is none. Only branches that can hold a reference are
 //! descended, and each byte of the body is read once.
 
-mod places;
 #[cfg(test)]
 mod tests;
 
+use crate::api::family::places::{ANY, COMMON, Place, Reference, When};
 use crate::api::{Family, Feature};
 use crate::json::edit::same_key;
 use crate::json::scan::{JsonError, Kind, Scanner, Value};
-use crate::request::references::places::{Place, Reference, When};
 
-/// The name of the one place that any key has.
-const ANY: &str = "*";
 /// The member by which an item is named.
 const ID: &str = "id";
 /// What may stand beside an id where an item is named and not given.
@@ -37,9 +34,9 @@ pub struct References {
 
 impl References {
     /// Finds them among the members of a body.
-    pub fn of<'a>(family: Family, members: impl Iterator<Item = (&'a str, Value<'a>)>) -> Self {
+    pub fn of<'a>(family: &Family, members: impl Iterator<Item = (&'a str, Value<'a>)>) -> Self {
         let mut found = Self::default();
-        let places = Place::of(family);
+        let places = COMMON.iter().chain(family.places.iter().copied().flatten());
         for (key, value) in members {
             for place in places.clone().filter(|place| place.names(key)) {
                 // The body was read before, by the same grammar.

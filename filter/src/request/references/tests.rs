@@ -1,13 +1,13 @@
 use crate::json::scan::Object;
 use crate::request::references::*;
 
-const OPENAI: Family = Family::OpenAi;
-const ANTHROPIC: Family = Family::Anthropic;
-const GEMINI: Family = Family::Gemini;
-const COHERE: Family = Family::Cohere;
+const OPENAI: &Family = &crate::api::openai::FAMILY;
+const ANTHROPIC: &Family = &crate::api::anthropic::FAMILY;
+const GEMINI: &Family = &crate::api::gemini::FAMILY;
+const COHERE: &Family = &crate::api::cohere::FAMILY;
 
 /// Member and grant of the references of a body: of those to what is stored, and of those to files.
-fn found(family: Family, body: &str) -> [Option<&'static str>; 2] {
+fn found(family: &Family, body: &str) -> [Option<&'static str>; 2] {
     let object = Object::parse(body.as_bytes()).unwrap();
     let found = References::of(family, object.iter());
     [found.stored, found.files]

@@ -1,6 +1,6 @@
 //! How a response comes, and how it is cut into messages: events, elements of an array, or one piece.
 
-use crate::api::{Api, Family};
+use crate::api::Api;
 use crate::headers::{Headers, name};
 use crate::json::truncate::Limits;
 use crate::response::framing::opening::Shape;
@@ -28,7 +28,10 @@ impl Form {
             Self::Unknown
         } else if has_type(headers, "text/event-stream") {
             Self::Events
-        } else if api == Api::GeminiStream && has_type(headers, "application/json") {
+        } else if api.operation.streams == Some(true)
+            && api.family().streams_arrays
+            && has_type(headers, "application/json")
+        {
             Self::Elements
         } else if may_be_json(headers) {
             Self::Json
@@ -41,18 +44,18 @@ impl Form {
 
     /// Whether the body of a response with these headers may show that it comes in another form.
     pub fn is_open(self, api: Api, headers: &Headers) -> bool {
-        !is_compressed(headers) && (self == Self::Events || api.may_stream())
+        !is_compressed(headers) && (self == Self::Events || api.operation.may_stream)
     }
 
     /// How it comes, by what its body begins like.
     #[must_use]
     pub fn seen(self, api: Api, shape: Shape) -> Self {
-        let in_elements = api.may_stream() && api.family() == Family::Gemini;
+        let in_elements = api.operation.may_stream && api.family().streams_arrays;
         match (shape, self) {
             (Shape::Array, _) if in_elements => Self::Elements,
             (Shape::Object | Shape::Array, Self::Events) => Self::Json,
-            (Shape::Object, Self::Text | Self::Unknown) if api.may_stream() => Self::Json,
-            (Shape::Events, _) if api.may_stream() => Self::Events,
+            (Shape::Object, Self::Text | Self::Unknown) if api.operation.may_stream => Self::Json,
+            (Shape::Events, _) if api.operation.may_stream => Self::Events,
             _ => self,
         }
     }
@@ -142,6 +145,7 @@ fn has_type(headers: &Headers, expected: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::{anthropic, cohere, gemini, openai};
 
     fn typed(content_type: &str) -> Headers {
         Headers(vec![(name::CONTENT_TYPE.to_owned(), content_type.as_bytes().to_vec())])
@@ -151,21 +155,21 @@ mod tests {
     fn a_response_comes_as_its_body_shows_and_else_as_its_type_says() {
         use Form::{Elements, Events, Json, Text, Unknown};
         for (api, content_type, by_type, shape, seen) in [
-            (Api::OpenAiChat, "text/plain", Text, Shape::Events, Events),
-            (Api::OpenAiChat, "application/json", Json, Shape::Events, Events),
-            (Api::OpenAiResponses, "application/octet-stream", Unknown, Shape::Events, Events),
-            (Api::AnthropicMessages, "application/x-ndjson", Json, Shape::Events, Events),
-            (Api::CohereChat, "text/event-stream", Events, Shape::Object, Json),
-            (Api::OpenAiCompletions, "text/plain", Text, Shape::Object, Json),
-            (Api::OpenAiChat, "text/html", Text, Shape::Other, Text),
-            (Api::OpenAiChat, "text/event-stream", Events, Shape::Other, Events),
-            (Api::GeminiStream, "application/json", Elements, Shape::Events, Events),
-            (Api::GeminiStream, "application/json", Elements, Shape::Object, Elements),
-            (Api::GeminiStream, "text/event-stream", Events, Shape::Array, Elements),
-            (Api::GeminiGenerate, "text/plain", Text, Shape::Array, Elements),
+            (openai::CHAT, "text/plain", Text, Shape::Events, Events),
+            (openai::CHAT, "application/json", Json, Shape::Events, Events),
+            (openai::RESPONSES, "application/octet-stream", Unknown, Shape::Events, Events),
+            (anthropic::MESSAGES, "application/x-ndjson", Json, Shape::Events, Events),
+            (cohere::CHAT, "text/event-stream", Events, Shape::Object, Json),
+            (openai::COMPLETIONS, "text/plain", Text, Shape::Object, Json),
+            (openai::CHAT, "text/html", Text, Shape::Other, Text),
+            (openai::CHAT, "text/event-stream", Events, Shape::Other, Events),
+            (gemini::STREAM, "application/json", Elements, Shape::Events, Events),
+            (gemini::STREAM, "application/json", Elements, Shape::Object, Elements),
+            (gemini::STREAM, "text/event-stream", Events, Shape::Array, Elements),
+            (gemini::GENERATE, "text/plain", Text, Shape::Array, Elements),
             // What a model has heard may begin like a field.
-            (Api::OpenAiTranscription, "text/plain", Text, Shape::Events, Text),
-            (Api::OpenAiTranscription, "text/event-stream", Events, Shape::Object, Json),
+            (openai::TRANSCRIPTION, "text/plain", Text, Shape::Events, Text),
+            (openai::TRANSCRIPTION, "text/event-stream", Events, Shape::Object, Json),
         ] {
             let headers = typed(content_type);
             let form = Form::of(api, &headers);
@@ -175,7 +179,7 @@ mod tests {
         }
         let mut compressed = typed("text/event-stream");
         compressed.0.push((name::CONTENT_ENCODING.to_owned(), b"gzip".to_vec()));
-        let form = Form::of(Api::OpenAiChat, &compressed);
-        assert_eq!((form, form.is_open(Api::OpenAiChat, &compressed)), (Unknown, false));
+        let form = Form::of(openai::CHAT, &compressed);
+        assert_eq!((form, form.is_open(openai::CHAT, &compressed)), (Unknown, false));
     }
 }

@@ -7,9 +7,7 @@
 //! What was not changed stays byte for byte as it was. The values live as long as the request.
 
 pub mod channel;
-pub mod error_event;
 pub mod frames;
-pub mod pieces;
 pub mod stream;
 pub mod whole;
 
@@ -19,7 +17,7 @@ use std::rc::Rc;
 use weir_event::v1;
 
 use crate::api::Api;
-use crate::redact::{Counts, Edit, Fields, Replacement, Restorer, ReturnedPolicy, Search, Unreadable};
+use crate::redact::{Counts, Edit, Replacement, Restorer, ReturnedPolicy, Search, Unreadable};
 use crate::redaction::Redaction;
 use crate::refusal::Refusal;
 use crate::response::framing::framer::Form;
@@ -70,11 +68,8 @@ impl Returning {
 
     /// How an answer that comes in this form can be searched.
     pub fn readable(&self, form: Form) -> Form {
-        match self.api {
-            // Which texts of an unknown stream belong together is not known either.
-            Api::Passthrough(_) if form.is_stream() => Form::Unknown,
-            _ => form,
-        }
+        // Which texts of an unknown stream belong together is not known either.
+        if self.api.is_passthrough() && form.is_stream() { Form::Unknown } else { form }
     }
 
     /// What goes out instead of an answer that cannot be searched; `None` where it passes as it is.
@@ -111,7 +106,7 @@ impl Returning {
             let search = Search {
                 detectors: self.redaction.detectors(),
                 set: self.policy.actions.all(),
-                fields: Fields::response(self.api.family()),
+                fields: self.api.family().response_fields,
                 except: &except,
                 is_cut: false,
             };

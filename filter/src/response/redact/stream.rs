@@ -11,7 +11,8 @@ use std::collections::{HashMap, HashSet};
 
 use weir_event::v1;
 
-use crate::api::Family;
+use crate::api::family::operation::Continuation;
+use crate::api::family::texts::{Ends, Piece, Pieces, Text};
 use crate::json::scan::Object;
 use crate::redact::{Counts, Edit};
 use crate::refusal::Refusal;
@@ -20,9 +21,7 @@ use crate::response::framing::cut::Data;
 use crate::response::framing::framer::Form;
 use crate::response::redact::channel::Channel;
 use crate::response::redact::frames::{Cut, Cutter, Elements, Events};
-use crate::response::redact::pieces;
-use crate::response::redact::pieces::{Ends, Piece, Pieces, Text};
-use crate::response::redact::{Returning, Stopped, error_event};
+use crate::response::redact::{Returning, Stopped};
 
 /// Most texts of one stream that are under way.
 const TEXTS_MAX: usize = 128;
@@ -285,15 +284,15 @@ impl Stream {
             return self.unreadable().map(|()| None);
         };
         let api = self.returning.api;
-        let mut found = pieces::find(api, data, &object);
+        let mut found = api.find_texts(data, &object);
         if is_last {
             found.ends = Ends::All;
         }
         if found.sequence.is_some() {
             self.sequence = found.sequence;
         }
-        if self.identity.is_empty() || api.family() == Family::Gemini {
-            let identity = pieces::identity(api, &object);
+        if self.identity.is_empty() || api.dialect().has_identity_per_event {
+            let identity = (api.dialect().identity)(&object);
             if !identity.is_empty() {
                 self.identity = identity;
             }
@@ -370,7 +369,8 @@ impl Stream {
                 continue;
             }
             let json = serde_json::Value::from(rest).to_string();
-            let data = text.event(self.returning.api, &self.identity, &json, self.sequence);
+            let more = Continuation { identity: &self.identity, json: &json, sequence: self.sequence };
+            let data = (self.returning.api.dialect().write_text)(&text, &more);
             self.send(text.event.as_deref(), &data, out);
         }
         Ok(())
@@ -403,14 +403,14 @@ impl Stream {
     fn stop(&mut self, refusal: &Refusal, out: &mut Vec<u8>) {
         self.stopped = Some(refusal.code);
         let api = self.returning.api;
-        let (name, data) = error_event::of(api, refusal, self.sequence);
+        let (name, data) = api.error_event(&refusal.details(), self.sequence);
         if let Cutter::Elements(_) = &self.cutter {
             let comma = if self.comma_due { "," } else { "" };
             let close = if self.in_array { "]" } else { "" };
             out.extend_from_slice(format!("{comma}{data}{close}").as_bytes());
         } else {
             self.send(name, &data, out);
-            if let Some(done) = error_event::done(api) {
+            if let Some(done) = api.dialect().done {
                 self.send(None, done, out);
             }
         }
