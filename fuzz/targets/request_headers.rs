@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use weir_filter::access::{RequestMetadata, credential, without_key};
+use weir_filter::auth::{RequestMetadata, credential, without_key};
 use weir_filter::api::call::Call;
 use weir_filter::api::passthrough::Passthrough;
 
