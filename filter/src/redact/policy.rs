@@ -4,10 +4,11 @@
 //! both, detector by detector. Nothing that a key, a model or a request says makes a policy laxer.
 
 use crate::config::ConfigError;
+use crate::redact::detectors::names::Set;
 use crate::redact::engine::compiled::Detectors;
-use crate::redact::names::Set;
+use crate::redact::engine::replace::Style;
 use crate::redact::settings::{
-    Action, Content, Exported, Forwarded, Redaction, Returned, Stricter, Style, Unreadable,
+    Action, Content, Exported, Forwarded, Redaction, Returned, Stricter, Unreadable,
 };
 
 /// What telemetry receives, checked.

@@ -8,13 +8,13 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use crate::redact::counts::Counts;
+use crate::redact::detectors::names::DetectorId;
 use crate::redact::engine::compiled::Detectors;
-use crate::redact::engine::fold::{Reading, fold};
-use crate::redact::json::body::NESTED_MAX;
-use crate::redact::json::nesting::Nesting;
-use crate::redact::names::DetectorId;
-use crate::redact::replace::{LABEL_MAX, NUMBER_DIGITS_MAX, Replace};
+use crate::redact::engine::counts::Counts;
+use crate::redact::engine::replace::Replace;
+use crate::redact::json::nesting::{NESTED_MAX, Nesting};
+use crate::redact::text::fold::{Reading, escape, fold};
+use crate::redact::text::placeholder::{LABEL_MAX, NUMBER_DIGITS_MAX};
 
 /// Most values that are kept, and most bytes of all of them; what comes later has no number and is
 /// not turned back.
@@ -183,17 +183,6 @@ fn end_of_string(bytes: &[u8], mut at: usize) -> Option<usize> {
         }
         at += 2;
     }
-}
-
-/// Writes a text as it stands within so many strings of JSON.
-pub fn escape(text: &str, depth: u32, out: &mut String) {
-    let mut text = Cow::Borrowed(text);
-    for _ in 0..depth {
-        let quoted = serde_json::Value::from(text.as_ref()).to_string();
-        let inner = quoted.strip_prefix('"').and_then(|quoted| quoted.strip_suffix('"'));
-        text = Cow::Owned(inner.unwrap_or_default().to_owned());
-    }
-    out.push_str(&text);
 }
 
 enum Placeholder {

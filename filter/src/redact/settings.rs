@@ -5,6 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::redact::custom::settings::Custom;
+use crate::redact::engine::compiled::Allow;
+use crate::redact::engine::replace::Style;
+
 /// Redaction as written: what is done with content, for whom, and by which detectors.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -131,21 +135,6 @@ pub enum Action {
     Block,
 }
 
-/// What stands in a match's place.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Style {
-    /// The detector's name: `[EMAIL]`.
-    #[default]
-    Label,
-    /// `***`.
-    Mask,
-    /// The detector's name and a keyed hash of the value: `[EMAIL:3f9a0c1d]`. The same value has the
-    /// same hash, and nobody without the key can find out which.
-    Hash,
-}
-
 /// What becomes of a body that cannot be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -156,54 +145,4 @@ pub enum Unreadable {
     Refuse,
     /// It goes on as it is.
     Pass,
-}
-
-/// A detector of the operator's own, as written.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Custom {
-    /// Its name, of lowercase letters, digits and `_`; in capitals it is the label.
-    pub name: String,
-    /// A number of yours that tells one form of the detector from another in traces.
-    #[serde(default = "one")]
-    pub version: u32,
-    /// The regular expression, in the syntax of Rust's `regex` crate, without look-around and
-    /// backreferences.
-    pub pattern: String,
-    /// A checksum that matches must have.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checksum: Option<Checksum>,
-    /// Words of which one must stand shortly before a match; absent: none need.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub context: Vec<String>,
-}
-
-/// A checksum over the digits, or letters and digits, of a match.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Checksum {
-    /// As cards have (ISO/IEC 7812-1).
-    Luhn,
-    /// As bank accounts have (ISO/IEC 7064, MOD 97-10), after the first four characters are moved to
-    /// the end.
-    Mod97,
-}
-
-/// What is never redacted, as written.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-pub struct Allow {
-    /// Values, compared without regard to the case of ASCII letters.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub values: Vec<String>,
-    /// Regular expressions that a whole value matches.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub patterns: Vec<String>,
-}
-
-fn one() -> u32 {
-    1
 }

@@ -8,13 +8,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::redact::counts::Counts;
 use crate::redact::detectors::label::REACH;
+use crate::redact::detectors::names::Set;
 use crate::redact::engine::compiled::{Detectors, Hit, Part};
-use crate::redact::engine::fold::{Reading, last};
-use crate::redact::engine::view::{BASE64, is};
-use crate::redact::names::Set;
-use crate::redact::replace::{PartialHash, Replace};
+use crate::redact::engine::counts::Counts;
+use crate::redact::engine::replace::{PartialHash, Replace};
+use crate::redact::text::fold::{Reading, last};
+use crate::redact::text::view::{BASE64, is};
 
 /// Most bytes that are held back between two pieces.
 pub const HELD_MAX: usize = 4096;

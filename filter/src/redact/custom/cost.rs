@@ -4,12 +4,12 @@
 //! A search looks behind a match as far as the match may still become longer, and the next search looks at
 //! the same bytes again: `ID(?:.*secret)?` goes to the end of the line for each `ID`.
 
+use regex_automata::Input;
 use regex_automata::hybrid::dfa::{Cache, DFA};
 use regex_automata::nfa::thompson;
-use regex_automata::{Anchored, Input};
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind};
 
-use crate::redact::custom::{Expression, SIZE_MAX};
+use crate::redact::custom::pattern::{Pattern, SIZE_MAX};
 
 /// Most bytes that are looked at for each byte of a text.
 pub(crate) const LOOKED_MAX: usize = 16;
@@ -26,13 +26,13 @@ const BEGINNINGS: usize = 4;
 const BETWEEN: [&str; 4] = ["", " ", "\n", "x"];
 
 /// How many bytes are looked at for each byte of a text, if there is one for which that is too many.
-pub(crate) fn too_many(expression: &Expression, pattern: &Hir) -> Option<usize> {
+pub(crate) fn too_many(pattern: &Pattern, hir: &Hir) -> Option<usize> {
     let nfa = thompson::Config::new().nfa_size_limit(Some(SIZE_MAX));
-    let nfa = thompson::Compiler::new().configure(nfa).build_from_hir(pattern).ok()?;
+    let nfa = thompson::Compiler::new().configure(nfa).build_from_hir(hir).ok()?;
     let config = DFA::config().unicode_word_boundary(true).skip_cache_capacity_check(true);
     let dfa = DFA::builder().configure(config).build_from_nfa(nfa).ok()?;
     let mut cache = dfa.create_cache();
-    let mut each = texts(pattern).into_iter().map(|text| looked(expression, &dfa, &mut cache, &text));
+    let mut each = texts(hir).into_iter().map(|text| looked(pattern, &dfa, &mut cache, &text));
     each.find(|looked| *looked > LOOKED_MAX)
 }
 
@@ -100,13 +100,13 @@ fn characters(class: &Class) -> Vec<String> {
     }
 }
 
-/// How many bytes of a text are looked at for each byte, by the same steps as [`Expression::find`] takes.
-fn looked(expression: &Expression, dfa: &DFA, cache: &mut Cache, text: &str) -> usize {
+/// How many bytes of a text are looked at for each byte, by the same steps as the search itself takes.
+fn looked(pattern: &Pattern, dfa: &DFA, cache: &mut Cache, text: &str) -> usize {
     let mut total = 0;
     let mut at = 0;
     // What is far too much is not measured to its end.
     while total <= STOP * text.len()
-        && let Some(next) = expression.next(text, at)
+        && let Some(next) = pattern.next(text, at)
     {
         for (start, end, anchored, earliest) in next.searches {
             let input = Input::new(text).span(start..end).anchored(anchored).earliest(earliest);
@@ -135,7 +135,3 @@ fn forward(dfa: &DFA, cache: &mut Cache, input: &Input<'_>) -> usize {
     }
     bytes.len()
 }
-
-/// How a search is made: from where to where, at its beginning alone or anywhere, and whether only until
-/// anything matches.
-pub(crate) type Searched = (usize, usize, Anchored, bool);

@@ -6,26 +6,23 @@
 //! white space, so that no part of it is left. A stream waits for a match's end for twice as long
 //! at most: one that has none until then is only found in a text that comes in one piece.
 
-pub mod cost;
+mod cost;
+pub mod pattern;
+pub mod settings;
 
-use regex_automata::meta::{BuildError, Config, Regex};
-use regex_automata::{Anchored, Input, Span};
+use regex_automata::meta::Regex;
+use regex_automata::{Input, Span};
 use regex_syntax::hir::{Hir, HirKind};
 
 use crate::config::ConfigError;
-use crate::redact::custom::cost::{LOOKED_MAX, Searched};
+use crate::redact::custom::cost::{LOOKED_MAX, too_many};
+use crate::redact::custom::pattern::{MATCH_MAX, Next, Pattern, build, compile_hir};
+use crate::redact::custom::settings::{Checksum, Custom};
 use crate::redact::detectors::iban::mod97;
 use crate::redact::detectors::number::luhn;
-use crate::redact::engine::fold::{Reading, fold};
-use crate::redact::engine::view::View;
-use crate::redact::settings::{Checksum, Custom};
+use crate::redact::text::fold::{Reading, fold};
+use crate::redact::text::view::View;
 
-/// Longest match that an expression gives, in bytes.
-pub(crate) const MATCH_MAX: usize = 1024;
-/// Longest expression, in bytes.
-const PATTERN_MAX: usize = 2048;
-/// Largest automaton of one expression, in bytes.
-pub(crate) const SIZE_MAX: usize = 256 << 10;
 /// How far before a match its context words may stand, in bytes.
 const CONTEXT: usize = 96;
 /// Most context words, and the longest.
@@ -35,7 +32,7 @@ const WORD_MAX: usize = 48;
 /// A compiled detector.
 #[derive(Debug)]
 pub(crate) struct Expression {
-    regex: Regex,
+    pattern: Pattern,
     /// Finds the longest end of a text that may be the beginning of a match.
     unfinished: Regex,
     checksum: Option<Checksum>,
@@ -47,8 +44,8 @@ impl Expression {
     pub fn new(custom: &Custom, path: &str) -> Result<Self, ConfigError> {
         let at = |field: &str, message: String| ConfigError::at(format!("{path}.{field}"), message);
         let refused = |reason: String| at("pattern", format!("the pattern of {:?} {reason}", custom.name));
-        let pattern = compile_hir(&custom.pattern).map_err(refused)?;
-        if pattern.properties().minimum_len().is_none_or(|min| min == 0) {
+        let hir = compile_hir(&custom.pattern).map_err(refused)?;
+        if hir.properties().minimum_len().is_none_or(|min| min == 0) {
             return Err(refused("matches the empty text; it must take at least one character".to_owned()));
         }
         if custom.context.len() > WORDS_MAX {
@@ -62,16 +59,16 @@ impl Expression {
                 return Err(at(&format!("context[{index}]"), format!("must be 1 to {WORD_MAX} bytes")));
             }
         }
-        let unfinished = Hir::concat(vec![beginnings(&pattern), Hir::look(regex_syntax::hir::Look::End)]);
+        let unfinished = Hir::concat(vec![beginnings(&hir), Hir::look(regex_syntax::hir::Look::End)]);
         let words: Vec<String> =
             custom.context.iter().map(|word| fold(word, Reading::Plain).text.into_owned()).collect();
         let expression = Self {
-            regex: build(&pattern).map_err(refused)?,
+            pattern: Pattern(build(&hir).map_err(refused)?),
             unfinished: build(&unfinished).map_err(refused)?,
             checksum: custom.checksum,
             words: Words::new(&words).map_err(|reason| at("context", format!("the words are {reason}")))?,
         };
-        match cost::too_many(&expression, &pattern) {
+        match too_many(&expression.pattern, &hir) {
             None => Ok(expression),
             Some(looked) => Err(refused(format!(
                 "is too slow: it looks at {looked} bytes for each byte of a text made for it, and {LOOKED_MAX} \
@@ -84,39 +81,13 @@ impl Expression {
     pub fn find(&self, text: &str, from: usize, mut found: impl FnMut(usize, usize)) {
         let mut at = from;
         let mut context = self.words.as_ref().map(|words| words.before(text, from));
-        while let Some(Next { start, end, .. }) = self.next(text, at) {
+        while let Some(Next { start, end, .. }) = self.pattern.next(text, at) {
             let value = text.get(start..end).unwrap_or_default();
             if self.checks(value) && context.as_mut().is_none_or(|context| context.reaches(start)) {
                 found(start, end);
             }
             at = end;
         }
-    }
-
-    /// The first match from an offset on.
-    pub(crate) fn next(&self, text: &str, at: usize) -> Option<Next> {
-        let search = |start: usize, end: usize, anchored, earliest| {
-            let input = Input::new(text).span(Span { start: start.min(end), end: end.min(text.len()) });
-            input.anchored(anchored).earliest(earliest)
-        };
-        // The first place where any match ends bounds how far the leftmost one is looked for, so
-        // no search goes over the same text more often than a match is long.
-        let first = self.regex.search_half(&search(at, text.len(), Anchored::No, true))?.offset();
-        let bound = text.ceil_char_boundary(first + MATCH_MAX);
-        let found = self.regex.search(&search(at, bound, Anchored::No, false))?;
-        let limit = text.ceil_char_boundary(found.start() + MATCH_MAX);
-        let longest = self.regex.search(&search(found.start(), limit, Anchored::Yes, false)).unwrap_or(found);
-        let (start, mut end) = (found.start(), longest.end());
-        if end >= limit {
-            let rest = text.get(end..).unwrap_or_default();
-            end += rest.find(|c: char| c.is_whitespace()).unwrap_or(rest.len());
-        }
-        let searches = [
-            (at, first, Anchored::No, true),
-            (at, bound, Anchored::No, false),
-            (start, limit, Anchored::Yes, false),
-        ];
-        (end > start).then_some(Next { start, end, searches })
     }
 
     /// Where a match may begin that the text's end cuts off.
@@ -147,13 +118,6 @@ impl Expression {
             }
         }
     }
-}
-
-/// A match, and the searches that it took.
-pub(crate) struct Next {
-    pub start: usize,
-    pub end: usize,
-    pub searches: [Searched; 3],
 }
 
 /// Words of which one must stand before a match, in any case.
@@ -215,35 +179,6 @@ impl Context<'_> {
         }
         self.last.is_some_and(|(begin, _)| begin + 1 + CONTEXT >= start)
     }
-}
-
-/// Reads an expression; the reason where it cannot be used.
-pub(crate) fn compile_hir(pattern: &str) -> Result<Hir, String> {
-    if pattern.is_empty() || pattern.len() > PATTERN_MAX {
-        return Err(format!("must be 1 to {PATTERN_MAX} bytes long"));
-    }
-    let mut parser = regex_syntax::ParserBuilder::new().nest_limit(64).build();
-    parser.parse(pattern).map_err(|error| {
-        let reason = match error {
-            regex_syntax::Error::Parse(error) => error.kind().to_string(),
-            regex_syntax::Error::Translate(error) => error.kind().to_string(),
-            _ => "cannot be read".to_owned(),
-        };
-        format!("is not a regular expression that can be used: {reason} (there are no backreferences and no look-around)")
-    })
-}
-
-/// Compiles an expression, within the limit of its size.
-pub(crate) fn build(hir: &Hir) -> Result<Regex, String> {
-    let config =
-        Config::new().nfa_size_limit(Some(SIZE_MAX)).hybrid_cache_capacity(SIZE_MAX).utf8_empty(true);
-    Regex::builder().configure(config).build_from_hir(hir).map_err(|error: BuildError| {
-        if error.size_limit().is_some() {
-            format!("is too large when compiled: its limit is {} KiB", SIZE_MAX >> 10)
-        } else {
-            "cannot be compiled".to_owned()
-        }
-    })
 }
 
 /// An expression for the proper beginnings of another's matches, and for those themselves.

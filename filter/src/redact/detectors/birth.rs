@@ -1,7 +1,7 @@
 //! Dates beside words for a birth: by numbers, year first or last, or with a month's name.
 
 use crate::redact::detectors::lexicon::Lexicon;
-use crate::redact::engine::view::{ALNUM, DIGIT, View};
+use crate::redact::text::view::{ALNUM, DIGIT, View};
 
 /// Beginnings of the months' names: English, German, French, Spanish, Italian, Portuguese, Dutch, the
 /// Nordic languages, Polish, Czech, Turkish, Russian.
@@ -114,7 +114,7 @@ fn by_name(view: &View<'_>, at: usize) -> Option<usize> {
 /// Where a month's name ends.
 fn month(view: &View<'_>, at: usize) -> Option<usize> {
     MONTHS.longest(view, at)?;
-    Some(view.run_of_letters(at, crate::redact::engine::view::ALPHA, NAME_MAX)).filter(|end| *end > at)
+    Some(view.run_of_letters(at, crate::redact::text::view::ALPHA, NAME_MAX)).filter(|end| *end > at)
 }
 
 /// `19800312`.

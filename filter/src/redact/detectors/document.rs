@@ -1,7 +1,7 @@
 //! Numbers of passports and driving licences. Every country has its own form, so what counts is
 //! the word before them (ICAO 9303 for the length of a passport's number).
 
-use crate::redact::engine::view::{ALNUM, DIGIT, View, is};
+use crate::redact::text::view::{ALNUM, DIGIT, View, is};
 
 /// Most groups that a number is written in.
 const GROUPS_MAX: usize = 6;

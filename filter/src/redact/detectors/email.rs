@@ -1,7 +1,7 @@
 //! Addresses of electronic mail (RFC 5321 for lengths, RFC 5322 for the dot-atom, RFC 6531 for
 //! letters beyond ASCII). Quoted local parts and addresses in brackets are not looked for.
 
-use crate::redact::engine::view::{ALNUM, ALPHA, DIGIT, LOCAL, View, is};
+use crate::redact::text::view::{ALNUM, ALPHA, DIGIT, LOCAL, View, is};
 
 /// Longest part before the `@`, in bytes (RFC 5321, section 4.5.3.1.1).
 pub(crate) const LOCAL_MAX: usize = 64;

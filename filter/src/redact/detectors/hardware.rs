@@ -2,7 +2,7 @@
 //! section 2.2; zones by RFC 4007).
 
 use crate::redact::detectors::number::ipv4;
-use crate::redact::engine::view::{ALNUM, ALPHA, DIGIT, HEX, TOKEN, View};
+use crate::redact::text::view::{ALNUM, ALPHA, DIGIT, HEX, TOKEN, View};
 
 /// Most groups that are read of either, and one more.
 const GROUPS_MAX: usize = 9;

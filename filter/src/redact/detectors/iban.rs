@@ -1,6 +1,6 @@
 //! International bank account numbers (ISO 13616; lengths by the IBAN registry of SWIFT, release 99).
 
-use crate::redact::engine::view::{ALNUM, ALPHA, DIGIT, View, is};
+use crate::redact::text::view::{ALNUM, ALPHA, DIGIT, View, is};
 
 /// Countries and how long their numbers are.
 #[rustfmt::skip]

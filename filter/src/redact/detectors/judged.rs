@@ -4,8 +4,8 @@
 //! each begins where its own word ends. So the window that is judged moves through the run: what enters it
 //! is counted, what leaves it is counted off, and no byte is looked at again for every word before it.
 
-use crate::redact::engine::cost::step;
-use crate::redact::engine::view::{ALNUM, VALUE, View, is};
+use crate::redact::text::cost::step;
+use crate::redact::text::view::{ALNUM, VALUE, View, is};
 
 /// How much of a value is judged.
 const JUDGED: usize = 256;

@@ -3,8 +3,8 @@
 //! A provider's own documentation gives the beginning and the length; where lengths vary, a minimum
 //! is asked for and everything that follows belongs to the key.
 
-use crate::redact::engine::view::{ALNUM, ALPHA, BASE64, DIGIT, PADDING, TOKEN, View, is};
-use crate::redact::names::Builtin;
+use crate::redact::detectors::names::Builtin;
+use crate::redact::text::view::{ALNUM, ALPHA, BASE64, DIGIT, PADDING, TOKEN, View, is};
 
 /// A run of a token's characters that is a web token even where its dots are not to be seen, as in
 /// the middle of a long one; in bytes.

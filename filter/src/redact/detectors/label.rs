@@ -4,7 +4,8 @@
 //! A word is never part of a match: it only has to stand within [`REACH`] bytes before one.
 
 use crate::redact::detectors::lexicon::Lexicon;
-use crate::redact::engine::view::{ALNUM, ALPHA, BLANK, GAP, View, is};
+use crate::redact::text::placeholder::MASK;
+use crate::redact::text::view::{ALNUM, ALPHA, BLANK, GAP, View, is};
 
 /// How far before a value a detector looks at most, in bytes: the longest word with the longest gap,
 /// and what is looked at around them.
@@ -157,7 +158,7 @@ pub(crate) fn value(view: &View<'_>, end: usize) -> Option<usize> {
     let (mut at, mut lines, mut fillers) = (end, 0, 0);
     while at - end < GAP_MAX {
         let byte = view.at(at)?;
-        if view.stands(at, crate::redact::replace::MASK.as_bytes()) {
+        if view.stands(at, MASK.as_bytes()) {
             return None;
         }
         if let Some(after) = remark(view, at) {

@@ -1,8 +1,8 @@
 //! Lists of words of which one may stand at a place, by the byte that they begin with: most places begin
 //! none of them, and are passed at the cost of one look.
 
-use crate::redact::engine::cost::step;
-use crate::redact::engine::view::View;
+use crate::redact::text::cost::step;
+use crate::redact::text::view::View;
 
 /// Words, lowercase as far as they are ASCII: those are found in any case.
 pub(crate) struct Lexicon<const N: usize> {

@@ -3,7 +3,7 @@
 //! Each begins where a group of digits does, and none reads further than [`DIGITS_MAX`] digits, so
 //! a text of nothing but digits costs no more a byte than any other.
 
-use crate::redact::engine::view::{ALNUM, ALPHA, BLANK, DIGIT, View, is};
+use crate::redact::text::view::{ALNUM, ALPHA, BLANK, DIGIT, View, is};
 
 /// Fewest digits of a card's number.
 pub(crate) const CARD_MIN: usize = 13;

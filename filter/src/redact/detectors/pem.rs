@@ -3,7 +3,7 @@
 //! The lines may be joined by blanks, by `\n` in letters, or stand in quotes, as keys do in variables
 //! and in code. A key whose end is missing goes as far as its lines do.
 
-use crate::redact::engine::view::{ALPHA, BASE64, PADDING, View, is};
+use crate::redact::text::view::{ALPHA, BASE64, PADDING, View, is};
 
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";

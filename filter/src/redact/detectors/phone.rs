@@ -2,7 +2,7 @@
 //! countries that dial a zero first, with separators. Bare digits only count beside a word for it.
 
 use crate::redact::detectors::number::{card, ssn};
-use crate::redact::engine::view::{ALNUM, DIGIT, HEX, View};
+use crate::redact::text::view::{ALNUM, DIGIT, HEX, View};
 
 /// Most digits of a number (E.164, section 6).
 const DIGITS_MAX: u8 = 15;

@@ -6,8 +6,8 @@
 use crate::redact::detectors::judged::{Counts, Judged};
 use crate::redact::detectors::label::Word;
 use crate::redact::detectors::lexicon::Lexicon;
-use crate::redact::engine::cost::step;
-use crate::redact::engine::view::{ALNUM, ALPHA, BASE64, BLANK, DIGIT, PADDING, TOKEN, VALUE, View, is};
+use crate::redact::text::cost::step;
+use crate::redact::text::view::{ALNUM, ALPHA, BASE64, BLANK, DIGIT, PADDING, TOKEN, VALUE, View, is};
 
 /// Longest value in quotes that has blanks in it.
 const QUOTED_MAX: usize = 128;

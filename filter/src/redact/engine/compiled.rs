@@ -12,20 +12,36 @@ use std::ops::Range;
 use regex_automata::meta::Regex;
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::{Hir, Look};
+use serde::{Deserialize, Serialize};
 
 use crate::config::{ConfigError, did_you_mean};
-use crate::redact::custom::{Expression, build, compile_hir};
-use crate::redact::engine::fold::{Back, Reading, fold};
+use crate::redact::custom::Expression;
+use crate::redact::custom::pattern::{build, compile_hir};
+use crate::redact::custom::settings::Custom;
+use crate::redact::detectors::names::{Builtin, CUSTOM_MAX, DetectorId, SECRETS, Set};
 use crate::redact::engine::literals::Literals;
 use crate::redact::engine::scan::scan;
-use crate::redact::engine::view::{Found, Sink, View};
-use crate::redact::names::{Builtin, CUSTOM_MAX, DetectorId, SECRETS, Set};
-use crate::redact::replace::{Form, LABEL_MAX};
-use crate::redact::settings::{Allow, Custom};
+use crate::redact::engine::sink::{Found, Sink};
+use crate::redact::text::fold::{Back, Reading, fold};
+use crate::redact::text::placeholder::{Form, LABEL_MAX};
+use crate::redact::text::view::View;
 
 /// Most values, and most patterns, that are never redacted, and the longest.
 const ALLOW_MAX: usize = 256;
 const ALLOWED_LENGTH_MAX: usize = 256;
+
+/// What is never redacted, as written.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Allow {
+    /// Values, compared without regard to the case of ASCII letters.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+    /// Regular expressions that a whole value matches.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub patterns: Vec<String>,
+}
 
 /// A text's part that is to be replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 
 use crate::redact::detectors::key::{KEYS, Key};
 use crate::redact::detectors::label::{WORDS, Word};
-use crate::redact::engine::cost::step;
+use crate::redact::text::cost::step;
 
 /// What a literal announces.
 #[derive(Clone, Copy, Debug)]

@@ -1,8 +1,9 @@
 //! The search itself: one pass over a text in each of its readings.
 
 pub mod compiled;
-pub mod cost;
-pub mod fold;
-pub mod literals;
-pub mod scan;
-pub mod view;
+pub mod counts;
+mod literals;
+mod plain;
+pub mod replace;
+mod scan;
+mod sink;

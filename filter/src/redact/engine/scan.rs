@@ -8,13 +8,14 @@ use std::ops::Range;
 
 use crate::redact::detectors::judged::Judged;
 use crate::redact::detectors::label::Word;
+use crate::redact::detectors::names::{Builtin, Set};
 use crate::redact::detectors::{
     birth, document, email, hardware, iban, key, label, number, pem, phone, secret,
 };
 use crate::redact::engine::literals::{Literal, Literals};
-use crate::redact::engine::view::{ALNUM, ALPHA, DIGIT, HEX, Sink, TAIL, TRIGGER, View, is};
-use crate::redact::names::{Builtin, Set};
-use crate::redact::replace::Form;
+use crate::redact::engine::sink::Sink;
+use crate::redact::text::placeholder::{Form, placeholder};
+use crate::redact::text::view::{ALNUM, ALPHA, DIGIT, HEX, TAIL, TRIGGER, View, is};
 
 /// How much of a text's end is held back where it may be the beginning of something, in bytes.
 const TAIL_MAX: usize = 64;
@@ -23,14 +24,11 @@ const PART: usize = 4096;
 /// How far behind a word for a birth its date may stand, with a place between, in bytes.
 const BIRTH_REACH: usize = 40;
 
-/// Labels of replacements, to know them by.
-pub(crate) type Labels = [String];
-
 /// A pass over one text.
 struct Pass<'p, 't> {
     view: &'p View<'t>,
     set: Set,
-    labels: &'p Labels,
+    labels: &'p [String],
     form: Form,
     sink: &'p mut Sink,
     /// Where the last number ended, and the last address: what begins before is part of them.
@@ -52,7 +50,7 @@ struct Pass<'p, 't> {
 pub(crate) fn scan(
     literals: &Literals,
     set: Set,
-    (labels, form): (&Labels, Form),
+    (labels, form): (&[String], Form),
     view: &View<'_>,
     sink: &mut Sink,
 ) {
@@ -374,7 +372,7 @@ impl Pass<'_, '_> {
     fn replaced(&mut self, at: usize) {
         let view = self.view;
         view.begin();
-        let found = crate::redact::replace::placeholder(view, at, self.labels, self.form);
+        let found = placeholder(view, at, self.labels, self.form);
         if view.is_open() {
             self.sink.open = self.sink.open.min(at);
         }

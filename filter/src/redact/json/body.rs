@@ -11,16 +11,14 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::json::scan::{JsonError, MAX_DEPTH, Scanner};
-use crate::redact::counts::Counts;
+use crate::redact::detectors::names::Set;
 use crate::redact::engine::compiled::{Detectors, Hit, Hits, Part};
-use crate::redact::engine::fold::{Back, Reading, fold, has_escapes};
+use crate::redact::engine::counts::Counts;
+use crate::redact::engine::replace::Replace;
 use crate::redact::json::fields::{Fields, Place};
-use crate::redact::names::Set;
-use crate::redact::replace::Replace;
-use crate::redact::restore::escape;
+use crate::redact::json::nesting::NESTED_MAX;
+use crate::redact::text::fold::{Back, Reading, escape, fold, has_escapes};
 
-/// How many strings within strings are read as JSON, or for escapes.
-pub const NESTED_MAX: u32 = 4;
 /// Fewest digits of a number that may identify somebody.
 const LONG_NUMBER: usize = 9;
 /// What stands at the end of a string that was cut.

@@ -2,5 +2,5 @@
 
 pub mod body;
 pub mod fields;
-pub mod keys;
+mod keys;
 pub mod nesting;

@@ -2,7 +2,8 @@
 //! arguments of a tool, an answer in a format that was asked for, and JSON in their strings. What is put
 //! there has to be escaped as often.
 
-use crate::redact::json::body::NESTED_MAX;
+/// How many strings within strings are read as JSON, or for escapes.
+pub const NESTED_MAX: u32 = 4;
 
 /// A text as far as it was read.
 #[derive(Debug, Default)]

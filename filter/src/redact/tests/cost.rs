@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use crate::redact::detectors::key::KEYS;
 use crate::redact::detectors::label::WORDS;
-use crate::redact::engine::cost::steps;
 use crate::redact::tests::{DETECTORS, cases};
+use crate::redact::text::cost::steps;
 use crate::redact::*;
 
 /// Most steps for each byte of a text, whatever it is and whichever detectors run.

@@ -1,7 +1,7 @@
 //! How often each detector matched: all that is told of what was found.
 
+use crate::redact::detectors::names::DetectorId;
 use crate::redact::engine::compiled::Detectors;
-use crate::redact::names::DetectorId;
 
 /// Matches by detector.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use crate::redact::counts::Counts;
+use crate::redact::detectors::names::Set;
 use crate::redact::engine::compiled::{Detectors, Hit, Part};
-use crate::redact::engine::fold::Reading;
-use crate::redact::names::Set;
-use crate::redact::replace::{Form, Replace};
+use crate::redact::engine::counts::Counts;
+use crate::redact::engine::replace::Replace;
+use crate::redact::text::fold::Reading;
+use crate::redact::text::placeholder::Form;
 
 impl Detectors {
     /// The text with every match replaced; the text itself where nothing matches.

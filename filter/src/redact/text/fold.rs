@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::redact::engine::cost::step;
+use crate::redact::text::cost::step;
 
 /// How a text is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,7 +95,7 @@ fn piece(text: &str, at: usize, reading: Reading, max: usize) -> Option<Piece> {
     let first = *bytes.first()?;
     step(1);
     if first == b'\\' && reading != Reading::Plain {
-        return Some(escape(bytes, reading));
+        return Some(parse_escape(bytes, reading));
     }
     if may_fold(first) && reading != Reading::EscapesOnly {
         let c = rest.chars().next()?;
@@ -133,7 +133,7 @@ fn same(bytes: &[u8], reading: Reading) -> usize {
 }
 
 /// What a text is read as that begins with a backslash.
-fn escape(bytes: &[u8], reading: Reading) -> Piece {
+fn parse_escape(bytes: &[u8], reading: Reading) -> Piece {
     let c = match bytes.get(1) {
         None => return Piece::Unfinished(1),
         Some(b'n') => '\n',
@@ -182,6 +182,17 @@ fn unicode_escape(bytes: &[u8], reading: Reading) -> Piece {
     )
 }
 
+/// Writes a text as it reads within `depth` nested JSON strings.
+pub fn escape(text: &str, depth: u32, out: &mut String) {
+    let mut text = Cow::Borrowed(text);
+    for _ in 0..depth {
+        let quoted = serde_json::Value::from(text.as_ref()).to_string();
+        let inner = quoted.strip_prefix('"').and_then(|quoted| quoted.strip_suffix('"'));
+        text = Cow::Owned(inner.unwrap_or_default().to_owned());
+    }
+    out.push_str(&text);
+}
+
 /// Whether a text has an escape, or, where it is not `whole`, the beginning of one at its end.
 pub(crate) fn has_escapes(text: &str, whole: bool) -> bool {
     let bytes = text.as_bytes();
@@ -189,7 +200,7 @@ pub(crate) fn has_escapes(text: &str, whole: bool) -> bool {
     while let Some(next) = memchr::memchr(b'\\', bytes.get(at..).unwrap_or_default()) {
         step(next + 1);
         let rest = bytes.get(at + next..).unwrap_or_default();
-        match escape(rest, Reading::EscapesOnly) {
+        match parse_escape(rest, Reading::EscapesOnly) {
             Piece::Read(..) => return true,
             Piece::Unfinished(_) => return !whole,
             Piece::Same(_) => {}
@@ -303,7 +314,7 @@ impl<'t> Back<'t> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::redact::engine::cost::steps;
+    use crate::redact::text::cost::steps;
 
     #[test]
     fn every_spelling_is_read_as_the_plain_one() {
