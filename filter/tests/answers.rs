@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use weir_event::v1;
 use weir_filter::api::Api;
 use weir_filter::api::call::Call;
-use weir_filter::capture::budget::{Budget, Room};
+use weir_filter::capture::budget::{Budget, BudgetPermit};
 use weir_filter::capture::transcript::Transcript;
 use weir_filter::headers::Headers;
 use weir_filter::json::truncate::Limits;
@@ -58,7 +58,7 @@ struct Read {
 fn transcript() -> Transcript {
     let budget = Rc::new(Budget::default());
     budget.set(1 << 20);
-    Transcript::keeping(64 << 10, Room::new(&budget))
+    Transcript::keeping(64 << 10, BudgetPermit::new(&budget))
 }
 
 fn finish(answer: ResponseParser, expected: &Value, mut response: v1::Response, tokens: u32) -> Read {

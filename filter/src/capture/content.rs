@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use weir_event::v1;
 
-use crate::capture::budget::{Budget, Room};
+use crate::capture::budget::{Budget, BudgetPermit};
 use crate::capture::transcript::Transcript;
 use crate::config::Capture;
 use crate::json::truncate::{Abridged, Limits, abridge};
@@ -32,7 +32,7 @@ pub struct Content {
     export: Option<Export>,
     limit: usize,
     #[allow(dead_code, reason = "gives its room back when it is dropped")]
-    room: Option<Room>,
+    room: Option<BudgetPermit>,
     request: Vec<u8>,
     /// What is kept of the request was made short before.
     is_cut: bool,
@@ -67,7 +67,7 @@ impl Content {
         let Some(export) = export.as_ref().filter(|export| export.tells()).cloned() else {
             return Self { capture: v1::Capture::Excluded, characters, ..Self::none(export) };
         };
-        let mut room = Room::new(budget);
+        let mut room = BudgetPermit::new(budget);
         if !room.take(body.len()) {
             // What the caller says beside it is told all the same, so it is still redacted.
             return Self { capture: v1::Capture::NoRoom, limit, characters, ..Self::none(Some(export)) };
@@ -109,7 +109,7 @@ impl Content {
     /// Where the content of a stream goes.
     pub fn transcript(&self, budget: &Rc<Budget>) -> Transcript {
         match self.keeps() {
-            true => Transcript::keeping(self.limit, Room::new(budget)),
+            true => Transcript::keeping(self.limit, BudgetPermit::new(budget)),
             false => Transcript::counting(),
         }
     }
@@ -221,7 +221,7 @@ fn told(
     let searched = Limits { string: limits.string + BEYOND, total: limits.total + BEYOND };
     let Abridged { json, shortened: before } = abridge(body, searched)?;
     let before = before || was_shortened;
-    let json = redact(crate::capture::blob::without_data_urls(&json).unwrap_or(json), before)?;
+    let json = redact(crate::json::blob::without_data_urls(&json).unwrap_or(json), before)?;
     if json.len() <= limits.string {
         return Some(Abridged { json, shortened: before });
     }

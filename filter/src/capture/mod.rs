@@ -1,6 +1,5 @@
 //! What of a request's content goes into its event, within which budget, and which events are sent.
 
-pub mod blob;
 pub mod budget;
 pub mod calls;
 pub mod content;

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use weir_event::v1;
 
-use crate::capture::blob;
-use crate::capture::budget::Room;
+use crate::json::blob;
+use crate::capture::budget::BudgetPermit;
 use crate::capture::calls::{Calls, Piece, Slot};
 use crate::json::scan::{Kind, Value};
 use crate::json::truncate::{ELLIPSIS, Limits, abridge, without_half_a_word};
@@ -77,7 +77,7 @@ struct Kept {
 struct Keep {
     /// How many bytes may still be kept.
     left: usize,
-    room: Room,
+    room: BudgetPermit,
 }
 
 impl Keep {
@@ -96,7 +96,7 @@ impl Keep {
 
 impl Transcript {
     /// One that keeps at most `limit` bytes.
-    pub fn keeping(limit: usize, room: Room) -> Self {
+    pub fn keeping(limit: usize, room: BudgetPermit) -> Self {
         Self { keep: Some(Keep { left: limit, room }), ..Self::default() }
     }
 

@@ -27,7 +27,7 @@ pub struct Vm {
     pub target_ids: RefCell<TargetIds>,
     /// What was seen of them.
     pub targets: RefCell<TargetStates>,
-    /// Room for the content of the requests under way.
+    /// BudgetPermit for the content of the requests under way.
     pub budget: Rc<Budget>,
     /// Finished events.
     pub outbox: RefCell<Outbox>,

@@ -13,7 +13,7 @@ use crate::api::call::Call;
 use crate::auth::RequestMetadata;
 use crate::auth::caller;
 use crate::balancing::TargetId;
-use crate::capture::budget::Room;
+use crate::capture::budget::BudgetPermit;
 use crate::capture::content;
 use crate::capture::content::Content;
 use crate::config::{ByteSize, Config, Seen};
@@ -80,7 +80,7 @@ enum Asking {
     /// It passes, and what is small in it is kept.
     Json(Pieces),
     /// It passes, and is kept as it is while there is room.
-    Form(Vec<u8>, Room),
+    Form(Vec<u8>, BudgetPermit),
     /// It is held until it is whole.
     Held,
 }
@@ -146,7 +146,7 @@ impl Observer {
         self.asking = match seen.call.api.operation.form.is_some() {
             _ if end_of_stream => Asking::Known,
             _ if holds => Asking::Held,
-            true => Asking::Form(Vec::new(), Room::new(&self.vm.budget)),
+            true => Asking::Form(Vec::new(), BudgetPermit::new(&self.vm.budget)),
             false => Asking::Json(content::pieces(self.config.capture.limit, keeps)),
         };
         if end_of_stream {

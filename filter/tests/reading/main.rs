@@ -22,7 +22,7 @@ use std::rc::Rc;
 use serde_json::Value;
 use weir_event::v1;
 use weir_filter::api::Api;
-use weir_filter::capture::budget::{Budget, Room};
+use weir_filter::capture::budget::{Budget, BudgetPermit};
 use weir_filter::capture::transcript::Transcript;
 use weir_filter::response::parser::ResponseParser;
 
@@ -60,7 +60,7 @@ impl Read {
 pub fn transcript() -> Transcript {
     let budget = Rc::new(Budget::default());
     budget.set(1 << 20);
-    Transcript::keeping(64 << 10, Room::new(&budget))
+    Transcript::keeping(64 << 10, BudgetPermit::new(&budget))
 }
 
 /// Reads the events of a stream that the transport brought to its end.
