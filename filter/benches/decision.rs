@@ -12,7 +12,7 @@ use weir_filter::api::call::Call;
 use weir_filter::auth::credential;
 use weir_filter::balancing::sticky::Seed;
 use weir_filter::balancing::{
-    Candidate, Condition, Facts, Policy, Strategy, TargetIds, TargetStates, When, order,
+    Candidate, Condition, Facts, LoadBalancing, Strategy, TargetIds, TargetStates, When, order,
 };
 use weir_filter::config::{Config, PluginConfig};
 use weir_filter::event::exchange::Exchange;
@@ -66,7 +66,7 @@ fn order_targets(criterion: &mut Criterion) {
         ("weighted, sticky", Strategy::Weighted, sticky),
         ("latency", Strategy::Latency, None),
     ] {
-        let policy = Policy { strategy, sticky, ..Default::default() };
+        let policy = LoadBalancing { strategy, sticky, ..Default::default() };
         criterion.bench_function(&format!("order of 8 targets, {name}"), |bencher| {
             bencher.iter(|| {
                 order(&policy, black_box(&candidates), &facts, &mut states, &mut random, black_box(NOW_NS))

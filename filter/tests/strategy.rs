@@ -11,7 +11,8 @@ use proptest::strategy::Strategy as Generator;
 use weir_filter::balancing::latency::{PROBE_WAIT_NS, SAMPLES_MIN};
 use weir_filter::balancing::sticky::Seed;
 use weir_filter::balancing::{
-    Candidate, Condition, Facts, Policy, Sticky, Strategy, TargetId, TargetIds, TargetStates, When, order,
+    Candidate, Condition, Facts, LoadBalancing, Sticky, Strategy, TargetId, TargetIds, TargetStates, When,
+    order,
 };
 use weir_filter::headers::Headers;
 use weir_filter::random::Random;
@@ -21,7 +22,7 @@ const START: u64 = 1_700_000_000 * SECOND;
 
 /// One worker with a model of its own numbering.
 struct Worker {
-    policy: Policy,
+    policy: LoadBalancing,
     candidates: Vec<Candidate>,
     states: TargetStates,
     random: Random,
@@ -43,7 +44,7 @@ impl Worker {
             may_fallback: true,
         };
         Self {
-            policy: Policy { strategy, ..Default::default() },
+            policy: LoadBalancing { strategy, ..Default::default() },
             candidates: targets.iter().map(candidate).collect(),
             states: TargetStates::default(),
             random: Random::from_seed([9; 32]),
@@ -345,11 +346,11 @@ fn any_target() -> impl Generator<Value = Sketch> {
         })
 }
 
-fn any_policy() -> impl Generator<Value = Policy> {
+fn any_policy() -> impl Generator<Value = LoadBalancing> {
     let strategies = [Strategy::Priority, Strategy::Weighted, Strategy::Latency];
     let stickies = [None, Some(r#"{"by":"key"}"#), Some(r#"{"by":"metadata.session","for":"1s"}"#)];
     (prop::sample::select(strategies.to_vec()), prop::sample::select(stickies.to_vec())).prop_map(
-        |(strategy, sticky)| Policy {
+        |(strategy, sticky)| LoadBalancing {
             strategy,
             sticky: sticky.map(|json| serde_json::from_str::<Sticky>(json).unwrap()),
             ..Default::default()

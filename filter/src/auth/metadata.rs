@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::auth::keys::Grant;
 use crate::headers::Headers;
 use crate::json::scan::{JsonError, Kind, Object, Value};
 
@@ -96,11 +95,11 @@ impl RequestMetadata {
         })
     }
 
-    /// The same with the metadata of the caller's key, which wins.
+    /// Adds the metadata of the caller's key, which wins over the caller's own.
     #[must_use]
-    pub fn with_grant(mut self, grant: &Grant) -> Self {
-        if !grant.metadata.is_empty() {
-            overlay(&mut self.metadata, grant.metadata.clone());
+    pub fn with_key_metadata(mut self, metadata: &BTreeMap<String, String>) -> Self {
+        if !metadata.is_empty() {
+            overlay(&mut self.metadata, metadata.clone());
         }
         self
     }
@@ -223,10 +222,9 @@ mod tests {
 
     #[test]
     fn a_keys_metadata_cannot_be_overridden_by_its_caller() {
-        let metadata = map(&[("team", "a"), ("tier", "gold")]);
-        let grant = Grant { name: "team-a".to_owned(), metadata, ..Grant::open() };
+        let of_key = map(&[("team", "a"), ("tier", "gold")]);
         let said = read(&[(WEIR_METADATA, r#"{"team":"b","TIER":"free","region":"eu"}"#)]).unwrap();
-        let metadata = said.with_grant(&grant).metadata;
+        let metadata = said.with_key_metadata(&of_key).metadata;
         assert_eq!(metadata, map(&[("region", "eu"), ("team", "a"), ("tier", "gold")]));
     }
 

@@ -7,9 +7,9 @@
 
 pub mod caller;
 pub mod credential;
-pub mod keys;
-pub mod metadata;
-pub mod pattern;
+mod keys;
+mod metadata;
+mod pattern;
 
 pub use crate::auth::credential::{
     CREDENTIAL_MAX, CredentialError, SECRET_HEADERS, beside_token, credential, without_key,

@@ -4,8 +4,13 @@
 //! fails does; one that may not be a fallback stands first or not at all; and unhealthy targets
 //! come last, in the order that they would have had among themselves.
 
-use crate::balancing::sticky::{Draw, Seed};
-use crate::balancing::{Condition, Facts, HealthSettings, Sticky, Strategy, TargetId, TargetStates};
+use serde::{Deserialize, Serialize};
+
+use crate::balancing::condition::{Condition, Facts};
+use crate::balancing::health::{Health, HealthSettings};
+use crate::balancing::latency::Latency;
+use crate::balancing::sticky::{Draw, Seed, Sticky};
+use crate::balancing::target::TargetId;
 use crate::random::Random;
 
 /// The share of requests that try another healthy target than the fastest first, so that one which
@@ -15,6 +20,29 @@ const EXPLORED: f64 = 0.05;
 const UNKNOWN: f64 = 18_446_744_073_709_551_616.0;
 /// A rank before every other.
 const FOREMOST: f64 = -1.0;
+
+/// How a model's targets are put in order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// As written.
+    #[default]
+    Priority,
+    /// By lot: the first, and each that follows, is drawn by weight from those that are left.
+    Weighted,
+    /// By time per output token, the shortest first.
+    Latency,
+}
+
+/// What this VM has seen of its targets. A target that was never heard of takes no memory.
+#[derive(Debug, Default)]
+pub struct TargetStates {
+    /// Which targets have failed lately.
+    pub health: Health,
+    /// How fast they are.
+    pub latency: Latency,
+}
 
 /// One target of a model.
 #[derive(Clone, Debug)]
@@ -35,7 +63,7 @@ pub struct Candidate {
 
 /// How the targets of one model are put in order.
 #[derive(Clone, Debug, Default)]
-pub struct Policy {
+pub struct LoadBalancing {
     /// By what.
     pub strategy: Strategy,
     /// When a target counts as unhealthy.
@@ -58,7 +86,7 @@ struct Considered<'a> {
 /// Empty where no target's condition holds. Unhealthy targets are in it: they are better than no
 /// answer. `now_ns` is Unix time in nanoseconds.
 pub fn order(
-    policy: &Policy,
+    balancing: &LoadBalancing,
     candidates: &[Candidate],
     facts: &Facts<'_>,
     states: &mut TargetStates,
@@ -68,12 +96,12 @@ pub fn order(
     let mut considered = Vec::with_capacity(candidates.len());
     for (index, candidate) in candidates.iter().enumerate() {
         if candidate.when.as_ref().is_none_or(|condition| condition.holds(facts)) {
-            let healthy = states.health.is_healthy(candidate.id, &policy.health, now_ns);
+            let healthy = states.health.is_healthy(candidate.id, &balancing.health, now_ns);
             considered.push(Considered { index, candidate, healthy, rank: 0.0 });
         }
     }
-    let draw = policy.sticky.as_ref().and_then(|sticky| sticky.draw(facts, now_ns));
-    match policy.strategy {
+    let draw = balancing.sticky.as_ref().and_then(|sticky| sticky.draw(facts, now_ns));
+    match balancing.strategy {
         Strategy::Priority => {}
         Strategy::Weighted => {
             for target in &mut considered {

@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hasher};
 
 use serde::{Deserialize, Serialize};
 
-use crate::balancing::Facts;
+use crate::balancing::condition::Facts;
 use crate::config::ConfigError;
 use crate::duration::Duration;
 

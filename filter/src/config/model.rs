@@ -4,7 +4,7 @@ use std::{collections::HashMap, rc::Rc};
 
 use crate::api::call::is_model_name;
 use crate::balancing::sticky::Seed;
-use crate::balancing::{Candidate, Condition, Policy, Strategy, TargetIds};
+use crate::balancing::{Candidate, Condition, LoadBalancing, Strategy, TargetIds};
 use crate::config::target::Route;
 use crate::config::upstream::Upstream;
 use crate::config::wire::{Model, PluginConfig, Timeouts};
@@ -34,7 +34,7 @@ pub struct Failover {
 #[derive(Debug)]
 pub struct VirtualModel {
     /// How the targets are put in order.
-    pub policy: Policy,
+    pub policy: LoadBalancing,
     /// The targets as the strategy sees them.
     pub candidates: Vec<Candidate>,
     /// The same as attempts see them.
@@ -53,7 +53,7 @@ impl VirtualModel {
         let candidate =
             Candidate { id: route.id, seed: Seed::new("", 0), weight: 1, when: None, may_fallback: true };
         Self {
-            policy: Policy::default(),
+            policy: LoadBalancing::default(),
             candidates: vec![candidate],
             routes: vec![Rc::new(route)],
             failover: Rc::new(Failover { attempts: 1, retry_on: Vec::new(), fallback_on: Vec::new() }),
@@ -113,7 +113,11 @@ pub(crate) fn virtual_model(
         sticky.check(&at("sticky"))?;
     }
     Ok(VirtualModel {
-        policy: Policy { strategy: model.strategy, health: model.health, sticky: model.sticky.clone() },
+        policy: LoadBalancing {
+            strategy: model.strategy,
+            health: model.health,
+            sticky: model.sticky.clone(),
+        },
         candidates,
         routes,
         failover: Rc::new(Failover {

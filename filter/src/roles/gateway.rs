@@ -243,7 +243,7 @@ impl Gateway {
             return Err(self.refuse(host, &refusal));
         }
         let metadata = match RequestMetadata::read(&inference.headers) {
-            Ok(metadata) => metadata.with_grant(&inference.known.grant),
+            Ok(metadata) => metadata.with_key_metadata(&inference.known.grant.metadata),
             Err(error) => return Err(self.refuse(host, &Refusal::bad_metadata(&error))),
         };
         let redaction = self.config.redaction.as_ref();

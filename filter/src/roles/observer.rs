@@ -131,7 +131,9 @@ impl Observer {
         match known {
             Ok(known) => {
                 // What cannot be read is nothing to refuse a request for that is not routed.
-                let said = RequestMetadata::read(&headers).unwrap_or_default().with_grant(&known.grant);
+                let said = RequestMetadata::read(&headers)
+                    .unwrap_or_default()
+                    .with_key_metadata(&known.grant.metadata);
                 let export = Export::new(redaction, policies.exported, observed.call.api.family());
                 caller::record(&mut observed.exchange.borrow_mut(), &known, said, export);
             }
