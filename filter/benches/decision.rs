@@ -1,4 +1,4 @@
-//! What a decision costs, natively. `cargo bench -p weir-filter --bench decision`.
+//! Cost of a routing decision, natively. `cargo bench -p weir-filter --bench decision`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -40,7 +40,7 @@ fn candidates(ids: &mut TargetIds) -> Vec<Candidate> {
     (0..TARGETS).map(target).collect()
 }
 
-/// The order of eight targets, half of them with a condition that holds, with full histories.
+/// Orders eight targets with full histories, half of them with a condition that holds.
 fn order_targets(criterion: &mut Criterion) {
     let candidates = candidates(&mut TargetIds::default());
     let mut states = TargetStates::default();
@@ -75,7 +75,7 @@ fn order_targets(criterion: &mut Criterion) {
     }
 }
 
-/// A configuration of so many keys and virtual models of two targets each.
+/// A configuration with this many keys and virtual models of two targets each.
 fn config(keys: usize, models: usize) -> Config {
     let models: serde_json::Map<_, _> = (0..models)
         .map(|n| {
@@ -96,7 +96,7 @@ fn config(keys: usize, models: usize) -> Config {
     Config::new(&PluginConfig::from_json(plugin.as_bytes()).unwrap(), &mut TargetIds::default()).unwrap()
 }
 
-/// The whole decision about a request of 1 KB: key, model, order, and the body rewritten.
+/// The whole decision for a request of 1 KB: key, model, order, and the rewritten body.
 fn decide_and_rewrite(criterion: &mut Criterion) {
     let content = "What is a weir, and what does it measure? ".repeat(22);
     let body = json!({"model": "model-7", "temperature": 0.2,

@@ -1,6 +1,6 @@
-//! What the parts cost that a request goes through one by one, natively: the JSON scanner and splice by the byte
-//! of a body, server-sent events by the byte of a stream, and the encoding of an event.
-//! `cargo bench -p weir-filter --bench parts`.
+//! Cost of the parts that a request goes through, natively: the JSON scanner and edits per byte of a body,
+//! server-sent events per byte of a stream, and the encoding of an event. `cargo bench -p weir-filter --bench
+//! parts`.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
@@ -22,7 +22,7 @@ use weir_filter::response::framing::sse::Parser;
 use serving::SIZES;
 
 const STREAM: &[u8] = include_bytes!("../../tests/fixtures/openai/chat_stream_plain.sse");
-/// Bytes of a stream in one piece: all, a packet of a slow connection, and as few as go.
+/// Bytes of each piece of a stream: all, a packet of a slow connection, and single bytes.
 const PIECES: [usize; 3] = [STREAM.len(), 64, 1];
 
 fn body(size: usize) -> Vec<u8> {
@@ -73,7 +73,7 @@ fn streams(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The event of a request, as it stands in a batch.
+/// The event of a request, as in a batch.
 fn event(content: &str, size: usize) -> v1::TraceEvent {
     let config = Rc::new(serving::config(content));
     let (vm, host) = (serving::vm(&config), serving::host(size));

@@ -1,4 +1,4 @@
-//! What redaction costs, natively, by the byte. `cargo bench -p weir-filter --bench redact`.
+//! Cost of redaction per byte, natively. `cargo bench -p weir-filter --bench redact`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -64,7 +64,7 @@ fn bodies(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Inputs that are made to be slow, from 1 KB to 4 MB: the time a byte stays the same.
+/// Inputs made to be slow, from 1 KB to 4 MB: the time per byte stays the same.
 fn hostile(criterion: &mut Criterion) {
     let detectors = detectors();
     let set = detectors.all();
@@ -84,7 +84,7 @@ fn hostile(criterion: &mut Criterion) {
     }
     for size in [KB, 64 * KB, 4000 * KB] {
         let mut body = json!(["x"]).to_string();
-        // A string in a string in a string, each with what the next needs to be escaped.
+        // A string in a string in a string, each with the escapes of the next.
         while body.len() < size {
             body = json!([body]).to_string();
         }
@@ -99,7 +99,7 @@ fn hostile(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A stream of pieces of four bytes, as tokens are, and what compiling costs.
+/// A stream of pieces of four bytes, like tokens, and the cost of compiling.
 fn streams_and_compiling(criterion: &mut Criterion) {
     let detectors = detectors();
     let text = text(20 * KB, 5);

@@ -1,4 +1,4 @@
-//! What one whole request costs in the filter, natively. `cargo bench -p weir-filter --bench request`; as wasm:
+//! Cost of one whole request in the filter, natively. `cargo bench -p weir-filter --bench request`; as wasm:
 //! `make bench-filter`.
 
 #![allow(clippy::unwrap_used)]

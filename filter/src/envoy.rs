@@ -580,7 +580,7 @@ impl Host for Envoy {
         String::from_utf8_lossy(&details.unwrap_or_default()).into_owned()
     }
 
-    fn answer(&self, status: u16, headers: &Outgoing<'_>, body: &[u8]) {
+    fn respond(&self, status: u16, headers: &Outgoing<'_>, body: &[u8]) {
         // The SDK takes text here; what the gateway answers itself is always text.
         let headers =
             headers.pairs().filter_map(|(name, value)| Some((name, std::str::from_utf8(value).ok()?)));

@@ -1,7 +1,7 @@
-//! HTTP headers as the filter sees them, and what a value must be to be sent.
+//! HTTP headers as the filter sees them, and the check of values that are sent.
 //!
-//! Names are lowercase, as Envoy gives them. Values are bytes: they need not be UTF-8. A value is
-//! only ever sent as a [`HeaderValue`], which cannot hold what would start a new header.
+//! Names are lowercase, as in Envoy. Values are bytes, which need not be UTF-8. A value is sent only as a
+//! [`HeaderValue`], which cannot start a new header.
 
 /// Names of headers and filter state, each spelt once.
 pub mod name {
@@ -28,29 +28,29 @@ pub mod name {
     pub const SERVER_TIMING: &str = "server-timing";
     pub const X_FORWARDED_FOR: &str = "x-forwarded-for";
     pub const X_FORWARDED_PROTO: &str = "x-forwarded-proto";
-    /// Envoy's: how many retries this request may have.
+    /// Envoy's: the retries that this request may have.
     pub const ENVOY_MAX_RETRIES: &str = "x-envoy-max-retries";
-    /// Envoy's: longest time for one attempt until its headers, in ms.
+    /// Envoy's: the timeout of one attempt until its response headers, in ms.
     pub const ENVOY_TRY_TIMEOUT: &str = "x-envoy-upstream-rq-per-try-timeout-ms";
-    /// Envoy's: longest time for the whole request, in ms.
+    /// Envoy's: the timeout of the whole request, in ms.
     pub const ENVOY_TIMEOUT: &str = "x-envoy-upstream-rq-timeout-ms";
     /// On a response, between the upstream filter and Envoy's router: make another attempt.
     pub const WEIR_RETRY: &str = "x-weir-retry";
-    /// On a request: the longest that the caller waits, in ms.
+    /// On a request: the caller's timeout, in ms.
     pub const WEIR_TIMEOUT_MS: &str = "x-weir-timeout-ms";
-    /// On a request that is passed through: the provider that it is for.
+    /// On a request that is passed through: its provider.
     pub const WEIR_PROVIDER: &str = "x-weir-provider";
-    /// On an answer: the trace that the request belongs to.
+    /// On a response: the trace of the request.
     pub const WEIR_TRACE_ID: &str = "x-weir-trace-id";
-    /// On an answer: the target that gave it, as provider/model.
+    /// On a response: the target that produced it, as provider/model.
     pub const WEIR_MODEL: &str = "x-weir-model";
-    /// On an answer: how many attempts were made.
+    /// On a response: the number of attempts.
     pub const WEIR_ATTEMPTS: &str = "x-weir-attempts";
     /// Filter state: the cluster of the next attempt, which the route matches on.
     pub const STATE_CLUSTER: &str = "weir.cluster";
-    /// Filter state: the pause before another attempt, which the route matches on.
+    /// Filter state: the pause before the next attempt, which the route matches on.
     pub const STATE_BACKOFF: &str = "weir.backoff";
-    /// Filter state: the number by which an attempt finds its request.
+    /// Filter state: the number that links an attempt to its request.
     pub const STATE_STREAM: &str = "weir.stream";
 }
 
@@ -69,7 +69,7 @@ impl Headers {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_slice())
     }
 
-    /// The first value as text, invalid UTF-8 replaced; empty where there is none.
+    /// The first value as text, with invalid UTF-8 replaced; empty if there is none.
     pub fn text(&self, name: &str) -> String {
         self.get(name).map(|value| String::from_utf8_lossy(value).into_owned()).unwrap_or_default()
     }
@@ -80,13 +80,13 @@ impl Headers {
     }
 }
 
-/// A value that is safe to send: no byte below 0x20 and no 0x7f, so it cannot end the header that
-/// it stands in. Envoy passes CR LF in a value on as a second header.
+/// A value that is safe to send: without control characters, so it cannot end its header. Envoy would pass CR
+/// LF in a value on as a second header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeaderValue<'a>(&'a [u8]);
 
 impl<'a> HeaderValue<'a> {
-    /// Checks a value; `None` where it holds a control character.
+    /// Checks a value; `None` if it contains a control character.
     pub fn new(value: &'a [u8]) -> Option<Self> {
         value.iter().all(|byte| *byte >= 0x20 && *byte != 0x7f).then_some(Self(value))
     }
@@ -97,12 +97,12 @@ impl<'a> HeaderValue<'a> {
     }
 }
 
-/// Headers on their way out.
+/// Headers to be sent.
 #[derive(Debug, Default)]
 pub struct Outgoing<'a>(Vec<(&'a str, HeaderValue<'a>)>);
 
 impl<'a> Outgoing<'a> {
-    /// Adds a header; `false`, and nothing added, where the value holds a control character.
+    /// Adds a header; returns `false`, adding nothing, if the value contains a control character.
     pub fn add(&mut self, name: &'a str, value: &'a [u8]) -> bool {
         let value = HeaderValue::new(value);
         self.0.extend(value.map(|value| (name, value)));

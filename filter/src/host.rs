@@ -1,22 +1,22 @@
-//! What the logic asks of the proxy that it runs in.
+//! The proxy's interface, as the logic needs it.
 //!
-//! Every call crosses from the VM into Envoy and costs microseconds, so there is one call for each
-//! thing that is needed and none that is made twice. The real host is `envoy.rs`.
+//! Each call crosses from the VM into Envoy and costs microseconds, so there is one call per need, and none is
+//! made twice. `envoy.rs` implements it.
 
 use crate::api::Family;
 use crate::headers::{Headers, Outgoing, name};
 use crate::refusal::Refusal;
 
-/// What a callback tells the proxy to do next.
+/// What the proxy does after a callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Go on.
+    /// Continues with the next filter.
     Continue,
-    /// Hold here: more is to come, or an answer was given.
+    /// Holds here: more data is to come, or a local response was sent.
     Hold,
 }
 
-/// The proxy, as one HTTP stream sees it.
+/// The proxy, as seen by one HTTP stream.
 pub trait Host {
     /// The time in Unix nanoseconds.
     fn now_ns(&self) -> u64;
@@ -24,37 +24,37 @@ pub trait Host {
     fn request_headers(&self) -> Headers;
     /// Replaces all headers of the request.
     fn set_request_headers(&self, headers: &Outgoing<'_>);
-    /// Gives the request one header, in place of those that have its name. The value must be fit to be one
+    /// Sets a header of the request, replacing those of the same name. The value must be valid
     /// ([`crate::headers::HeaderValue`]).
     fn set_request_header(&self, name: &str, value: &[u8]);
     /// Removes all trailers of the request.
     fn drop_request_trailers(&self);
-    /// The first `max` bytes of what is buffered of the request's body.
+    /// The first `max` bytes of the buffered request body.
     fn request_body(&self, max: usize) -> Vec<u8>;
-    /// Replaces the first `len` bytes of what is buffered of the request's body.
+    /// Replaces the first `len` bytes of the buffered request body.
     fn replace_request_start(&self, len: usize, with: &[u8]);
     /// All headers of the response.
     fn response_headers(&self) -> Headers;
     /// Replaces all headers of the response.
     fn set_response_headers(&self, headers: &Outgoing<'_>);
-    /// A piece of what this callback has of the response's body.
+    /// A part of the response body that this callback has.
     fn response_chunk(&self, start: usize, len: usize) -> Vec<u8>;
-    /// Replaces that piece.
+    /// Replaces the first `len` bytes of it.
     fn replace_response_chunk(&self, len: usize, with: &[u8]);
     /// Reads filter state.
     fn state(&self, key: &str) -> Option<Vec<u8>>;
     /// Writes filter state.
     fn set_state(&self, key: &str, value: &[u8]);
-    /// Has the route chosen anew, by the filter state as it is now.
+    /// Selects the route again, by the current filter state.
     fn reroute(&self);
-    /// A claim of a token that Envoy's jwt_authn has verified, from its dynamic metadata.
+    /// A claim of a token verified by Envoy's jwt_authn, from its dynamic metadata.
     fn claim(&self, payload: &str, claim: &str) -> Option<Vec<u8>>;
-    /// Envoy's account of how the response came about (`response.code_details`).
+    /// Envoy's reason for the response (`response.code_details`).
     fn response_details(&self) -> String;
-    /// Answers the request here and now.
-    fn answer(&self, status: u16, headers: &Outgoing<'_>, body: &[u8]);
+    /// Sends a local response.
+    fn respond(&self, status: u16, headers: &Outgoing<'_>, body: &[u8]);
 
-    /// Answers with a refusal in the shape of an API, under the trace where there is one.
+    /// Sends a refusal in the error shape of an API, with the trace id if there is one.
     fn refuse(&self, refusal: &Refusal, family: &Family, trace_id: &str) {
         let mut headers = Outgoing::default();
         headers.add(name::CONTENT_TYPE, b"application/json");
@@ -64,6 +64,6 @@ pub trait Host {
         if !trace_id.is_empty() {
             headers.add(name::WEIR_TRACE_ID, trace_id.as_bytes());
         }
-        self.answer(refusal.status, &headers, refusal.body(family).as_bytes());
+        self.respond(refusal.status, &headers, refusal.body(family).as_bytes());
     }
 }

@@ -1,17 +1,17 @@
-//! Randomness for ids and jitter, from a seed that the host draws once at VM start.
+//! Random numbers for ids and jitter, seeded by the host at VM start.
 //!
-//! Ids must differ from those of every other VM, and nobody may be harmed by guessing them: a
-//! fast generator with 256 bits of seeded state does.
+//! Ids must differ between VMs, but need not be unpredictable, so a fast generator with 256 bits of seeded
+//! state suffices.
 
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-/// A source of random numbers.
+/// A random number generator.
 #[derive(Clone, Debug)]
 pub struct Random(Xoshiro256PlusPlus);
 
 impl Random {
-    /// A generator of the whole seed's state.
+    /// Creates a generator whose state is the seed.
     pub fn from_seed(seed: [u8; 32]) -> Self {
         Self(Xoshiro256PlusPlus::from_seed(seed))
     }
@@ -26,7 +26,7 @@ impl Random {
         self.0.next_u64().max(1).to_be_bytes()
     }
 
-    /// A number from 0 up to, and without, 1.
+    /// A number in [0, 1).
     pub fn fraction(&mut self) -> f64 {
         f64::from(self.0.next_u32()) / (f64::from(u32::MAX) + 1.0)
     }

@@ -1,9 +1,9 @@
-//! Redaction as a gateway has it: its detectors and policies, which of them hold for a request, and
-//! what becomes of what is sent and of what is told.
+//! The gateway's redaction: its detectors and policies, which of them apply to a request, and how forwarded and
+//! exported content is redacted.
 //!
-//! Whatever a key, a model or a request says makes its policies stricter and never laxer. What cannot
-//! be read is not told, and not sent where something is looked for in it. No value that matched is in
-//! an error or in `Debug` output.
+//! Keys, models and requests can make policies stricter, never laxer. Content that cannot be read is not
+//! exported, and is not forwarded where detectors run on it. No matched value appears in an error or in `Debug`
+//! output.
 
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -22,13 +22,13 @@ use crate::redact::{
 };
 use crate::refusal::Refusal;
 
-/// How many digits of a hash are shown: enough to tell people apart, 48 bits.
+/// Hash digits shown: 48 bits are enough to tell people apart.
 const HASH_DIGITS: usize = 12;
-/// Shortest key of hashes, in bytes.
+/// Shortest hash key, in bytes.
 const HASH_KEY_MIN: usize = 16;
-/// A request's own word that nothing of its content is told: `exclude`.
+/// The value `exclude` keeps the request's content out of telemetry.
 const WEIR_CONTENT: &str = "x-weir-content";
-/// The same by TrueFoundry's name: `{"enabled": false}`.
+/// TrueFoundry's equivalent: `{"enabled": false}`.
 const TFY_LOGGING: &str = "x-tfy-logging-config";
 
 /// The detectors and policies of a gateway.
@@ -37,25 +37,25 @@ pub struct Redaction {
     detectors: Arc<Detectors>,
     policies: Policies,
     hash_key: Option<HashKey>,
-    /// The policies of keys that have stricter ones, by the key's name.
+    /// Policies of keys that have stricter ones, by key name.
     by_key: HashMap<String, Policies>,
-    /// The same of models, by every name that they or their targets are asked for by: those of the table,
-    /// and `provider/model`.
+    /// The same for models, by every name under which they or their targets can be requested: that of the
+    /// model, and `provider/model`.
     by_model: HashMap<String, Policies>,
 }
 
-/// What was found in a body that is to be sent.
+/// The result of searching a body that is about to be forwarded.
 #[derive(Debug, Default)]
 pub struct Searched {
-    /// The body that is sent in place of it, where it is another.
+    /// The body to send instead, if it changed.
     pub body: Option<Vec<u8>>,
-    /// What was found.
+    /// Matches, as events report them.
     pub found: Vec<v1::Redaction>,
-    /// The way back from the placeholders that were put in, where there is to be one.
+    /// Restores the placeholders that were inserted, if the policy says so.
     pub restorer: Option<Restorer>,
 }
 
-/// How the content of one request is told, and what is said beside it.
+/// Redacts what is exported of one request: its content and its metadata.
 #[derive(Clone, Debug)]
 pub struct Export {
     redaction: Rc<Redaction>,
@@ -64,8 +64,8 @@ pub struct Export {
 }
 
 impl Redaction {
-    /// Compiles what a configuration says; `None` where it says nothing, and so nothing is told.
-    /// `variable` looks an environment variable up.
+    /// Compiles the configuration; `None` if it has no `redaction`, in which case no content is exported.
+    /// `variable` looks up an environment variable.
     pub fn new(
         plugin: &PluginConfig,
         variable: &dyn Fn(&str) -> Option<Vec<u8>>,
@@ -128,7 +128,7 @@ impl Redaction {
         }))
     }
 
-    /// What holds for a request of this key for this model.
+    /// The policies for a request with this key for this model.
     pub fn policies(&self, key: &str, model: &str, headers: &Headers) -> Policies {
         let own = [self.by_key.get(key), self.by_model.get(model)];
         let mut policies = own.into_iter().flatten().fold(self.policies, |one, other| one.stricter(other));
@@ -138,7 +138,7 @@ impl Redaction {
         policies
     }
 
-    /// Whether anything is looked for in what is sent.
+    /// Whether any detector runs on what is forwarded.
     pub fn searches(&self, policy: &ForwardedPolicy) -> bool {
         !policy.actions.is_off()
     }
@@ -155,7 +155,7 @@ impl Redaction {
         let mut replacement = self.replacement(policy.actions.replacement);
         let mut restorer = Restorer::default();
         let redacted = if policy.restore {
-            restorer = Restorer::beside(std::str::from_utf8(body).unwrap_or_default(), &self.detectors);
+            restorer = Restorer::for_text(std::str::from_utf8(body).unwrap_or_default(), &self.detectors);
             number_in_order_of_the_prompt(&search, body, &mut restorer);
             search.redact(body, &mut restorer)
         } else {
@@ -167,13 +167,13 @@ impl Redaction {
         if let Some(names) = self.blocked(&policy.actions, &redacted.counts) {
             return Err(Refusal::content_blocked(&names));
         }
-        let found = self.told(&redacted.counts, v1::RedactedFor::Provider);
+        let found = self.reported(&redacted.counts, v1::RedactedFor::Provider);
         let changed = !redacted.counts.is_empty();
         let restorer = (!restorer.is_empty()).then_some(restorer);
         Ok(Searched { body: changed.then(|| redacted.body.into_owned()), found, restorer })
     }
 
-    /// The names of the detectors that matched and whose matches refuse the whole; `None` where none has.
+    /// Names of the detectors whose matches block the message; `None` if there are none.
     pub fn blocked(&self, actions: &Actions, counts: &Counts) -> Option<Vec<&str>> {
         let blocking = counts.iter().filter(|(id, _)| actions.block.contains(*id));
         let names: Vec<&str> = blocking.map(|(id, _)| self.detectors.name(id).0).collect();
@@ -185,12 +185,12 @@ impl Redaction {
         &self.detectors
     }
 
-    /// What stands in a match's place.
+    /// Returns the replacement of this style.
     pub fn replacement(&self, style: Style) -> Replacement {
         Replacement::new(style, self.hash_key.as_ref())
     }
 
-    /// What becomes of a body that cannot be searched: it goes on, or it is refused.
+    /// Lets a body that cannot be searched pass, or refuses it.
     pub fn unreadable(&self, policy: &ForwardedPolicy) -> Result<(), Refusal> {
         match policy.on_unreadable {
             Unreadable::Pass => Ok(()),
@@ -198,18 +198,18 @@ impl Redaction {
         }
     }
 
-    /// What was found, as events tell it.
-    pub fn told(&self, counts: &Counts, scope: v1::RedactedFor) -> Vec<v1::Redaction> {
-        let told = counts.iter().map(|(id, count)| {
+    /// Returns the matches, as events report them.
+    pub fn reported(&self, counts: &Counts, scope: v1::RedactedFor) -> Vec<v1::Redaction> {
+        let reported = counts.iter().map(|(id, count)| {
             let (detector, version) = self.detectors.name(id);
             v1::Redaction { detector: detector.to_owned(), version, count, scope: scope.into() }
         });
-        told.collect()
+        reported.collect()
     }
 }
 
 impl Export {
-    /// How content is told under this policy; `None` where there is no redaction.
+    /// Returns the export of content under this policy; `None` if redaction is not configured.
     pub fn new(
         redaction: Option<&Rc<Redaction>>,
         policy: ExportedPolicy,
@@ -218,28 +218,28 @@ impl Export {
         redaction.map(|redaction| Self { redaction: Rc::clone(redaction), policy, family })
     }
 
-    /// Whether content is told at all.
-    pub fn tells(&self) -> bool {
+    /// Whether content is exported at all.
+    pub fn exports_content(&self) -> bool {
         self.policy.content != Content::Exclude
     }
 
-    /// Whether the detectors run over content.
+    /// Whether detectors run on content.
     pub fn redacts(&self) -> bool {
         self.policy.content == Content::Redact
     }
 
-    /// A request's body as it may be told; `None` where it cannot be read. Where it was cut, strings that
-    /// end with an ellipsis are without what may be the beginning of what would have been found.
+    /// Redacts a request's body; `None` if it cannot be read. If it was cut, strings ending in an ellipsis lose
+    /// an end that may begin a match.
     pub fn request(&self, body: Vec<u8>, is_cut: bool, counts: &mut Counts) -> Option<Vec<u8>> {
         self.json(body, self.family.request_fields, is_cut, counts)
     }
 
-    /// The same of a response's.
+    /// Redacts a response's body in the same way.
     pub fn response(&self, body: Vec<u8>, is_cut: bool, counts: &mut Counts) -> Option<Vec<u8>> {
         self.json(body, self.family.response_fields, is_cut, counts)
     }
 
-    /// The arguments of a tool call as they may be told: JSON of any shape, or a text that is none.
+    /// Redacts tool call arguments: JSON of any shape, or plain text.
     pub fn arguments(&self, arguments: &mut String, is_cut: bool, counts: &mut Counts) {
         match self.json(arguments.as_bytes().to_vec(), Fields::NONE, is_cut, counts) {
             Some(json) => *arguments = String::from_utf8(json).unwrap_or_default(),
@@ -247,14 +247,14 @@ impl Export {
         }
     }
 
-    /// Entries as they may be told, keys and values; a key is context for its value.
+    /// Redacts keys and values of entries; a key is context for its value.
     pub fn entries(&self, entries: &mut BTreeMap<String, String>, counts: &mut Counts) {
         if entries.is_empty() || self.policy.detectors.is_empty() {
             return;
         }
         let json = serde_json::to_vec(entries).unwrap_or_default();
-        let told = self.json(json, Fields::NONE, false, counts);
-        *entries = told.and_then(|told| serde_json::from_slice(&told).ok()).unwrap_or_default();
+        let redacted = self.json(json, Fields::NONE, false, counts);
+        *entries = redacted.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
     }
 
     fn json(&self, body: Vec<u8>, fields: Fields, is_cut: bool, counts: &mut Counts) -> Option<Vec<u8>> {
@@ -272,8 +272,7 @@ impl Export {
         }
     }
 
-    /// A text as it may be told. Of one that was cut, the end is left out where it may be the beginning
-    /// of what would have been found.
+    /// Redacts a text. A text that was cut loses an end that may begin a match.
     pub fn text(&self, text: &mut String, is_cut: bool, counts: &mut Counts) {
         if self.policy.detectors.is_empty() {
             return;
@@ -297,14 +296,14 @@ impl Export {
         self.redaction.replacement(self.policy.replacement)
     }
 
-    /// What was found, as events tell it.
-    pub fn told(&self, counts: &Counts) -> Vec<v1::Redaction> {
-        self.redaction.told(counts, v1::RedactedFor::Export)
+    /// Returns the matches, as events report them.
+    pub fn reported(&self, counts: &Counts) -> Vec<v1::Redaction> {
+        self.redaction.reported(counts, v1::RedactedFor::Export)
     }
 }
 
-/// The policies of models, and those of their targets, which can be asked for without the model: the
-/// strictest of all models that have the target.
+/// Adds the policies of targets, which can be requested without their model: the strictest of all models with
+/// that target.
 fn with_targets(by_model: &HashMap<String, Policies>, plugin: &PluginConfig) -> HashMap<String, Policies> {
     let mut by_name = by_model.clone();
     for (name, policies) in by_model {
@@ -318,12 +317,12 @@ fn with_targets(by_model: &HashMap<String, Policies>, plugin: &PluginConfig) -> 
     by_name
 }
 
-/// The members of a body that grow with a conversation.
+/// Members of a body that grow with a conversation.
 const CONVERSATIONS: [&str; 3] = ["messages", "input", "contents"];
 
-/// Has what stands behind the conversation in a body numbered before it. Providers read tools and
-/// instructions first, wherever they stand; numbered last, they would have other placeholders with each
-/// turn, and no cache of prompts would hit.
+/// Numbers the values that follow the conversation in a body first. Providers read tools and instructions
+/// before the conversation, wherever they stand in the body; numbered last, they would get new placeholders
+/// with each turn, and no prompt cache would hit.
 fn number_in_order_of_the_prompt(search: &Search<'_>, body: &[u8], restorer: &mut Restorer) {
     let Ok(object) = Object::parse(body) else { return };
     let is_conversation = |key: &str| CONVERSATIONS.contains(&key);
@@ -333,7 +332,7 @@ fn number_in_order_of_the_prompt(search: &Search<'_>, body: &[u8], restorer: &mu
     }
 }
 
-/// Whether a request asks that nothing of its content be told.
+/// Whether a request opts out of exporting its content.
 fn asks_for_exclusion(headers: &Headers) -> bool {
     let excludes = headers.get(WEIR_CONTENT).is_some_and(|value| value.eq_ignore_ascii_case(b"exclude"));
     let disabled = || {
@@ -343,7 +342,7 @@ fn asks_for_exclusion(headers: &Headers) -> bool {
     excludes || disabled() == Some(false)
 }
 
-/// The key of hashes, where one is named.
+/// Reads the hash key, if one is configured.
 fn hash_key(
     wire: &redact::Redaction,
     variable: &dyn Fn(&str) -> Option<Vec<u8>>,

@@ -1,4 +1,4 @@
-//! Requests that the gateway answers itself, and what it says.
+//! Local responses by which the gateway refuses a request.
 //!
 //! A message says what is wrong and what would be right. It never repeats content.
 
@@ -6,19 +6,19 @@ use crate::api::family::error_details::ErrorDetails;
 use crate::api::{Family, Feature};
 use crate::auth::{CredentialError, Denied, MetadataError};
 
-/// An answer of the gateway's own, in the error shape of the API that was called.
+/// A local response in the error shape of the API that was called.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{status} {code}: {message}")]
 pub struct Refusal {
     /// The HTTP status.
     pub status: u16,
-    /// The class of error by OpenAI's names, such as `invalid_request_error`.
+    /// The class of error in OpenAI's terms, such as `invalid_request_error`.
     pub kind: &'static str,
-    /// The reason for programs, such as `model_not_found`.
+    /// The machine-readable reason, such as `model_not_found`.
     pub code: &'static str,
-    /// The field of the body that it is about.
+    /// The member of the body at fault.
     pub param: Option<&'static str>,
-    /// The reason for people.
+    /// The human-readable reason.
     pub message: String,
     /// For 405: what would be allowed.
     pub allow: Option<&'static str>,
@@ -62,16 +62,16 @@ impl Refusal {
 
     /// 401: no key was sent.
     pub fn key_missing() -> Self {
-        let message = "This gateway asks for a key: send it as \"Authorization: Bearer <key>\".";
+        let message = "This gateway requires a key: send it as \"Authorization: Bearer <key>\".";
         Self::new(401, "authentication_error", "missing_key", message.to_owned())
     }
 
-    /// 401: what was sent is no one key.
+    /// 401: the credentials are not one key.
     pub fn bad_credential(error: CredentialError) -> Self {
         Self::new(401, "authentication_error", "invalid_key", error.to_string())
     }
 
-    /// 401: the key opens nothing.
+    /// 401: the key is unknown or has expired.
     pub fn denied(denied: Denied) -> Self {
         let code = match denied {
             Denied::Unknown => "invalid_key",
@@ -89,61 +89,60 @@ impl Refusal {
         Self { param: Some("model"), ..Self::new(403, "permission_error", "model_not_allowed", message) }
     }
 
-    /// 403: a feature that reaches beyond the request, which nobody has granted.
+    /// 403: a feature that reaches beyond the request and is not granted.
     pub fn not_granted(param: &'static str) -> Self {
         let message =
             format!("{param}: reaches beyond this request and its model, which this gateway does not allow.");
         Self { param: Some(param), ..Self::new(403, "permission_error", "not_granted", message) }
     }
 
-    /// 403: a member that names what is stored at the provider, and the caller's key or the provider does not
-    /// grant that.
+    /// 403: a member refers to what is stored at the provider, which the key or the provider does not grant.
     pub fn reference_not_granted(member: &'static str, feature: Feature) -> Self {
         let message = format!(
-            "{member}: names what is stored at the provider, which needs the grant {:?} of your key and of the \
-             provider, and one of them does not give it.",
+            "{member}: refers to what is stored at the provider. Both your key and the provider must grant {:?}, \
+             and at least one does not.",
             feature.name()
         );
         Self { param: Some(member), ..Self::new(403, "permission_error", "not_granted", message) }
     }
 
-    /// 404: what reaches beyond a call, and the caller's key or the provider does not grant.
+    /// 404: a feature beyond calls, which the key or the provider does not grant.
     pub fn feature_not_granted(feature: Feature) -> Self {
         let message = format!(
-            "This needs the grant {:?} of your key and of the provider, and one of them does not give it.",
+            "Both your key and the provider must grant {:?} for this, and at least one does not.",
             feature.name()
         );
         Self::new(404, "invalid_request_error", "not_granted", message)
     }
 
-    /// 403: what may be for any model of a provider, by a key that does not allow them all.
+    /// 403: a request that may concern any model of a provider, by a key that does not allow them all.
     pub fn needs_every_model(provider: &str) -> Self {
         let message = format!(
-            "This can be for any model, so your key must allow every one of the provider: {}.",
+            "This may concern any model, so your key must allow every model of the provider: {}.",
             quoted(&format!("{provider}/*"))
         );
         Self::new(403, "permission_error", "model_not_allowed", message)
     }
 
-    /// 400: several providers could be meant.
+    /// 400: several providers match.
     pub fn ambiguous_provider() -> Self {
         let message =
             "More than one provider serves this path; name one of them in the header x-weir-provider.";
         Self::new(400, "invalid_request_error", "ambiguous_provider", message.to_owned())
     }
 
-    /// 400: a header of the gateway's own cannot be read.
+    /// 400: a header of the gateway's cannot be read.
     pub fn bad_metadata(error: &MetadataError) -> Self {
         Self::new(400, "invalid_request_error", "invalid_header", error.to_string())
     }
 
-    /// 400: the timeout is no number of milliseconds.
+    /// 400: the timeout is not a number of milliseconds.
     pub fn bad_timeout() -> Self {
         let message = "The header x-weir-timeout-ms must be a number of milliseconds from 1 to 3600000.";
         Self::new(400, "invalid_request_error", "invalid_header", message.to_owned())
     }
 
-    /// 400: the model in the path and the one in the body differ, or the path's cannot be one.
+    /// 400: the model in the path and the one in the body differ, or the former cannot be one.
     pub fn model_in_path(message: impl Into<String>) -> Self {
         Self {
             param: Some("model"),
@@ -151,60 +150,62 @@ impl Refusal {
         }
     }
 
-    /// 400: the model has no target that serves this API under the request's conditions.
+    /// 400: the model has no target for this API and this request.
     pub fn no_target(model: &str) -> Self {
         let message = format!(
-            "The model {} has no target that serves this API and whose conditions this request meets.",
+            "The model {} has no target for this API whose conditions this request meets.",
             quoted(model)
         );
         Self { param: Some("model"), ..Self::new(400, "invalid_request_error", "no_target", message) }
     }
 
-    /// 400: the body holds what must not be sent.
+    /// 400: the body contains blocked content.
     pub fn content_blocked(detectors: &[&str]) -> Self {
         let message = format!(
-            "The request holds what this gateway sends to no provider ({}); take it out and send it again.",
+            "The request contains content that this gateway does not send to providers ({}). Remove it and retry.",
             detectors.join(", ")
         );
         Self::new(400, "invalid_request_error", "content_blocked", message)
     }
 
-    /// 400: the body cannot be searched for what must not be sent.
+    /// 400: the body cannot be searched for blocked content.
     pub fn content_unreadable() -> Self {
-        let message = "The request cannot be searched for what this gateway sends to no provider, so it is \
-                       not sent either.";
+        let message = "The request cannot be searched for content that this gateway does not send to providers, so \
+                       it was not sent.";
         Self::new(400, "invalid_request_error", "content_unreadable", message.to_owned())
     }
 
-    /// 403: the answer holds what is returned to no caller. Asking again is no help, so it is none of the
-    /// statuses that clients try again after.
-    pub fn answer_blocked(detectors: &[&str]) -> Self {
-        let message =
-            format!("The answer holds what this gateway returns to no caller ({}).", detectors.join(", "));
+    /// 403: the response contains blocked content. Retrying does not help, so it is none of the statuses on
+    /// which clients retry.
+    pub fn response_blocked(detectors: &[&str]) -> Self {
+        let message = format!(
+            "The response contains content that this gateway does not return ({}).",
+            detectors.join(", ")
+        );
         Self::new(403, "permission_error", "content_blocked", message)
     }
 
-    /// 502: the answer cannot be searched for what must not be returned.
-    pub fn answer_unreadable() -> Self {
-        let message = "The provider's answer cannot be searched for what this gateway returns to no caller, so \
-                       it is not returned either.";
+    /// 502: the response cannot be searched for blocked content.
+    pub fn response_unreadable() -> Self {
+        let message = "The provider's response cannot be searched for content that this gateway does not return, so \
+                       it was not returned.";
         Self::new(502, "server_error", "content_unreadable", message.to_owned())
     }
 
-    /// 404: no such path here.
+    /// 404: unknown path.
     pub fn unknown_path() -> Self {
-        let message = "This path is none of those that this gateway serves, such as POST /v1/chat/completions \
-                       or GET /v1/models.";
+        let message = "This gateway does not serve this path. It serves paths such as POST /v1/chat/completions \
+                       and GET /v1/models.";
         Self::new(404, "invalid_request_error", "unknown_path", message.to_owned())
     }
 
-    /// 405: a path that is served, by another method.
+    /// 405: a path that is served, with another method.
     pub fn wrong_method(allow: &'static str) -> Self {
         let message = format!("This path takes {allow} only.");
         Self { allow: Some(allow), ..Self::new(405, "invalid_request_error", "method_not_allowed", message) }
     }
 
-    /// 413: the body is over the limit.
+    /// 413: the body exceeds the limit.
     pub fn too_large(limit: impl std::fmt::Display) -> Self {
         let message = format!(
             "The request body is larger than this gateway takes, which is {limit} (limits.request_body)."
@@ -215,51 +216,53 @@ impl Refusal {
     /// 415: the body is compressed.
     pub fn encoded_body() -> Self {
         let message =
-            "The request body has a content-encoding, which this gateway cannot read; send it as it is.";
+            "The request body has a content-encoding, which this gateway cannot read; send it uncompressed.";
         Self::new(415, "invalid_request_error", "unsupported_content_encoding", message.to_owned())
     }
 
-    /// 415: the body is of another type than this path takes.
+    /// 415: the body has a type that this path does not take.
     pub fn wrong_media_type(takes: &str) -> Self {
         let message = format!("This path takes {takes}; the request's content-type is another.");
         Self::new(415, "invalid_request_error", "unsupported_media_type", message)
     }
 
-    /// 503: more requests under way than are kept track of.
+    /// 503: more requests in progress than can be tracked.
     pub fn overloaded() -> Self {
-        let message = "This gateway has as many requests under way as it takes; try again shortly.";
+        let message = "This gateway is at its limit of concurrent requests; try again shortly.";
         Self::new(503, "server_error", "overloaded", message.to_owned())
     }
 
-    /// 502: an attempt whose decision is not known.
+    /// 502: an attempt whose routing decision is unknown.
     pub fn undecided() -> Self {
-        let message = "The gateway has no decision for this attempt; it was not sent to a provider.";
+        let message =
+            "The gateway has no routing decision for this attempt, so it was not sent to a provider.";
         Self::new(502, "server_error", "no_decision", message.to_owned())
     }
 
     /// 502: the provider did not accept the gateway's credentials.
     pub fn provider_auth() -> Self {
         let message =
-            "The provider did not accept this gateway's credentials; its operator has to mend them.";
+            "The provider did not accept this gateway's credentials; its operator must correct them.";
         Self::new(502, "server_error", "provider_auth", message.to_owned())
     }
 
-    /// 502: the provider answered with another protocol.
+    /// 502: the provider switched protocols.
     pub fn unasked_upgrade() -> Self {
-        let message = "The provider switched to another protocol, which nobody had asked for.";
+        let message = "The provider switched to another protocol, which was not requested.";
         Self::new(502, "server_error", "unasked_upgrade", message.to_owned())
     }
 
-    /// What Envoy answered itself because no provider did, by its status.
-    pub fn no_answer(status: u16) -> Self {
+    /// The refusal that replaces a local response of Envoy's, by its status.
+    pub fn no_response(status: u16) -> Self {
         match status {
             504 | 408 => {
-                let message = "The provider did not answer in time.";
+                let message = "The provider did not respond in time.";
                 Self::new(504, "server_error", "provider_timeout", message.to_owned())
             }
             413 => Self::too_large("set in the gateway's configuration"),
             _ => {
-                let message = "The provider could not be reached, or broke off before it answered.";
+                let message =
+                    "The provider could not be reached, or closed the connection before it responded.";
                 Self::new(502, "server_error", "provider_unreachable", message.to_owned())
             }
         }
@@ -277,7 +280,7 @@ impl Refusal {
     }
 }
 
-/// A name from outside, shortened and with control characters escaped, for a message.
+/// Quotes a name from outside for a message: shortened, with control characters escaped.
 fn quoted(name: &str) -> String {
     const SHOWN: usize = 100;
     match name.char_indices().nth(SHOWN) {

@@ -1,7 +1,7 @@
-//! W3C Trace Context and Baggage, as far as a gateway takes part in them.
+//! W3C Trace Context and Baggage.
 //!
-//! A valid traceparent is continued, anything else restarts the trace, and a tracestate is only
-//! worth something beside a valid traceparent (Trace Context Level 2, sections 3 and 4).
+//! A valid traceparent is continued, anything else starts a new trace, and a tracestate counts only with a
+//! valid traceparent (Trace Context Level 2, sections 3 and 4).
 
 use weir_event::v1;
 
@@ -14,13 +14,13 @@ const SAMPLED: u8 = 0x01;
 const RANDOM: u8 = 0x02;
 /// Most members of a tracestate (section 3.3.1.1).
 const TRACESTATE_MEMBERS: usize = 32;
-/// Most bytes of a tracestate that are carried; the specification asks for at least 512.
+/// Longest tracestate that is propagated, in bytes; the specification asks for at least 512.
 const TRACESTATE_MAX: usize = 4096;
-/// Most bytes of baggage that are carried (W3C Baggage, "Limits").
+/// Longest baggage that is propagated, in bytes (W3C Baggage, "Limits").
 const BAGGAGE_MAX: usize = 8192;
 
-/// The trace context of a new SERVER span: below the caller's span where its traceparent is
-/// valid, at the beginning of a new trace otherwise.
+/// Returns the trace context of a new SERVER span: a child of the caller's span if its traceparent is valid,
+/// else the root of a new trace.
 pub fn of_request(headers: &Headers, random: &mut Random) -> v1::TraceContext {
     let span_id = random.span_id().to_vec().into();
     let mut traceparents = headers.all(name::TRACEPARENT);
@@ -45,7 +45,7 @@ pub fn of_request(headers: &Headers, random: &mut Random) -> v1::TraceContext {
     }
 }
 
-/// The traceparent that makes `span_id` the parent of what the receiver does.
+/// Writes the traceparent that makes `span_id` the parent of the receiver's span.
 pub fn traceparent(trace: &v1::TraceContext, span_id: &[u8]) -> String {
     let mut text = String::with_capacity(55);
     text.push_str("00-");
@@ -57,14 +57,14 @@ pub fn traceparent(trace: &v1::TraceContext, span_id: &[u8]) -> String {
     text
 }
 
-/// The caller's baggage, joined; `None` where there is none or more than may be carried.
+/// Returns the caller's baggage, joined; `None` if there is none, or too much to propagate.
 pub fn baggage(headers: &Headers) -> Option<Vec<u8>> {
     let joined = join(headers, name::BAGGAGE);
     (!joined.is_empty() && joined.len() <= BAGGAGE_MAX).then_some(joined)
 }
 
-/// `version "-" trace-id "-" parent-id "-" trace-flags`. A version above 00 is read by the same
-/// places, and may have more behind another dash (section 3.2.4).
+/// Parses `version "-" trace-id "-" parent-id "-" trace-flags`. Versions above 00 have the same fields, and may
+/// add more after another dash (section 3.2.4).
 fn parse_traceparent(value: &[u8]) -> Option<([u8; 16], [u8; 8], u8)> {
     let field = |from: usize, to: usize| value.get(from..to);
     let dash = |at: usize| value.get(at) == Some(&b'-');
@@ -80,11 +80,11 @@ fn parse_traceparent(value: &[u8]) -> Option<([u8; 16], [u8; 8], u8)> {
     let trace_id: [u8; 16] = hex(field(3, 35)?)?;
     let parent_id: [u8; 8] = hex(field(36, 52)?)?;
     let [flags] = hex(field(53, 55)?)?;
-    // Flags that this version does not know are not passed on.
+    // Flags unknown to this version are not propagated.
     (trace_id != [0; 16] && parent_id != [0; 8]).then_some((trace_id, parent_id, flags & (SAMPLED | RANDOM)))
 }
 
-/// Lowercase hexadecimal digits, two a byte, of exactly this many bytes.
+/// Parses lowercase hexadecimal digits into exactly this many bytes.
 fn hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     let nibble = |digit: &u8| match digit {
         b'0'..=b'9' => Some(digit - b'0'),
@@ -102,7 +102,7 @@ fn hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-/// The trace id in 32 lowercase hexadecimal digits.
+/// Writes the trace id in 32 lowercase hexadecimal digits.
 pub fn trace_id(trace: &v1::TraceContext) -> String {
     let mut text = String::with_capacity(32);
     push_hex(&mut text, &trace.trace_id);
@@ -121,8 +121,7 @@ fn join(headers: &Headers, name: &str) -> Vec<u8> {
     headers.all(name).filter(|value| !value.is_empty()).collect::<Vec<_>>().join(&b","[..])
 }
 
-/// The caller's tracestate, joined; `None` where it breaks the rules of section 3.3.1 and so is
-/// to be dropped whole.
+/// Returns the caller's tracestate, joined; `None` if it violates section 3.3.1 and is dropped whole.
 fn tracestate(headers: &Headers) -> Option<String> {
     let joined = String::from_utf8(join(headers, name::TRACESTATE)).ok()?;
     if joined.len() > TRACESTATE_MAX {

@@ -1,10 +1,10 @@
-//! The filter's core on wasm32, run in Node: the same code, on the target that it ships for.
+//! The filter's core on wasm32, run in Node: the same code, on the target that it is built for.
 //!
-//! The logic is tested natively beside the code; what is tested here is that pointers of 32 bits,
-//! the SIMD searches and the lack of a clock and of entropy change nothing.
+//! The logic is tested natively beside the code; this shows that 32-bit pointers, SIMD searches and the lack of
+//! a clock and of entropy change nothing.
 
 #![cfg(target_arch = "wasm32")]
-// clippy knows #[test] functions, and not these.
+// clippy does not know these test functions.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;

@@ -1,12 +1,12 @@
-//! How well the detectors do on a corpus that was written for this project: `make redaction-report`.
+//! Measures the detectors on a corpus written for this project: `make redaction-report`.
 //!
-//! `detectors/<detector>.txt` has a case a line: `+` and a text with «what must be found», or `-` and a
-//! text in which nothing is. A detector runs alone on its cases; then all run together, and nothing
-//! that was marked may be left. `⏎` is a line's end, and `{alnum:36}` stands for so many characters
-//! that are made up here, so that no file holds what looks like a key.
+//! `detectors/<detector>.txt` contains one case per line: `+` and a text with «what must be found», or `-` and
+//! a text without matches. Each detector runs alone on its cases; then all run together, and nothing marked may
+//! remain. `⏎` is a line end, and `{alnum:36}` stands for that many characters, generated here so that no file
+//! contains anything like a key.
 
 #![cfg(not(target_arch = "wasm32"))]
-// clippy knows #[test] functions, and not what they call.
+// clippy does not know what test functions call.
 #![allow(clippy::expect_used, clippy::indexing_slicing)]
 
 use std::fmt::Write as _;
@@ -19,14 +19,14 @@ const CASES_MIN: usize = 40;
 /// Lowest precision and recall.
 const RATE_MIN: f64 = 0.95;
 
-/// A case: its line, its text, and what is marked in it.
+/// A case: its line, its text, and the marked parts.
 struct Case {
     line: usize,
     text: String,
     marked: Vec<String>,
 }
 
-/// Keeps what matched.
+/// Collects matches.
 #[derive(Default)]
 struct Matched(Vec<String>);
 
@@ -37,7 +37,7 @@ impl Replace for Matched {
     }
 }
 
-/// Made-up characters, the same each time. One of each kind comes first, as keys have all of them.
+/// Generated characters, the same each time. One of each kind comes first, as in real keys.
 fn made_up(class: &str, length: usize, seed: usize) -> Option<String> {
     const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
@@ -60,12 +60,12 @@ fn made_up(class: &str, length: usize, seed: usize) -> Option<String> {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         all[(state >> 33) as usize % all.len()]
     });
-    // The last is never a hyphen, with which no key ends.
+    // The last one is never a hyphen, since no key ends in one.
     let last = if matches!(class, "digit" | "hex" | "HEX" | "cap") { '7' } else { 'x' };
     Some(first.chars().chain(rest).take(length.saturating_sub(1)).chain([last]).collect())
 }
 
-/// A line's text with all that is written in braces made up.
+/// Replaces everything in braces by generated characters.
 fn expand(text: &str, line: usize) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -157,7 +157,7 @@ fn every_detector_finds_what_it_should_and_little_else() {
             }
             wrong += values.len();
             values.iter().for_each(|value| note("wrong", case, value));
-            // All together leave nothing that one of them finds.
+            // Together, they leave nothing that one of them finds.
             let (alone, _) = matched(&detectors, set, &case.text);
             let (_, left) = matched(&detectors, detectors.all(), &case.text);
             for value in alone {

@@ -1,8 +1,8 @@
-//! A model of several targets, and a caller's key, on a host made for tests: which target comes next, with what
-//! is its own, and what a caller may have.
+//! A model with several targets and a caller's key, on a mock host: which target comes next, with its own
+//! settings, and what a caller may use.
 
 #![cfg(not(target_arch = "wasm32"))]
-// What stands outside of test functions here is test code too.
+// Helpers here are test code too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod host;
@@ -37,7 +37,7 @@ fn a_failing_target_is_tried_again_and_then_the_next_one_with_what_is_its_own() 
     assert_eq!(stream.host.header("x-envoy-max-retries").unwrap(), "3");
     let mut seen = Vec::new();
     for status in ["503", "503", "200"] {
-        // Envoy hands each attempt a fresh copy of the body.
+        // Envoy gives each attempt a fresh copy of the body.
         *stream.host.request_body.borrow_mut() = SMART_BODY.to_vec();
         let mut attempt = stream.attempt();
         let body = String::from_utf8(stream.host.request_body.borrow().clone()).unwrap();
@@ -71,7 +71,7 @@ fn a_failing_target_is_tried_again_and_then_the_next_one_with_what_is_its_own() 
 fn a_plan_that_has_come_to_its_end_sends_nothing_more_to_a_provider() {
     let mut stream = Stream::with(SMART, &[WITH_KEY], SMART_BODY);
     stream.arrive();
-    // None of these brings an answer: a, b, and b again; Envoy would make a fourth.
+    // No attempt gets a response: a, b, and b again; Envoy would make a fourth.
     let attempts: Vec<_> = (0..3).map(|_| stream.attempt()).collect();
     let mut fourth = Attempt::new(Rc::clone(&stream.vm));
     assert_eq!(fourth.on_request_headers(&stream.host), Step::Hold);
@@ -85,7 +85,7 @@ fn a_plan_that_has_come_to_its_end_sends_nothing_more_to_a_provider() {
 }
 
 #[test]
-fn a_caller_gets_what_its_key_allows_and_an_answer_in_its_apis_shape() {
+fn a_caller_gets_what_its_key_allows_and_a_response_in_its_apis_shape() {
     let refused = |headers: &[(&str, &str)], body: &str| {
         let mut stream = Stream::with(SMART, headers, body.as_bytes());
         stream.arrive();
@@ -123,7 +123,7 @@ fn without_the_upstream_filter_the_first_target_is_all_there_is() {
 }
 
 #[test]
-fn a_held_stream_that_ends_with_trailers_before_any_token_is_the_answer() {
+fn a_held_stream_that_ends_with_trailers_before_any_token_is_the_response() {
     let config = SMART.replace(r#""retry""#, r#""timeouts": {"first_token": "5s"}, "retry""#);
     let mut stream = Stream::with(&config, &[WITH_KEY], br#"{"model":"smart","stream":true,"messages":[]}"#);
     assert_eq!(stream.arrive(), Step::Continue);

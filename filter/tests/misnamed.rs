@@ -1,8 +1,8 @@
-//! Responses whose type says something else than what they are: a stream that is not called one, and one
-//! object that is called a stream.
+//! Responses with a wrong content type: a stream that is not declared as one, and a single object that is
+//! declared as a stream.
 
 #![cfg(not(target_arch = "wasm32"))]
-// What stands outside of test functions here is test code too.
+// Helpers here are test code too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod host;
@@ -25,7 +25,7 @@ const KEEP: &str = r#"{"exported": {"content": "keep"}}"#;
 const MASK: &str =
     r#"{"exported": {"content": "keep"}, "returned": {"action": "mask", "detectors": ["email"]}}"#;
 
-/// Everything but `text/event-stream`; no type at all is the empty one.
+/// Everything but `text/event-stream`; the empty one is no type at all.
 const OTHER_TYPES: [&str; 6] = [
     "text/plain; charset=utf-8",
     "application/octet-stream",
@@ -54,7 +54,7 @@ fn ask(redaction: &str, path: &str, body: &Value) -> Stream {
     stream.arrive();
     assert!(stream.host.answered.borrow().is_none(), "{:?}", stream.host.answered.borrow());
     let mut attempt = stream.attempt();
-    // Only whether it is the caller's is asked for here.
+    // This test only asks whether it is the caller's.
     *stream.host.response_headers.borrow_mut() = vec![(":status".to_owned(), b"200".to_vec())];
     attempt.on_response_headers(&stream.host, false);
     stream
@@ -171,7 +171,7 @@ fn what_is_returned_is_searched_by_what_it_is_and_not_by_what_it_is_called() {
             "data: {{\"id\":\"c\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n"
         )
     };
-    // The address is cut by the events, so that only a search by texts finds it.
+    // The events split the address, so only a search of the texts finds it.
     let sent = chunk("Ask ann@exam") + &chunk("ple.com now, please.") + &format!("{USAGE}\n\n{DONE}");
     for content_type in OTHER_TYPES.iter().chain(&["text/event-stream"]) {
         for size in [1, 50, sent.len()] {

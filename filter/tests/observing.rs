@@ -1,7 +1,7 @@
-//! The observing role on a host made for tests: what passes, what is told of it, and what is changed.
+//! The observing role on a mock host: what passes, what is exported of it, and what is changed.
 
 #![cfg(not(target_arch = "wasm32"))]
-// What stands outside of test functions here is test code too.
+// Helpers here are test code too.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -53,13 +53,13 @@ impl Stream {
         Self { observer: Observer::new(config, Rc::clone(&vm)), vm, host }
     }
 
-    /// Headers come in; they are never held.
+    /// Passes headers in; they are never held.
     fn headers(&mut self, end_of_stream: bool) -> &mut Self {
         assert_eq!(self.observer.on_request_headers(&self.host, end_of_stream), Step::Continue);
         self
     }
 
-    /// A piece of the body comes in.
+    /// Passes a piece of the body in.
     fn piece(&mut self, piece: &[u8], end_of_stream: bool) -> Step {
         self.host.request_body.borrow_mut().extend_from_slice(piece);
         let size = self.host.request_body.borrow().len();
@@ -70,7 +70,7 @@ impl Stream {
         step
     }
 
-    fn answer(&mut self, headers: &[(&str, &str)], pieces: &[&str]) -> String {
+    fn respond(&mut self, headers: &[(&str, &str)], pieces: &[&str]) -> String {
         *self.host.response_headers.borrow_mut() =
             headers.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect();
         self.observer.on_response_headers(&self.host, pieces.is_empty());
@@ -104,7 +104,7 @@ const JSON: &[(&str, &str)] =
     &[(":status", "200"), ("content-type", "application/json"), ("content-length", "9")];
 
 #[test]
-fn a_request_passes_as_it_is_and_is_told_with_model_provider_and_tokens() {
+fn a_request_passes_as_it_is_and_is_exported_with_model_provider_and_tokens() {
     let headers = [
         ("authorization", "Bearer sk-canary"),
         ("cookie", "c=1"),
@@ -118,7 +118,7 @@ fn a_request_passes_as_it_is_and_is_told_with_model_provider_and_tokens() {
     assert!(stream.host.state.borrow().is_empty(), "no filter state is needed");
     assert_eq!(stream.piece(BODY, true), Step::Continue);
     assert_eq!(*stream.host.request_body.borrow(), BODY);
-    assert_eq!(stream.answer(JSON, &[&ANSWER[..30], &ANSWER[30..]]), ANSWER);
+    assert_eq!(stream.respond(JSON, &[&ANSWER[..30], &ANSWER[30..]]), ANSWER);
     assert_eq!(stream.response_header("content-length").as_deref(), Some("9"));
     let event = stream.event().unwrap();
     assert!(!format!("{event:?}").contains("canary"), "{event:?}");
@@ -161,7 +161,7 @@ fn a_long_body_passes_piece_by_piece_and_its_model_is_read_wherever_it_stands() 
 }
 
 #[test]
-fn a_stream_is_told_as_it_passes() {
+fn a_stream_is_exported_as_it_passes() {
     let mut stream = Stream::new(r#","redaction":{"exported":{"content":"keep"}}"#, &[]);
     stream.headers(false);
     stream.piece(br#"{"model":"gpt-4o","stream":true,"messages":[]}"#, true);
@@ -170,7 +170,7 @@ fn a_stream_is_told_as_it_passes() {
         "ta: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"llo\"}}]}\n\n",
         "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n\ndata: [DONE]\n\n",
     ];
-    let answered = stream.answer(&[(":status", "200"), ("content-type", "text/event-stream")], &pieces);
+    let answered = stream.respond(&[(":status", "200"), ("content-type", "text/event-stream")], &pieces);
     assert_eq!(answered, pieces.concat(), "usage that nobody else asked for stays");
     let event = stream.event().unwrap();
     assert_eq!(event.content.unwrap().outputs[0].text, "Hello");
@@ -180,7 +180,7 @@ fn a_stream_is_told_as_it_passes() {
 }
 
 #[test]
-fn what_is_no_call_to_a_provider_costs_two_looks_and_is_not_told() {
+fn what_is_no_call_to_a_provider_costs_two_looks_and_is_not_exported() {
     let providers = r#","providers":{"o":{"api":"openai","url":"https://api.openai.com/v1"}}"#;
     for headers in [
         [(":method", "GET"), (":path", "/v1/models")],
@@ -192,14 +192,14 @@ fn what_is_no_call_to_a_provider_costs_two_looks_and_is_not_told() {
         stream.headers(false);
         assert_eq!(stream.host.calls.get(), 2);
         assert_eq!(stream.piece(b"anything", true), Step::Continue);
-        stream.answer(&[(":status", "404")], &["x"]);
+        stream.respond(&[(":status", "404")], &["x"]);
         assert_eq!(stream.host.calls.get(), 2);
         assert!(stream.event().is_none());
     }
 }
 
 #[test]
-fn what_keeps_an_answer_from_being_read_is_not_asked_for() {
+fn what_keeps_a_response_from_being_read_is_not_asked_for() {
     let mut stream =
         Stream::new("", &[("accept-encoding", "gzip, br"), ("content-length", "9"), ("accept", "*/*")]);
     stream.headers(false);
@@ -215,7 +215,7 @@ fn a_providers_refusal_and_its_cookies_are_the_callers() {
     stream.piece(BODY, true);
     let headers = [(":status", "401"), ("content-type", "application/json"), ("set-cookie", "a=1")];
     let error = r#"{"error":{"message":"Incorrect API key provided","code":"invalid_api_key"}}"#;
-    assert_eq!(stream.answer(&headers, &[error]), error);
+    assert_eq!(stream.respond(&headers, &[error]), error);
     assert_eq!(stream.response_header(":status").as_deref(), Some("401"));
     assert_eq!(stream.response_header("set-cookie").as_deref(), Some("a=1"));
     assert_eq!(stream.response_header("x-weir-model").as_deref(), Some("openai/gpt-4o"));
@@ -223,12 +223,12 @@ fn a_providers_refusal_and_its_cookies_are_the_callers() {
 }
 
 #[test]
-fn envoys_own_answer_passes_and_is_explained() {
+fn envoys_own_response_passes_and_is_explained() {
     let mut stream = Stream::new("", &[]);
     stream.headers(false);
     stream.piece(BODY, true);
     stream.host.details = "upstream_reset_before_response_started{connection_failure}".to_owned();
-    assert_eq!(stream.answer(&[(":status", "503")], &["upstream connect error"]), "upstream connect error");
+    assert_eq!(stream.respond(&[(":status", "503")], &["upstream connect error"]), "upstream connect error");
     let event = stream.event().unwrap();
     assert_eq!((event.ending(), event.response.unwrap().status), (v1::Ending::UpstreamReset, 503));
     assert_eq!((event.attempts[0].status, event.attempts[0].error.contains("connection_failure")), (0, true));
@@ -248,7 +248,7 @@ fn what_must_not_reach_the_provider_is_masked_and_the_length_is_not_promised_bef
     assert_eq!(stream.piece(&BODY[20..], true), Step::Continue);
     let sent = String::from_utf8(stream.host.request_body.borrow().clone()).unwrap();
     assert!(sent.contains("mail [EMAIL_1]") && !sent.contains("ann@"), "{sent}");
-    let answered = stream.answer(JSON, &[&ANSWER[..99], &ANSWER[99..]]);
+    let answered = stream.respond(JSON, &[&ANSWER[..99], &ANSWER[99..]]);
     assert!(answered.contains("I wrote to ann@example.com, not to [EMAIL]"), "{answered}");
     assert_eq!(stream.response_header("content-length"), None);
     let event = stream.event().unwrap();
@@ -274,11 +274,11 @@ fn a_body_that_ends_with_trailers_is_searched_too() {
 }
 
 #[test]
-fn an_answer_that_comes_early_lets_no_unsearched_body_through() {
+fn a_response_that_comes_early_lets_no_unsearched_body_through() {
     let mut stream = Stream::new(MASK, &[]);
     stream.headers(false);
     assert_eq!(stream.piece(&BODY[..60], false), Step::Hold);
-    stream.answer(&[(":status", "401")], &[]);
+    stream.respond(&[(":status", "401")], &[]);
     assert_eq!(stream.piece(&BODY[60..80], false), Step::Hold);
     assert_eq!(stream.event().unwrap().response.unwrap().status, 401);
 }
@@ -310,13 +310,13 @@ fn a_request_that_must_not_be_sent_is_refused() {
 }
 
 #[test]
-fn a_larger_answer_than_envoy_would_hold_passes_unsearched() {
+fn a_larger_response_than_envoy_would_hold_passes_unsearched() {
     let mut stream = Stream::new(MASK, &[]);
     stream.headers(false);
     stream.piece(BODY, true);
     let long = format!(r#"{{"choices":[],"text":"{}bob@example.com"}}"#, " ".repeat(600 << 10));
     let (head, tail) = long.split_at(550 << 10);
-    assert_eq!(stream.answer(JSON, &[head, tail]), long);
+    assert_eq!(stream.respond(JSON, &[head, tail]), long);
     let event = stream.event().unwrap();
     assert_eq!(
         (event.ending(), event.response.unwrap().body_bytes),
@@ -341,7 +341,7 @@ fn callers_are_known_by_their_keys_where_there_are_keys() {
 }
 
 #[test]
-fn a_forms_model_and_files_are_told() {
+fn a_forms_model_and_files_are_exported() {
     let form = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n--b\r\nContent-Disposition: \
                 form-data; name=\"file\"; filename=\"a.mp3\"\r\nContent-Type: audio/mpeg\r\n\r\nbytes\r\n--b--\r\n";
     let headers =

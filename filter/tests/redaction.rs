@@ -1,7 +1,7 @@
-//! Redaction on the way of a request: what telemetry is told, and what providers receive.
+//! Redaction of a request: what is exported to telemetry, and what providers receive.
 
 #![cfg(not(target_arch = "wasm32"))]
-// What stands outside of test functions here is test code too.
+// Helpers here are test code too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod host;
@@ -31,14 +31,14 @@ fn ask(config: &str, headers: &[(&str, &str)], body: &Value) -> (Stream, Step) {
     (stream, step)
 }
 
-/// How often detectors matched, by scope and name.
+/// Matches by scope and detector.
 fn found(event: &v1::TraceEvent) -> Vec<(v1::RedactedFor, &str, u64)> {
     let found = event.redactions.iter();
     found.map(|found| (found.scope(), found.detector.as_str(), found.count)).collect()
 }
 
 #[test]
-fn what_is_told_is_redacted_wherever_it_stands_and_the_caller_and_the_provider_have_it_whole() {
+fn what_is_exported_is_redacted_wherever_it_stands_and_the_caller_and_the_provider_have_it_whole() {
     let config = with(r#"{"exported": {"content": "redact"}}"#);
     let metadata = json!({"owner": EMAIL}).to_string();
     let (mut stream, _) = ask(&config, &[("x-weir-metadata", &metadata)], &chat(EMAIL, true));
@@ -58,8 +58,8 @@ fn what_is_told_is_redacted_wherever_it_stands_and_the_caller_and_the_provider_h
     let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
     stream.respond(&mut attempt, "200", "text/event-stream", &pieces);
     let event = stream.event().unwrap();
-    let told = format!("{event:?}");
-    assert!(!told.contains("canary") && !told.contains("example.com"), "{told}");
+    let exported = format!("{event:?}");
+    assert!(!exported.contains("canary") && !exported.contains("example.com"), "{exported}");
     let content = event.content.as_ref().unwrap();
     assert_eq!(content.capture(), v1::Capture::Redacted);
     assert!(String::from_utf8_lossy(&content.request).contains("[EMAIL]"));
@@ -75,9 +75,9 @@ fn what_is_told_is_redacted_wherever_it_stands_and_the_caller_and_the_provider_h
 }
 
 #[test]
-fn a_secret_that_is_cut_at_the_limit_is_not_told_by_halves() {
+fn a_secret_that_is_cut_at_the_limit_is_not_exported_by_halves() {
     let config = with(r#"{"exported": {"content": "redact"}}, "trace": {"capture_limit": 1024}"#);
-    // Longer than any word that is left out at a cut, and several words.
+    // Longer than any word that is dropped at a cut, and several words.
     let jwt = format!("eyJhbGciOiJIUzI1NiJ9.eyJ{}.c2ln", "Q2FuYXJ5".repeat(200));
     for (secret, half) in [(jwt.as_str(), "Q2FuYXJ5"), (CARD, "4111")] {
         for padding in [300, 850, 860, 870, 880] {
@@ -87,14 +87,14 @@ fn a_secret_that_is_cut_at_the_limit_is_not_told_by_halves() {
             let chunk = json!({"choices": [{"index": 0, "delta": {"content": text}}]});
             stream.respond(&mut attempt, "200", "text/event-stream", &[&format!("data: {chunk}\n\n")]);
             let content = stream.event().unwrap().content.unwrap();
-            let told = &content.outputs[0].text;
-            assert!(told.starts_with("x x ") && !told.contains(half), "{padding}: {told}");
+            let exported = &content.outputs[0].text;
+            assert!(exported.starts_with("x x ") && !exported.contains(half), "{padding}: {exported}");
         }
     }
 }
 
 #[test]
-fn of_a_body_that_is_too_long_to_be_held_no_half_of_a_secret_is_told() {
+fn of_a_body_that_is_too_long_to_be_held_no_half_of_a_secret_is_exported() {
     let config = with(r#"{"exported": {"content": "redact"}}, "trace": {"capture_limit": "16KiB"}"#);
     let jwt = format!("eyJhbGciOiJIUzI1NiJ9.eyJ{}.c2ln", "Q2FuYXJ5".repeat(200));
     // A string is cut at a quarter of the limit, and a key at 128 bytes.
@@ -111,12 +111,12 @@ fn of_a_body_that_is_too_long_to_be_held_no_half_of_a_secret_is_told() {
                 body.as_bytes().chunks(1000).map(|it| std::str::from_utf8(it).unwrap()).collect();
             stream.respond(&mut attempt, "200", "application/json", &pieces);
             let content = stream.event().unwrap().content.unwrap();
-            let told = String::from_utf8(content.response.to_vec()).unwrap();
-            assert!(content.response_shortened && told.contains("x x x"), "{padding} {told:.100}");
-            assert!(!told.contains(half), "{padding} {secret:.10}: {told:.5000}");
+            let exported = String::from_utf8(content.response.to_vec()).unwrap();
+            assert!(content.response_shortened && exported.contains("x x x"), "{padding} {exported:.100}");
+            assert!(!exported.contains(half), "{padding} {secret:.10}: {exported:.5000}");
         }
     }
-    // The same of an event of a stream that comes in pieces, and of a request.
+    // The same for an event of a stream that arrives in pieces, and for a request.
     for padding in [16_000, 16_340, 16_360, 16_380] {
         let text = format!("{} the value is {jwt} and {CARD}", "x ".repeat(padding / 2 - 8));
         let (mut stream, _) = ask(&config, &[], &chat("hello", true));
@@ -143,20 +143,20 @@ fn of_a_body_that_is_too_long_to_be_held_no_half_of_a_secret_is_told() {
 }
 
 #[test]
-fn who_asks_is_told_as_content_is() {
-    for (redaction, told) in [
+fn the_caller_is_exported_as_content_is() {
+    for (redaction, exported) in [
         (r#"{"exported": {"content": "redact"}}"#, "[EMAIL]"),
         (r#"{"exported": {"content": "keep"}}"#, EMAIL),
     ] {
         let (mut stream, _) = ask(&with(redaction), &[("x-weir-user", EMAIL)], &chat("hello", false));
         let mut attempt = stream.attempt();
         stream.respond(&mut attempt, "200", "application/json", &["{}"]);
-        assert_eq!(stream.event().unwrap().caller.unwrap().user, told);
+        assert_eq!(stream.event().unwrap().caller.unwrap().user, exported);
     }
 }
 
 #[test]
-fn what_repeats_an_answer_token_by_token_is_not_told() {
+fn what_repeats_a_response_token_by_token_is_not_exported() {
     let (mut stream, _) = ask(&with(r#"{"exported": {"content": "redact"}}"#), &[], &chat("hello", false));
     let mut attempt = stream.attempt();
     let answer = r#"{"choices":[{"message":{"content":"x"},"logprobs":{"content":[{"token":"canary"}]},"token_ids":[1,2]},{"logprobs":null}],"logprobs":["canary"],"prompt_logprobs":"canary"}"#;
@@ -169,10 +169,10 @@ fn what_repeats_an_answer_token_by_token_is_not_told() {
 }
 
 #[test]
-fn names_ids_and_types_of_a_stream_are_told_as_those_of_an_answer_in_one_piece() {
+fn names_ids_and_types_of_a_stream_are_exported_as_those_of_a_response_in_one_piece() {
     const TOKEN: &str = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
     let config = with(r#"{"exported": {"content": "redact"}}"#);
-    let told = |path: &str, events: &[Value]| {
+    let exported = |path: &str, events: &[Value]| {
         let body = match path {
             "/v1/responses" => json!({"model": "m", "input": "hello", "stream": true}),
             _ => chat("hello", true),
@@ -194,17 +194,17 @@ fn names_ids_and_types_of_a_stream_are_told_as_those_of_an_answer_in_one_piece()
     };
     let chat = "/v1/chat/completions";
     let call_of = |output: v1::Output| output.tool_calls.into_iter().next().unwrap();
-    let of_name = call_of(told(chat, &[call("t", "function", TOKEN)]));
+    let of_name = call_of(exported(chat, &[call("t", "function", TOKEN)]));
     assert_eq!((of_name.id.as_str(), of_name.name.as_str()), ("t", "[GITHUB]"));
-    let of_others = call_of(told(chat, &[call(TOKEN, TOKEN, "get_weather")]));
+    let of_others = call_of(exported(chat, &[call(TOKEN, TOKEN, "get_weather")]));
     assert_eq!((of_others.id.as_str(), of_others.name.as_str()), ("[GITHUB]", "get_weather"));
     let item = json!({"type": "function_call", "id": "i", "call_id": "c", "name": TOKEN, "arguments": "{}"});
     let added = json!({"type": "response.output_item.added", "output_index": 0, "item": item});
-    assert_eq!(call_of(told("/v1/responses", &[added])).name, "[GITHUB]");
+    assert_eq!(call_of(exported("/v1/responses", &[added])).name, "[GITHUB]");
     let item = json!({"type": "web_search_call", "id": "w", "action": {"query": TOKEN}});
     let done = json!({"type": "response.output_item.done", "output_index": 0, "item": item});
-    assert!(told("/v1/responses", &[done]).parts[0].json.contains("[GITHUB]"));
-    // Of a name that there was no room for, no half is told, and those that are whole stay so.
+    assert!(exported("/v1/responses", &[done]).parts[0].json.contains("[GITHUB]"));
+    // A name that did not fit leaves no half behind, and names that are complete stay.
     let small = with(r#"{"exported": {"content": "redact"}}, "trace": {"capture_limit": 1024}"#);
     let (mut stream, _) = ask(&small, &[], &json!({"model": "m", "messages": [], "stream": true}));
     let mut attempt = stream.attempt();
@@ -221,7 +221,7 @@ fn names_ids_and_types_of_a_stream_are_told_as_those_of_an_answer_in_one_piece()
 }
 
 #[test]
-fn a_response_that_cannot_be_read_is_not_told() {
+fn a_response_that_cannot_be_read_is_not_exported() {
     let config = with(r#"{"exported": {"content": "redact"}}"#);
     let (mut stream, _) = ask(&config, &[], &chat("hello", false));
     let mut attempt = stream.attempt();
@@ -351,7 +351,7 @@ fn a_models_policy_holds_for_its_targets_by_whatever_name_they_are_asked_for() {
     let gemini = json!({"contents": [{"role": "user", "parts": [{"text": CARD}]}]});
     let (stream, step) = ask(&config.replace("openai", "gemini"), &[(":path", path)], &gemini);
     assert_eq!((step, stream.host.answered.borrow().as_ref().unwrap().0), (Step::Hold, 400));
-    // Both policies hold for the target, and neither for what only looks like it.
+    // Both policies apply to the target, and neither to what only looks like it.
     for (name, answered) in
         [("stricter", "[EMAIL]"), ("out/gpt", "[EMAIL]"), ("lax", EMAIL), ("out/strict", EMAIL)]
     {

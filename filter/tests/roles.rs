@@ -1,7 +1,7 @@
-//! Both roles of the filter on a host made for tests: the way of a request to one target and back.
+//! Both roles of the filter on a mock host: a request to one target and its response.
 
 #![cfg(not(target_arch = "wasm32"))]
-// What stands outside of test functions here is test code too.
+// Helpers here are test code too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod host;
@@ -48,7 +48,7 @@ fn an_attempt_gets_its_targets_host_path_and_model_and_nothing_of_the_callers_se
 }
 
 #[test]
-fn a_whole_answer_becomes_an_event_with_usage_and_its_attempt() {
+fn a_whole_response_becomes_an_event_with_usage_and_its_attempt() {
     let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let mut stream =
         Stream::new(&[("traceparent", traceparent), ("x-forwarded-for", "9.9.9.9, 1.2.3.4")], BODY);
@@ -87,7 +87,7 @@ fn a_public_target_receives_no_trace_context_unless_it_says_so() {
 }
 
 #[test]
-fn a_streams_times_tokens_and_end_are_told() {
+fn a_streams_times_tokens_and_end_are_exported() {
     let mut stream = Stream::new(&[], br#"{"model":"m","stream":true,"messages":[]}"#);
     stream.arrive();
     let mut attempt = stream.attempt();
@@ -161,8 +161,8 @@ fn a_key_in_the_query_is_gone_from_the_path_at_once_whatever_becomes_of_the_requ
         stream.gateway.on_request_headers(&stream.host, false);
         assert_eq!(stream.host.header(":path").as_deref(), Some(without));
         assert_eq!(stream.host.header("x-other").as_deref(), Some("kept"));
-        let told = format!("{:?} {:?}", stream.host.answered, stream.gateway);
-        assert!(!told.contains("secret"), "{told}");
+        let debug = format!("{:?} {:?}", stream.host.answered, stream.gateway);
+        assert!(!debug.contains("secret"), "{debug}");
     }
 }
 
@@ -180,7 +180,7 @@ fn a_mark_of_the_providers_own_asks_for_no_other_attempt() {
     assert_eq!(names, [":status", "x-kept"]);
 }
 
-/// The headers of a response that a provider answers with, as the caller gets them, by name.
+/// The headers of a provider's response as the caller receives them, by name.
 fn returned(config: &str, request: &[(&str, &str)], headers: &[(&str, &str)]) -> Vec<(String, String)> {
     let mut stream = Stream::with(config, request, BODY);
     assert_eq!(stream.arrive(), Step::Continue);
@@ -192,7 +192,7 @@ fn returned(config: &str, request: &[(&str, &str)], headers: &[(&str, &str)]) ->
     headers.iter().map(|(key, value)| (key.clone(), text(value))).collect()
 }
 
-/// What a provider may say, and beside it what it may not.
+/// Response headers that a provider may set, and others that it may not.
 const SPOOFED: [(&str, &str); 24] = [
     (":status", "200"),
     ("content-type", "application/json"),
@@ -278,7 +278,7 @@ fn an_attempt_without_a_decision_is_refused() {
 }
 
 #[test]
-fn envoys_own_answer_takes_the_apis_shape_and_says_why() {
+fn envoys_own_response_takes_the_apis_shape_and_says_why() {
     let mut stream = Stream::new(&[], BODY);
     stream.arrive();
     let mut attempt = stream.attempt();
@@ -368,21 +368,21 @@ fn what_is_withheld_of_a_refusal_is_in_the_trace_where_content_is() {
                 (word, status)
             );
             let content = event.content.unwrap_or_default();
-            let told = if config == CONFIG || word.is_empty() { "" } else { "bad key of [EMAIL]" };
-            assert_eq!(content.error_message, told, "{body}");
+            let expected = if config == CONFIG || word.is_empty() { "" } else { "bad key of [EMAIL]" };
+            assert_eq!(content.error_message, expected, "{body}");
             assert!(content.response.is_empty());
         }
     }
 }
 
-/// The answer's headers, behind which no body comes.
+/// The headers of a response without a body.
 fn answered_without_a_body(stream: &mut Stream, status: &str) {
     *stream.host.response_headers.borrow_mut() = vec![(":status".to_owned(), status.as_bytes().to_vec())];
     stream.gateway.on_response_headers(&stream.host, true);
 }
 
 #[test]
-fn an_answer_of_envoys_without_a_body_takes_the_apis_shape_and_its_own_account_is_told() {
+fn a_response_of_envoys_without_a_body_takes_the_apis_shape_and_its_own_account_is_exported() {
     for (details, ending) in
         [("cluster_not_found", v1::Ending::UpstreamReset), ("response_timeout", v1::Ending::Timeout)]
     {
@@ -392,7 +392,7 @@ fn an_answer_of_envoys_without_a_body_takes_the_apis_shape_and_its_own_account_i
         answered_without_a_body(&mut stream, "503");
         let (status, error) = stream.host.refused();
         assert_eq!((status, error["code"].as_str()), (502, Some("provider_unreachable")));
-        // From here on Envoy's account is that of the gateway's answer.
+        // From here on Envoy's reason is that of the gateway's own response.
         stream.host.details = String::new();
         let event = stream.event().unwrap();
         let response = event.response.as_ref().unwrap();
@@ -469,7 +469,7 @@ fn a_requests_crossings_stay_within_their_budget() {
     let mut attempt = stream.attempt();
     assert_eq!(stream.host.calls.replace(0), 5, "request, upstream");
     stream.respond(&mut attempt, "200", "application/json", &[ANSWER]);
-    // One of them writes what is told about the answer into its headers.
+    // One of them writes the response headers.
     assert_eq!(stream.host.calls.replace(0), 7, "response");
     stream.gateway.on_log(&stream.host);
     assert_eq!(stream.host.calls.replace(0), 1, "end");

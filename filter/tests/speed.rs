@@ -1,8 +1,8 @@
-//! What a request costs in the filter, in µs, and how fast redaction is, in MB/s, by the same steps on this
-//! machine and as wasm in Node: `make bench-filter`. The machine may be shared, so what counts is how the
-//! two compare in one run.
+//! Measures a request's cost in the filter, in µs, and the speed of redaction, in MB/s, by the same steps
+//! natively and as wasm in Node: `make bench-filter`. The machine may be shared, so only the comparison within
+//! one run counts.
 
-// What is printed is the result.
+// The output is the result.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
 
 #[path = "../benches/serving/mod.rs"]
@@ -19,10 +19,10 @@ use weir_filter::redact::{Allow, Counts, Detectors, Fields, Replacement, redact_
 
 use texts::{HOSTILE, KB, MATCHING, SIZES, text};
 
-/// How long each step runs at least, in ms; of its rounds the fastest counts.
+/// Minimal duration of each step, in ms; the fastest round counts.
 const LEAST_MS: f64 = 100.0;
 
-/// How long this thread has had a processor, in ms: others that want it do not count.
+/// Processor time of this thread, in ms, so that other processes do not count.
 #[cfg(target_arch = "wasm32")]
 fn now_ms() -> f64 {
     js_sys::eval("process.cpuUsage().user / 1e3").unwrap().as_f64().unwrap()
@@ -35,15 +35,15 @@ fn now_ms() -> f64 {
     line.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e6
 }
 
-/// How often something is called between two looks at the clock.
+/// Calls between two readings of the clock.
 const CALLS: u32 = 8;
 
-/// How long one call takes, in ms: the least of several measurements.
+/// Duration of one call, in ms: the least of several measurements.
 fn time(mut call: impl FnMut() -> usize) -> f64 {
     let rounds = (0..5).map(|_| {
         let (start, mut calls) = (now_ms(), 0.0);
         loop {
-            // The clock costs as much as a call.
+            // Reading the clock costs as much as a call.
             for _ in 0..CALLS {
                 black_box(call());
             }
@@ -126,7 +126,7 @@ fn requests(mut say: impl FnMut(String)) {
 /// Chunks of the longer of two streams.
 const CHUNKS: usize = 101;
 
-/// What one more chunk of a stream costs.
+/// The cost of one more chunk of a stream.
 fn chunks(mut say: impl FnMut(String)) {
     for content in serving::CONTENT {
         let config = Rc::new(serving::config(content));

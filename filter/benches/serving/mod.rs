@@ -1,5 +1,5 @@
-//! One whole request through both roles of the filter: headers, body, one attempt, answer, end and event.
-//! The host only hands out and takes what it must, so that what is measured is the filter's own work.
+//! One whole request through both roles of the filter: headers, body, one attempt, response, end and event. The
+//! host does the minimum, so that the filter's own work is measured.
 
 use std::cell::{Cell, RefCell};
 use std::hint::black_box;
@@ -15,17 +15,17 @@ use weir_filter::host::Host;
 use weir_filter::roles::attempt::Attempt;
 use weir_filter::roles::gateway::Gateway;
 
-/// How content may be told, by the names of the configuration.
+/// Capture settings, by their names in the configuration.
 pub const CONTENT: [&str; 3] = ["exclude", "keep", "redact"];
 /// Prompts by size.
 pub const SIZES: [(&str, usize); 3] = [("1KB", 1 << 10), ("10KB", 10 << 10), ("100KB", 100 << 10)];
 
-/// One event of a streamed answer.
+/// One event of a streamed response.
 const CHUNK: &str = "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"gpt-4o\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" word\"},\"finish_reason\":null}]}\n\n";
 
 const ANSWER: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"gpt-4o","choices":[{"index":0,"message":{"role":"assistant","content":"Hello there, friend."},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7}}"#;
 
-/// A host that holds one request and its answer.
+/// A host with one request and its response.
 pub struct Bench {
     clock: Cell<u64>,
     request: Headers,
@@ -83,14 +83,14 @@ impl Host for Bench {
     fn response_details(&self) -> String {
         String::new()
     }
-    fn answer(&self, _status: u16, _headers: &Outgoing<'_>, _body: &[u8]) {}
+    fn respond(&self, _status: u16, _headers: &Outgoing<'_>, _body: &[u8]) {}
 }
 
 fn headers(pairs: &[(&str, &str)]) -> Headers {
     Headers(pairs.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect())
 }
 
-/// The host of a request whose prompt has about so many bytes.
+/// The host of a request with a prompt of about this many bytes.
 pub fn host(size: usize) -> Bench {
     let text = "word and ".repeat(size / 9);
     let body = json!({"model": "smart", "messages": [{"role": "user", "content": text}]}).to_string();
@@ -124,7 +124,7 @@ pub fn host(size: usize) -> Bench {
     }
 }
 
-/// The same, where the answer is a stream; each look at its body finds one event.
+/// The same with a streamed response; each look at its body finds one event.
 pub fn streaming_host(size: usize) -> Bench {
     let mut host = host(size);
     for (key, value) in &mut host.response.0 {
@@ -136,7 +136,7 @@ pub fn streaming_host(size: usize) -> Bench {
     host
 }
 
-/// Two providers behind one name, one key, and content that is `exclude`d, kept or redacted.
+/// Two providers behind one model, one key, and content that is excluded, kept or redacted.
 pub fn config(content: &str) -> Config {
     let digest: String = Sha256::digest("secret").iter().map(|byte| format!("{byte:02x}")).collect();
     let text = json!({
@@ -150,12 +150,12 @@ pub fn config(content: &str) -> Config {
     Config::new(&PluginConfig::from_json(text.as_bytes()).unwrap(), &mut TargetIds::default()).unwrap()
 }
 
-/// One request from its first header to its event, with an answer in one piece.
+/// Serves one request, from its first header to its event, with a response in one piece.
 pub fn serve(config: &Rc<Config>, vm: &Rc<Vm>, host: &Bench) {
     serve_pieces(config, vm, host, 1);
 }
 
-/// The same with an answer in so many pieces.
+/// The same with a response in this many pieces.
 pub fn serve_pieces(config: &Rc<Config>, vm: &Rc<Vm>, host: &Bench, pieces: usize) {
     let mut gateway = Gateway::new(Rc::clone(config), Rc::clone(vm));
     let size = host.body.len();
@@ -173,14 +173,14 @@ pub fn serve_pieces(config: &Rc<Config>, vm: &Rc<Vm>, host: &Bench, pieces: usiz
     gateway.on_log(host);
 }
 
-/// A worker under a configuration.
+/// A worker with this configuration.
 pub fn vm(config: &Config) -> Rc<Vm> {
     let vm = Rc::new(Vm::new(&[7; ENTROPY]));
     vm.budget.set(config.capture.budget);
     vm
 }
 
-/// Empties the outbox as batches do; what that costs is not asked here.
+/// Empties the outbox as batches do; that cost is not measured here.
 pub fn empty(vm: &Vm) {
     while vm.outbox.borrow_mut().next_batch(u64::MAX).is_some() {}
 }

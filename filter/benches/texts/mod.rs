@@ -1,15 +1,15 @@
-//! Texts whose redaction is measured: as prompts are, with none, few and many matches, and made to be slow.
+//! Texts for measuring redaction: like prompts, with no, few and many matches, and made to be slow.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
 pub const KB: usize = 1000;
 /// Sizes of prompts.
 pub const SIZES: [usize; 3] = [2 * KB, 20 * KB, 200 * KB];
-/// How many sentences of a hundred have a match.
+/// Sentences of a hundred with a match.
 #[allow(dead_code, reason = "one of those who include this has its own")]
 pub const MATCHING: [(&str, usize); 3] = [("none", 0), ("few", 5), ("many", 100)];
 
-/// Text as people and programs write it, in which nothing matches.
+/// Text by people and programs, without matches.
 const PROSE: &str = "The gauge below the weir read 3.27 m at 14:05, which is 12 % above the mean of the last ten \
     years. \"Why?\" asked Anna-Lena; nobody could tell. See section 4.1.2 of the report (2021, pp. 12-15), or run \
     `let level = gauges.iter().map(|g| g.level).sum::<f64>() / 24.0;` and compare: the tokens, the keys of the map, \
@@ -26,7 +26,7 @@ const MATCHES: [&str; 8] = [
     "His SSN is 123-45-6789, they say. ",
 ];
 
-/// Text of a size with a match in so many sentences of a hundred.
+/// Text of this size, with a match in this many sentences of a hundred.
 pub fn text(size: usize, matches: usize) -> String {
     let mut out = String::with_capacity(size + 500);
     let mut sentence = 0;
@@ -43,7 +43,7 @@ pub fn text(size: usize, matches: usize) -> String {
     out
 }
 
-/// Inputs that are made to be slow, by what is repeated in them.
+/// Inputs made to be slow, by the repeated part.
 pub const HOSTILE: [(&str, &str); 20] = [
     ("a", "a"),
     ("at", "@"),

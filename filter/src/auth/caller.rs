@@ -1,8 +1,9 @@
-//! Who is calling: by a token that Envoy has verified, by a key, or anybody where neither is asked for.
+//! Identifies the caller: by a token that Envoy has verified, by a key, or as anybody where neither is
+//! required.
 
 use std::rc::Rc;
 
-use crate::auth::{Grant, Identity, RequestMetadata, beside_token, credential, is_short_text};
+use crate::auth::{Grant, Identity, RequestMetadata, check_no_other_credential, credential, is_short_text};
 use crate::capture::content::Content;
 use crate::config::Config;
 use crate::event::exchange::Exchange;
@@ -11,7 +12,7 @@ use crate::host::Host;
 use crate::redaction::Export;
 use crate::refusal::Refusal;
 
-/// A caller, and what it may do.
+/// A caller and its grant.
 #[derive(Debug)]
 pub struct Known {
     /// What it may do.
@@ -20,7 +21,7 @@ pub struct Known {
     pub identity: Identity,
 }
 
-/// Finds out who is calling. The refusal is a 401.
+/// Identifies the caller. A refusal is a 401.
 pub fn identify(
     host: &impl Host,
     config: &Config,
@@ -31,11 +32,11 @@ pub fn identify(
     if let Some(jwt) = &config.jwt {
         let claim = |claim: &str| {
             let value = (!claim.is_empty()).then(|| host.claim(&jwt.payload, claim)).flatten()?;
-            // Shortened, a claim could name somebody else.
+            // A shortened claim could name somebody else.
             String::from_utf8(value).ok().filter(|text| !text.is_empty() && is_short_text(text))
         };
         if let Some(user) = claim(&jwt.user_claim) {
-            beside_token(headers, query).map_err(Refusal::bad_credential)?;
+            check_no_other_credential(headers, query).map_err(Refusal::bad_credential)?;
             let team = claim(&jwt.team_claim).unwrap_or_default();
             return Ok(Known {
                 grant: Rc::clone(&jwt.grant),
@@ -53,8 +54,8 @@ pub fn identify(
     Ok(Known { grant, identity })
 }
 
-/// Notes who is calling, and what was said about the request, which is exported in this way whatever becomes
-/// of the request. What was verified goes before what the caller says.
+/// Records the caller and the request's metadata, to be exported whatever becomes of the request. A verified
+/// user wins over the one that the caller names.
 pub fn record(exchange: &mut Exchange, known: &Known, said: RequestMetadata, export: Option<Export>) {
     exchange.content = Content::none(export);
     let caller = &mut exchange.caller;

@@ -1,8 +1,8 @@
-//! Where a caller may put its key, and how the key is kept out of everything else.
+//! Finds the caller's key in a request, and keeps it out of everything else.
 //!
-//! The clients of every API that is served here put it into a place of their own: all are read,
-//! and two different keys are refused, so that no two readers of one request can take it for two
-//! callers. An empty value counts as none given. Errors hold no part of a key.
+//! Clients of each API send it in a place of their own: all are read, and two different keys are refused, so
+//! that no two readers of one request can take it for two callers. An empty value counts as none. Errors
+//! contain no part of a key.
 
 use std::borrow::Cow;
 
@@ -10,15 +10,15 @@ use percent_encoding::percent_decode_str;
 
 use crate::headers::Headers;
 
-/// Longest key that is looked at, in bytes. A longer one is nobody's.
+/// Longest key that is accepted, in bytes.
 pub const CREDENTIAL_MAX: usize = 1024;
 
-/// Every header that carries a secret, whether a key is read from it or not: no configuration may
-/// set one or ask for one.
+/// Every header that carries a secret, whether or not a key is read from it. No configuration may set one or
+/// match on one.
 pub const SECRET_HEADERS: [&str; 6] =
     [AUTHORIZATION, X_API_KEY, API_KEY, X_GOOG_API_KEY, "proxy-authorization", "cookie"];
 
-/// `Bearer <key>`: OpenAI's clients, and most others (RFC 6750, section 2.1).
+/// `Bearer <key>`: OpenAI's clients and most others (RFC 6750, section 2.1).
 const AUTHORIZATION: &str = "authorization";
 /// Anthropic's clients.
 const X_API_KEY: &str = "x-api-key";
@@ -26,25 +26,25 @@ const X_API_KEY: &str = "x-api-key";
 const API_KEY: &str = "api-key";
 /// Gemini's clients.
 const X_GOOG_API_KEY: &str = "x-goog-api-key";
-/// Gemini's other way: a parameter of the query.
+/// Gemini's alternative: a query parameter.
 const KEY_PARAMETER: &[u8] = b"key";
 
-/// Why no key can be taken from a request. Each is answered with 401.
+/// Why no key can be taken from a request. The response is a 401.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialError {
-    /// Two places hold different keys, or one place holds two; or one stands beside a verified token.
+    /// Different keys in one or two places, or a key beside a verified token.
     #[error("Two different credentials were sent; send one, as \"Authorization: Bearer <key>\".")]
     Conflict,
     /// An Authorization header of another scheme, or of none.
     #[error("The Authorization header must be \"Bearer <key>\".")]
     Scheme,
     /// Longer than [`CREDENTIAL_MAX`].
-    #[error("The key is longer than {CREDENTIAL_MAX} bytes, so it is none of this gateway's.")]
+    #[error("The key is longer than {CREDENTIAL_MAX} bytes, so it cannot be a key of this gateway.")]
     TooLong,
 }
 
-/// The key that a request carries, or `None` where it carries none. `query` is what stands behind
-/// the path's first `?`; a key in it is percent-decoded, and `+` stands for itself.
+/// Returns the request's key, if it has one. `query` is the part of the path after its first `?`; a key in it
+/// is percent-decoded, and `+` stands for itself.
 pub fn credential<'a>(
     headers: &'a Headers,
     query: Option<&'a str>,
@@ -56,24 +56,24 @@ pub fn credential<'a>(
     }
 }
 
-/// Checks that a request whose token Envoy has verified carries nothing else that could be a credential.
-/// The token is the bearer of the Authorization header, where Envoy left it there. Envoy finds a token
-/// within a longer text too, such as two headers that were joined into one.
-pub fn beside_token(headers: &Headers, query: Option<&str>) -> Result<(), CredentialError> {
+/// Checks that a request with a verified token carries no other credential. The token is the bearer token of
+/// the Authorization header, if Envoy left it there. Envoy also finds a token within a longer text, such as two
+/// headers joined into one.
+pub fn check_no_other_credential(headers: &Headers, query: Option<&str>) -> Result<(), CredentialError> {
     let Some(secret) = only(headers, query)? else { return Ok(()) };
     let is_bearer =
         headers.all(AUTHORIZATION).any(|value| bearer(value).is_ok_and(|token| !token.is_empty()));
-    // One token in the compact form (RFC 7515, section 3.1).
+    // A single token in compact form (RFC 7515, section 3.1).
     let is_one = secret.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
     if is_bearer && is_one { Ok(()) } else { Err(CredentialError::Conflict) }
 }
 
-/// The one secret that a request carries in all places together, or `None` where it carries none.
+/// Returns the only secret of a request, wherever it stands, if there is one.
 fn only<'a>(headers: &'a Headers, query: Option<&'a str>) -> Result<Option<Cow<'a, [u8]>>, CredentialError> {
     let mut found: Option<Cow<'a, [u8]>> = None;
     let mut take = |secret: Cow<'a, [u8]>| match &found {
         _ if secret.is_empty() => Ok(()),
-        // Both are the caller's own, so how long this takes tells nobody anything.
+        // Both are the caller's own, so the time this takes reveals nothing.
         Some(first) if *first != secret => Err(CredentialError::Conflict),
         Some(_) => Ok(()),
         None => {
@@ -96,8 +96,8 @@ fn only<'a>(headers: &'a Headers, query: Option<&'a str>) -> Result<Option<Cow<'
     Ok(found)
 }
 
-/// A path without any `key` parameter in its query, however that name is percent-encoded. Every
-/// other byte stays; a query that held nothing else goes with its `?`.
+/// Removes every `key` parameter from a path's query, however its name is percent-encoded. All other bytes
+/// stay; a query with nothing else is removed with its `?`.
 pub fn without_key(path_and_query: &str) -> Cow<'_, str> {
     let Some((path, query)) = path_and_query.split_once('?') else {
         return Cow::Borrowed(path_and_query);
@@ -116,8 +116,8 @@ pub fn without_key(path_and_query: &str) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
-/// What stands behind `Bearer`. An error for another scheme: such a header is a credential too, of
-/// a kind that matches no key, and is not to be passed over in favour of another one.
+/// Returns the token after `Bearer`. Another scheme is an error: it is a credential too, one that matches no
+/// key, and must not be ignored in favour of another.
 fn bearer(value: &[u8]) -> Result<&[u8], CredentialError> {
     let mut parts = value.trim_ascii().splitn(2, |byte| *byte == b' ');
     let scheme = parts.next().unwrap_or_default();
@@ -198,12 +198,12 @@ mod tests {
         // Longer than any key may be.
         let token = format!("{}.{}.c_-9", "a".repeat(CREDENTIAL_MAX), "B".repeat(CREDENTIAL_MAX));
         let bearer = format!("Bearer {token}");
-        let check = |pairs: &[(&str, &str)], query| beside_token(&headers(pairs), query);
+        let check = |pairs: &[(&str, &str)], query| check_no_other_credential(&headers(pairs), query);
         let alone: [Request<'_>; 5] = [
             (&[("authorization", &bearer)], None),
             (&[("authorization", &bearer), ("x-api-key", &token)], Some("alt=sse&key=")),
             (&[("authorization", &bearer), ("authorization", &bearer)], None),
-            // Envoy took it out.
+            // Envoy removed it.
             (&[], Some("alt=sse")),
             (&[("authorization", "")], None),
         ];
@@ -273,7 +273,7 @@ mod tests {
         assert!(matches!(without_key("/v1/models?a=1&b=2"), Cow::Borrowed(_)));
     }
 
-    /// `key`, each letter as it is or percent-encoded in either case.
+    /// `key`, with each letter as it is or percent-encoded in either case.
     fn spelling() -> impl Strategy<Value = String> {
         ["k|%6b|%6B", "e|%65", "y|%79"].prop_map(|letters| letters.concat())
     }

@@ -1,8 +1,8 @@
-//! The keys that callers may hold, known by their digests alone.
+//! Callers' keys, known by their digests alone.
 //!
-//! A key is looked up by its SHA-256, so the configuration holds nothing that opens the gateway,
-//! and a lookup costs the same for one key as for thousands. No digest is in a message or in
-//! `Debug` output, and none is compared in a time that depends on how much of it is right.
+//! Keys are looked up by SHA-256, so the configuration contains nothing that opens the gateway, and a lookup
+//! costs the same for one key as for thousands. Digests appear in no message and in no `Debug` output, and are
+//! compared in constant time.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -21,38 +21,38 @@ use crate::config::ConfigError;
 /// Longest name of a key, in bytes.
 const NAME_MAX: usize = 64;
 
-/// A key as written.
+/// A caller's key.
 #[derive(Clone, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Key {
     /// Its name in events and messages: 1 to 64 letters, digits, `-`, `_`, `.` or `@`.
     pub name: String,
-    /// The SHA-256 of its bytes in 64 hexadecimal digits, as `printf %s "$KEY" | sha256sum` gives it.
+    /// The SHA-256 of the key in 64 hexadecimal digits, as printed by `printf %s "$KEY" | sha256sum`.
     #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[0-9A-Fa-f]{64}$")))]
     pub sha256: String,
-    /// Patterns of the models that it may use: `gpt-4o`, `gpt-*`, `openai/*` or `*`. Absent: every
-    /// model. An empty list: none.
+    /// Patterns of the models that it may use: `gpt-4o`, `gpt-*`, `openai/*` or `*`. Default: every model. An
+    /// empty list: none.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub models: Option<Vec<String>>,
-    /// What it may use beyond calls for its models, of a provider that grants the same. Absent: nothing.
+    /// What it may use beyond calls for its models, if the provider grants the same. Default: nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grants: Vec<Feature>,
-    /// Metadata of every request made with it, which the caller cannot override.
+    /// Metadata of all requests with this key, which the caller cannot override.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
-    /// What is stricter for its requests than for others.
+    /// Stricter redaction for its requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redaction: Option<crate::redact::Stricter>,
-    /// When it ceases to work: an RFC 3339 timestamp such as `2027-01-31T00:00:00Z`. Absent: never.
+    /// When it expires: an RFC 3339 timestamp such as `2027-01-31T00:00:00Z`. Default: never.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     #[cfg_attr(feature = "schema", schemars(with = "String", extend("format" = "date-time")))]
     pub expires: Option<String>,
 }
 
-/// A field that is written must have a value: `models:` with nothing behind it would otherwise be
-/// the same as no such line, and so allow everything.
+/// A field that is present must have a value: otherwise an empty `models:` would mean the same as no such line,
+/// and allow everything.
 fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
@@ -70,36 +70,35 @@ pub struct Grant {
     pub name: String,
     /// The models that it may use.
     pub models: Patterns,
-    /// What it may use beyond calls for them.
+    /// What it may use beyond calls for these models.
     pub features: Features,
     /// Metadata of its requests.
     pub metadata: BTreeMap<String, String>,
 }
 
 impl Grant {
-    /// What everybody may do where there are no keys: use every model, and all that a provider grants,
-    /// without a name.
+    /// The grant of everybody if there are no keys: every model and all that a provider grants, without a name.
     pub fn open() -> Self {
         let (models, features) = (Patterns::every(), Features::every());
         Self { name: String::new(), models, features, metadata: BTreeMap::new() }
     }
 }
 
-/// Why a secret opens nothing. Answered with 401.
+/// Why a key is rejected. The response is a 401.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    /// It is no key's.
+    /// No key has this digest.
     #[error("The key is not known to this gateway.")]
     Unknown,
-    /// Its key has expired. Said only to those who hold the key.
+    /// The key has expired. Only those who hold it learn this.
     #[error("The key has expired; ask for a new one.")]
     Expired,
 }
 
-/// The keys, checked.
+/// The checked keys.
 pub struct Keys {
-    /// By the digest's first eight bytes, which are compared at once, as one number; the whole is
-    /// compared in constant time. Hashing the whole would compare it byte by byte.
+    /// By the first eight bytes of the digest, compared at once as one number; the whole is compared in constant
+    /// time. A map by the whole digest would compare it byte by byte.
     by_prefix: HashMap<u64, Vec<Entry>>,
 }
 
@@ -116,7 +115,7 @@ impl fmt::Debug for Keys {
 }
 
 impl Keys {
-    /// Checks keys against the rules and against each other. An error's path begins with `keys[n]`.
+    /// Checks keys, and checks them against each other. An error's path begins with `keys[n]`.
     pub fn new(keys: &[Key]) -> Result<Self, ConfigError> {
         let mut by_prefix: HashMap<u64, Vec<Entry>> = HashMap::with_capacity(keys.len());
         let mut names: HashMap<&str, usize> = HashMap::with_capacity(keys.len());
@@ -141,8 +140,8 @@ impl Keys {
         self.by_prefix.is_empty()
     }
 
-    /// What the holder of `secret` may do at `now_ns` (Unix time in ns). Where there are no keys,
-    /// every secret is unknown.
+    /// Returns the grant of the key `secret` at `now_ns` (Unix time in ns). Without keys, every secret is
+    /// unknown.
     pub fn find(&self, secret: &[u8], now_ns: u64) -> Result<Rc<Grant>, Denied> {
         if secret.is_empty() || secret.len() > CREDENTIAL_MAX {
             return Err(Denied::Unknown);
@@ -165,7 +164,7 @@ impl Entry {
             let message = format!("must be 1 to {NAME_MAX} letters, digits, '-', '_', '.' or '@'");
             return Err(at("name", message));
         }
-        // Who puts the key itself here must not find it in a log, so the value is never repeated.
+        // The value may be the key itself, entered by mistake, so it is never repeated.
         let digest = digest_of_hex(&key.sha256).ok_or_else(|| {
             at("sha256", "must be the 64 hexadecimal digits of the key's SHA-256, not the key".to_owned())
         })?;
@@ -210,8 +209,8 @@ fn digest_of_hex(hex: &str) -> Option<[u8; 32]> {
     Some(digest)
 }
 
-/// A timestamp (RFC 3339, section 5.6) as Unix time in ns. What a `u64` cannot hold becomes its
-/// nearest value; digits beyond the ns are dropped; a leap second is the second after it.
+/// Parses a timestamp (RFC 3339, section 5.6) into Unix time in ns. Values outside a `u64` are clamped, digits
+/// beyond ns dropped; a leap second counts as the next second.
 fn unix_ns(text: &str) -> Option<u64> {
     let bytes = text.as_bytes();
     let is = |at: usize, any_of: &[u8]| bytes.get(at).is_some_and(|byte| any_of.contains(byte));
@@ -248,7 +247,7 @@ fn unix_ns(text: &str) -> Option<u64> {
     Some(u64::try_from(ns.max(0)).unwrap_or(u64::MAX))
 }
 
-/// Days from 1970-01-01 to a day of the Gregorian calendar, where there is such a day.
+/// Days from 1970-01-01 to a day of the Gregorian calendar, if it exists.
 fn days_to(year: i64, month: i64, day: i64) -> Option<i64> {
     let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let length = match month {
@@ -257,7 +256,7 @@ fn days_to(year: i64, month: i64, day: i64) -> Option<i64> {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
         _ => return None,
     };
-    // Years that begin in March have their leap day at the end, where it moves no other.
+    // In years that begin in March the leap day comes last, and shifts no other day.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
     let days_before_month = (153 * month + 2) / 5;

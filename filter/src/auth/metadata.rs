@@ -1,8 +1,8 @@
-//! What a caller may say about a request: metadata, a conversation and a user.
+//! The caller's statements about a request: metadata, a conversation and a user.
 //!
-//! It is hearsay: it may be written down and be a condition of routing, but grants nothing, and a
-//! key's own metadata wins over it. Everything is short text without control characters, and
-//! nothing is guessed: what cannot be read in one way only is refused with 400. Errors hold no value.
+//! They are exported and may be conditions of routing, but grant nothing, and the key's metadata wins over
+//! them. All are short texts without control characters; anything ambiguous is refused with 400. Errors contain
+//! no values.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +11,9 @@ use crate::json::scan::{JsonError, Kind, Object, Value};
 
 /// Metadata: a JSON object of short strings.
 pub const WEIR_METADATA: &str = "x-weir-metadata";
-/// The same by the name that TrueFoundry's clients use.
+/// The same under the name that TrueFoundry's clients use.
 pub const TFY_METADATA: &str = "x-tfy-metadata";
-/// The conversation that the request belongs to.
+/// The conversation of the request.
 pub const WEIR_CONVERSATION_ID: &str = "x-weir-conversation-id";
 /// The end user that the caller acts for.
 pub const WEIR_USER: &str = "x-weir-user";
@@ -27,30 +27,30 @@ const KEY_MAX: usize = 64;
 /// Longest value of metadata, conversation or user, in bytes.
 const VALUE_MAX: usize = 256;
 
-/// Why a request's metadata cannot be taken.
+/// Why a request's metadata is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MetadataError {
-    /// One of the headers stands twice.
+    /// A header was sent twice.
     #[error("The header {0} was sent more than once; send it once.")]
     Repeated(&'static str),
-    /// The header is longer than is read.
+    /// A header is too long.
     #[error("The header {0} must be at most {HEADER_MAX} bytes long.")]
     TooLong(&'static str),
-    /// The header is no JSON object.
+    /// A header is not a JSON object.
     #[error("The header {header} must be a JSON object of short strings: {source}.")]
     Json {
         /// The header.
         header: &'static str,
-        /// What the JSON lacks.
+        /// What is wrong with the JSON.
         source: JsonError,
     },
-    /// Two keys are equal, or differ by case alone.
-    #[error("The header {0} has two keys that count as the same; one of them must go.")]
+    /// Two keys are equal, or differ only in case.
+    #[error("The header {0} has two keys that are equal, ignoring case; remove one.")]
     Ambiguous(&'static str),
-    /// A key has other characters or another length than it may.
+    /// A key is too long or has other characters.
     #[error("Each key in the header {0} must be 1 to {KEY_MAX} letters a-z, digits, '_', '.' or '-'.")]
     Key(&'static str),
-    /// A value is of another type or length than it may be.
+    /// A value has another type or is too long.
     #[error(
         "The value of {key:?} in the header {header} must be a string of at most {VALUE_MAX} bytes \
          without control characters, a number or a boolean."
@@ -61,27 +61,27 @@ pub enum MetadataError {
         /// The key, which is short and plain.
         key: String,
     },
-    /// More entries than are kept.
+    /// Too many entries.
     #[error("{WEIR_METADATA} and {TFY_METADATA} may hold at most {ENTRIES_MAX} entries, taken together.")]
     TooMany,
-    /// The header is no short text.
+    /// A header is not a short text.
     #[error("The header {0} must be UTF-8 text of at most {VALUE_MAX} bytes without control characters.")]
     Text(&'static str),
 }
 
-/// What a caller said about its request. What it did not say is empty.
+/// The caller's statements about a request; empty if there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestMetadata {
-    /// The entries of metadata: at most 32 of the caller's, and those of its key.
+    /// Metadata: at most 32 entries of the caller's, and those of its key.
     pub metadata: BTreeMap<String, String>,
     /// The conversation.
     pub conversation_id: String,
-    /// The end user, by the caller's word alone.
+    /// The end user, as stated by the caller.
     pub user: String,
 }
 
 impl RequestMetadata {
-    /// Reads the four headers. Where both metadata headers name an entry, `x-weir-metadata` wins.
+    /// Reads the four headers. `x-weir-metadata` wins over the other metadata header.
     pub fn read(headers: &Headers) -> Result<Self, MetadataError> {
         let mut metadata = entries(headers, TFY_METADATA)?;
         overlay(&mut metadata, entries(headers, WEIR_METADATA)?);
@@ -105,7 +105,7 @@ impl RequestMetadata {
     }
 }
 
-/// Checks an entry that the configuration gives. The error says what would be right.
+/// Checks an entry from the configuration. The error says what would be right.
 pub(crate) fn check_entry(key: &str, value: &str) -> Result<(), String> {
     if !is_key(key) {
         return Err(format!("a key of metadata is 1 to {KEY_MAX} letters a-z, digits, '_', '.' or '-'"));
@@ -116,7 +116,7 @@ pub(crate) fn check_entry(key: &str, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a text may be a value here: short, and without control characters.
+/// Whether a text may be a value: short, and without control characters.
 pub(crate) fn is_short_text(text: &str) -> bool {
     text.len() <= VALUE_MAX && !text.chars().any(char::is_control)
 }
@@ -126,14 +126,14 @@ fn is_key(key: &str) -> bool {
     (1..=KEY_MAX).contains(&key.len()) && key.bytes().all(allowed)
 }
 
-/// Puts entries over others. An entry whose key differs by case alone goes too, or a reader that
-/// does not mind case could take it for the one that won.
+/// Overlays entries with others. An entry whose key differs only in case is removed too, or a case-insensitive
+/// reader could take it for the one that won.
 fn overlay(entries: &mut BTreeMap<String, String>, over: BTreeMap<String, String>) {
     entries.retain(|key, _| !over.keys().any(|winner| winner.eq_ignore_ascii_case(key)));
     entries.extend(over);
 }
 
-/// The one value of a header; empty where there is none.
+/// Returns the only value of a header; empty if there is none.
 fn only<'a>(headers: &'a Headers, header: &'static str) -> Result<&'a [u8], MetadataError> {
     let mut values = headers.all(header);
     let value = values.next().unwrap_or_default();
@@ -172,7 +172,7 @@ fn entries(headers: &Headers, header: &'static str) -> Result<BTreeMap<String, S
     Ok(entries)
 }
 
-/// A string's text; a number or a boolean as it is written.
+/// The text of a string; a number or a boolean as written.
 fn value_text(value: &Value<'_>) -> Option<String> {
     match value.kind {
         Kind::String => value.as_str().map(std::borrow::Cow::into_owned),

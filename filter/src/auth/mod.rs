@@ -1,9 +1,9 @@
-//! Who a caller is and what it may do.
+//! Authentication and authorization of callers.
 //!
-//! [`credential`] finds the key that a request carries, [`Keys`] tells whose it is, [`Patterns`]
-//! which models it may use, and [`RequestMetadata`] what the caller says about the request. All of
-//! it is decided in memory, from the request's headers alone. What cannot be decided is denied, and
-//! no secret and no digest of one is in a message or in `Debug` output.
+//! [`credential`] finds the key in a request, [`Keys`] finds its grant, [`Patterns`] decides which models it
+//! may use, and [`RequestMetadata`] is what the caller states about the request. All of it is decided in
+//! memory, from the request's headers alone. Anything undecided is denied, and no secret and no digest appears
+//! in a message or in `Debug` output.
 
 pub mod caller;
 pub mod credential;
@@ -12,7 +12,7 @@ mod metadata;
 mod pattern;
 
 pub use crate::auth::credential::{
-    CREDENTIAL_MAX, CredentialError, SECRET_HEADERS, beside_token, credential, without_key,
+    CREDENTIAL_MAX, CredentialError, SECRET_HEADERS, check_no_other_credential, credential, without_key,
 };
 pub use crate::auth::keys::{Denied, Grant, Key, Keys};
 pub(crate) use crate::auth::metadata::is_short_text;
@@ -21,8 +21,8 @@ pub use crate::auth::metadata::{
 };
 pub use crate::auth::pattern::Patterns;
 
-/// Who is calling, on somebody's word that the caller cannot forge: the configuration's for a
-/// key, Envoy's `jwt_authn` filter's for a token. What is not known is empty.
+/// Who is calling, by evidence that the caller cannot forge: the configuration for a key, Envoy's `jwt_authn`
+/// filter for a token. Unknown fields are empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// The name of the caller's key.

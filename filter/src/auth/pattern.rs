@@ -1,30 +1,27 @@
-//! Which models a key may use, as patterns of names.
+//! Patterns of the models that a key may use.
 //!
-//! A name matches as the caller wrote it, byte for byte: no case is folded, nothing is trimmed or
-//! decoded, so a name that is allowed is the very name that is routed. What no pattern covers is
-//! not allowed. A lookup costs the same for one exact name as for a thousand, and grows with the
-//! logarithm of the number of prefixes.
+//! Names match byte for byte as the caller wrote them, without case folding, trimming or decoding, so the name
+//! that is allowed is the one that is routed. Anything without a matching pattern is denied. A lookup costs the
+//! same for one exact name as for a thousand, and grows with the logarithm of the number of prefixes.
 
 use std::collections::HashSet;
 
 use crate::config::ConfigError;
 
-/// Longest pattern, in bytes: a provider's name, a slash and a model's name fit.
+/// Longest pattern, in bytes: enough for a provider's name, a slash and a model's name.
 const PATTERN_MAX: usize = 512;
 
 /// A checked list of patterns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Patterns {
     exact: HashSet<String>,
-    /// Sorted, and none begins with another, so at most one of them can begin a name: the last
-    /// that does not sort behind it.
+    /// Sorted, none a prefix of another, so at most one can match a name: the last that does not sort after it.
     prefixes: Vec<String>,
 }
 
 impl Patterns {
-    /// Checks patterns: `gpt-4o` is that name, `gpt-*` each that begins so, `openai/*` every model of
-    /// that provider, `*` each name there is; an empty list allows none. An error's path is `path`
-    /// and the position in it.
+    /// Checks patterns: `gpt-4o` is that name, `gpt-*` all names with that prefix, `openai/*` every model of
+    /// that provider, `*` every name; an empty list allows none. An error's path is `path` and the position.
     pub fn new(patterns: &[String], path: &str) -> Result<Self, ConfigError> {
         let mut exact = HashSet::new();
         let mut sorted = Vec::new();
@@ -40,7 +37,7 @@ impl Patterns {
         sorted.sort_unstable();
         let mut prefixes: Vec<String> = Vec::with_capacity(sorted.len());
         for prefix in sorted {
-            // What begins with a shorter prefix sorts right behind it, and adds nothing to it.
+            // Longer prefixes sort right after a shorter one, and add nothing to it.
             if !prefixes.last().is_some_and(|shorter| prefix.starts_with(shorter.as_str())) {
                 prefixes.push(prefix);
             }
@@ -53,7 +50,7 @@ impl Patterns {
         Self { exact: HashSet::new(), prefixes: vec![String::new()] }
     }
 
-    /// Whether a pattern covers this name.
+    /// Whether a pattern matches this name.
     pub fn allows(&self, model: &str) -> bool {
         let behind = self.prefixes.partition_point(|prefix| prefix.as_str() <= model);
         let nearest = behind.checked_sub(1).and_then(|last| self.prefixes.get(last));
@@ -121,7 +118,7 @@ mod tests {
         }
     }
 
-    /// The same by the plainest means.
+    /// The reference implementation.
     fn naive(patterns: &[String], model: &str) -> bool {
         patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
             Some(prefix) => model.starts_with(prefix),

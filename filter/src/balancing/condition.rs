@@ -1,7 +1,7 @@
-//! When a target is considered at all: conditions on what is known of a request.
+//! Conditions under which a target is considered.
 //!
-//! A condition chooses a route and is no authorisation: metadata and headers may be the caller's
-//! own words. No condition can look at a credential, so none can hold one.
+//! A condition selects a route and is not an authorization: metadata and headers may be the caller's own
+//! statements. No condition can match on a credential, so none can contain one.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::auth::SECRET_HEADERS;
 use crate::config::ConfigError;
 use crate::headers::Headers;
 
-/// Most values that one condition lists, so that a decision's cost is bounded.
+/// Most values of one condition, to bound the cost of a decision.
 const VALUES_MAX: usize = 64;
 
 /// One value, or a list of which one must match.
@@ -35,29 +35,28 @@ impl<T> OneOrMany<T> {
     }
 }
 
-/// When a target is considered, as written: all that is given must hold. A value matches as a
-/// whole, or by its beginning where it ends in `*`; a lone `*` matches whatever is there.
+/// When a target is considered: everything given must hold. A value must match as a whole, or as a prefix if it
+/// ends in `*`; a lone `*` matches any value.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct When {
-    /// Metadata of the request by name, the key's own included.
+    /// Metadata of the request by name, including the key's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, OneOrMany<String>>,
     /// The name of the caller's key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<OneOrMany<String>>,
-    /// Headers of the request by name in lowercase; one of a header's values must match. Headers
-    /// that carry credentials cannot be asked for.
+    /// Headers of the request by lowercase name; one of a header's values must match. Headers that carry
+    /// credentials cannot be used.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub header: BTreeMap<String, OneOrMany<String>>,
 }
 
-/// What is known of a request when its targets are put in order. An empty text is one that is not
-/// known.
+/// What is known of a request when its targets are ordered. An empty text is unknown.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
-    /// Its metadata, the key's own included.
+    /// Its metadata, including the key's.
     pub metadata: &'a BTreeMap<String, String>,
     /// The name of the caller's key.
     pub key_name: &'a str,
@@ -78,7 +77,7 @@ pub struct Condition {
 }
 
 impl Condition {
-    /// Checks the condition that stands at `path`, such as `models.smart.targets[1].when`.
+    /// Checks the condition at `path`, such as `models.smart.targets[1].when`.
     pub fn new(when: &When, path: &str) -> Result<Self, ConfigError> {
         if when.metadata.is_empty() && when.key.is_none() && when.header.is_empty() {
             let message = "an empty condition; give metadata, key or header, or leave it out";
@@ -99,7 +98,7 @@ impl Condition {
         Ok(Self { metadata, key, header })
     }
 
-    /// Whether all that the condition asks for is so.
+    /// Whether the whole condition holds.
     pub fn holds(&self, facts: &Facts<'_>) -> bool {
         let metadata = |(name, patterns): &(String, Patterns)| {
             facts.metadata.get(name).is_some_and(|value| patterns.match_any(value.as_bytes()))

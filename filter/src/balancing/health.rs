@@ -1,7 +1,7 @@
-//! Which targets have failed lately, and are therefore tried last.
+//! Health of targets: those that failed recently are tried last.
 //!
-//! Nothing is probed and no timer runs: a target is unhealthy while enough of its failures lie
-//! within the window, and is tried again by itself once they have left it. One success clears it.
+//! Nothing is probed and no timer runs. A target is unhealthy while enough of its failures lie within the
+//! window, and is tried again once they have left it. One success clears them.
 
 use std::collections::VecDeque;
 
@@ -11,20 +11,19 @@ use crate::balancing::target::{TargetId, is_within, slot_mut, slot_ref};
 use crate::config::ConfigError;
 use crate::duration::Duration;
 
-/// Most failures that are remembered of one target, and so the most that a setting can ask for.
+/// Most failures remembered for one target, and thus the highest setting.
 pub const FAILURES_MAX: usize = 16;
 /// The longest window.
 const WITHIN_MAX: Duration = Duration::from_secs(24 * 3600);
 
-/// When a target counts as unhealthy, as written.
+/// When a target counts as unhealthy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct HealthSettings {
-    /// So many failures in a row make a target unhealthy: 1 to 16, by default 2.
+    /// Consecutive failures that make a target unhealthy: 1 to 16. Default: 2.
     pub failures: u32,
-    /// The time in which they must happen, and after which the target is tried again: up to
-    /// `24h`, by default `2m`.
+    /// The window for these failures, after which the target is tried again: up to `24h`. Default: `2m`.
     pub within: Duration,
 }
 
@@ -35,7 +34,7 @@ impl Default for HealthSettings {
 }
 
 impl HealthSettings {
-    /// Checks the settings that stand at `path`.
+    /// Checks the settings at `path`.
     pub fn check(&self, path: &str) -> Result<(), ConfigError> {
         if !(1..=FAILURES_MAX).contains(&(self.failures as usize)) {
             let message = format!("{} failures; give 1 to {FAILURES_MAX}", self.failures);
@@ -52,19 +51,19 @@ impl HealthSettings {
 /// The failures of each target since its last success.
 #[derive(Debug, Default)]
 pub struct Health {
-    /// Times in Unix nanoseconds, the newest first. Most targets have none, and then no memory.
+    /// Unix times in nanoseconds, the newest first. Most targets have none, and take no memory.
     failures: Vec<VecDeque<u64>>,
 }
 
 impl Health {
-    /// The target failed in a way that speaks against it, rather than against the request.
+    /// Records a failure of the target, rather than of the request.
     pub fn failed(&mut self, target: TargetId, now_ns: u64) {
         let Some(failures) = slot_mut(&mut self.failures, target) else { return };
         failures.truncate(FAILURES_MAX - 1);
         failures.push_front(now_ns);
     }
 
-    /// The target answered: it is healthy again at once.
+    /// Records a success: the target is healthy again at once.
     pub fn succeeded(&mut self, target: TargetId) {
         if let Some(slot) = target.slot()
             && let Some(failures) = self.failures.get_mut(slot)

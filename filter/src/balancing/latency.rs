@@ -1,7 +1,7 @@
-//! How fast targets answer, in time per output token, over a sliding window.
+//! Latency of targets, in time per output token, over a sliding window.
 //!
-//! A target whose samples are too few or too old has no estimate. It must be tried to get one, but
-//! not by everybody at once: [`Latency::probe`] lets a few requests through in a while.
+//! A target with too few or too old samples has no estimate. It must be tried to get one, but not by all
+//! requests at once: [`Latency::probe`] admits a few at a time.
 
 use std::collections::VecDeque;
 
@@ -9,11 +9,11 @@ use crate::balancing::target::{TargetId, is_within, slot_mut, slot_ref};
 
 /// How long a sample counts, in nanoseconds: ten minutes.
 pub const WINDOW_NS: u64 = 600 * 1_000_000_000;
-/// Most samples that are kept of one target. See [`Latency::estimate`] for why so few.
+/// Most samples retained for one target. See [`Latency::estimate`] for why so few.
 pub const SAMPLES_MAX: usize = 15;
-/// Fewest samples that make an estimate; also the most probes in one [`PROBE_WAIT_NS`].
+/// Fewest samples for an estimate; also the most probes within one [`PROBE_WAIT_NS`].
 pub const SAMPLES_MIN: usize = 3;
-/// How long the outcome of probes is awaited before more are let through, in nanoseconds.
+/// How long to wait for the outcome of probes before admitting more, in nanoseconds.
 pub const PROBE_WAIT_NS: u64 = 30 * 1_000_000_000;
 
 /// The samples of each target.
@@ -24,14 +24,14 @@ pub struct Latency {
 
 #[derive(Debug, Default)]
 struct Samples {
-    /// When each was taken (Unix nanoseconds) and its nanoseconds per token, the oldest first.
+    /// Unix time in nanoseconds and nanoseconds per token of each sample, the oldest first.
     ring: VecDeque<(u64, u64)>,
     probing_since_ns: u64,
     probes: usize,
 }
 
 impl Latency {
-    /// A request to the target has ended, and took so many nanoseconds for each output token.
+    /// Records a finished request's nanoseconds per output token.
     pub fn record(&mut self, target: TargetId, ns_per_token: u64, now_ns: u64) {
         let Some(Samples { ring, .. }) = slot_mut(&mut self.targets, target) else { return };
         while ring.len() >= SAMPLES_MAX {
@@ -40,12 +40,11 @@ impl Latency {
         ring.push_back((now_ns, ns_per_token));
     }
 
-    /// Nanoseconds per output token, or `None` where fewer than [`SAMPLES_MIN`] samples lie within
-    /// the window.
+    /// Nanoseconds per output token, or `None` with fewer than [`SAMPLES_MIN`] samples within the window.
     ///
-    /// It is the median of the newest samples. A median, since one answer that got stuck would pull
-    /// a mean, however decayed, for as long as it counts. Of few, since a change shows once half of
-    /// them are new, and a target that recovers gets its new samples from exploration alone.
+    /// This is the median of the newest samples. A median, since one response that got stuck would shift a
+    /// mean, however decayed, for as long as it counts. Of few, since a change shows once half of them are new,
+    /// and a target that recovers gets new samples from exploration alone.
     pub fn estimate(&self, target: TargetId, now_ns: u64) -> Option<u64> {
         let ring = &slot_ref(&self.targets, target)?.ring;
         let mut recent = [0; SAMPLES_MAX];
@@ -60,13 +59,13 @@ impl Latency {
         recent.get(count / 2).copied()
     }
 
-    /// Whether one more request may be sent to find out how fast a target without an estimate is.
+    /// Whether another request may probe a target without an estimate.
     pub fn may_probe(&self, target: TargetId, now_ns: u64) -> bool {
         let Some(samples) = slot_ref(&self.targets, target) else { return target.slot().is_some() };
         samples.probes < SAMPLES_MIN || !is_within(samples.probing_since_ns, PROBE_WAIT_NS, now_ns)
     }
 
-    /// Such a request was sent.
+    /// Records a probe.
     pub fn probe(&mut self, target: TargetId, now_ns: u64) {
         let Some(samples) = slot_mut(&mut self.targets, target) else { return };
         if !is_within(samples.probing_since_ns, PROBE_WAIT_NS, now_ns) {

@@ -1,8 +1,8 @@
-//! The order in which the targets of a model are tried for one request.
+//! Load balancing: the order in which a request tries the targets of its model.
 //!
-//! [`order`] is a function of the request's facts, of what this VM has seen of the targets
-//! ([`TargetStates`]), of the time and of random numbers, all of them arguments. State belongs to
-//! one VM, on one thread, and is bounded: by the number of known targets and by a cap for each.
+//! [`order`] is a function of the request's facts, the state of the targets in this VM ([`TargetStates`]), the
+//! time and random numbers, all of them arguments. State belongs to one VM, on one thread, and is bounded: by
+//! the number of known targets and by a cap for each.
 
 mod condition;
 mod health;

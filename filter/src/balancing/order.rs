@@ -1,8 +1,8 @@
-//! Puts the targets of a model in the order in which one request tries them.
+//! Orders the targets of a model for one request.
 //!
-//! What is always true of an order: each target stands in it at most once; none whose condition
-//! fails does; one that may not be a fallback stands first or not at all; and unhealthy targets
-//! come last, in the order that they would have had among themselves.
+//! Invariants: each target occurs at most once; none whose condition fails occurs; one that may not be a
+//! fallback comes first or not at all; and unhealthy targets come last, in the order that they would have had
+//! among themselves.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,15 +13,15 @@ use crate::balancing::sticky::{Draw, Seed, Sticky};
 use crate::balancing::target::TargetId;
 use crate::random::Random;
 
-/// The share of requests that try another healthy target than the fastest first, so that one which
-/// has become faster is noticed.
+/// The share of requests that try a healthy target other than the fastest first, to notice when it has become
+/// faster.
 const EXPLORED: f64 = 0.05;
-/// A rank behind every estimate: no `u64` is larger.
+/// A rank after every estimate: no `u64` is larger.
 const UNKNOWN: f64 = 18_446_744_073_709_551_616.0;
 /// A rank before every other.
 const FOREMOST: f64 = -1.0;
 
-/// How a model's targets are put in order.
+/// How a model's targets are ordered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -29,46 +29,45 @@ pub enum Strategy {
     /// As written.
     #[default]
     Priority,
-    /// By lot: the first, and each that follows, is drawn by weight from those that are left.
+    /// Drawn at random by weight, each from those that are left.
     Weighted,
     /// By time per output token, the shortest first.
     Latency,
 }
 
-/// What this VM has seen of its targets. A target that was never heard of takes no memory.
+/// The state of targets in this VM. A target that was never used takes no memory.
 #[derive(Debug, Default)]
 pub struct TargetStates {
-    /// Which targets have failed lately.
+    /// Recent failures.
     pub health: Health,
-    /// How fast they are.
+    /// Recent latencies.
     pub latency: Latency,
 }
 
 /// One target of a model.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// Where its state is.
+    /// Its number, which locates its state.
     pub id: TargetId,
-    /// What stands for it in sticky draws.
+    /// Its seed in sticky draws.
     pub seed: Seed,
-    /// Its part of the requests, in relation to the others'; 0: it is never drawn, and stands
-    /// behind those that are. Without meaning for [`Strategy::Priority`], and for
-    /// [`Strategy::Latency`] unless sticky.
+    /// Its share of the requests, relative to the others'. A target of weight 0 is never drawn, and comes after
+    /// those that are. Unused with [`Strategy::Priority`], and with [`Strategy::Latency`] unless sticky.
     pub weight: u32,
     /// When it is considered; `None`: always.
     pub when: Option<Condition>,
-    /// Whether it may be tried after another one has failed.
+    /// Whether it may be tried after another target has failed.
     pub may_fallback: bool,
 }
 
-/// How the targets of one model are put in order.
+/// The load balancing of one model.
 #[derive(Clone, Debug, Default)]
 pub struct LoadBalancing {
-    /// By what.
+    /// The strategy.
     pub strategy: Strategy,
     /// When a target counts as unhealthy.
     pub health: HealthSettings,
-    /// Which requests go to the same first target.
+    /// Which requests share their first target.
     pub sticky: Option<Sticky>,
 }
 
@@ -78,13 +77,13 @@ struct Considered<'a> {
     index: usize,
     candidate: &'a Candidate,
     healthy: bool,
-    /// The lower, the earlier.
+    /// Lower ranks come first.
     rank: f64,
 }
 
-/// The indices of the targets that this request may use, in the order in which they are tried.
-/// Empty where no target's condition holds. Unhealthy targets are in it: they are better than no
-/// answer. `now_ns` is Unix time in nanoseconds.
+/// Returns the indices of the targets that this request may use, in the order to try them; empty if no target's
+/// condition holds. Unhealthy targets are included: they are better than no response. `now_ns` is Unix time in
+/// nanoseconds.
 pub fn order(
     balancing: &LoadBalancing,
     candidates: &[Candidate],
@@ -109,7 +108,7 @@ pub fn order(
                     Some(draw) => draw.unit(target.candidate.seed),
                     None => 1.0 - random.fraction(),
                 };
-                target.rank = lot(target.candidate.weight, unit);
+                target.rank = exponential(target.candidate.weight, unit);
             }
         }
         Strategy::Latency => rank_by_latency(&mut considered, draw, states, random, now_ns),
@@ -123,19 +122,18 @@ pub fn order(
     considered.into_iter().enumerate().filter_map(usable).collect()
 }
 
-/// Turns an evenly spread number above 0, up to 1, into one that is exponentially distributed with
-/// the weight as its rate. Of several such the least is each one's with a chance in proportion to
-/// its weight, and so on with those that are left: sorted by it, targets are drawn by weight
-/// without replacement (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006).
-fn lot(weight: u32, unit: f64) -> f64 {
+/// Turns a uniform number in (0, 1] into one that is exponentially distributed with the weight as its rate.
+/// Sorting by it draws targets by weight without replacement (Efraimidis and Spirakis, "Weighted random
+/// sampling with a reservoir", 2006).
+fn exponential(weight: u32, unit: f64) -> f64 {
     match weight {
         0 => f64::INFINITY,
         weight => -unit.ln() / f64::from(weight),
     }
 }
 
-/// The shortest time per token first, those without an estimate last in random order; and before
-/// them all one that is sticky, or has to be found out about.
+/// Ranks by time per token, with targets without an estimate last, in random order; a sticky or probed target
+/// comes before all others.
 fn rank_by_latency(
     considered: &mut [Considered<'_>],
     draw: Option<Draw>,
@@ -153,7 +151,7 @@ fn rank_by_latency(
         let healthy = considered.iter_mut().filter(|target| target.healthy);
         let lots = healthy.map(|target| {
             let Candidate { weight, seed, .. } = target.candidate;
-            (lot(*weight, draw.unit(*seed)), target)
+            (exponential(*weight, draw.unit(*seed)), target)
         });
         if let Some((_, first)) = lots.min_by(|a, b| a.0.total_cmp(&b.0)) {
             first.rank = FOREMOST;
@@ -180,7 +178,7 @@ fn rank_by_latency(
     }
 }
 
-/// One of those that are eligible, each with the same chance.
+/// Picks one of the eligible targets with equal probability.
 fn pick<'t, 'c>(
     considered: &'t mut [Considered<'c>],
     random: &mut Random,

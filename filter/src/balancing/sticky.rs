@@ -1,8 +1,8 @@
 //! Sticky targets: requests that share a value go to the same first target.
 //!
-//! No table is kept. Every target gets a number from a hash of the value and of the target's name,
-//! scaled by its weight, and the best one wins (rendezvous hashing), so all workers and replicas
-//! agree without talking, and a target that goes away moves only the values that it had.
+//! There is no table. Each target gets a number from a hash of the value and of the target's name, scaled by
+//! its weight, and the best one wins (rendezvous hashing). All workers and replicas therefore agree without
+//! communication, and a target that goes away moves only its own values.
 
 use std::hash::{DefaultHasher, Hasher};
 
@@ -12,25 +12,24 @@ use crate::balancing::condition::Facts;
 use crate::config::ConfigError;
 use crate::duration::Duration;
 
-/// Shortest `for`: below it nothing would be sticky, and clocks of replicas differ by as much.
+/// Shortest `for`: below it nothing would be sticky, and replicas' clocks differ by as much.
 const LASTS_MIN: Duration = Duration::from_secs(1);
 
-/// Which requests go to the same first target, as written. With `weighted` the weights are kept
-/// over many values, and so is the order of what is tried next; with `latency` the first target is
-/// drawn by weight and value instead of by its speed; with `priority` every request goes to the
-/// same first target anyway, so it changes nothing. An unhealthy target's values go to others
-/// until it has recovered.
+/// Which requests go to the same first target. With `weighted`, weights hold over many values, and so does the
+/// order of fallbacks; with `latency`, the first target is drawn by weight and value instead of by its speed;
+/// with `priority` it changes nothing, since every request goes to the same first target anyway. An unhealthy
+/// target's values go to others until it has recovered.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Sticky {
-    /// What they share: `key`, `user`, `conversation` or `metadata.<name>`. A request without it
-    /// is not sticky.
+    /// What the requests share: `key`, `user`, `conversation` or `metadata.<name>`. A request without it is not
+    /// sticky.
     pub by: StickyBy,
-    /// The longest that a value stays with one target, such as `10m`; without it, for as long as
-    /// targets, weights and health stay. Time is cut into periods of this length, at other moments
-    /// for each value, and in each period the value's target is drawn anew; so it may stay shorter
-    /// after its first request, and may draw the same target again.
+    /// The longest that a value stays with one target, such as `10m`. Default: as long as targets, weights and
+    /// health stay the same. Time is divided into periods of this length, which begin at different moments for
+    /// each value, and the target is drawn anew in each. A value may therefore stay for less, and may draw the
+    /// same target again.
     #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
     pub lasts: Option<Duration>,
 }
@@ -39,7 +38,7 @@ pub struct Sticky {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum StickyBy {
-    /// The caller's key, by its name.
+    /// The name of the caller's key.
     Key,
     /// The user.
     User,
@@ -99,7 +98,7 @@ impl schemars::JsonSchema for StickyBy {
 }
 
 impl Sticky {
-    /// Checks the settings that stand at `path`.
+    /// Checks the settings at `path`.
     pub fn check(&self, path: &str) -> Result<(), ConfigError> {
         match self.lasts {
             Some(lasts) if lasts < LASTS_MIN => {
@@ -110,7 +109,7 @@ impl Sticky {
         }
     }
 
-    /// The request's draw at this time, where it has the value; the same for all that share it
+    /// Returns the request's draw at this time, if it has the value. All requests with this value share it
     /// within one period.
     pub(crate) fn draw(&self, facts: &Facts<'_>, now_ns: u64) -> Option<Draw> {
         let value = match &self.by {
@@ -126,48 +125,48 @@ impl Sticky {
         let Some(lasts) = self.lasts.map(Duration::as_ns).filter(|lasts| *lasts > 0) else {
             return Some(Draw(value));
         };
-        // Periods begin at a moment of the value's own: all values at once would empty every
-        // provider's prompt cache at once.
+        // Each value's periods begin at their own moment: moving all values at once would empty every
+        // provider's prompt cache.
         let offset = mix(value) % lasts;
         let period = now_ns.saturating_add(offset) / lasts;
         Some(Draw(mix(value ^ mix(period))))
     }
 }
 
-/// What stands for a target in draws: a hash of its stable name, never of its number in one VM.
+/// A target in draws: a hash of its stable name, never of its number in one VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seed(u64);
 
 impl Seed {
-    /// The seed of the target with this name, `provider/model`. `nth` tells how many targets of the
-    /// same model before it have the same name, so that each has its own part of the values.
+    /// Creates the seed of the target `provider/model`. `nth` is the number of earlier targets of the same
+    /// model with this name, so that each gets its own share of the values.
     pub fn new(key: &str, nth: usize) -> Self {
         Self(mix(hash(key).wrapping_add(nth as u64)))
     }
 }
 
-/// The draw that requests of one value share.
+/// The draw shared by requests with one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Draw(u64);
 
 impl Draw {
-    /// The target's number in this draw: above 0, up to 1, evenly spread.
+    /// Returns the target's number in this draw, uniform in (0, 1].
     pub(crate) fn unit(self, target: Seed) -> f64 {
         const STEPS: f64 = (1_u64 << 53) as f64;
         ((mix(self.0 ^ target.0) >> 11) + 1) as f64 / STEPS
     }
 }
 
-/// SipHash with a key of zeros. It is the same in every VM of one build; another compiler's may
-/// differ, so while a release is rolled out old and new replicas can disagree.
+/// SipHash with a key of zeros. It is the same in every VM of one build; another compiler's may differ, so old
+/// and new replicas can disagree during a rollout.
 fn hash(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(text.as_bytes());
     hasher.finish()
 }
 
-/// Spreads a change of any bit over all bits: the finalizer of SplitMix64 (Steele, Lea and Flood,
-/// "Fast splittable pseudorandom number generators", 2014).
+/// Mixes the bits: the finalizer of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
+/// generators", 2014).
 fn mix(mut bits: u64) -> u64 {
     bits = bits.wrapping_add(0x9e37_79b9_7f4a_7c15);
     bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -235,7 +234,7 @@ mod tests {
 
     #[test]
     fn every_build_draws_the_same() {
-        // What replicas agree on. If a compiler changes it, a release note has to say so.
+        // Replicas agree on this. If a compiler changes it, a release note must say so.
         let sticky = sticky(r#"{"by":"metadata.session","for":"10m"}"#);
         let draw = draw(&sticky, "d5a1", 1_700_000_000 * SECOND).unwrap();
         let unit = draw.unit(Seed::new("openai/gpt-4o", 0));
@@ -250,7 +249,7 @@ mod tests {
             let draw = Draw(hash(&n.to_string()));
             both[(draw.unit(a) * 3.999_999) as usize * 4 + (draw.unit(b) * 3.999_999) as usize] += 1;
         }
-        // 15 degrees of freedom: 37.7 is passed by chance once in a thousand.
+        // 15 degrees of freedom: chance exceeds 37.7 once in a thousand.
         let chi: f64 = both.iter().map(|n| (f64::from(*n) - 1000.0).powi(2) / 1000.0).sum();
         assert!(chi < 37.7, "{chi} {both:?}");
     }

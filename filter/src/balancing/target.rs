@@ -2,35 +2,35 @@
 
 use std::collections::HashMap;
 
-/// Most targets that one VM keeps state for, over all configurations it has seen. What comes after
-/// is [`TargetId::UNTRACKED`].
+/// Most targets with state in one VM, over all configurations it has loaded. Further ones are
+/// [`TargetId::UNTRACKED`].
 pub const TARGETS_MAX: usize = 65_536;
 
-/// A target's number in this VM: the place of its state.
+/// A target's number in this VM: the index of its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TargetId(u32);
 
 impl TargetId {
-    /// A target without state: always healthy, its latency unknown.
+    /// A target without state: always healthy, of unknown latency.
     pub const UNTRACKED: Self = Self(u32::MAX);
 
-    /// The place of the target's state, where it has one.
+    /// The index of the target's state, if it has one.
     pub(super) fn slot(self) -> Option<usize> {
         usize::try_from(self.0).ok().filter(|slot| *slot < TARGETS_MAX)
     }
 }
 
-/// Numbers for targets by their stable names. A name keeps its number for as long as the VM lives
-/// and a number is never given to another name, so neither a reload nor a request that was decided
-/// before it can mix the states of two targets.
+/// Assigns numbers to targets by their stable names. A name keeps its number for the life of the VM and a
+/// number is never reused, so neither a reload nor a request decided before it can mix the states of two
+/// targets.
 #[derive(Debug, Default)]
 pub struct TargetIds {
     ids: HashMap<Box<str>, TargetId>,
 }
 
 impl TargetIds {
-    /// The number of the target with this name, `provider/model`. Asked when a configuration is
-    /// loaded, and never with a name of a caller's, who could use the numbers up.
+    /// Returns the number of the target `provider/model`. Called when a configuration is loaded, never with a
+    /// caller's name, since callers could use up the numbers.
     pub fn id(&mut self, key: &str) -> TargetId {
         if let Some(id) = self.ids.get(key) {
             return *id;
@@ -44,7 +44,7 @@ impl TargetIds {
     }
 }
 
-/// The state of a target in a dense table, made when it is first written.
+/// Returns a target's state in a dense table, creating it if needed.
 pub(super) fn slot_mut<T: Default>(table: &mut Vec<T>, target: TargetId) -> Option<&mut T> {
     let slot = target.slot()?;
     if table.len() <= slot {
@@ -53,13 +53,13 @@ pub(super) fn slot_mut<T: Default>(table: &mut Vec<T>, target: TargetId) -> Opti
     table.get_mut(slot)
 }
 
-/// The state of a target in a dense table, where it has one.
+/// Returns a target's state in a dense table, if it has one.
 pub(super) fn slot_ref<T>(table: &[T], target: TargetId) -> Option<&T> {
     table.get(target.slot()?)
 }
 
-/// Whether something at `then` is less than `span_ns` ago. What lies ahead of the clock is not: a
-/// clock that was set back must not keep a state alive that would never end.
+/// Whether `then` is less than `span_ns` ago. A time in the future is not: a clock that was set back must not
+/// keep a state alive forever.
 pub(super) fn is_within(then: u64, span_ns: u64, now_ns: u64) -> bool {
     now_ns.checked_sub(then).is_some_and(|age| age < span_ns)
 }
@@ -75,7 +75,7 @@ mod tests {
         let a = ids.id("openai/gpt-4o");
         let b = ids.id("azure/gpt-4o");
         assert_ne!(a, b);
-        // A reload that leaves the first out and adds another.
+        // A reload that removes the first target and adds another.
         let c = ids.id("vllm/llama");
         assert!(c != a && c != b);
         assert_eq!((ids.id("azure/gpt-4o"), ids.id("openai/gpt-4o")), (b, a));

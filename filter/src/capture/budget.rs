@@ -1,11 +1,11 @@
-//! BudgetPermit for content in one VM: what all requests under way may hold together.
+//! The memory budget for captured content in one VM, shared by all requests in progress.
 //!
-//! BudgetPermit that was taken is given back when its holder is dropped, so none can be lost.
+//! A permit returns its bytes when it is dropped, so none are lost.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// The room of one VM, in bytes.
+/// The budget of one VM, in bytes.
 #[derive(Debug, Default)]
 pub struct Budget {
     max: Cell<usize>,
@@ -13,18 +13,18 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Sets how much there is. What is taken stays taken.
+    /// Sets the limit. Bytes already reserved stay reserved.
     pub fn set(&self, max: usize) {
         self.max.set(max);
     }
 
-    /// How much is taken.
+    /// Bytes reserved.
     pub fn used(&self) -> usize {
         self.used.get()
     }
 }
 
-/// A part of the room that is taken.
+/// Bytes reserved by one holder.
 #[derive(Debug)]
 pub struct BudgetPermit {
     budget: Rc<Budget>,
@@ -32,12 +32,12 @@ pub struct BudgetPermit {
 }
 
 impl BudgetPermit {
-    /// None of it yet.
+    /// Creates a permit for no bytes yet.
     pub fn new(budget: &Rc<Budget>) -> Self {
         Self { budget: Rc::clone(budget), held: 0 }
     }
 
-    /// Takes so many bytes more, if there are as many.
+    /// Reserves more bytes; returns `false`, reserving none, if the budget does not allow it.
     pub fn take(&mut self, bytes: usize) -> bool {
         let used = self.budget.used.get().saturating_add(bytes);
         if used > self.budget.max.get() {

@@ -1,7 +1,7 @@
-//! What of a request's content is kept for its event.
+//! The captured content of a request.
 //!
-//! While the request is under way, its body and its answer are held as they are, within the VM's
-//! budget; they are made short, and freed of binary data, when all is over and nobody waits.
+//! While the request is in progress, its body and its response are held unchanged, within the VM's budget. They
+//! are truncated, and freed of binary data, when it is over and nobody waits.
 
 use std::fmt;
 use std::rc::Rc;
@@ -16,13 +16,12 @@ use crate::redact::Counts;
 use crate::redaction::Export;
 use crate::response::framing::pieces::{LONG, Pieces};
 
-/// Most bytes of a response in one piece that are held as they are; of a longer one what is small is
-/// read all the same.
+/// Longest response in one piece that is held unchanged; of a longer one, small values are still read.
 const WHOLE_MAX: usize = 64 << 10;
-/// How far beyond the limits a body is searched, in bytes: what begins within them and is longer is left
-/// out by where it begins. What is not told is not searched.
+/// How far beyond the limits a body is searched, in bytes, so that a match that begins within them is found
+/// whole. What is not exported is not searched.
 const BEYOND: usize = 2 << 10;
-/// How many strings of the longest length fit into the limit of a body.
+/// How many strings of maximal length fit into a body's limit.
 const LONG_STRINGS: usize = 4;
 
 /// The content of one request.
@@ -31,14 +30,14 @@ pub struct Content {
     capture: v1::Capture,
     export: Option<Export>,
     limit: usize,
-    #[allow(dead_code, reason = "gives its room back when it is dropped")]
-    room: Option<BudgetPermit>,
+    #[allow(dead_code, reason = "returns its bytes when it is dropped")]
+    permit: Option<BudgetPermit>,
     request: Vec<u8>,
-    /// What is kept of the request was made short before.
+    /// The captured request body was truncated before.
     is_cut: bool,
-    /// It is kept no more: only what the caller said about its request is made fit to be told.
+    /// No longer captured: only the caller's metadata is redacted for export.
     is_withheld: bool,
-    /// How many characters the request's texts have, for an estimate of its tokens.
+    /// Characters in the request's texts, to estimate its tokens.
     pub characters: u64,
 }
 
@@ -49,13 +48,13 @@ impl fmt::Debug for Content {
 }
 
 impl Content {
-    /// Of a request of which nothing is let go yet, or that passes unread: there is no content, and what the
-    /// caller says beside it is made fit to be told all the same.
+    /// For a request of which nothing was forwarded yet, or which passes unread: without content, but its
+    /// metadata is still redacted.
     pub fn none(export: Option<Export>) -> Self {
         Self { export, is_withheld: true, ..Self::default() }
     }
 
-    /// Keeps the body of a request that is let go, if content is kept and there is room.
+    /// Captures the body of a request that is forwarded, if the policy and the budget allow it.
     pub fn begin(
         capture: &Capture,
         export: Option<Export>,
@@ -64,12 +63,12 @@ impl Content {
         characters: u64,
     ) -> Self {
         let limit = capture.limit;
-        let Some(export) = export.as_ref().filter(|export| export.tells()).cloned() else {
+        let Some(export) = export.as_ref().filter(|export| export.exports_content()).cloned() else {
             return Self { capture: v1::Capture::Excluded, characters, ..Self::none(export) };
         };
-        let mut room = BudgetPermit::new(budget);
-        if !room.take(body.len()) {
-            // What the caller says beside it is told all the same, so it is still redacted.
+        let mut permit = BudgetPermit::new(budget);
+        if !permit.take(body.len()) {
+            // The metadata is exported anyway, so it is still redacted.
             return Self { capture: v1::Capture::NoRoom, limit, characters, ..Self::none(Some(export)) };
         }
         let capture = if export.redacts() { v1::Capture::Redacted } else { v1::Capture::Kept };
@@ -77,7 +76,7 @@ impl Content {
             capture,
             export: Some(export),
             limit,
-            room: Some(room),
+            permit: Some(permit),
             request: body,
             is_cut: false,
             is_withheld: false,
@@ -85,68 +84,72 @@ impl Content {
         }
     }
 
-    /// The same where the body that it began with was made short before.
+    /// Marks the body as truncated before.
     #[must_use]
     pub fn of_short(self, is_cut: bool) -> Self {
         Self { is_cut, ..self }
     }
 
-    /// Keeps nothing of it, whatever was kept.
+    /// Drops everything captured.
     pub fn withhold(&mut self) {
-        if self.keeps() {
+        if self.captures() {
             self.capture = v1::Capture::Excluded;
             self.request = Vec::new();
-            self.room = None;
+            self.permit = None;
             self.is_withheld = true;
         }
     }
 
-    /// Whether what comes back is kept.
-    fn keeps(&self) -> bool {
+    /// Whether the response is captured.
+    fn captures(&self) -> bool {
         self.export.is_some() && !self.is_withheld
     }
 
-    /// Where the content of a stream goes.
+    /// The transcript for a stream.
     pub fn transcript(&self, budget: &Rc<Budget>) -> Transcript {
-        match self.keeps() {
-            true => Transcript::keeping(self.limit, BudgetPermit::new(budget)),
+        match self.captures() {
+            true => Transcript::capturing(self.limit, BudgetPermit::new(budget)),
             false => Transcript::counting(),
         }
     }
 
-    /// Where a response in one piece is held.
+    /// The buffer for a response in one piece.
     pub fn whole(&self) -> Pieces {
-        pieces(self.limit, self.keeps())
+        pieces(self.limit, self.captures())
     }
 
-    /// What is held of a message of a stream that is long and comes in pieces.
+    /// Limits for a long message of a stream that arrives in pieces.
     pub fn of_long_messages(&self) -> Limits {
-        match self.keeps() {
+        match self.captures() {
             true => Limits { string: self.limit, total: self.limit },
             false => LONG,
         }
     }
 
-    /// All is over: what goes into the event, with what was `read` of the response, and what was found in
-    /// it and in what the caller said; nothing where nothing was asked that was let go.
+    /// Builds the event's content from what was `read` of the response, and reports the matches in it and in
+    /// the caller's metadata. No content if no request was forwarded.
     pub fn finish(self, read: Read, caller: &mut v1::Caller) -> (Option<v1::Content>, Vec<v1::Redaction>) {
         let mut content = v1::Content { capture: self.capture.into(), ..Default::default() };
-        let is_told = self.capture != v1::Capture::Unspecified;
+        let is_reported = self.capture != v1::Capture::Unspecified;
         let Some(export) = &self.export else {
-            return (is_told.then_some(content), Vec::new());
+            return (is_reported.then_some(content), Vec::new());
         };
         let read = if self.is_withheld { Read::default() } else { read };
         let mut counts = Counts::default();
         let limits = limits(self.limit);
         if let Some(Abridged { json, shortened }) =
-            told(&self.request, self.is_cut, limits, |body, is_cut| export.request(body, is_cut, &mut counts))
+            exportable(&self.request, self.is_cut, limits, |body, is_cut| {
+                export.request(body, is_cut, &mut counts)
+            })
         {
             content.request = json.into();
             content.request_shortened = shortened;
         }
         if let Some((body, was_shortened)) = read.body
             && let Some(Abridged { json, shortened }) =
-                told(&body, was_shortened, limits, |body, is_cut| export.response(body, is_cut, &mut counts))
+                exportable(&body, was_shortened, limits, |body, is_cut| {
+                    export.response(body, is_cut, &mut counts)
+                })
         {
             content.response = json.into();
             content.response_shortened = was_shortened || shortened;
@@ -156,7 +159,7 @@ impl Content {
             redact_output(export, output, shortened, &mut counts);
         }
         export.text(&mut error_message, shortened, &mut counts);
-        // What the caller says about its request may hold as much about people as the request itself.
+        // A request's metadata may say as much about people as its content.
         for text in [&mut caller.conversation_id, &mut caller.user] {
             export.text(text, false, &mut counts);
         }
@@ -164,13 +167,12 @@ impl Content {
         content.response_shortened |= shortened;
         content.outputs = outputs;
         content.error_message = error_message;
-        let found = export.told(&counts);
-        (is_told.then_some(content), found)
+        let found = export.reported(&counts);
+        (is_reported.then_some(content), found)
     }
 }
 
-/// Makes every text of an output fit to be told. Names, ids and types are words that stand there whole,
-/// also where something is missing of the texts.
+/// Redacts every text of an output. Names, ids and types are complete even if texts were truncated.
 fn redact_output(export: &Export, output: &mut v1::Output, shortened: bool, counts: &mut Counts) {
     let v1::Output { index: _, text, refusal, reasoning, tool_calls, parts } = output;
     for text in [text, refusal, reasoning] {
@@ -191,28 +193,29 @@ fn redact_output(export: &Export, output: &mut v1::Output, shortened: bool, coun
 /// What was read of a response.
 #[derive(Debug, Default)]
 pub struct Read {
-    /// What a stream said, as far as it is kept.
+    /// The transcript of a stream, as far as it is captured.
     pub transcript: Transcript,
-    /// The body of a response in one piece, and whether it was made short.
+    /// The body of a response in one piece, and whether it was truncated.
     pub body: Option<(Vec<u8>, bool)>,
-    /// Whether the transport brought it to an end that is none by its API's own rules.
+    /// Whether the transport ended it although its API had not.
     pub is_cut: bool,
 }
 
-/// Where a body is held that passes, of which so much is kept, or nothing but what is small.
-pub fn pieces(limit: usize, keeps: bool) -> Pieces {
-    Pieces::new(WHOLE_MAX, if keeps { limits(limit) } else { LONG })
+/// A buffer for a body that passes, limited to so much, or to small values alone.
+pub fn pieces(limit: usize, captures: bool) -> Pieces {
+    Pieces::new(WHOLE_MAX, if captures { limits(limit) } else { LONG })
 }
 
 fn limits(total: usize) -> Limits {
     Limits { string: total / LONG_STRINGS, total }
 }
 
-/// A body as it may be told; `None` where it is no JSON. `was_shortened` says whether it is the whole.
+/// Returns a body as it may be exported; `None` if it is not JSON. `was_shortened`: whether it was truncated
+/// before.
 ///
-/// Binary data goes first, so that it is not searched; then what is left is redacted, some way beyond the
-/// limits, so that what would be found is not cut in two within them; then it is made short.
-fn told(
+/// Binary data is removed first, so that it is not searched; then the rest is redacted, some way beyond the
+/// limits, so that no match is cut in two; then it is truncated.
+fn exportable(
     body: &[u8],
     was_shortened: bool,
     limits: Limits,

@@ -1,4 +1,4 @@
-//! What of a request's content goes into its event, within which budget, and which events are sent.
+//! Content captured for events, its budget, and the sampling of events.
 
 pub mod budget;
 pub mod calls;

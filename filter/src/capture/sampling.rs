@@ -1,8 +1,8 @@
-//! Which finished requests become events that are sent.
+//! Decides which finished requests are exported.
 //!
-//! Decided after the fact, so that errors and slow requests are never lost, and by the trace id, so
-//! that everybody who decides on a trace by it decides alike (OpenTelemetry, "TraceState: Probability
-//! Sampling", whose 56 bits of randomness are the trace id's last seven bytes).
+//! Decides after the fact, so that errors and slow requests are never lost, and by the trace id, so that
+//! everybody sampling by it decides alike (OpenTelemetry, "TraceState: Probability Sampling", whose 56 bits of
+//! randomness are the last seven bytes of the trace id).
 
 use serde::de;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -12,15 +12,15 @@ use crate::duration::Duration;
 
 /// Bits of randomness in a trace id (W3C Trace Context Level 2, "Random Trace ID Flag").
 const RANDOM_BITS: u32 = 56;
-/// The bit of trace-flags that says "sampled".
+/// The "sampled" bit of trace-flags.
 const SAMPLED: u32 = 1;
 
-/// What is kept whatever the ratio says, as written: `error`, or `slow>10s`.
+/// What is sampled whatever the ratio, as written: `error`, or `slow>10s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AlwaysKeep {
-    /// What failed, broke off or was refused.
+    /// Requests that failed, were cut off or were refused.
     Error,
-    /// What took longer.
+    /// Requests that took longer.
     Slow(Duration),
 }
 
@@ -67,14 +67,14 @@ impl schemars::JsonSchema for AlwaysKeep {
     }
 }
 
-/// The rules, checked.
+/// Checked sampling rules.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sampling {
-    /// The part of all traces that is kept, from 0 to 1.
+    /// The sampled fraction of all traces, from 0 to 1.
     pub ratio: f64,
-    /// What is kept in any case.
+    /// What is always sampled.
     pub always_keep: Vec<AlwaysKeep>,
-    /// Whether the caller's decision goes before the ratio.
+    /// Whether the caller's decision overrides the ratio.
     pub follow_caller: bool,
 }
 
@@ -85,7 +85,7 @@ impl Default for Sampling {
 }
 
 impl Sampling {
-    /// Whether a finished request is kept, and for what. `failed` says whether it did.
+    /// Whether a finished request is sampled, and why. `failed`: whether it failed.
     pub fn decide(&self, trace: &v1::TraceContext, took_ns: u64, failed: bool) -> Option<v1::Sampling> {
         let kept_for = |reason: &str| Some(v1::Sampling { ratio: self.ratio, kept_for: reason.to_owned() });
         let has_caller = !trace.parent_span_id.is_empty();
@@ -103,7 +103,7 @@ impl Sampling {
         })
     }
 
-    /// Whether the ratio covers a trace: its randomness is at or above the rejection threshold.
+    /// Whether the ratio covers a trace: its randomness reaches the rejection threshold.
     fn covers(&self, trace_id: &[u8]) -> bool {
         if self.ratio >= 1.0 {
             return true;

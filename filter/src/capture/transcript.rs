@@ -1,7 +1,6 @@
-//! What a stream says, put together from its pieces, within a limit and within the VM's budget.
+//! The outputs of a stream, assembled from its pieces, within a limit and the VM's budget.
 //!
-//! Where content is not kept, characters are counted all the same: from them usage is estimated
-//! where a provider tells none.
+//! Even where content is not captured, characters are counted, to estimate usage where a provider reports none.
 
 use std::collections::BTreeMap;
 
@@ -14,78 +13,78 @@ use crate::json::scan::{Kind, Value};
 use crate::json::truncate::{ELLIPSIS, Limits, abridge, without_half_a_word};
 use crate::response::framing::pieces::RAW_MAX;
 
-/// Most choices that are kept.
+/// Most choices captured.
 const CHOICES_MAX: u64 = 128;
-/// Most tool calls of one choice that are kept.
+/// Most tool calls captured of one choice.
 const TOOL_CALLS_MAX: usize = 128;
-/// Most other parts of one choice that are kept.
+/// Most other parts captured of one choice.
 const PARTS_MAX: usize = 64;
-/// What a choice, a tool call or a part costs beside its texts, in bytes.
+/// Cost of a choice, a tool call or a part beside its texts, in bytes.
 const OVERHEAD: usize = 128;
 
-/// Which text of a choice.
+/// The texts of a choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channel {
-    /// What the model answers.
+    /// The answer.
     Text,
-    /// Why it does not.
+    /// The refusal to answer.
     Refusal,
-    /// What it thinks.
+    /// The reasoning.
     Reasoning,
 }
 
-/// A call of a tool that is kept.
+/// A captured tool call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallAt {
     choice: u64,
     at: usize,
 }
 
-/// Which part of a tool call.
+/// The parts of a tool call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallPart {
-    /// Its id; the last one reported stands.
+    /// Its id; the last one reported counts.
     Id,
-    /// The tool's name, which may come in pieces before the arguments; whoever repeats it says it from its start.
+    /// The tool's name. It may come in pieces before the arguments; a repeated name starts over.
     Name,
-    /// The kind of tool; the last one reported stands.
+    /// The kind of tool; the last one reported counts.
     Type,
-    /// Its arguments, piece by piece.
+    /// Its arguments, in pieces.
     Arguments,
 }
 
 /// The outputs of a stream so far.
 #[derive(Debug, Default)]
 pub struct Transcript {
-    keep: Option<Keep>,
-    /// The outputs are kept elsewhere, or not at all.
+    allowance: Option<Allowance>,
+    /// Outputs are captured elsewhere, or not at all.
     without_outputs: bool,
-    choices: BTreeMap<u32, Kept>,
+    choices: BTreeMap<u32, Captured>,
     error_message: String,
     characters: u64,
     shortened: bool,
 }
 
-/// What is kept of a choice.
+/// A captured choice.
 #[derive(Debug)]
-struct Kept {
+struct Captured {
     output: v1::Output,
     calls: Calls,
 }
 
 #[derive(Debug)]
-struct Keep {
-    /// How many bytes may still be kept.
+struct Allowance {
+    /// Bytes that may still be captured.
     left: usize,
-    room: BudgetPermit,
+    permit: BudgetPermit,
 }
 
-impl Keep {
-    /// How many bytes of so many may be kept.
+impl Allowance {
+    /// Reserves as many of these bytes as may be captured, and returns their number.
     fn part_of(&mut self, bytes: usize) -> usize {
         let part = bytes.min(self.left);
-        if !self.room.take(part) {
-            // It will not get better for this one, and what follows a gap is worth little.
+        if !self.permit.take(part) {
+            // The budget will not recover during this request, and what follows a gap is of little use.
             self.left = 0;
             return 0;
         }
@@ -95,78 +94,78 @@ impl Keep {
 }
 
 impl Transcript {
-    /// One that keeps at most `limit` bytes.
-    pub fn keeping(limit: usize, room: BudgetPermit) -> Self {
-        Self { keep: Some(Keep { left: limit, room }), ..Self::default() }
+    /// Captures at most `limit` bytes.
+    pub fn capturing(limit: usize, permit: BudgetPermit) -> Self {
+        Self { allowance: Some(Allowance { left: limit, permit }), ..Self::default() }
     }
 
-    /// One that only counts.
+    /// Only counts.
     pub fn counting() -> Self {
         Self::default()
     }
 
-    /// The same, without the outputs: for a response in one piece, whose body is kept.
+    /// Leaves outputs out: for a response in one piece, whose body is captured.
     #[must_use]
     pub fn without_outputs(self) -> Self {
         Self { without_outputs: true, ..self }
     }
 
-    /// How many characters the outputs have had.
+    /// Characters in the outputs.
     pub fn characters(&self) -> u64 {
         self.characters
     }
 
-    /// The next piece of a choice's text. Returns whether there was any.
+    /// Adds a piece of a choice's text. Returns whether it has any text.
     pub fn text(&mut self, choice: u64, channel: Channel, piece: &Value<'_>) -> bool {
         if !self.count(piece) {
             return false;
         }
-        let Some((keep, kept)) = self.kept(choice) else { return true };
+        let Some((allowance, captured)) = self.captured(choice) else { return true };
         let text = match channel {
-            Channel::Text => &mut kept.output.text,
-            Channel::Refusal => &mut kept.output.refusal,
-            Channel::Reasoning => &mut kept.output.reasoning,
+            Channel::Text => &mut captured.output.text,
+            Channel::Refusal => &mut captured.output.refusal,
+            Channel::Reasoning => &mut captured.output.reasoning,
         };
-        let is_whole = append(text, piece, keep);
+        let is_whole = append(text, piece, allowance);
         self.shortened |= !is_whole;
         true
     }
 
-    /// The call of a choice that a piece belongs to, which it may begin; `None` where nothing is kept of it.
+    /// Returns the tool call that a piece belongs to, creating it if needed; `None` if it is not captured.
     pub fn call(&mut self, choice: u64, piece: &Piece<'_>) -> Option<CallAt> {
-        let (keep, kept) = self.kept(choice)?;
-        let at = match kept.calls.find(piece) {
+        let (allowance, captured) = self.captured(choice)?;
+        let at = match captured.calls.find(piece) {
             Some(at) => at,
             None => {
-                let at = kept.output.tool_calls.len();
-                if at >= TOOL_CALLS_MAX || keep.part_of(OVERHEAD) < OVERHEAD {
+                let at = captured.output.tool_calls.len();
+                if at >= TOOL_CALLS_MAX || allowance.part_of(OVERHEAD) < OVERHEAD {
                     self.shortened = true;
                     return None;
                 }
                 let index = u32::try_from(at).unwrap_or(u32::MAX);
-                kept.output.tool_calls.push(v1::ToolCall { index, ..Default::default() });
-                kept.calls.begin(piece);
+                captured.output.tool_calls.push(v1::ToolCall { index, ..Default::default() });
+                captured.calls.begin(piece);
                 at
             }
         };
-        kept.calls.note(at, piece);
+        captured.calls.note(at, piece);
         Some(CallAt { choice, at })
     }
 
-    /// The last call of a choice that has begun in this place.
+    /// The last call of a choice that began at this position.
     pub fn last_call(&self, choice: u64, slot: Slot) -> Option<CallAt> {
-        let kept = self.choices.get(&u32::try_from(choice).ok()?)?;
-        kept.calls.last_at(slot).map(|at| CallAt { choice, at })
+        let captured = self.choices.get(&u32::try_from(choice).ok()?)?;
+        captured.calls.last_at(slot).map(|at| CallAt { choice, at })
     }
 
     /// Whether a call's arguments are complete.
     pub fn is_complete(&self, call: Option<CallAt>) -> bool {
         let Some(CallAt { choice, at }) = call else { return false };
-        let kept = u32::try_from(choice).ok().and_then(|choice| self.choices.get(&choice));
-        kept.is_some_and(|kept| kept.calls.is_complete(at))
+        let captured = u32::try_from(choice).ok().and_then(|choice| self.choices.get(&choice));
+        captured.is_some_and(|captured| captured.calls.is_complete(at))
     }
 
-    /// A part of a call. Returns whether there was any.
+    /// Adds a piece of a call. Returns whether it has any text.
     pub fn call_part(&mut self, call: Option<CallAt>, part: CallPart, value: &Value<'_>) -> bool {
         let is_text = match part {
             CallPart::Arguments => self.count(value),
@@ -178,8 +177,8 @@ impl Transcript {
             return false;
         }
         let Some(CallAt { choice, at }) = call else { return true };
-        let Some((keep, kept)) = self.kept(choice) else { return true };
-        let Some(call) = kept.output.tool_calls.get_mut(at) else { return true };
+        let Some((allowance, captured)) = self.captured(choice) else { return true };
+        let Some(call) = captured.output.tool_calls.get_mut(at) else { return true };
         let has_arguments = !call.arguments.is_empty();
         let text = match part {
             CallPart::Arguments => &mut call.arguments,
@@ -195,18 +194,18 @@ impl Transcript {
                 text.clear();
             }
         } else if let Some(arguments) = value.as_str() {
-            kept.calls.argue(at, &arguments);
+            captured.calls.argue(at, &arguments);
         }
-        let is_whole = append(text, value, keep);
+        let is_whole = append(text, value, allowance);
         if part != CallPart::Arguments && !is_whole {
-            // Half a word names nothing, and nothing that must not be told is found in it.
+            // Half a name identifies nothing, and what must not be exported would not be found in it.
             text.clear();
         }
         self.shortened |= !is_whole;
         true
     }
 
-    /// Arguments that come whole, as JSON or as a text; only where none are known yet.
+    /// Sets arguments that arrive in one piece, as JSON or as text, unless some are known already.
     pub fn call_arguments(&mut self, call: Option<CallAt>, json: &Value<'_>) -> bool {
         let known = call.and_then(|call| {
             self.choices.get(&u32::try_from(call.choice).ok()?)?.output.tool_calls.get(call.at)
@@ -225,17 +224,17 @@ impl Transcript {
         }
     }
 
-    /// A part of a choice that is neither text nor a call, as the API writes it. Binary data within it becomes a
+    /// Adds a part that is neither text nor a call, as the API writes it. Binary data in it becomes a
     /// reference.
     pub fn part(&mut self, choice: u64, kind: &str, json: &Value<'_>) {
-        let Some((keep, kept)) = self.kept(choice) else { return };
-        let limits = Limits { string: keep.left, total: keep.left };
-        let is_room = kept.output.parts.len() < PARTS_MAX && keep.part_of(OVERHEAD) == OVERHEAD;
-        let short = is_room.then(|| abridge(json.raw.as_bytes(), limits)).flatten();
+        let Some((allowance, captured)) = self.captured(choice) else { return };
+        let limits = Limits { string: allowance.left, total: allowance.left };
+        let is_within = captured.output.parts.len() < PARTS_MAX && allowance.part_of(OVERHEAD) == OVERHEAD;
+        let short = is_within.then(|| abridge(json.raw.as_bytes(), limits)).flatten();
         let text = short.as_ref().and_then(|short| String::from_utf8(short.json.clone()).ok());
         let is_whole = match text {
-            Some(json) if keep.part_of(json.len()) == json.len() => {
-                kept.output.parts.push(v1::Part { r#type: kind.to_owned(), json });
+            Some(json) if allowance.part_of(json.len()) == json.len() => {
+                captured.output.parts.push(v1::Part { r#type: kind.to_owned(), json });
                 short.is_some_and(|short| !short.shortened)
             }
             _ => false,
@@ -243,33 +242,33 @@ impl Transcript {
         self.shortened |= !is_whole;
     }
 
-    /// Whether a part of this type is among a choice's.
+    /// Whether a choice has a part of this type.
     pub fn has_part(&self, choice: u64, kind: &str) -> bool {
-        let kept = u32::try_from(choice).ok().and_then(|choice| self.choices.get(&choice));
-        kept.is_some_and(|kept| kept.output.parts.iter().any(|part| part.r#type == kind))
+        let captured = u32::try_from(choice).ok().and_then(|choice| self.choices.get(&choice));
+        captured.is_some_and(|captured| captured.output.parts.iter().any(|part| part.r#type == kind))
     }
 
-    /// Counts a text that a model wrote and that comes once more, as a part. Returns whether there was any.
+    /// Counts a text written by the model that is captured as a part. Returns whether it has any text.
     pub fn counted(&mut self, piece: &Value<'_>) -> bool {
         self.count(piece)
     }
 
-    /// Rewrites the error's message, as far as one is captured.
+    /// Rewrites the captured error message.
     pub fn rewrite_error_message(&mut self, rewrite: impl Fn(&str) -> String) {
         self.error_message = rewrite(&self.error_message);
     }
 
-    /// An error's message.
+    /// Captures an error message.
     pub fn error_message(&mut self, message: &str) {
-        if let Some(keep) = &mut self.keep {
+        if let Some(allowance) = &mut self.allowance {
             self.error_message.clear();
-            self.shortened |= !append_text(&mut self.error_message, message, keep);
+            self.shortened |= !append_text(&mut self.error_message, message, allowance);
         }
     }
 
-    /// What was kept: the outputs, the error's message, and whether something is missing of them.
+    /// Returns the outputs, the error message, and whether anything is missing from them.
     pub fn finish(self) -> (Vec<v1::Output>, String, bool) {
-        let outputs = self.choices.into_values().map(|Kept { mut output, .. }| {
+        let outputs = self.choices.into_values().map(|Captured { mut output, .. }| {
             for text in [&mut output.text, &mut output.refusal, &mut output.reasoning] {
                 blob::replace_data_urls(text);
             }
@@ -284,19 +283,19 @@ impl Transcript {
         (outputs.collect(), self.error_message, self.shortened)
     }
 
-    /// What is kept of a choice; `None` where nothing is.
-    fn kept(&mut self, choice: u64) -> Option<(&mut Keep, &mut Kept)> {
-        let keep = self.keep.as_mut().filter(|_| !self.without_outputs)?;
+    /// Returns a captured choice, creating it if needed; `None` if it is not captured.
+    fn captured(&mut self, choice: u64) -> Option<(&mut Allowance, &mut Captured)> {
+        let allowance = self.allowance.as_mut().filter(|_| !self.without_outputs)?;
         let index = u32::try_from(choice).ok().filter(|_| choice < CHOICES_MAX)?;
-        if !self.choices.contains_key(&index) && keep.part_of(OVERHEAD) < OVERHEAD {
+        if !self.choices.contains_key(&index) && allowance.part_of(OVERHEAD) < OVERHEAD {
             self.shortened = true;
             return None;
         }
-        let new = || Kept { output: v1::Output { index, ..Default::default() }, calls: Calls::default() };
-        Some((keep, self.choices.entry(index).or_insert_with(new)))
+        let new = || Captured { output: v1::Output { index, ..Default::default() }, calls: Calls::default() };
+        Some((allowance, self.choices.entry(index).or_insert_with(new)))
     }
 
-    /// Counts a text. Returns whether it is one that says something.
+    /// Counts the characters of a text. Returns whether it has any.
     fn count(&mut self, piece: &Value<'_>) -> bool {
         if piece.kind != Kind::String || piece.raw.len() <= 2 {
             return false;
@@ -307,22 +306,22 @@ impl Transcript {
     }
 }
 
-/// Appends a text as far as it may be kept. `false` where something is missing.
-fn append(to: &mut String, piece: &Value<'_>, keep: &mut Keep) -> bool {
-    // A lone surrogate is no text; half a pair in each of two pieces is not known to be sent.
-    piece.as_str().is_some_and(|text| append_text(to, &text, keep))
+/// Appends as much of a text as may be captured. Returns `false` if something is missing.
+fn append(to: &mut String, piece: &Value<'_>, allowance: &mut Allowance) -> bool {
+    // A lone surrogate is not text; no provider is known to split a pair between two pieces.
+    piece.as_str().is_some_and(|text| append_text(to, &text, allowance))
 }
 
-fn append_text(to: &mut String, text: &str, keep: &mut Keep) -> bool {
-    // A long piece that ends so was cut where it came in: what follows is not what followed it.
+fn append_text(to: &mut String, text: &str, allowance: &mut Allowance) -> bool {
+    // A long piece with this end was cut on arrival: what follows does not continue it.
     let cut = text.strip_suffix(ELLIPSIS).filter(|_| text.len() > RAW_MAX);
     let text = cut.unwrap_or(text);
-    let part = text.floor_char_boundary(keep.part_of(text.len()));
+    let part = text.floor_char_boundary(allowance.part_of(text.len()));
     to.push_str(text.get(..part).unwrap_or_default());
     if cut.is_some() {
-        keep.left = 0;
+        allowance.left = 0;
     }
-    if part < text.len() && keep.left == 0 {
+    if part < text.len() && allowance.left == 0 {
         to.truncate(to.floor_char_boundary(without_half_a_word(to.as_bytes())));
     }
     part == text.len() && cut.is_none()

@@ -1,8 +1,8 @@
-//! Binary data within JSON, and the reference that stands in its place in events.
+//! Binary data within JSON, and its reference in events.
 //!
-//! Images, audio and files come as base64, alone or in a data URL (RFC 2397, RFC 4648). They are
-//! never part of an event: what is kept is their media type, size and the start of their digest, by
-//! which the same file is known again. Nothing is held but a block at a time.
+//! Images, audio and files are sent as base64, alone or in a data URL (RFC 2397, RFC 4648). They are never part
+//! of an event: a reference records their media type, size and the start of their digest, which identifies the
+//! same file again. Only one block is held at a time.
 
 use std::fmt::Write as _;
 
@@ -12,13 +12,13 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use memchr::memmem;
 use sha2::{Digest, Sha256};
 
-/// What a reference begins with. The contract's `Content` message gives its whole form.
+/// Prefix of a reference. The contract's `Content` message defines its form.
 pub const REFERENCE: &str = "weir-blob:";
-/// Shortest base64, in characters, that is taken for data under a name that data has.
+/// Shortest base64, in characters, that counts as data under a name used for data.
 const NAMED_MIN: usize = 64;
-/// The same under any other name: no prose is as long without a space.
+/// The same under any other name: no prose is this long without a space.
 const UNNAMED_MIN: usize = 512;
-/// The names that base64 has in the APIs of OpenAI, Anthropic and Gemini.
+/// The names of base64 data in the APIs of OpenAI, Anthropic and Gemini.
 const NAMES: [&str; 9] = [
     "data",
     "b64_json",
@@ -30,14 +30,14 @@ const NAMES: [&str; 9] = [
     "embedding",
     "image_url",
 ];
-/// How a data URL begins, and what stands before base64 in it.
+/// Prefix of a data URL, and the marker of base64 in it.
 const SCHEME: &[u8] = b"data:";
 const BASE64: &[u8] = b";base64,";
 /// Longest head of a data URL, up to its comma.
 const HEAD_MAX: usize = 256;
-/// Longest media type that goes into a reference.
+/// Longest media type in a reference.
 const MEDIA_TYPE_MAX: usize = 100;
-/// Characters that are decoded at once; whole groups of four.
+/// Characters decoded at once; whole groups of four.
 const BLOCK: usize = 4096;
 
 const DECODER: GeneralPurpose = GeneralPurpose::new(
@@ -47,22 +47,22 @@ const DECODER: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// Binary data as it passes.
+/// Binary data, read in pieces.
 #[derive(Clone, Debug)]
 pub struct Blob {
     media_type: String,
     block: Vec<u8>,
     bytes: u64,
     digest: Sha256,
-    /// The last byte was a backslash.
+    /// Whether the last byte was a backslash.
     escaped: bool,
-    /// What followed was no base64: the rest of the string is left out.
+    /// The data ended in something other than base64: the rest of the string is dropped.
     over: bool,
 }
 
 impl Blob {
-    /// Whether the start of a string is binary data: where it begins there. `raw` is the string as
-    /// JSON has it, without quotes, up to its end or far enough to tell; `name` its member's name.
+    /// Returns the start of the data if a string begins with binary data. `raw` is the string as written in
+    /// JSON, without quotes, up to its end or at least [`Blob::DECISIVE`] bytes; `name` is its member's name.
     pub fn begins(name: &str, raw: &[u8]) -> Option<(Self, usize)> {
         if let Some((media_type, start)) = data_url(raw) {
             return Some((Self::new(media_type), start));
@@ -72,10 +72,8 @@ impl Blob {
         is_data.then(|| (Self::new(""), 0))
     }
 
-    /// How many bytes of a string tell whether it is binary data; what follows cannot change it.
-    pub const fn tells() -> usize {
-        UNNAMED_MIN
-    }
+    /// Leading bytes of a string that decide whether it is binary data.
+    pub const DECISIVE: usize = UNNAMED_MIN;
 
     fn new(media_type: &str) -> Self {
         let plain =
@@ -95,12 +93,12 @@ impl Blob {
         }
     }
 
-    /// Takes the next part of the string, as JSON has it.
+    /// Reads the next piece of the string, as written in JSON.
     pub fn feed(&mut self, raw: &[u8]) {
         for byte in raw {
             let escapes = std::mem::replace(&mut self.escaped, *byte == b'\\');
             let character = match byte {
-                // A line of its own, as base64 in mail has it (RFC 2045, section 6.8).
+                // A line break, as in base64 of mail (RFC 2045, section 6.8).
                 b'n' | b'r' if escapes => continue,
                 // The two characters of base64url (RFC 4648, section 5).
                 b'-' => b'+',
@@ -134,9 +132,9 @@ impl Blob {
         self.block.clear();
     }
 
-    /// The reference to the data, as the contract's `Content` message gives it.
+    /// Returns the reference, in the form that the contract's `Content` message defines.
     pub fn reference(mut self) -> String {
-        // A single character is no byte (RFC 4648, section 4).
+        // A single character encodes no byte (RFC 4648, section 4).
         if self.block.len() % 4 == 1 {
             self.block.pop();
         }
@@ -161,8 +159,7 @@ pub fn replace_data_urls(text: &mut String) {
     }
 }
 
-/// The same for a text that may be JSON, within whose strings the URLs stand; `None` where there are
-/// none.
+/// Replaces them in a text that may be JSON, whose strings contain the URLs; `None` if there are none.
 pub fn without_data_urls(text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let mut done = 0;
@@ -191,7 +188,7 @@ pub fn without_data_urls(text: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// The media type of a data URL that holds base64, and where the base64 begins.
+/// Returns the media type of a base64 data URL, and the start of the base64.
 fn data_url(raw: &[u8]) -> Option<(&str, usize)> {
     if !raw.get(..SCHEME.len())?.eq_ignore_ascii_case(SCHEME) {
         return None;
@@ -203,8 +200,8 @@ fn data_url(raw: &[u8]) -> Option<(&str, usize)> {
     Some((media_type, SCHEME.len() + end + BASE64.len()))
 }
 
-/// How many bytes from the start are base64. A backslash is, only before a slash: it may as well
-/// escape the quote behind the data.
+/// Counts the leading bytes of base64. A backslash counts only before a slash, since it may escape the quote
+/// after the data.
 fn base64_length(data: &[u8]) -> usize {
     let mut length = 0;
     while let Some(byte) = data.get(length) {
@@ -290,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_media_type_that_could_be_anything_else_is_left_out() {
-        let told = reference("url", "data:a b\\\"c;base64,AAAA").unwrap();
-        assert!(told.starts_with("weir-blob:;bytes=3;"), "{told}");
+        let found = reference("url", "data:a b\\\"c;base64,AAAA").unwrap();
+        assert!(found.starts_with("weir-blob:;bytes=3;"), "{found}");
     }
 }

@@ -1,10 +1,11 @@
-//! JSON that was cut, closed where it ends, so that what came of it can be read.
+//! Closes JSON that was cut off, so that it can be parsed.
 //!
-//! A value that is not whole is left out, but for a text, which ends where it was cut. Linear, with a bound on depth.
+//! An incomplete value is dropped, except a string, which ends where it was cut. Time is linear and depth is
+//! bounded.
 
 use crate::json::scan::MAX_DEPTH;
 
-/// Closes the beginning of a JSON object or list. `None` where it is nested too deep, or is neither.
+/// Closes the beginning of a JSON object or array; `None` if it is neither, or too deep.
 pub fn close(beginning: &[u8]) -> Option<Vec<u8>> {
     let mut scan = Scan::default();
     for (at, byte) in beginning.iter().enumerate() {
@@ -16,7 +17,7 @@ pub fn close(beginning: &[u8]) -> Option<Vec<u8>> {
     let is_text = scan.in_string && !scan.is_key;
     let end = if is_text { whole_characters(beginning, scan.string_start) } else { scan.safe_end };
     let open = if is_text { &scan.open } else { &scan.safe_open };
-    let mut closed = beginning.get(..end).filter(|kept| !kept.is_empty())?.to_vec();
+    let mut closed = beginning.get(..end).filter(|whole| !whole.is_empty())?.to_vec();
     if is_text {
         closed.push(b'"');
     }
@@ -24,17 +25,17 @@ pub fn close(beginning: &[u8]) -> Option<Vec<u8>> {
     Some(closed)
 }
 
-/// How far JSON has been read.
+/// The state of reading.
 #[derive(Debug, Default)]
 struct Scan {
-    /// What closes the brackets that are open, the innermost last.
+    /// The closing brackets needed, the innermost last.
     open: Vec<u8>,
     in_string: bool,
     is_escaped: bool,
-    /// Whether the next string, or the one that is open, is a key.
+    /// Whether the current or next string is a key.
     is_key: bool,
     string_start: usize,
-    /// The end of the last whole value, and what was open there.
+    /// The end of the last complete value, and what was open there.
     safe_end: usize,
     safe_open: Vec<u8>,
 }
@@ -48,7 +49,7 @@ impl Scan {
                 b'"' => {
                     self.in_string = false;
                     if !self.is_key {
-                        self.keep(at + 1);
+                        self.mark_safe(at + 1);
                     }
                 }
                 _ => {}
@@ -63,14 +64,14 @@ impl Scan {
             b'{' | b'[' => {
                 self.open.push(if byte == b'{' { b'}' } else { b']' });
                 self.is_key = byte == b'{';
-                self.keep(at + 1);
+                self.mark_safe(at + 1);
             }
             b'}' | b']' => {
                 self.open.pop();
-                self.keep(at + 1);
+                self.mark_safe(at + 1);
             }
             b',' => {
-                self.keep(at);
+                self.mark_safe(at);
                 self.is_key = self.open.last() == Some(&b'}');
             }
             b':' => self.is_key = false,
@@ -78,13 +79,13 @@ impl Scan {
         }
     }
 
-    fn keep(&mut self, end: usize) {
+    fn mark_safe(&mut self, end: usize) {
         self.safe_end = end;
         self.safe_open.clone_from(&self.open);
     }
 }
 
-/// Where the whole characters of a text end that began here, without half an escape.
+/// Returns the end of the last complete character of a string, without a partial escape.
 fn whole_characters(json: &[u8], start: usize) -> usize {
     /// A pair of surrogates, as two escapes of six bytes.
     const ESCAPE_MAX: usize = 12;
@@ -93,7 +94,7 @@ fn whole_characters(json: &[u8], start: usize) -> usize {
         let text = [text.get(..end).unwrap_or_default(), b"\""].concat();
         serde_json::from_slice::<String>(&text).is_ok()
     };
-    // Only the end of a text can be cut, so only its last bytes are tried; of a long one its tail.
+    // Only the last bytes can be incomplete, so only they are tried.
     let shortest = text.len().saturating_sub(ESCAPE_MAX).max(1);
     let end = (shortest..=text.len()).rev().find(|end| is_whole(*end));
     start + end.unwrap_or(1)

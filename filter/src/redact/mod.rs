@@ -1,9 +1,9 @@
-//! Redaction: finding what must not leave in texts, and putting something else in its place.
+//! Redaction: finds sensitive values in texts and replaces them.
 //!
-//! [`Detectors`] are compiled once from a configuration. They redact a text in one piece, a text
-//! that comes in pieces ([`StreamRedactor`]), and the strings, keys and long numbers of a JSON text
-//! ([`redact_json`]). For every split of a text the result is the same; a replacement is never
-//! matched again; time is linear in the input; and matched text is in no error, count or `Debug`.
+//! [`Detectors`] are compiled once from the configuration. They redact plain text, streamed text
+//! ([`StreamRedactor`]), and the strings, keys and long numbers of JSON ([`redact_json`]). However a text is
+//! split, the result is the same; a replacement is never matched again; time is linear in the input; and no
+//! matched value appears in an error, a count or `Debug` output.
 
 mod custom;
 mod detectors;
@@ -39,7 +39,7 @@ pub use crate::redact::text::cost::steps;
 pub use crate::redact::text::fold::escape;
 pub use crate::redact::text::placeholder::{Form, MASK};
 
-/// The text of a JSON string, given without its quotes.
+/// Decodes the escapes of a JSON string, given without its quotes.
 pub(crate) fn unescaped(raw: &str) -> std::borrow::Cow<'_, str> {
     text::fold::fold(raw, text::fold::Reading::EscapesOnly).text
 }

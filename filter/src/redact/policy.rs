@@ -1,7 +1,7 @@
-//! The policies of a gateway, of its keys and of its models, checked, and the stricter of two.
+//! Checked redaction policies of a gateway, its keys and its models, and how two of them combine.
 //!
-//! A stricter policy has what either asks for: what is left out, masked or refused by one is so by
-//! both, detector by detector. Nothing that a key, a model or a request says makes a policy laxer.
+//! The stricter of two policies excludes, masks or blocks whatever either of them does, detector by detector.
+//! No key, model or request can make a policy laxer.
 
 use crate::config::ConfigError;
 use crate::redact::detectors::names::Set;
@@ -11,62 +11,62 @@ use crate::redact::settings::{
     Action, Content, Exported, Forwarded, Redaction, Returned, Stricter, Unreadable,
 };
 
-/// What telemetry receives, checked.
+/// What is exported to telemetry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExportedPolicy {
-    /// Whether content is kept, redacted or left out.
+    /// Whether content is exported as it is, redacted or excluded.
     pub content: Content,
-    /// The detectors: for content where it is redacted, and for what the caller says beside it also where
-    /// content is left out. None where content is kept.
+    /// Detectors that run: on content if it is redacted, on the caller's metadata also if content is excluded.
+    /// None if content is exported as it is.
     pub detectors: Set,
-    /// What stands in a match's place.
+    /// The replacement of a match.
     pub replacement: Style,
 }
 
-/// What is done with the matches of which detectors.
+/// Which detectors mask and which block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Actions {
-    /// Their matches are replaced.
+    /// Detectors whose matches are replaced.
     pub mask: Set,
-    /// Their matches refuse the whole; none of them is in `mask`.
+    /// Detectors whose matches block the whole message; disjoint from `mask`.
     pub block: Set,
-    /// What stands in a match's place.
+    /// The replacement of a match.
     pub replacement: Style,
 }
 
-/// What providers receive, checked.
+/// What is forwarded to providers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ForwardedPolicy {
-    /// What is done with matches.
+    /// What happens to matches.
     pub actions: Actions,
-    /// Whether the response has the original values again.
+    /// Whether the original values are restored in the response.
     pub restore: bool,
-    /// What becomes of a request whose body cannot be read, where there are detectors.
+    /// What happens to a request body that cannot be read, if any detector runs.
     pub on_unreadable: Unreadable,
 }
 
-/// What callers receive, checked.
+/// What is returned to callers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReturnedPolicy {
-    /// What is done with matches.
+    /// What happens to matches.
     pub actions: Actions,
-    /// What becomes of an answer that cannot be searched, where there are detectors.
+    /// What happens to a response that cannot be searched, if any detector runs.
     pub on_unreadable: Unreadable,
 }
 
-/// All that holds for one request.
+/// The policies that apply to one request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Policies {
-    /// What telemetry receives.
+    /// For telemetry.
     pub exported: ExportedPolicy,
-    /// What the provider receives.
+    /// For the provider.
     pub forwarded: ForwardedPolicy,
-    /// What the caller receives.
+    /// For the caller.
     pub returned: ReturnedPolicy,
 }
 
 impl Policies {
-    /// The gateway's policies. An error's path begins with `path`.
+    /// Checks the gateway's policies. An error's path begins with `path`.
     pub fn new(wire: &Redaction, detectors: &Detectors, path: &str) -> Result<Self, ConfigError> {
         Ok(Self {
             exported: ExportedPolicy::new(&wire.exported, detectors, path)?,
@@ -75,7 +75,7 @@ impl Policies {
         })
     }
 
-    /// These, as much stricter as a key or a model asks for. An error's path begins with `path`.
+    /// Tightens these policies as a key or a model demands. An error's path begins with `path`.
     pub fn with(&self, wire: &Stricter, detectors: &Detectors, path: &str) -> Result<Self, ConfigError> {
         let mut policies = *self;
         if let Some(exported) = &wire.exported {
@@ -90,7 +90,7 @@ impl Policies {
         Ok(policies)
     }
 
-    /// The stricter of two, part by part.
+    /// Returns the stricter of the two, part by part.
     #[must_use]
     pub fn stricter(&self, other: &Self) -> Self {
         Self {
@@ -116,15 +116,15 @@ impl ExportedPolicy {
         })
     }
 
-    /// The same, with nothing of the content. Where it was kept, these detectors search what is said
-    /// beside it.
+    /// Excludes all content. If content was exported as it is, the detectors `instead` search the caller's
+    /// metadata.
     #[must_use]
     pub fn excluding(&self, instead: Set) -> Self {
         let detectors = if self.detectors.is_empty() { instead } else { self.detectors };
         Self { content: Content::Exclude, detectors, ..*self }
     }
 
-    /// The stricter of two.
+    /// Returns the stricter of the two.
     #[must_use]
     pub fn stricter(&self, other: &Self) -> Self {
         Self {
@@ -153,7 +153,7 @@ impl ForwardedPolicy {
         Ok(Self { actions, restore: wire.restore, on_unreadable: wire.on_unreadable })
     }
 
-    /// The stricter of two: values are restored only where every policy that masks says so.
+    /// Returns the stricter of the two: values are restored only if every policy that masks says so.
     #[must_use]
     pub fn stricter(&self, other: &Self) -> Self {
         let actions = self.actions.stricter(&other.actions);
@@ -176,7 +176,7 @@ impl ReturnedPolicy {
         Ok(Self { actions, on_unreadable: wire.on_unreadable })
     }
 
-    /// The stricter of two.
+    /// Returns the stricter of the two.
     #[must_use]
     pub fn stricter(&self, other: &Self) -> Self {
         Self {
@@ -189,7 +189,7 @@ impl ReturnedPolicy {
     }
 }
 
-/// Refuses where either does. One that looks for nothing (`true`) has no say, unless neither does.
+/// Refuses if either does. A policy without detectors (`true`) does not count, unless neither has any.
 fn stricter_unreadable(one: (Unreadable, bool), other: (Unreadable, bool)) -> Unreadable {
     let refuses = |(unreadable, is_off): (Unreadable, bool)| !is_off && unreadable == Unreadable::Refuse;
     let unread = one.1 && other.1 && (one.0 == Unreadable::Refuse || other.0 == Unreadable::Refuse);
@@ -206,7 +206,7 @@ impl Actions {
         Ok(Self { mask: when(Action::Mask), block: when(Action::Block), replacement })
     }
 
-    /// Whether nothing is looked for.
+    /// Whether no detector runs.
     pub fn is_off(&self) -> bool {
         self.all().is_empty()
     }
@@ -216,7 +216,7 @@ impl Actions {
         self.mask.union(self.block)
     }
 
-    /// The stricter of two: what one refuses is refused, what one masks is masked.
+    /// Returns the stricter of the two: blocks what either blocks, masks what either masks.
     #[must_use]
     pub fn stricter(&self, other: &Self) -> Self {
         let block = self.block.union(other.block);
@@ -231,8 +231,8 @@ impl Actions {
     }
 }
 
-/// The style that tells less: a hash tells that two values are the same, a label of what kind they
-/// are. One that is not used (`true`) has no say.
+/// Returns the style that reveals less: a hash reveals that two values are equal, a label only their kind. An
+/// unused style (`true`) does not count.
 fn stricter_style(one: (Style, bool), other: (Style, bool)) -> Style {
     let tells = |style| match style {
         Style::Hash => 2,

@@ -1,13 +1,14 @@
-//! Placeholders for a provider, and the way back to the values that they stand for.
+//! Numbered placeholders for a provider, and their restoration to the original values.
 //!
-//! A value has one placeholder, numbered by the order in which values of its kind come first, so a
-//! conversation that is sent again with more behind it has the same ones, and a provider's cache of
-//! prompts still hits. The values are in memory only, as long as the request is.
+//! A value has one placeholder, numbered by the first appearance of values of its kind. A conversation that is
+//! sent again with more turns therefore gets the same placeholders, and the provider's prompt cache still hits.
+//! Values are held in memory only, for as long as the request lives.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
+use crate::json::scan::end_of_string;
 use crate::redact::detectors::names::DetectorId;
 use crate::redact::engine::compiled::Detectors;
 use crate::redact::engine::counts::Counts;
@@ -16,14 +17,13 @@ use crate::redact::json::nesting::{NESTED_MAX, Nesting};
 use crate::redact::text::fold::{Reading, escape, fold};
 use crate::redact::text::placeholder::{LABEL_MAX, NUMBER_DIGITS_MAX};
 
-/// Most values that are kept, and most bytes of all of them; what comes later has no number and is
-/// not turned back.
+/// Most values held for one request. Further ones get a label without a number and are not restored.
 const VALUES_MAX: usize = 4096;
-/// The bytes.
+/// Most bytes of all values held for one request.
 const BYTES_MAX: usize = 1 << 20;
-/// Highest number that is given out: twice as many as there are values, for those that are taken.
+/// Highest number assigned: twice the number of values, to leave room for numbers that are taken.
 const NUMBER_MAX: usize = 2 * VALUES_MAX;
-/// What every escape of a character of a placeholder begins with: they are all ASCII.
+/// The prefix of every escape of a placeholder's character: all of them are ASCII.
 const ESCAPE: &[u8] = b"\\u00";
 
 /// The placeholders of one request.
@@ -31,9 +31,9 @@ const ESCAPE: &[u8] = b"\\u00";
 pub struct Restorer {
     placeholders: HashMap<(DetectorId, String), String>,
     values: HashMap<String, (DetectorId, String)>,
-    /// The last number given for each kind.
+    /// The last number assigned, for each kind.
     numbers: HashMap<DetectorId, usize>,
-    /// The numbers that are never given out, because their placeholders already stand in the text.
+    /// Numbers that are never assigned, because their placeholders already occur in the text.
     taken: HashSet<(DetectorId, usize)>,
     bytes: usize,
 }
@@ -68,14 +68,14 @@ impl Replace for Restorer {
 }
 
 impl Restorer {
-    /// The placeholders for a JSON text. A placeholder that already stands in it, however it is escaped,
-    /// is the caller's own words: it is not given to a value, so it comes back as it is.
+    /// Creates the placeholders for a JSON text. A placeholder that the text already contains, however it is
+    /// escaped, is the caller's own text: it is not assigned to a value, so it comes back unchanged.
     ///
-    /// Only that number is skipped, so the other values keep theirs. The same text has the same
-    /// placeholders, and so has its next turn, in which answers hold the values again.
-    pub fn beside(json: &str, detectors: &Detectors) -> Self {
+    /// Only that number is skipped, so other values keep theirs: the same text always has the same
+    /// placeholders, and so has its next turn, in which responses contain the values again.
+    pub fn for_text(json: &str, detectors: &Detectors) -> Self {
         let mut restorer = Self::default();
-        // The label of one of the operator's own detectors may look like a placeholder of another's.
+        // The label of an operator's detector may look like a placeholder of another one.
         for label in detectors.labels() {
             restorer.take(&format!("[{label}]"), detectors);
         }
@@ -90,7 +90,7 @@ impl Restorer {
         restorer
     }
 
-    /// Takes the numbers of the placeholders that stand in a text.
+    /// Marks the numbers of the placeholders in a text as taken.
     fn take(&mut self, text: &str, detectors: &Detectors) {
         for open in memchr::memchr_iter(b'[', text.as_bytes()) {
             let rest = text.get(open..).unwrap_or_default();
@@ -98,11 +98,11 @@ impl Restorer {
             let name = rest.get(1..length - 1).unwrap_or_default();
             let Some((label, number)) = name.rsplit_once('_') else { continue };
             let number = number.parse().ok().filter(|number| *number <= NUMBER_MAX);
-            self.taken.extend(detectors.labelled(label).zip(number));
+            self.taken.extend(detectors.by_label(label).zip(number));
         }
     }
 
-    /// The next number of a kind that may be given out; `None` where there is none.
+    /// Returns the next free number of a kind, if there is one.
     fn next_number(&mut self, detector: DetectorId) -> Option<usize> {
         let last = self.numbers.entry(detector).or_default();
         let next = (*last + 1..=NUMBER_MAX).find(|number| !self.taken.contains(&(detector, *number)));
@@ -110,27 +110,28 @@ impl Restorer {
         next
     }
 
-    /// Whether there is nothing to turn back.
+    /// Whether there is nothing to restore.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// The text of a string with every placeholder turned back. What is put into JSON within it is escaped
-    /// for that.
+    /// Restores every placeholder in the text of a string. Values within nested JSON are escaped accordingly.
     pub fn restore<'t>(&self, text: &'t str, counts: &mut Counts) -> Cow<'t, str> {
         self.turn_back(text, &mut Nesting::default(), counts)
     }
 
-    /// A JSON text whose strings have every placeholder turned back; the text itself where none has one.
-    /// Strings that begin at one of the places of `except` stay as they are.
+    /// Restores every placeholder in the strings of a JSON text; borrows the text if there is none. Strings
+    /// that start at an offset in `except` are left alone.
     pub fn restore_json<'t>(&self, json: &'t str, except: &[usize], counts: &mut Counts) -> Cow<'t, str> {
         let bytes = json.as_bytes();
         let (mut out, mut copied, mut at) = (String::new(), 0, 0);
         while let Some(start) = memchr::memchr(b'"', bytes.get(at..).unwrap_or_default()) {
             let start = at + start;
-            let Some(end) = end_of_string(bytes, start + 1) else { break };
-            at = end + 1;
-            let raw = json.get(start + 1..end).unwrap_or_default();
+            let Some(length) = end_of_string(bytes.get(start + 1..).unwrap_or_default(), &mut false) else {
+                break;
+            };
+            at = start + length + 2;
+            let raw = json.get(start + 1..start + 1 + length).unwrap_or_default();
             let may_hold = memchr::memchr2(b'[', b'\\', raw.as_bytes()).is_some();
             if !may_hold || except.binary_search(&start).is_ok() {
                 continue;
@@ -149,7 +150,7 @@ impl Restorer {
         Cow::Owned(out)
     }
 
-    /// The same of the next part of a text.
+    /// Restores the placeholders of the next part of a text.
     fn turn_back<'t>(&self, text: &'t str, nesting: &mut Nesting, counts: &mut Counts) -> Cow<'t, str> {
         let (mut out, mut copied, mut read) = (String::new(), 0, 0);
         for (open, _) in text.match_indices('[') {
@@ -174,26 +175,15 @@ impl Restorer {
     }
 }
 
-/// Where the string ends whose text begins at `at`.
-fn end_of_string(bytes: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
-        if bytes.get(at) == Some(&b'"') {
-            return Some(at);
-        }
-        at += 2;
-    }
-}
-
 enum Placeholder {
-    /// So many bytes are one.
+    /// A placeholder of this many bytes.
     Whole(usize),
-    /// All there is may become one.
+    /// A possible prefix of a placeholder.
     Begun,
     None,
 }
 
-/// What begins with a bracket.
+/// Classifies a text that starts with a bracket.
 fn placeholder(text: &str) -> Placeholder {
     let bytes = text.as_bytes();
     let is_part = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_';
@@ -206,7 +196,7 @@ fn placeholder(text: &str) -> Placeholder {
     }
 }
 
-/// Turns placeholders back in a text that comes in pieces.
+/// Restores placeholders in streamed text.
 #[derive(Default)]
 pub struct StreamRestorer {
     held: String,
@@ -220,15 +210,15 @@ impl fmt::Debug for StreamRestorer {
 }
 
 impl StreamRestorer {
-    /// How many bytes are held back.
+    /// Number of bytes held back.
     pub fn held(&self) -> usize {
         self.held.len()
     }
 
-    /// Takes in a piece, and gives what can leave.
+    /// Takes the next piece and returns what can be released.
     pub fn feed(&mut self, restorer: &Restorer, piece: &str, counts: &mut Counts) -> String {
         self.held.push_str(piece);
-        // Only the last bracket can have its end in a piece that is yet to come.
+        // Only the last bracket can be completed by a later piece.
         let begun = memchr::memrchr(b'[', self.held.as_bytes()).filter(|open| {
             matches!(placeholder(self.held.get(*open..).unwrap_or_default()), Placeholder::Begun)
         });
@@ -240,7 +230,7 @@ impl StreamRestorer {
         }
     }
 
-    /// Gives what is left when nothing more comes.
+    /// Returns what is left at the end of the text.
     pub fn finish(&mut self) -> String {
         std::mem::take(&mut self.held)
     }
@@ -288,7 +278,7 @@ mod tests {
             (r#"{"a": "\u005bEM\u0041IL_\u0031\u005D"}"#, 2),
             (r#"{"a": "{\"b\": \"\\u005bEMAIL_1]\"}"}"#, 2),
         ] {
-            let (mut restorer, mut out) = (Restorer::beside(text, &detectors), String::new());
+            let (mut restorer, mut out) = (Restorer::for_text(text, &detectors), String::new());
             restorer.replace(Builtin::Email.id(), "EMAIL", "a@example.com", &mut out);
             assert_eq!(out, format!("[EMAIL_{first}]"), "{text}");
             let mut counts = Counts::default();
@@ -300,7 +290,7 @@ mod tests {
     fn where_every_number_is_taken_a_value_has_none() {
         let text: String = (0..=NUMBER_MAX + 10).map(|number| format!("[EMAIL_{number}]")).collect();
         let detectors = Detectors::new(&[], &Allow::default(), "redaction").unwrap();
-        let (mut restorer, mut out) = (Restorer::beside(&text, &detectors), String::new());
+        let (mut restorer, mut out) = (Restorer::for_text(&text, &detectors), String::new());
         assert_eq!(restorer.taken.len(), NUMBER_MAX + 1);
         restorer.replace(Builtin::Email.id(), "EMAIL", "a@example.com", &mut out);
         restorer.replace(Builtin::Ip.id(), "IP", "203.0.113.7", &mut out);

@@ -1,4 +1,4 @@
-//! What an operator may say of redaction (`redaction` in gateway.yaml), as written.
+//! The `redaction` section of gateway.yaml, as written.
 //!
 //! Unknown fields are refused. Names and patterns are checked by [`crate::redact::Detectors::new`] and
 //! [`crate::redact::Policies::new`].
@@ -9,7 +9,7 @@ use crate::redact::custom::settings::Custom;
 use crate::redact::engine::compiled::Allow;
 use crate::redact::engine::replace::Style;
 
-/// Redaction as written: what is done with content, for whom, and by which detectors.
+/// Redaction: what happens to content, for whom, and by which detectors.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
@@ -20,17 +20,17 @@ pub struct Redaction {
     pub forwarded: Forwarded,
     /// What callers receive of completions.
     pub returned: Returned,
-    /// Detectors of your own, beside the built-in ones.
+    /// Your own detectors, in addition to the built-in ones.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub custom: Vec<Custom>,
-    /// What is never redacted, whatever a detector says.
+    /// Values that are never redacted, whatever a detector matches.
     pub allow: Allow,
     /// The key of hashes, for `replacement: hash`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hash_key: Option<HashKeySource>,
 }
 
-/// Where the key of hashes is, as written. Never the key itself.
+/// The source of the hash key; never the key itself.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -39,89 +39,89 @@ pub struct HashKeySource {
     pub env: String,
 }
 
-/// What of `redaction` a key or a model makes stricter, as written. It has the detectors of
-/// the gateway, and none of its own.
+/// What a key or a model makes stricter than the gateway's `redaction`. It uses the gateway's detectors and has
+/// none of its own.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Stricter {
-    /// What telemetry receives.
+    /// What is exported to telemetry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exported: Option<Exported>,
-    /// What providers receive.
+    /// What is forwarded to providers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forwarded: Option<Forwarded>,
-    /// What callers receive.
+    /// What is returned to callers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub returned: Option<Returned>,
 }
 
-/// What telemetry receives, as written.
+/// What is exported to telemetry.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Exported {
-    /// Whether content is kept, redacted or left out.
+    /// Whether content is exported as it is, redacted or excluded.
     pub content: Content,
-    /// The detectors by name; `secrets` stands for all that find credentials. Absent: all there are.
+    /// Names of detectors; `secrets` is the group of all that find credentials. Default: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detectors: Option<Vec<String>>,
-    /// What stands in a match's place.
+    /// The replacement of a match.
     pub replacement: Style,
 }
 
-/// What providers receive, as written.
+/// What is forwarded to providers.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Forwarded {
-    /// What is done with a match.
+    /// What happens to a match.
     pub action: Action,
-    /// The detectors by name; `secrets` stands for all that find credentials. Absent: all there are.
+    /// Names of detectors; `secrets` is the group of all that find credentials. Default: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detectors: Option<Vec<String>>,
-    /// What stands in a match's place.
+    /// The replacement of a match.
     pub replacement: Style,
-    /// Whether the response has the original values again where the model repeats their
-    /// placeholders. Then placeholders are numbered labels, such as `[EMAIL_1]`.
+    /// Whether the response gets the original values back where the model repeats their placeholders.
+    /// Placeholders are then numbered labels, such as `[EMAIL_1]`.
     pub restore: bool,
-    /// What becomes of a request whose body cannot be read.
+    /// What happens to a request whose body cannot be read.
     pub on_unreadable: Unreadable,
 }
 
-/// What callers receive, as written.
+/// What is returned to callers.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Returned {
-    /// What is done with a match.
+    /// What happens to a match.
     pub action: Action,
-    /// The detectors by name; `secrets` stands for all that find credentials. Absent: all there are.
+    /// Names of detectors; `secrets` is the group of all that find credentials. Default: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detectors: Option<Vec<String>>,
-    /// What stands in a match's place.
+    /// The replacement of a match.
     pub replacement: Style,
-    /// What becomes of an answer that cannot be searched: one that is compressed, is neither JSON nor
-    /// text, or is larger than `limits.response_body`.
+    /// What happens to a response that cannot be searched: one that is compressed, is neither JSON nor text, or
+    /// is larger than `limits.response_body`.
     pub on_unreadable: Unreadable,
 }
 
-/// What telemetry receives of content. The later is the stricter.
+/// What telemetry receives of content, from lax to strict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Content {
-    /// As it is.
+    /// Content as it is.
     Keep,
-    /// With every match replaced.
+    /// Content with every match replaced.
     #[default]
     Redact,
-    /// Nothing of it: no prompt, completion, tool argument or error text. User, conversation and metadata
-    /// are redacted by the detectors all the same.
+    /// No content: no prompt, completion, tool argument or error text. User, conversation and metadata are
+    /// still redacted by the detectors.
     Exclude,
 }
 
-/// What is done with a match. The later is the stricter.
+/// What happens to a match, from lax to strict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -131,11 +131,11 @@ pub enum Action {
     Off,
     /// It is replaced.
     Mask,
-    /// The whole is refused.
+    /// The whole message is refused.
     Block,
 }
 
-/// What becomes of a body that cannot be read.
+/// What happens to a body that cannot be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -143,6 +143,6 @@ pub enum Unreadable {
     /// It is refused.
     #[default]
     Refuse,
-    /// It goes on as it is.
+    /// It passes as it is.
     Pass,
 }

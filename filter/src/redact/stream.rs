@@ -1,9 +1,9 @@
-//! Redaction of a text that comes in pieces.
+//! Redaction of streamed text.
 //!
-//! Only what may still become a match is held back, [`HELD_MAX`] bytes at most and a few more while
-//! a piece is taken in; all before it leaves at once. However a text is split, what leaves is what
-//! the whole would have become. A match that is longer than may be held is kept by its beginning
-//! and its latest end, between which nothing can change what it is.
+//! Holds back only what may still become a match, [`HELD_MAX`] bytes at most (and the piece being processed),
+//! and releases everything before it at once. However a text is split, the output equals that of the whole
+//! text. Of a match longer than may be held, only the beginning and the latest end are retained: nothing in
+//! between can change what it is.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,18 +16,18 @@ use crate::redact::engine::replace::{PartialHash, Replace};
 use crate::redact::text::fold::{Reading, last};
 use crate::redact::text::view::{BASE64, is};
 
-/// Most bytes that are held back between two pieces.
+/// Most bytes held back between two pieces.
 pub const HELD_MAX: usize = 4096;
-/// How much is kept of the beginning, and of the end, of a match that is longer.
-const KEPT: usize = 1024;
-/// How much of what has left is kept as context, in bytes as they are read: a character that is folded may
-/// have four for one, and an escape as many.
+/// Bytes retained of the beginning, and of the end, of a longer match.
+const RETAINED: usize = 1024;
+/// Bytes of released text retained as context, counted as folded: a folded character may take four bytes, and
+/// so may an escape.
 const CONTEXT: usize = REACH;
 const CONTEXT_FOLDED: usize = 4 * REACH;
-/// What is held is searched anew when so great a part of it has come, so that pieces of single bytes do not
-/// cost as much as all that is held.
+/// Held text is searched again once it has grown by this fraction, so that single-byte pieces do not each cost
+/// a search of all of it.
 const HELD_PARTS: usize = 8;
-/// Fewest characters of base64 that stand on one line of a key.
+/// Fewest base64 characters in one line of a private key.
 const LINE: usize = 16;
 
 /// What a channel of a response carries.
@@ -35,7 +35,7 @@ const LINE: usize = 16;
 pub enum Channel {
     /// Text for people: content, reasoning, a refusal.
     Text,
-    /// The text of a JSON value: the arguments of a tool call.
+    /// The text of a JSON value: tool call arguments.
     Json,
 }
 
@@ -45,25 +45,25 @@ pub struct StreamRedactor<R> {
     set: Set,
     replace: R,
     channel: Channel,
-    /// Context, then what is held.
+    /// Context, followed by the held text.
     window: String,
-    /// Where what is held begins.
+    /// Start of the held text.
     from: usize,
-    /// Where the last match ended.
+    /// End of the last match.
     barrier: usize,
-    /// How much has come since the last search, and how much was held then.
+    /// Bytes received since the last search, and bytes held at that time.
     pending: usize,
     open: usize,
-    /// Whether the match that begins at `from` has lost its middle.
+    /// Set if the match at `from` was shortened.
     long: Option<Long>,
     lexer: Lexer,
     counts: Counts,
 }
 
-/// A match without its middle.
+/// A match whose middle was dropped.
 struct Long {
     hash: Option<PartialHash>,
-    /// Up to where the window went into the hash.
+    /// End of the part of the window that was hashed.
     hashed: usize,
 }
 
@@ -74,19 +74,19 @@ impl<R> fmt::Debug for StreamRedactor<R> {
 }
 
 impl<R> StreamRedactor<R> {
-    /// How many bytes are held back.
+    /// Number of bytes held back.
     pub fn held(&self) -> usize {
         self.window.len().saturating_sub(self.from)
     }
 
-    /// How often each detector has matched so far.
+    /// Matches so far, by detector.
     pub fn counts(&self) -> &Counts {
         &self.counts
     }
 }
 
 impl<R: Replace> StreamRedactor<R> {
-    /// A redactor for one channel, at its beginning.
+    /// Creates a redactor for one channel, at its beginning.
     pub fn new(detectors: Arc<Detectors>, set: Set, replace: R, channel: Channel) -> Self {
         Self {
             detectors,
@@ -104,7 +104,7 @@ impl<R: Replace> StreamRedactor<R> {
         }
     }
 
-    /// Takes in a piece, and gives what can leave.
+    /// Takes the next piece and returns what can be released.
     pub fn feed(&mut self, piece: &str) -> String {
         self.window.push_str(piece);
         self.pending += piece.len();
@@ -114,7 +114,7 @@ impl<R: Replace> StreamRedactor<R> {
         self.pass(false)
     }
 
-    /// Gives what is left when nothing more comes.
+    /// Returns what is left at the end of the text.
     pub fn finish(&mut self) -> String {
         self.pass(true)
     }
@@ -130,8 +130,8 @@ impl<R: Replace> StreamRedactor<R> {
         let mut settled = if last { self.window.len() } else { found.settled };
         let begins = |hit: &Hit| hit.range.start == settled && hit.range.end > settled;
         if !last && self.window.len() - settled > HELD_MAX && !found.hits.iter().any(begins) {
-            // Nothing that is no match yet is as long as this; better let go than grow.
-            settled = self.window.floor_char_boundary(self.window.len() - KEPT);
+            // Nothing this long is an unfinished match: release it rather than grow.
+            settled = self.window.floor_char_boundary(self.window.len() - RETAINED);
         }
         let mut out = String::with_capacity(settled.saturating_sub(self.from));
         let mut at = self.from;
@@ -165,7 +165,7 @@ impl<R: Replace> StreamRedactor<R> {
     fn replace(&mut self, hit: &Hit, out: &mut String) {
         self.counts.add(hit.detector);
         let label = self.detectors.label(hit.detector);
-        // A number of a JSON text becomes a string.
+        // A number in JSON is replaced by a string.
         let quote = if self.channel == Channel::Json && !self.lexer.in_string { "\"" } else { "" };
         out.push_str(quote);
         match self.long.take() {
@@ -183,14 +183,14 @@ impl<R: Replace> StreamRedactor<R> {
         out.push_str(quote);
     }
 
-    /// Lets go of what no decision looks back at.
+    /// Drops released text that no decision looks back at.
     fn forget(&mut self) {
         let left = self.window.get(..self.from).unwrap_or_default();
         let start = match self.channel {
             Channel::Text => last(left, CONTEXT, CONTEXT_FOLDED),
             Channel::Json => left.floor_char_boundary(left.len().saturating_sub(CONTEXT_FOLDED)),
         };
-        // Moving what is kept is only worth it when there is more to let go of.
+        // Moving the rest is only worth it if more than the context can be dropped.
         if start > CONTEXT {
             self.window.drain(..start);
             self.from -= start;
@@ -198,16 +198,16 @@ impl<R: Replace> StreamRedactor<R> {
         }
     }
 
-    /// Takes the middle out of the match that is held.
+    /// Drops the middle of the held match.
     fn shorten(&mut self) {
-        let head = self.window.floor_char_boundary(self.from + KEPT);
+        let head = self.window.floor_char_boundary(self.from + RETAINED);
         let bytes = self.window.as_bytes();
-        // Within a line of a key, so that the parts of two lines make up one.
+        // Cut within a line of the key, so that the two parts still form a line.
         let in_line = |end: &usize| {
             bytes.get(end - LINE..*end).is_some_and(|line| line.iter().all(|byte| is(*byte, BASE64)))
         };
-        let head = (head - KEPT / 4..=head).rev().find(in_line).unwrap_or(head);
-        let tail = self.window.floor_char_boundary(self.window.len() - KEPT);
+        let head = (head - RETAINED / 4..=head).rev().find(in_line).unwrap_or(head);
+        let tail = self.window.floor_char_boundary(self.window.len() - RETAINED);
         let long =
             self.long.get_or_insert_with(|| Long { hash: self.replace.begin_hash(), hashed: self.from });
         if let Some(hash) = &mut long.hash {
@@ -218,7 +218,7 @@ impl<R: Replace> StreamRedactor<R> {
     }
 }
 
-/// Whether a JSON text stands within a string, as far as it was read.
+/// Whether a JSON text, as far as it was read, is within a string.
 #[derive(Debug, Default)]
 struct Lexer {
     in_string: bool,

@@ -378,7 +378,7 @@ impl Gateway {
         self.progress = Progress::Answered;
         let mut headers = Outgoing::default();
         headers.add(name::CONTENT_TYPE, content_type.as_bytes());
-        host.answer(200, &headers, body.as_bytes());
+        host.respond(200, &headers, body.as_bytes());
         Step::Hold
     }
 

@@ -50,7 +50,7 @@ impl Gateway {
             // What cannot be read may speak of them.
             (true, 403) if !end_of_stream => Some(Refusal::provider_auth()),
             // Envoy answers by itself, in plain text or without; the caller expects the API's shape.
-            (false, 400..) => Some(Refusal::no_answer(status)),
+            (false, 400..) => Some(Refusal::no_response(status)),
             _ => None,
         };
         // Whatever comes behind an upgrade is no body either.
@@ -175,7 +175,7 @@ impl Gateway {
             told.add_to(&mut headers);
         }
         self.progress = Progress::Replied(ending);
-        host.answer(refusal.status, &headers, body.as_bytes());
+        host.respond(refusal.status, &headers, body.as_bytes());
         Step::Hold
     }
 

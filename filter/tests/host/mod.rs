@@ -1,5 +1,5 @@
-//! A host made for tests, which keeps what it is told and counts how often it is called: crossings
-//! from the VM are what the request path costs. And a request that goes through both roles on it.
+//! A mock host that records and counts its calls, since crossings from the VM are the cost of the request path;
+//! and a request that goes through both roles on it.
 
 // Each test uses what it needs of it.
 #![allow(dead_code, missing_docs)]
@@ -128,13 +128,13 @@ impl Host for FakeHost {
         self.call();
         self.details.clone()
     }
-    fn answer(&self, status: u16, _headers: &Outgoing<'_>, body: &[u8]) {
+    fn respond(&self, status: u16, _headers: &Outgoing<'_>, body: &[u8]) {
         self.call();
         *self.answered.borrow_mut() = Some((status, String::from_utf8(body.to_vec()).unwrap()));
     }
 }
 
-/// A configuration, checked and compiled.
+/// Checks and compiles a configuration.
 pub fn checked(config: &str) -> Rc<Config> {
     let plugin = PluginConfig::from_json(config.as_bytes()).unwrap();
     Rc::new(Config::new(&plugin, &mut TargetIds::default()).unwrap())
@@ -155,7 +155,7 @@ impl Stream {
         Self::under(&checked(config), headers, body)
     }
 
-    /// The same with a configuration that serves for many.
+    /// The same with a shared configuration.
     pub fn under(config: &Rc<Config>, headers: &[(&str, &str)], body: &[u8]) -> Self {
         let vm = Rc::new(Vm::new(&[5; weir_filter::event::vm::ENTROPY]));
         vm.budget.set(config.capture.budget);
@@ -172,7 +172,7 @@ impl Stream {
         Self { gateway: Gateway::new(Rc::clone(config), Rc::clone(&vm)), vm, host }
     }
 
-    /// Headers and the whole body come in.
+    /// Headers and the whole body arrive.
     pub fn arrive(&mut self) -> Step {
         let size = self.host.request_body.borrow().len();
         match self.gateway.on_request_headers(&self.host, size == 0) {
@@ -205,8 +205,8 @@ impl Stream {
         attempt.on_response_end(&self.host);
     }
 
-    /// The gateway role alone sees a response with these headers and this body in pieces of a size, as Envoy
-    /// hands them out: what is held is there again with what follows. Gives what the caller gets.
+    /// Passes a response to the gateway role alone, its body in pieces of one size, as Envoy does: held data is
+    /// there again, followed by the next piece. Returns what the caller receives.
     pub fn receive(&mut self, headers: &[(&str, &str)], body: &[u8], size: usize) -> Vec<u8> {
         *self.host.response_headers.borrow_mut() =
             headers.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect();

@@ -1,4 +1,4 @@
-//! Members that are there and empty are neither a token nor a part of what was said.
+//! Members that are present but empty are neither a token nor output.
 
 use serde_json::{Value, json};
 use weir_filter::api::Api;
@@ -21,7 +21,7 @@ fn said_nothing(read: &Read) -> bool {
     })
 }
 
-/// Events that say nothing, by API.
+/// Events without output, by API.
 fn nothing() -> Vec<(Api, Value)> {
     let chat = [
         json!({"role": "assistant", "content": "", "reasoning_content": null, "tool_calls": null}),

@@ -1,4 +1,4 @@
-//! Whether a response came to its end is said by its API's own last event, not by the connection's.
+//! The end of a response is given by its API's last event, not by the connection.
 
 use serde_json::{Value, json};
 use weir_event::v1::{Ending, TraceEvent, UsageSource};
@@ -8,7 +8,7 @@ use weir_filter::api::{anthropic, cohere, gemini, openai};
 use super::host::{CONFIG, Stream};
 use super::stream_of;
 
-/// Whole streams of each API that end as they should: the last event is the one that says so.
+/// Complete streams of each API, ending in its last event.
 fn streams() -> Vec<(Api, Vec<String>)> {
     let events = |events: &[Value]| events.iter().map(ToString::to_string).collect::<Vec<_>>();
     let chunk = |delta: Value, reason: Value| json!({"id": "c1", "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]});
@@ -146,7 +146,7 @@ fn opening(text: &str) -> String {
 
 const MESSAGES: [(&str, &str); 1] = [(":path", "/v1/messages")];
 
-/// Has a provider answer with this and gives the event.
+/// Lets a provider respond and returns the event.
 fn answered(headers: &[(&str, &str)], status: &str, content_type: &str, body: &[&str]) -> TraceEvent {
     let config = CONFIG.replace("\"api\": \"openai\"", "\"api\": \"anthropic\"");
     let config = if headers.is_empty() { CONFIG } else { &config };

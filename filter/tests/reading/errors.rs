@@ -1,4 +1,4 @@
-//! Errors within a response that began well, and of one that did not, in every shape that servers give them.
+//! Errors within a response that began well or did not, in every shape that servers use.
 
 use serde_json::{Value, json};
 use weir_event::v1;
@@ -8,7 +8,7 @@ use weir_filter::response::parser::ResponseParser;
 
 use super::{Read, stream, transcript, whole};
 
-/// Errors of any API's servers, with the type and the message that are to be read.
+/// Errors of any API's servers, with the expected type and message.
 fn errors() -> Vec<(Value, &'static str, &'static str)> {
     vec![
         (
@@ -87,11 +87,11 @@ fn an_error_status_has_its_message_from_every_shape() {
             let mut answer = ResponseParser::new(api, transcript());
             let mut response = v1::Response { status: 503, ..Default::default() };
             assert!(answer.read(body.to_string().as_bytes(), &mut response));
-            // Where nothing names it the status does.
+            // If nothing names it, the status does.
             let kind = if kind == "error" { "" } else { kind };
             assert_eq!(response.error_type, kind, "{body}");
-            let (_, told, _) = answer.finish(0, true, &mut response).finish();
-            assert_eq!(told, message, "{body}");
+            let (_, found, _) = answer.finish(0, true, &mut response).finish();
+            assert_eq!(found, message, "{body}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which call of a tool a piece belongs to: by its id, then by its index, then by its place.
+//! Assigns pieces to tool calls: by id, then by index, then by position.
 
 use serde_json::{Value, json};
 use weir_filter::api::{anthropic, cohere, gemini, openai};
@@ -11,7 +11,7 @@ fn chunk(calls: &Value) -> Value {
     json!({"id": "c1", "choices": [{"index": 0, "delta": {"tool_calls": calls}, "finish_reason": null}]})
 }
 
-/// A call as a delta has it; what is null is left out.
+/// A call in a delta; null members are left out.
 fn call(index: Option<u64>, id: &str, name: &str, arguments: &str) -> Value {
     let mut call = json!({"type": "function", "function": {"arguments": arguments}});
     if let Some(index) = index {

@@ -1,8 +1,8 @@
-//! Responses as real servers send them, beside the shapes that the APIs' references show: each is read for what it
-//! says, once, and no more.
+//! Responses as real servers send them, beyond the shapes in the APIs' references: each is read completely, and
+//! once.
 
 #![cfg(not(target_arch = "wasm32"))]
-// What stands outside of test functions here is test code too.
+// Helpers here are test code too.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 #[path = "../host/mod.rs"]
@@ -41,7 +41,7 @@ impl Read {
         self.response.usage.as_ref().expect("usage")
     }
 
-    /// The text of the only output, or an empty one.
+    /// The text of the only output; empty if there is none.
     pub fn text(&self) -> &str {
         match self.outputs.as_slice() {
             [] => "",
@@ -60,16 +60,16 @@ impl Read {
 pub fn transcript() -> Transcript {
     let budget = Rc::new(Budget::default());
     budget.set(1 << 20);
-    Transcript::keeping(64 << 10, BudgetPermit::new(&budget))
+    Transcript::capturing(64 << 10, BudgetPermit::new(&budget))
 }
 
-/// Reads the events of a stream that the transport brought to its end.
+/// Reads the events of a stream that the transport completed.
 pub fn stream(api: Api, events: &[Value]) -> Read {
     let events: Vec<String> = events.iter().map(ToString::to_string).collect();
     stream_of(api, events.iter().map(String::as_str))
 }
 
-/// The same of events as they are written.
+/// The same for raw events.
 pub fn stream_of<'e>(api: Api, events: impl IntoIterator<Item = &'e str>) -> Read {
     let mut answer = ResponseParser::new(api, transcript());
     let mut response = v1::Response { status: 200, ..Default::default() };

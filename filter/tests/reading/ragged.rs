@@ -1,4 +1,4 @@
-//! Streams that are whole although they keep less to the standard than they should, however they are cut.
+//! Complete streams that violate the standard in small ways, however they are split.
 
 use serde_json::json;
 use weir_event::v1::{Ending, TraceEvent, UsageSource};
@@ -8,7 +8,7 @@ use super::host::{CONFIG, Stream};
 const PIER: &str = r#"data: {"choices":[{"index":0,"delta":{"content":"At the pier."}}]}"#;
 const STOP: &str = r#"data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":10,"completion_tokens":5}}"#;
 
-/// Has a provider answer with this body in pieces of a size and gives the event.
+/// Lets a provider respond with this body in pieces of one size, and returns the event.
 fn answered(path: &str, content_type: &str, body: &str, size: usize) -> TraceEvent {
     let api = if path.ends_with("messages") { "anthropic" } else { "openai" };
     let config = CONFIG.replace("\"api\": \"openai\"", &format!("\"api\": \"{api}\"")).replace(
@@ -28,8 +28,7 @@ fn answered(path: &str, content_type: &str, body: &str, size: usize) -> TraceEve
     stream.event().unwrap()
 }
 
-/// How a chat's stream of this body ended, its error, and whether anything could not be read; the same however it
-/// is cut.
+/// The ending of a chat stream, its error, and whether anything was unreadable; the same however it is split.
 fn read(body: &str) -> (Ending, String, bool, TraceEvent) {
     let event = |size| answered("/v1/chat/completions", "text/event-stream", body, size);
     let said = |event: &TraceEvent| {

@@ -1,4 +1,4 @@
-//! What a server says twice, under two names or in two events, is read once.
+//! Output that a server sends twice, under two names or in two events, is read once.
 
 use serde_json::{Value, json};
 use weir_event::v1;

@@ -1,4 +1,5 @@
-//! A stream, and the same answer in one piece, say the same: texts, calls, other parts, finish reasons and usage.
+//! A stream and the same response in one piece yield the same texts, calls, other parts, finish reasons and
+//! usage.
 
 use std::path::PathBuf;
 
@@ -14,7 +15,7 @@ use weir_filter::response::parser::ResponseParser;
 
 use super::{Read, finish, stream, transcript, whole};
 
-/// Streams among the fixtures that have a twin in one piece.
+/// Fixtures of streams with a twin in one piece.
 const TWINS: [(&str, &str, &str); 18] = [
     ("/v1/chat/completions", "openai/azure_chat_stream.sse", "openai/azure_chat.json"),
     ("/v1/chat/completions", "openai/chat_stream_audio.sse", "openai/chat_audio.json"),
@@ -63,15 +64,15 @@ fn streamed(api: Api, name: &str) -> Read {
     finish(answer, response, tokens)
 }
 
-/// What a span says of an answer, without what only one of the two forms has.
-fn told(read: &Read) -> Value {
+/// What a span reports of a response, without what only one of the two forms has.
+fn reported(read: &Read) -> Value {
     let usage = read.response.usage.clone().unwrap_or_default();
     let outputs = read.outputs.iter().map(|output| {
         let calls = output
             .tool_calls
             .iter()
             .map(|call| json!([call.id, call.name, call.r#type, compact(&call.arguments)]));
-        // Each sound has an id of its own.
+        // Each audio has an id of its own.
         let json = |part: &v1::Part| if part.r#type == "audio" { Value::Null } else { compact(&part.json) };
         let parts = output.parts.iter().map(|part| json!([part.r#type, json(part)]));
         json!({"text": output.text, "refusal": output.refusal, "reasoning": output.reasoning,
@@ -96,7 +97,7 @@ fn every_fixture_with_a_twin_says_what_its_twin_says() {
     for (path, of_stream, of_whole) in TWINS {
         let api = Call::of(b"POST", path).unwrap().api;
         let body = serde_json::from_slice(&fixture(of_whole)).unwrap();
-        assert_eq!(told(&streamed(api, of_stream)), told(&whole(api, &body)), "{of_stream}");
+        assert_eq!(reported(&streamed(api, of_stream)), reported(&whole(api, &body)), "{of_stream}");
     }
 }
 
@@ -162,7 +163,7 @@ fn what_a_tool_of_anthropics_brought_is_a_part_in_both_forms() {
     let body = json!({"type": "message", "stop_reason": "end_turn", "usage": {"input_tokens": 3, "output_tokens": 9},
         "content": [compaction, hidden, call, result, {"type": "text", "text": "At the pier."}]});
     let (streamed, whole) = (stream(anthropic::MESSAGES, &events), whole(anthropic::MESSAGES, &body));
-    assert_eq!(told(&streamed), told(&whole));
+    assert_eq!(reported(&streamed), reported(&whole));
     let expected =
         [("compaction", compaction), ("redacted_thinking", hidden), ("web_search_tool_result", result)];
     assert_eq!(parts(&streamed), expected);

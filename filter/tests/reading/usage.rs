@@ -1,4 +1,5 @@
-//! Tokens, cost and marks of price under all names, in all places and of all forms, in a stream and in one piece.
+//! Tokens, cost and price markers under all names, at all positions and in all forms, in streams and in one
+//! piece.
 
 use serde_json::{Value, json};
 use weir_event::v1::{self, ModelUsage, UsageSource};
@@ -22,7 +23,7 @@ fn message(usage: &Value) -> Value {
         "content": [{"type": "text", "text": "At the pier."}], "usage": usage})
 }
 
-/// A stream of Anthropic's that ends with this usage.
+/// An Anthropic stream that ends with this usage.
 fn message_stream(usage: &Value) -> Vec<Value> {
     vec![
         json!({"type": "message_start", "message": {"id": "m1", "model": "claude-opus-4-6", "content": [],
@@ -72,7 +73,7 @@ fn a_usage_of_any_length_is_read() {
     assert_eq!((usage.figures.len(), usage.figures_left_out), (32, 203 - 32), "what is dropped shows");
 }
 
-/// Reads a stream that comes in pieces of this size, of which no content is captured.
+/// Reads a stream in pieces of this size, without capturing content.
 fn in_pieces(api: Api, events: &[Value], size: usize) -> v1::Usage {
     let headers = Headers(vec![("content-type".to_owned(), b"text/event-stream".to_vec())]);
     let mut framing = Framing::of(api, &headers, LONG).unwrap();
@@ -176,7 +177,7 @@ fn what_a_compaction_and_an_advisor_used_is_added_and_a_declined_attempt_is_not(
             whole(anthropic::MESSAGES, &message(&usage)),
             stream(anthropic::MESSAGES, &message_stream(&usage)),
         ] {
-            // A stream's beginning says what it was asked before.
+            // The beginning of a stream repeats earlier figures.
             assert_eq!(totals(&read), expected, "{usage}");
             assert_eq!(read.usage().others, others, "{usage}");
         }
@@ -304,7 +305,7 @@ fn usage_is_found_wherever_a_server_puts_it() {
 }
 
 #[test]
-fn figures_by_modality_are_told_by_their_list_and_modality() {
+fn figures_by_modality_are_distinguished_by_list_and_modality() {
     let body = json!({"candidates": [{"content": {"parts": [{"text": "A bell."}]}, "finishReason": "STOP", "index": 0}],
         "usageMetadata": {"promptTokenCount": 100_000, "candidatesTokenCount": 10, "totalTokenCount": 100_010,
             "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 99_990}, {"modality": "TEXT", "tokenCount": 10}]}});

@@ -1,5 +1,5 @@
-//! Streams as each API writes them, made from the pieces of their texts, and the texts that a client
-//! reads from one.
+//! Streams as each API writes them, built from pieces of their texts, and the texts that a client reads from
+//! them.
 
 #![allow(missing_docs)]
 
@@ -65,8 +65,8 @@ impl Kind {
         }
     }
 
-    /// A stream of two texts, each in these pieces, one of them content and the other a tool's arguments
-    /// (or, where an API has none that come in pieces, another choice's content).
+    /// A stream of two texts in these pieces: content and a tool's arguments (or another choice's content,
+    /// where an API does not send arguments in pieces).
     pub fn stream(self, content: &[String], arguments: &[String]) -> String {
         let mut events = Vec::new();
         match self {
@@ -256,7 +256,7 @@ pub fn messages(kind: Kind, stream: &str) -> Vec<Value> {
     events.collect()
 }
 
-/// The texts that a client puts together, by where they stand; and all that it is told once more.
+/// The texts that a client assembles, by position, including repeated ones.
 pub fn texts(messages: &[Value]) -> BTreeMap<String, String> {
     let mut texts = BTreeMap::new();
     for message in messages {
@@ -301,7 +301,7 @@ pub fn texts(messages: &[Value]) -> BTreeMap<String, String> {
             _ => {}
         }
     }
-    // Where an API's arguments do not come in pieces, another choice stands for them.
+    // Another choice takes the place of arguments that do not come in pieces.
     if let Some(other) = texts.remove("text 1") {
         texts.insert("arguments".to_owned(), other);
     }

@@ -1,8 +1,8 @@
-//! Byte-exact edits of a JSON body: the model's name and the parameters that a target sets or caps.
+//! Byte-exact edits of a JSON body: the model's name, and the parameters that a target sets or caps.
 //!
-//! Only the values that change are rewritten; a member that is missing is put right behind the
-//! body's first brace. Every other byte stays as and where the caller wrote it. A key counts in any
-//! spelling by case too, since some servers read it so, and none may slip past a cap that way.
+//! Only changed values are rewritten; a missing member is inserted after the body's first brace. All other
+//! bytes stay as the caller wrote them. Keys match in any case, since some servers read them so, and none may
+//! bypass a cap that way.
 
 #[cfg(test)]
 mod tests;
@@ -15,26 +15,26 @@ use serde_json::{Number, Value as Json};
 
 use crate::json::scan::{Kind, Object, Value};
 
-/// Members that no parameter may be: they are the gateway's to read and to set.
+/// Members that only the gateway may set.
 const RESERVED: [&str; 3] = ["model", "stream", "stream_options"];
-/// Two names of one parameter (OpenAI API reference, "Chat"). A server refuses both at once.
+/// Two names of one parameter (OpenAI API reference, "Chat"). Servers refuse a body with both.
 const ALIASES: [(&str, &str); 2] =
     [("max_tokens", "max_completion_tokens"), ("max_completion_tokens", "max_tokens")];
-/// How the names of counts end for which some servers read a negative number as "no limit".
+/// Suffixes of parameters for which some servers read a negative number as "no limit".
 const UNLIMITED_BELOW_ZERO: [&str; 2] = ["tokens", "predict"];
 
 /// Why parameters cannot be set or capped. The name is from the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParamError {
-    /// The gateway's own.
+    /// Only the gateway may set it.
     #[error("{0:?} cannot be set or capped: the gateway decides on it")]
     Reserved(String),
-    /// Twice, in one spelling or in two that differ by case.
+    /// It occurs twice, perhaps in different case.
     #[error("{0:?} is given twice; set it or cap it, once")]
     Twice(String),
 }
 
-/// What a target does to parameters, prepared at load.
+/// A target's changes to parameters, prepared at load.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Params(Vec<Param>);
 
@@ -48,7 +48,7 @@ struct Param {
 }
 
 impl Params {
-    /// Parameters to set to a value, and numbers to cap.
+    /// Parameters to set, and numbers to cap.
     pub fn new(set: &BTreeMap<String, Json>, cap: &BTreeMap<String, Number>) -> Result<Self, ParamError> {
         let set = set.iter().map(|(key, value)| (key, value.to_string(), false));
         let cap = cap.iter().map(|(key, number)| (key, number.to_string(), true));
@@ -79,19 +79,19 @@ impl Params {
 }
 
 impl Param {
-    /// Whether a member is this parameter, and whether in its exact spelling.
+    /// Whether a member is this parameter, and whether it is spelt exactly so.
     fn names(&self, key: &str) -> Option<bool> {
         let names = [Some(self.key.as_str()), self.alias];
         let mut names = names.into_iter().flatten().filter(|name| same_key(name, key));
         names.next().map(|name| name == key)
     }
 
-    /// Whether the caller's value has to give way.
+    /// Whether the caller's value must be replaced.
     fn overrules(&self, value: Value<'_>) -> bool {
         if !self.is_cap {
             return true;
         }
-        // Servers read null as "no limit", and lenient ones a string as the number in it.
+        // Some servers read null as "no limit", and a string as the number in it.
         if value.kind != Kind::Number {
             return true;
         }
@@ -113,47 +113,47 @@ impl Param {
 pub struct ModelEdit<'a> {
     /// The name as a JSON string, quotes included.
     pub json: &'a str,
-    /// Where names stand in the body, quotes included.
+    /// Where names occur in the body, including quotes.
     pub at: &'a [Range<usize>],
-    /// Whether a body that names none gets it.
+    /// Whether to insert it into a body without one.
     pub required: bool,
 }
 
-/// What has the usage of a stream told.
+/// The edit that makes a stream report its usage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UsageEdit {
-    /// A text that replaces what stands at a place.
+    /// Replaces a range by a text.
     Replace(Range<usize>, String),
-    /// A member of the body.
+    /// Inserts a member into the body.
     Insert(String),
 }
 
-/// What one target changes in a body.
+/// A target's changes to a body.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Edits<'a> {
     /// The model.
     pub model: Option<ModelEdit<'a>>,
     /// The parameters.
     pub params: Option<&'a Params>,
-    /// Whether usage is asked for.
+    /// The request for usage.
     pub usage: Option<&'a UsageEdit>,
 }
 
-/// The edits of one body, found out while it was at hand: what replaces which bytes. Enough to say
-/// how long the body will be, and to rewrite it from no more than its head.
+/// The edits of one body, found while it was buffered. They suffice to compute the new length, and to rewrite
+/// the body from its head alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BodyEdits {
-    /// By place, none over another.
+    /// Sorted, without overlaps.
     edits: Vec<(Range<usize>, String)>,
 }
 
 impl BodyEdits {
-    /// These edits, by place, none over another.
+    /// Creates edits that are sorted and do not overlap.
     pub fn of(edits: Vec<(Range<usize>, String)>) -> Self {
         Self { edits }
     }
 
-    /// Finds what has to change in `body`, of which `object` holds the members.
+    /// Finds the changes to `body`, whose members are in `object`.
     pub fn new(body: &[u8], object: &Object<'_>, edits: &Edits<'_>) -> Self {
         let mut plan = Self::default();
         let mut inserted: Vec<String> = Vec::new();
@@ -184,7 +184,7 @@ impl BodyEdits {
             None => {}
         }
         plan.insert(body, &inserted, object.iter().next().is_none());
-        // Where one place holds another, the outer edit is the one that stands.
+        // Of nested edits, the outer one applies.
         plan.edits.sort_by_key(|(place, _)| (place.start, Reverse(place.end)));
         let mut end = 0;
         plan.edits.retain(|(place, _)| {
@@ -213,25 +213,24 @@ impl BodyEdits {
         self.edits.push((brace + 1..brace + 1, text));
     }
 
-    /// Whether the body stays as it is.
+    /// Whether the body is unchanged.
     pub fn is_empty(&self) -> bool {
         self.edits.is_empty()
     }
 
-    /// How many bytes of the body's start hold all that changes.
+    /// Length of the head that contains all changes.
     pub fn end(&self) -> usize {
         self.edits.last().map_or(0, |(place, _)| place.end)
     }
 
-    /// How long a body of `length` bytes becomes.
+    /// Returns the new length of a body of `length` bytes.
     pub fn length(&self, length: usize) -> usize {
         let removed: usize = self.edits.iter().map(|(place, _)| place.len()).sum();
         let added: usize = self.edits.iter().map(|(_, text)| text.len()).sum();
         length.saturating_sub(removed).saturating_add(added)
     }
 
-    /// Rewrites a body, or the first [`end`](Self::end) bytes of it or more. `None` where the
-    /// bytes are fewer than that.
+    /// Rewrites a body, or a head of it of at least [`end`](Self::end) bytes; `None` if there are fewer.
     pub fn rewrite(&self, head: &[u8]) -> Option<Vec<u8>> {
         let mut out = Vec::with_capacity(self.length(head.len()));
         let mut at = 0;
@@ -245,13 +244,13 @@ impl BodyEdits {
     }
 }
 
-/// The edited body; `None` where nothing changes.
+/// Returns the edited body; `None` if nothing changes.
 pub fn apply(body: &[u8], object: &Object<'_>, edits: &Edits<'_>) -> Option<Vec<u8>> {
     let plan = BodyEdits::new(body, object, edits);
     if plan.is_empty() { None } else { plan.rewrite(body) }
 }
 
-/// Whether two keys are equal after case folding, as [`Object::ambiguous_keys`] folds them.
+/// Whether two keys are equal when folded as in [`Object::ambiguous_keys`].
 pub fn same_key(one: &str, other: &str) -> bool {
     fn fold(key: &str) -> impl Iterator<Item = char> {
         key.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase)

@@ -11,7 +11,7 @@ fn try_params(set: Json, cap: Json) -> Result<Params, ParamError> {
     Params::new(&serde_json::from_value(set).unwrap(), &serde_json::from_value(cap).unwrap())
 }
 
-/// The body after parameters were set and capped; the same text where nothing changes.
+/// Sets and caps parameters; returns the text itself if nothing changes.
 fn with_params(body: &str, params: &Params) -> String {
     let object = Object::parse(body.as_bytes()).unwrap();
     let edited = apply(body.as_bytes(), &object, &Edits { model: None, params: Some(params), usage: None });
@@ -146,11 +146,11 @@ fn keys_fold_as_the_check_for_ambiguous_ones_folds_them() {
     }
 }
 
-/// A member as text, in parts, so that what an edit should give can be written down without it.
+/// A member in parts, to write down the expected result of an edit independently.
 #[derive(Clone, Debug)]
 struct Member {
     key: String,
-    /// From the comma or brace before it to its value: space, the key as spelt, colon, space.
+    /// From the preceding comma or brace to the value: space, the key as spelt, colon, space.
     before: String,
     value: String,
     after: String,
@@ -166,7 +166,7 @@ fn space() -> impl Strategy<Value = String> {
     "[ \n\r\t]{0,3}"
 }
 
-/// A JSON string of this text, with some of its characters escaped that need not be.
+/// A JSON string of this text, with some characters escaped unnecessarily.
 fn spelt(text: &str, escapes: &[bool]) -> String {
     let mut json = String::from("\"");
     for (index, c) in text.chars().enumerate() {
@@ -201,7 +201,7 @@ fn value() -> impl Strategy<Value = String> {
             .prop_map(str::to_owned),
     ];
     leaf.prop_recursive(4, 32, 4, |inner| {
-        // Nested keys repeat at will.
+        // Nested keys may repeat.
         let member = (space(), key(), any::<bool>(), space(), inner.clone(), space()).prop_map(
             |(a, key, escape, b, value, c)| format!("{a}{}:{b}{value}{c}", spelt(&key, &[escape, false])),
         );
@@ -298,7 +298,7 @@ proptest! {
         prop_assert_eq!(std::str::from_utf8(&edited).unwrap(), &expected);
         prop_assert!(Object::parse(&edited).is_ok());
         prop_assert_eq!(plan.length(body.len()), edited.len());
-        // The head alone gives the same.
+        // The head alone gives the same result.
         let (head, rest) = body.as_bytes().split_at(plan.end());
         prop_assert_eq!([plan.rewrite(head).unwrap().as_slice(), rest].concat(), edited);
         prop_assert_eq!(apply(body.as_bytes(), &object, &edits).is_none(), body == expected);

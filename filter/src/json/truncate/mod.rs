@@ -1,42 +1,41 @@
-//! JSON made short as it passes: the same text within limits, and still JSON.
+//! Truncates streamed JSON to limits, so that it is still JSON.
 //!
-//! Long strings are cut, what stands behind the limit is left out but for small members of objects
-//! (a response tells its usage last), and binary data becomes a reference ([`crate::json::blob`]). What is
-//! held between two pieces is bounded by the limits, however long the text is. The grammar is
-//! followed as far as it takes to find the ends of things; who reads the result parses it.
+//! Long strings are cut, values past the limit are dropped except small members of objects (a response reports
+//! its usage last), and binary data becomes a reference ([`crate::json::blob`]). The bytes held between two
+//! pieces are bounded by the limits, however long the text is. The grammar is checked only as far as needed to
+//! find the ends of values; the reader of the result parses it.
 
 #[cfg(test)]
 mod tests;
 
 use crate::json::blob::Blob;
-use crate::json::scan::MAX_DEPTH;
+use crate::json::scan::{MAX_DEPTH, end_of_string};
 
-/// How much is kept beyond the total for small members that stand behind it, in bytes.
+/// Bytes beyond the total for small members that follow it.
 const SLACK: usize = 3 << 10;
-/// How much is kept beyond that for usage, in bytes, wherever it stands: of its lists what is beyond is left out, and a null
-/// stands for it.
+/// Bytes beyond that for usage, at any position: further list elements are dropped, and replaced by a null.
 const USAGE_MAX: usize = 32 << 10;
-/// The names of members that are a usage.
+/// Names of usage members.
 const USAGE: [&[u8]; 3] = [b"usage", b"usageMetadata", b"usage_metadata"];
-/// Longest string that is kept beyond the total, and longest key at any place, in bytes.
+/// Longest string beyond the total, and longest key anywhere, in bytes.
 const SMALL: usize = 128;
-/// Longest number that is kept, in bytes.
+/// Longest number, in bytes.
 const NUMBER_MAX: usize = 400;
-/// Longest word that is left out at the end of a string that was cut, in bytes.
+/// Longest partial word that is dropped at the end of a cut string, in bytes.
 const WORD_MAX: usize = 256;
-/// What stands at the end of a string that was cut.
+/// The end of a string that was cut.
 pub const ELLIPSIS: &str = "…";
 
-/// What is kept of a text.
+/// The size limits of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Longest string, in bytes as written.
     pub string: usize,
-    /// How many bytes are kept in all before only what is small is kept.
+    /// Bytes in total before only small values are kept.
     pub total: usize,
 }
 
-/// A text as it passes.
+/// Truncates a text in pieces.
 #[derive(Clone, Debug)]
 pub struct Abridger {
     limits: Limits,
@@ -46,13 +45,13 @@ pub struct Abridger {
     depth: u32,
     next: Next,
     inside: Inside,
-    /// Whether something was kept in the innermost bracket, so that a comma must follow it.
+    /// Whether the innermost bracket has output, so that a comma must follow it.
     comma: bool,
-    /// The depth at which what is being left out began.
+    /// The depth at which dropping began.
     skipping: Option<u32>,
-    /// The usage that is read.
+    /// The usage being read.
     usage: Option<Usage>,
-    /// The name of the member that is read, as written.
+    /// The name of the member being read, as written.
     name: Vec<u8>,
     shortened: bool,
     broken: bool,
@@ -61,13 +60,13 @@ pub struct Abridger {
 /// A usage within a text.
 #[derive(Clone, Copy, Debug)]
 struct Usage {
-    /// How deep it stands.
+    /// Its depth.
     depth: u32,
-    /// Whether something was.
+    /// Whether any of it was dropped.
     is_cut: bool,
 }
 
-/// What the grammar wants next.
+/// What the grammar expects next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     Value,
@@ -79,14 +78,13 @@ enum Next {
     Nothing,
 }
 
-/// The token that the last piece ended in.
+/// The token in which the last piece ended.
 #[derive(Clone, Debug)]
 enum Inside {
     Nothing,
-    /// A number or a word, so far.
+    /// A number or a word so far.
     Scalar(Vec<u8>),
-    /// A key: whether its last byte was a backslash that counts, where it began in the output, and whether
-    /// it was cut.
+    /// A key: whether an escape is open, where it began in the output, and whether it was cut.
     Key {
         escaped: bool,
         start: usize,
@@ -99,29 +97,29 @@ enum Inside {
     },
 }
 
-/// What becomes of a string.
+/// What happens to a string.
 #[derive(Clone, Debug)]
 enum Part {
-    /// It is not known yet whether it is binary data.
-    Untold(Vec<u8>),
-    /// It is kept: it began here in the output, and may go on for so many bytes in all.
-    Kept { start: usize, max: usize },
+    /// Not decided yet: it may be binary data.
+    Undecided(Vec<u8>),
+    /// Written: it began here in the output, and may grow to this many bytes.
+    Written { start: usize, max: usize },
     /// It is binary data.
     Blob(Box<Blob>),
-    /// It is left out, or the rest of it.
+    /// Dropped, or its rest is.
     Dropped,
 }
 
-/// A text made short.
+/// A truncated text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Abridged {
     /// The text.
     pub json: Vec<u8>,
-    /// Whether anything but white space and binary data was left out.
+    /// Whether anything but white space and binary data was dropped.
     pub shortened: bool,
 }
 
-/// Makes a whole text short. `None` where it is no JSON.
+/// Truncates a whole text; `None` if it is not JSON.
 pub fn abridge(json: &[u8], limits: Limits) -> Option<Abridged> {
     let mut abridger = Abridger::new(limits);
     abridger.feed(json);
@@ -129,7 +127,7 @@ pub fn abridge(json: &[u8], limits: Limits) -> Option<Abridged> {
 }
 
 impl Abridger {
-    /// One with these limits.
+    /// Starts with these limits.
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -147,7 +145,7 @@ impl Abridger {
         }
     }
 
-    /// Takes the next piece of the text.
+    /// Reads the next piece of the text.
     pub fn feed(&mut self, mut bytes: &[u8]) {
         while let Some(first) = bytes.first() {
             if self.broken {
@@ -165,7 +163,7 @@ impl Abridger {
         }
     }
 
-    /// The text has come to its end. `None` where it is no JSON.
+    /// Ends the text; `None` if it is not JSON.
     pub fn finish(mut self) -> Option<Abridged> {
         if let Inside::Scalar(_) = self.inside {
             self.end_scalar();
@@ -174,15 +172,15 @@ impl Abridger {
         whole.then_some(Abridged { json: self.out, shortened: self.shortened })
     }
 
-    /// Whether what has come is the beginning of JSON, and not all of it.
+    /// Whether the text so far is an incomplete beginning of JSON.
     pub fn is_unfinished(&self) -> bool {
         !self.broken && self.next != Next::Nothing
     }
 
-    /// How many bytes are held.
+    /// Bytes held.
     pub fn held(&self) -> usize {
         let inside = match &self.inside {
-            Inside::Scalar(held) | Inside::Text { part: Part::Untold(held), .. } => held.len(),
+            Inside::Scalar(held) | Inside::Text { part: Part::Undecided(held), .. } => held.len(),
             _ => 0,
         };
         self.out.len() + inside
@@ -192,16 +190,16 @@ impl Abridger {
         match (byte, self.next) {
             (b' ' | b'\n' | b'\r' | b'\t', _) => {}
             (b'"', Next::Key | Next::KeyOrEnd) => {
-                if self.out.len() >= self.room(SLACK) {
+                if self.out.len() >= self.allowed(SLACK) {
                     self.skip();
                 }
                 self.name.clear();
-                let start = if self.skipping.is_none() { self.keep(b"\"") } else { self.out.len() };
+                let start = if self.skipping.is_none() { self.write(b"\"") } else { self.out.len() };
                 self.inside = Inside::Key { escaped: false, start, is_cut: false };
             }
             (b'"', Next::Value | Next::ValueOrEnd) => {
                 self.begin_value();
-                let part = if self.skipping.is_some() { Part::Dropped } else { Part::Untold(Vec::new()) };
+                let part = if self.skipping.is_some() { Part::Dropped } else { Part::Undecided(Vec::new()) };
                 self.inside = Inside::Text { escaped: false, part };
             }
             (b'{' | b'[', Next::Value | Next::ValueOrEnd) => {
@@ -211,7 +209,7 @@ impl Abridger {
                     return;
                 }
                 if self.skipping.is_none() {
-                    self.keep(&[byte]);
+                    self.write(&[byte]);
                     self.comma = false;
                     if self.usage.is_none() && USAGE.contains(&self.name.as_slice()) {
                         self.usage = Some(Usage { depth: self.depth, is_cut: false });
@@ -248,15 +246,15 @@ impl Abridger {
         }
     }
 
-    /// A value begins: decides whether it is kept.
+    /// Begins a value: decides whether it is written.
     fn begin_value(&mut self) {
         let in_array = self.depth > 0 && self.open & 1 == 0;
-        let full = self.out.len() >= self.room(0);
+        let full = self.out.len() >= self.allowed(0);
         if in_array && full {
             if let Some(usage) = self.usage.as_mut().filter(|usage| !usage.is_cut && self.skipping.is_none())
             {
                 usage.is_cut = true;
-                self.keep(b"null");
+                self.write(b"null");
                 self.comma = true;
             }
             self.skip();
@@ -266,13 +264,13 @@ impl Abridger {
         }
     }
 
-    /// How long the output may become, with this slack: longer within a usage.
-    fn room(&self, slack: usize) -> usize {
+    /// Longest output allowed with this slack: longer within a usage.
+    fn allowed(&self, slack: usize) -> usize {
         let more = if self.usage.is_some() { SLACK + USAGE_MAX } else { slack };
         self.limits.total.saturating_add(more)
     }
 
-    /// Leaves out what begins here.
+    /// Drops the value that begins here.
     fn skip(&mut self) {
         if self.skipping.is_none() {
             self.skipping = Some(self.depth);
@@ -280,8 +278,8 @@ impl Abridger {
         }
     }
 
-    /// Puts the start of a key or of a value out, behind the comma that it needs. Gives its place.
-    fn keep(&mut self, bytes: &[u8]) -> usize {
+    /// Writes the start of a key or value, after a comma if needed. Returns its offset.
+    fn write(&mut self, bytes: &[u8]) -> usize {
         let is_member_value = self.depth > 0 && self.open & 1 == 1 && self.next == Next::Value;
         if self.comma && !is_member_value {
             self.out.push(b',');
@@ -321,15 +319,15 @@ impl Abridger {
         if self.skipping.is_none() {
             if held.len() > NUMBER_MAX {
                 self.shortened = true;
-                self.keep(b"null");
+                self.write(b"null");
             } else {
-                self.keep(&held);
+                self.write(&held);
             }
         }
         self.end_value();
     }
 
-    /// Takes what belongs to the string that is open. Gives how many bytes that was.
+    /// Reads what belongs to the open string. Returns the number of bytes.
     fn string(&mut self, bytes: &[u8]) -> usize {
         let (Inside::Key { escaped, .. } | Inside::Text { escaped, .. }) = &mut self.inside else { return 0 };
         let end = end_of_string(bytes, escaped);
@@ -349,7 +347,7 @@ impl Abridger {
         piece.len() + usize::from(end.is_some())
     }
 
-    /// Takes a piece of a key. Returns whether the key is cut.
+    /// Reads a piece of a key. Returns whether the key is cut.
     fn key(&mut self, piece: &[u8], start: usize, is_cut: bool) -> bool {
         let room = SMALL.saturating_sub(self.name.len());
         self.name.extend_from_slice(piece.get(..room).unwrap_or(piece));
@@ -369,14 +367,18 @@ impl Abridger {
 
     fn text(&mut self, piece: &[u8], part: Part, escaped: bool, is_end: bool) {
         let mut part = match part {
-            Part::Untold(held) if held.is_empty() && (is_end || piece.len() >= Blob::tells()) => {
-                self.tell(piece)
+            Part::Undecided(held) if held.is_empty() && (is_end || piece.len() >= Blob::DECISIVE) => {
+                self.classify(piece)
             }
-            Part::Untold(mut held) => {
+            Part::Undecided(mut held) => {
                 held.extend_from_slice(piece);
-                if is_end || held.len() >= Blob::tells() { self.tell(&held) } else { Part::Untold(held) }
+                if is_end || held.len() >= Blob::DECISIVE {
+                    self.classify(&held)
+                } else {
+                    Part::Undecided(held)
+                }
             }
-            Part::Kept { start, max } => {
+            Part::Written { start, max } => {
                 self.out.extend_from_slice(piece);
                 self.cut_part(start, max)
             }
@@ -391,7 +393,7 @@ impl Abridger {
             return;
         }
         if let Part::Blob(blob) = std::mem::replace(&mut part, Part::Dropped) {
-            self.keep(b"\"");
+            self.write(b"\"");
             self.out.extend_from_slice(blob.reference().as_bytes());
         }
         if self.skipping.is_none() {
@@ -400,26 +402,26 @@ impl Abridger {
         self.end_value();
     }
 
-    /// What becomes of a string that begins so.
-    fn tell(&mut self, raw: &[u8]) -> Part {
+    /// Decides by its beginning what happens to a string.
+    fn classify(&mut self, raw: &[u8]) -> Part {
         let name = std::str::from_utf8(&self.name).unwrap_or_default();
         if let Some((mut blob, start)) = Blob::begins(name, raw) {
             blob.feed(raw.get(start..).unwrap_or_default());
             return Part::Blob(Box::new(blob));
         }
-        let start = self.keep(b"\"");
+        let start = self.write(b"\"");
         let max = if start > self.limits.total { SMALL } else { self.limits.string };
-        // The total ends a string too, so that no single one can go far beyond it.
+        // The total limits a string too, so that no single one goes far beyond it.
         let max = max.min((self.limits.total + SMALL).saturating_sub(start).max(SMALL));
         self.out.extend_from_slice(raw);
         self.cut_part(start, max)
     }
 
     fn cut_part(&mut self, start: usize, max: usize) -> Part {
-        if self.cut(start, max) { Part::Dropped } else { Part::Kept { start, max } }
+        if self.cut(start, max) { Part::Dropped } else { Part::Written { start, max } }
     }
 
-    /// Cuts the string that began at `start` where it is longer than `max`. Returns whether it did.
+    /// Cuts the string that began at `start` if it exceeds `max`. Returns whether it did.
     fn cut(&mut self, start: usize, max: usize) -> bool {
         if self.out.len().saturating_sub(start) <= max {
             return false;
@@ -434,25 +436,8 @@ impl Abridger {
     }
 }
 
-/// Where the string that `bytes` is the rest of ends. `escaped` goes from piece to piece.
-fn end_of_string(bytes: &[u8], escaped: &mut bool) -> Option<usize> {
-    let mut at = usize::from(std::mem::take(escaped) && !bytes.is_empty());
-    while let Some(found) = memchr::memchr2(b'"', b'\\', bytes.get(at..)?) {
-        at += found;
-        if bytes.get(at) == Some(&b'"') {
-            return Some(at);
-        }
-        at += 2;
-        if at > bytes.len() {
-            *escaped = true;
-            return None;
-        }
-    }
-    None
-}
-
-/// How long a text that was cut is without its last word, which may be half of one: what would be found
-/// in the whole is not found in the half. A word that is very long stays, since it is most of the text.
+/// Length of a cut text without its last, perhaps partial, word: what would be found in the whole word is not
+/// found in half of it. A very long word stays, since it is most of the text.
 pub(crate) fn without_half_a_word(text: &[u8]) -> usize {
     let window = WORD_MAX.min(text.len() / 4);
     let tail = text.get(text.len() - window..).unwrap_or_default();
@@ -460,8 +445,8 @@ pub(crate) fn without_half_a_word(text: &[u8]) -> usize {
     space.map_or(text.len(), |space| text.len() - window + space)
 }
 
-/// How many bytes, at most `max`, of a string as written are whole characters: no escape, no pair
-/// of surrogates and no sequence of UTF-8 is torn.
+/// Length of at most `max` bytes of a raw string that splits no escape, no surrogate pair and no UTF-8
+/// sequence.
 fn whole_characters(raw: &[u8], max: usize) -> usize {
     if raw.len() <= max {
         return raw.len();
@@ -471,7 +456,7 @@ fn whole_characters(raw: &[u8], max: usize) -> usize {
         at += escape;
         let length = match raw.get(at..).unwrap_or_default() {
             [b'\\', b'u', a, b, ..] => {
-                // A high surrogate belongs to the escape behind it (RFC 8259, section 7), where there is one.
+                // A high surrogate belongs to the escape after it (RFC 8259, section 7), if there is one.
                 let is_high = matches!((a, b), (b'd' | b'D', b'8' | b'9' | b'a' | b'b' | b'A' | b'B'));
                 if is_high && raw.get(at + 6..at + 8) == Some(b"\\u") { 12 } else { 6 }
             }
@@ -482,7 +467,7 @@ fn whole_characters(raw: &[u8], max: usize) -> usize {
         }
         at += length;
     }
-    // No character begins with a byte of this form (RFC 3629, section 3), and none has more than three.
+    // Continuation bytes (RFC 3629, section 3), of which a character has at most three.
     let is_inside = |at: &usize| raw.get(*at).is_some_and(|byte| byte & 0xc0 == 0x80);
     let starts = (max.saturating_sub(3)..=max).rev();
     starts.into_iter().find(|at| !is_inside(at)).unwrap_or(max).max(at)

@@ -31,7 +31,7 @@ fn a_long_string_is_cut_at_a_whole_character() {
         assert_eq!(short(text, 10, 1000), (json!(kept), true), "{text}");
     }
     assert_eq!(short(r#""0123456789""#, 10, 1000), (json!("0123456789"), false));
-    // A high surrogate that stands alone takes nothing of what follows it, and tears no escape.
+    // A lone high surrogate takes nothing of what follows it, and splits no escape.
     let alone = br#"{"a":"\ud83d00edu\u0041\u0042 and more"}"#;
     for string in 8..alone.len() {
         let Abridged { json, .. } = abridge(alone, Limits { string, total: 1000 }).unwrap();
@@ -85,7 +85,7 @@ fn binary_data_becomes_a_reference() {
 }
 
 #[test]
-fn what_is_no_json_is_told() {
+fn what_is_no_json_is_reported() {
     for text in ["", "{", "[1", "{\"a\"}", "{\"a\":}", "[1 2]", "]", "{]", "\"a", "1 2", "x", "{\"a\":1,}"] {
         assert_eq!(abridge(text.as_bytes(), WIDE), None, "{text}");
     }

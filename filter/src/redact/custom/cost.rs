@@ -1,8 +1,8 @@
-//! What a pattern of the operator's own costs on the worst texts that can be made from itself, in bytes
-//! looked at, so that one which would hold a worker is refused when it is loaded.
+//! Measures an operator's pattern, in bytes examined, on the worst texts derived from the pattern itself, so
+//! that a pattern that could stall a worker is refused at load.
 //!
-//! A search looks behind a match as far as the match may still become longer, and the next search looks at
-//! the same bytes again: `ID(?:.*secret)?` goes to the end of the line for each `ID`.
+//! A search looks past a match for as long as the match may still grow, and the next search examines the same
+//! bytes again: `ID(?:.*secret)?` scans to the end of the line for each `ID`.
 
 use regex_automata::Input;
 use regex_automata::hybrid::dfa::{Cache, DFA};
@@ -11,21 +11,21 @@ use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind};
 
 use crate::redact::custom::pattern::{Pattern, SIZE_MAX};
 
-/// Most bytes that are looked at for each byte of a text.
+/// Most bytes examined for each byte of a text.
 pub(crate) const LOOKED_MAX: usize = 16;
-/// At so many a measurement ends: it is far too much.
+/// Measuring stops at this figure: it is far too much.
 const STOP: usize = 32 * LOOKED_MAX;
-/// Length of the texts that are tried, in bytes: more than a search looks behind a match.
+/// Length of the texts tried, in bytes: more than a search looks past a match.
 const LENGTH: usize = 2048;
-/// Most texts that are made of one part of a pattern, and the longest.
+/// Most texts derived from one part of a pattern, and the longest.
 const VARIANTS_MAX: usize = 4;
 const VARIANT_MAX: usize = 256;
-/// Most beginnings of a text that are tried.
+/// Most prefixes of a text that are tried.
 const BEGINNINGS: usize = 4;
-/// What is put between two of the same.
+/// Separators between repetitions.
 const BETWEEN: [&str; 4] = ["", " ", "\n", "x"];
 
-/// How many bytes are looked at for each byte of a text, if there is one for which that is too many.
+/// Returns the bytes examined for each byte of a text, if some text exceeds the limit.
 pub(crate) fn too_many(pattern: &Pattern, hir: &Hir) -> Option<usize> {
     let nfa = thompson::Config::new().nfa_size_limit(Some(SIZE_MAX));
     let nfa = thompson::Compiler::new().configure(nfa).build_from_hir(hir).ok()?;
@@ -36,8 +36,7 @@ pub(crate) fn too_many(pattern: &Pattern, hir: &Hir) -> Option<usize> {
     each.find(|looked| *looked > LOOKED_MAX)
 }
 
-/// Texts in which much matches, or nearly does: what the pattern matches, and beginnings of it, again and
-/// again.
+/// Texts with many matches or near-matches: repetitions of what the pattern matches, and of prefixes of it.
 fn texts(pattern: &Hir) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
     for variant in variants(pattern) {
@@ -52,7 +51,7 @@ fn texts(pattern: &Hir) -> Vec<String> {
     texts.map(|part| part.repeat(LENGTH / part.len().max(1) + 1)).collect()
 }
 
-/// A few texts that a pattern matches, the shortest first, without regard to assertions.
+/// A few texts that the pattern matches, the shortest first, ignoring assertions.
 fn variants(hir: &Hir) -> Vec<String> {
     let mut variants = match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => vec![String::new()],
@@ -100,11 +99,11 @@ fn characters(class: &Class) -> Vec<String> {
     }
 }
 
-/// How many bytes of a text are looked at for each byte, by the same steps as the search itself takes.
+/// Counts the bytes examined for each byte of a text, in the same steps as a search.
 fn looked(pattern: &Pattern, dfa: &DFA, cache: &mut Cache, text: &str) -> usize {
     let mut total = 0;
     let mut at = 0;
-    // What is far too much is not measured to its end.
+    // Stop measuring when it is far too much.
     while total <= STOP * text.len()
         && let Some(next) = pattern.next(text, at)
     {
@@ -112,14 +111,14 @@ fn looked(pattern: &Pattern, dfa: &DFA, cache: &mut Cache, text: &str) -> usize 
             let input = Input::new(text).span(start..end).anchored(anchored).earliest(earliest);
             total += forward(dfa, cache, &input);
         }
-        // The way back to where the match begins.
+        // The way back to the start of the match.
         total += next.end - next.start;
         at = next.end;
     }
     (total + text.len() - at.min(text.len())) / text.len().max(1)
 }
 
-/// How many bytes a search looks at until nothing more can match.
+/// Counts the bytes examined until nothing more can match.
 fn forward(dfa: &DFA, cache: &mut Cache, input: &Input<'_>) -> usize {
     let span = input.get_span();
     let Ok(mut state) = dfa.start_state_forward(cache, input) else { return span.len() };
@@ -127,7 +126,7 @@ fn forward(dfa: &DFA, cache: &mut Cache, input: &Input<'_>) -> usize {
     for (count, byte) in bytes.iter().enumerate() {
         match dfa.next_state(cache, state, *byte) {
             Ok(next) if next.is_dead() || next.is_match() && input.get_earliest() => return count + 1,
-            // It does not know words beyond ASCII.
+            // The automaton does not know words beyond ASCII.
             Ok(next) if next.is_quit() => return count + 1,
             Ok(next) => state = next,
             Err(_) => return bytes.len(),

@@ -1,10 +1,10 @@
-//! Detectors of the operator's own: a regular expression, perhaps with a checksum and with words
-//! that must stand before a match.
+//! Operator-defined detectors: a regular expression, optionally with a checksum and with context words before a
+//! match.
 //!
-//! Expressions run on automata whose time is linear and whose size is limited, over the folded
-//! text. A match that could go on behind [`MATCH_MAX`] bytes takes in what follows up to the next
-//! white space, so that no part of it is left. A stream waits for a match's end for twice as long
-//! at most: one that has none until then is only found in a text that comes in one piece.
+//! Expressions run over the folded text on automata of linear time and limited size. A match that could
+//! continue past [`MATCH_MAX`] bytes is extended to the next white space, so that no part of it remains. A
+//! stream waits for the end of a match for at most twice that length; a match without an end until then is
+//! found only in a text in one piece.
 
 mod cost;
 pub mod pattern;
@@ -33,14 +33,14 @@ const WORD_MAX: usize = 48;
 #[derive(Debug)]
 pub(crate) struct Expression {
     pattern: Pattern,
-    /// Finds the longest end of a text that may be the beginning of a match.
+    /// Finds the longest suffix of a text that may be the beginning of a match.
     unfinished: Regex,
     checksum: Option<Checksum>,
     words: Option<Words>,
 }
 
 impl Expression {
-    /// Compiles a detector; an error names the field of `path`, and never the text of a match.
+    /// Compiles a detector. An error names the field below `path`, and never the text of a match.
     pub fn new(custom: &Custom, path: &str) -> Result<Self, ConfigError> {
         let at = |field: &str, message: String| ConfigError::at(format!("{path}.{field}"), message);
         let refused = |reason: String| at("pattern", format!("the pattern of {:?} {reason}", custom.name));
@@ -90,7 +90,7 @@ impl Expression {
         }
     }
 
-    /// Where a match may begin that the text's end cuts off.
+    /// Start of a possible match that the end of the text cuts off.
     pub fn open(&self, view: &View<'_>, text: &str) -> Option<usize> {
         let from = text.floor_char_boundary(text.len().saturating_sub(2 * MATCH_MAX)).max(view.from);
         let input = Input::new(text).span(Span { start: from.min(text.len()), end: text.len() });
@@ -98,7 +98,7 @@ impl Expression {
         (found.start() < text.len()).then_some(found.start())
     }
 
-    /// Whether it asks for words before a match.
+    /// Whether it requires context words.
     pub fn has_context(&self) -> bool {
         self.words.is_some()
     }
@@ -120,27 +120,27 @@ impl Expression {
     }
 }
 
-/// Words of which one must stand before a match, in any case.
+/// Context words, matched in any case.
 #[derive(Debug)]
 struct Words {
-    /// One of them, and what is no ASCII letter before and behind it.
+    /// Matches one of them between characters that are not ASCII letters.
     regex: Regex,
 }
 
-/// The words of a text, looked for once however many matches there are.
+/// The context words of a text, searched once for all matches.
 struct Context<'c> {
     words: &'c Words,
     text: &'c str,
-    /// From where the next word is looked for.
+    /// Where the search for the next word continues.
     at: usize,
-    /// The last one that was found: where it begins and ends.
+    /// Start and end of the last word.
     last: Option<(usize, usize)>,
-    /// The one behind it.
+    /// The word after it.
     next: Option<(usize, usize)>,
 }
 
 impl Words {
-    /// Compiles them; `None` where there are none.
+    /// Compiles the words; `None` if there are none.
     fn new(words: &[String]) -> Result<Option<Self>, String> {
         if words.is_empty() {
             return Ok(None);
@@ -151,7 +151,7 @@ impl Words {
         Ok(Some(Self { regex: build(&hir)? }))
     }
 
-    /// The words of a text from shortly before an offset on.
+    /// Starts a search shortly before an offset.
     fn before<'c>(&'c self, text: &'c str, from: usize) -> Context<'c> {
         let at = text.floor_char_boundary(from.saturating_sub(CONTEXT));
         Context { words: self, text, at, last: None, next: None }
@@ -159,7 +159,7 @@ impl Words {
 }
 
 impl Context<'_> {
-    /// Whether a word stands within [`CONTEXT`] bytes before an offset; offsets are asked for in order.
+    /// Whether a word stands within [`CONTEXT`] bytes before an offset. Offsets must ascend.
     fn reaches(&mut self, start: usize) -> bool {
         loop {
             if self.next.is_none() {
@@ -172,7 +172,7 @@ impl Context<'_> {
                 self.at = self.text.ceil_char_boundary(found.start() + 1);
             }
             match self.next {
-                // What stands around the word may be part of the match, the word may not.
+                // The characters around a word may be part of the match, the word may not.
                 Some((_, end)) if end <= start + 1 => self.last = self.next.take(),
                 _ => break,
             }
@@ -181,7 +181,7 @@ impl Context<'_> {
     }
 }
 
-/// An expression for the proper beginnings of another's matches, and for those themselves.
+/// An expression for every proper prefix of another's matches, and for the matches themselves.
 fn beginnings(hir: &Hir) -> Hir {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => Hir::empty(),
@@ -215,7 +215,7 @@ fn beginnings(hir: &Hir) -> Hir {
     }
 }
 
-/// The same without assertions, which the text's end would decide.
+/// Removes assertions, which the end of the text would decide.
 fn without_looks(hir: &Hir) -> Hir {
     match hir.kind() {
         HirKind::Look(_) => Hir::empty(),

@@ -1,10 +1,10 @@
-//! A compiled pattern, and its next match in a text.
+//! A compiled pattern and its next match in a text.
 
 use regex_automata::meta::{BuildError, Config, Regex};
 use regex_automata::{Anchored, Input, Span};
 use regex_syntax::hir::Hir;
 
-/// Longest match that an expression gives, in bytes.
+/// Longest match of an expression, in bytes.
 pub(crate) const MATCH_MAX: usize = 1024;
 /// Longest expression, in bytes.
 const PATTERN_MAX: usize = 2048;
@@ -15,14 +15,14 @@ pub(crate) const SIZE_MAX: usize = 256 << 10;
 pub(crate) struct Pattern(pub(crate) Regex);
 
 impl Pattern {
-    /// The first match from an offset on.
+    /// Returns the first match from an offset on.
     pub(crate) fn next(&self, text: &str, at: usize) -> Option<Next> {
         let search = |start: usize, end: usize, anchored, earliest| {
             let input = Input::new(text).span(Span { start: start.min(end), end: end.min(text.len()) });
             input.anchored(anchored).earliest(earliest)
         };
-        // The first place where any match ends bounds how far the leftmost one is looked for, so
-        // no search goes over the same text more often than a match is long.
+        // The end of the earliest match bounds the search for the leftmost one, so no text is searched more
+        // often than a match is long.
         let first = self.0.search_half(&search(at, text.len(), Anchored::No, true))?.offset();
         let bound = text.ceil_char_boundary(first + MATCH_MAX);
         let found = self.0.search(&search(at, bound, Anchored::No, false))?;
@@ -49,7 +49,7 @@ pub(crate) struct Next {
     pub searches: [Searched; 3],
 }
 
-/// Reads an expression; the reason where it cannot be used.
+/// Parses an expression; an error is the reason why it cannot be used.
 pub(crate) fn compile_hir(pattern: &str) -> Result<Hir, String> {
     if pattern.is_empty() || pattern.len() > PATTERN_MAX {
         return Err(format!("must be 1 to {PATTERN_MAX} bytes long"));
@@ -65,7 +65,7 @@ pub(crate) fn compile_hir(pattern: &str) -> Result<Hir, String> {
     })
 }
 
-/// Compiles an expression, within the limit of its size.
+/// Compiles an expression within the size limit.
 pub(crate) fn build(hir: &Hir) -> Result<Regex, String> {
     let config =
         Config::new().nfa_size_limit(Some(SIZE_MAX)).hybrid_cache_capacity(SIZE_MAX).utf8_empty(true);
@@ -78,6 +78,5 @@ pub(crate) fn build(hir: &Hir) -> Result<Regex, String> {
     })
 }
 
-/// How a search is made: from where to where, at its beginning alone or anywhere, and whether only until
-/// anything matches.
+/// A search: start, end, whether it is anchored, and whether it stops at the earliest match.
 pub(crate) type Searched = (usize, usize, Anchored, bool);

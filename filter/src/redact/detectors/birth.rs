@@ -1,10 +1,10 @@
-//! Dates beside words for a birth: by numbers, year first or last, or with a month's name.
+//! Dates beside a word for birth: numeric, year first or last, or with a month's name.
 
 use crate::redact::detectors::lexicon::Lexicon;
 use crate::redact::text::view::{ALNUM, DIGIT, View};
 
-/// Beginnings of the months' names: English, German, French, Spanish, Italian, Portuguese, Dutch, the
-/// Nordic languages, Polish, Czech, Turkish, Russian.
+/// Prefixes of month names: English, German, French, Spanish, Italian, Portuguese, Dutch, the Nordic languages,
+/// Polish, Czech, Turkish, Russian.
 #[rustfmt::skip]
 static MONTHS: Lexicon<100> = Lexicon::new([
     "jan", "jän", "ene", "gen", "sty", "led", "oca", "янв", "tammi", "feb", "fév", "fev", "lut", "úno",
@@ -17,19 +17,19 @@ static MONTHS: Lexicon<100> = Lexicon::new([
 ]);
 /// Small words within a date.
 static SMALL: Lexicon<8> = Lexicon::new(["de", "of", "del", "do", "di", "года", "г.", "the"]);
-/// What stands behind a day.
+/// Suffixes of a day.
 static SUFFIXES: Lexicon<6> = Lexicon::new(["st", "nd", "rd", "th", "er", "."]);
-/// Longest name of a month, in bytes.
+/// Longest month name, in bytes.
 const NAME_MAX: usize = 20;
 
-/// Where a date ends that begins at `at`.
+/// Returns the end of the date at `at`.
 pub(crate) fn date(view: &View<'_>, at: usize) -> Option<usize> {
     let end = by_numbers(view, at).or_else(|| by_name(view, at)).or_else(|| compact(view, at))?;
     let goes_on = view.is(end, ALNUM) || (view.at(end) == Some(b'-') && view.is(end + 1, DIGIT));
     (!goes_on).then_some(end)
 }
 
-/// Up to `max` digits: their value, how many they are, and where they end.
+/// Reads up to `max` digits: their value, their count and their end.
 fn digits(view: &View<'_>, at: usize, max: usize) -> Option<(u32, usize, usize)> {
     let end = view.run(at, DIGIT, max + 1);
     let value = view.slice(at..end).iter().fold(0, |value, byte| value * 10 + u32::from(byte - b'0'));
@@ -61,17 +61,17 @@ fn by_numbers(view: &View<'_>, at: usize) -> Option<usize> {
     // The USA write the month first.
     let is_date = is_day(day) && is_month(month) || is_day(month) && is_month(day) && first_length < 3;
     for unit in ["日", "일"] {
-        if view.stands(end, unit.as_bytes()) {
+        if view.starts_with(end, unit.as_bytes()) {
             end += unit.len();
         }
     }
     is_date.then_some(end)
 }
 
-/// A separator between two parts of a date, as the first byte of its kind, and what follows it.
+/// Returns the first byte of a separator's kind, and the separator's end.
 fn separator(view: &View<'_>, at: usize) -> Option<(u8, usize)> {
     for unit in ["年", "月", "년", "월"] {
-        if view.stands(at, unit.as_bytes()) {
+        if view.starts_with(at, unit.as_bytes()) {
             return Some((0, at + unit.len()));
         }
     }
@@ -111,7 +111,7 @@ fn by_name(view: &View<'_>, at: usize) -> Option<usize> {
     None
 }
 
-/// Where a month's name ends.
+/// Returns the end of a month's name.
 fn month(view: &View<'_>, at: usize) -> Option<usize> {
     MONTHS.longest(view, at)?;
     Some(view.run_of_letters(at, crate::redact::text::view::ALPHA, NAME_MAX)).filter(|end| *end > at)

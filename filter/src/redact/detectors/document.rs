@@ -1,12 +1,12 @@
-//! Numbers of passports and driving licences. Every country has its own form, so what counts is
-//! the word before them (ICAO 9303 for the length of a passport's number).
+//! Numbers of passports and driving licences. Their forms differ by country, so the word before them decides
+//! (ICAO 9303 for the length of passport numbers).
 
 use crate::redact::text::view::{ALNUM, DIGIT, View, is};
 
-/// Most groups that a number is written in.
+/// Most groups in a number.
 const GROUPS_MAX: usize = 6;
 
-/// A number written in groups: where it ends, and how many letters and digits it has.
+/// A number written in groups.
 struct Written {
     end: usize,
     digits: usize,
@@ -14,8 +14,8 @@ struct Written {
     groups: usize,
 }
 
-/// Reads groups of letters and digits with one separator between them; a group without a digit is a
-/// word that follows, unless it comes first.
+/// Reads groups of letters and digits with one separator between them. A group without digits ends the number,
+/// unless it is the first.
 fn read(view: &View<'_>, at: usize, separators: &[u8], max: usize) -> Written {
     let mut read = Written { end: at, digits: 0, letters: 0, groups: 0 };
     let mut next = at;
@@ -30,7 +30,7 @@ fn read(view: &View<'_>, at: usize, separators: &[u8], max: usize) -> Written {
         if group.is_empty() || (digits == 0 && !initial && !follows) {
             break;
         }
-        // What would be too long with this group ends before it.
+        // End before a group that would make the number too long.
         if read.digits + read.letters + group.len() > max && !is_first {
             break;
         }
@@ -46,7 +46,7 @@ fn read(view: &View<'_>, at: usize, separators: &[u8], max: usize) -> Written {
     read
 }
 
-/// Where a passport's number ends that begins at `at`.
+/// Returns the end of the passport number at `at`.
 pub(crate) fn passport(view: &View<'_>, at: usize) -> Option<usize> {
     let read = read(view, at, b" -", 10);
     let length = read.digits + read.letters;
@@ -55,7 +55,7 @@ pub(crate) fn passport(view: &View<'_>, at: usize) -> Option<usize> {
     ends.then_some(read.end)
 }
 
-/// Where a driving licence's number ends that begins at `at`.
+/// Returns the end of the driving licence number at `at`.
 pub(crate) fn licence(view: &View<'_>, at: usize) -> Option<usize> {
     let read = read(view, at, b" -/", 20);
     let length = read.digits + read.letters;
@@ -64,7 +64,7 @@ pub(crate) fn licence(view: &View<'_>, at: usize) -> Option<usize> {
     ends.then_some(read.end)
 }
 
-/// Dates stand beside such documents too, and are not their numbers.
+/// Dates stand beside such documents too, but are not their numbers.
 fn is_date(view: &View<'_>, at: usize) -> bool {
     crate::redact::detectors::birth::date(view, at)
         .is_some_and(|end| !view.slice(at..end).iter().all(|byte| is(*byte, DIGIT)))

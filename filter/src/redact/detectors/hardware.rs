@@ -1,5 +1,4 @@
-//! What is written in groups of hexadecimal digits: MAC addresses (IEEE 802) and IPv6 (RFC 4291,
-//! section 2.2; zones by RFC 4007).
+//! MAC addresses (IEEE 802) and IPv6 addresses (RFC 4291, section 2.2; zones by RFC 4007).
 
 use crate::redact::detectors::number::ipv4;
 use crate::redact::text::view::{ALNUM, ALPHA, DIGIT, HEX, TOKEN, View};
@@ -7,24 +6,24 @@ use crate::redact::text::view::{ALNUM, ALPHA, DIGIT, HEX, TOKEN, View};
 /// Most groups that are read of either, and one more.
 const GROUPS_MAX: usize = 9;
 
-/// Where an address begins whose first separator stands at `at`; a later separator begins none.
+/// Returns the start of the address whose first separator is at `at`; `None` at later separators.
 pub(crate) fn start(view: &View<'_>, at: usize) -> Option<usize> {
     let mut start = at;
-    while at - start <= 4 && view.was(start, HEX) {
+    while at - start <= 4 && view.before_is(start, HEX) {
         start -= 1;
     }
     let separator = view.at(at)?;
-    let is_first = !view.was(start, ALNUM) && !matches!(view.before(start), Some(b'_' | b'.' | b'%'));
+    let is_first = !view.before_is(start, ALNUM) && !matches!(view.before(start), Some(b'_' | b'.' | b'%'));
     let goes_on = separator != b'.' && view.before(start) == Some(separator) && {
-        // Behind `mac:` an address begins, behind another group it does not.
+        // An address may follow `mac:`, but not another group.
         let group = view.run_back(start - 1, HEX, 0, 4);
-        let word = group == start - 1 || view.was(group, ALNUM);
+        let word = group == start - 1 || view.before_is(group, ALNUM);
         !word || view.before(start - 1) == Some(b':')
     };
     (at - start <= 4 && is_first && !goes_on).then_some(start)
 }
 
-/// Where a hardware address ends that begins at `at`.
+/// Returns the end of the MAC address at `at`.
 pub(crate) fn mac(view: &View<'_>, at: usize) -> Option<usize> {
     let first = view.run(at, HEX, 5) - at;
     let separator = view.at(at + first)?;
@@ -48,13 +47,13 @@ pub(crate) fn mac(view: &View<'_>, at: usize) -> Option<usize> {
     let ends = !view.is(next, TOKEN) || (view.at(next) == Some(b'-') && !view.is(next + 1, ALNUM));
     let text = view.slice(at..next);
     let digits = || text.iter().copied().filter(|byte| *byte != separator);
-    // All zeros and all ones are nobody's; groups of digits with hyphens are mostly something else.
+    // All zeros and all ones identify nobody; digit groups with hyphens are mostly something else.
     let nobody = digits().all(|byte| byte == b'0') || digits().all(|byte| matches!(byte, b'f' | b'F'));
     let letters = separator == b':' || digits().any(|byte| byte.is_ascii_alphabetic());
     (groups.contains(&count) && ends && !nobody && letters).then_some(next)
 }
 
-/// Where an IPv6 address ends that begins at `at`.
+/// Returns the end of the IPv6 address at `at`.
 pub(crate) fn ipv6(view: &View<'_>, at: usize) -> Option<usize> {
     let (mut next, mut groups, mut gap) = (at, 0, None);
     let mut longest = 0;
@@ -107,7 +106,7 @@ pub(crate) fn ipv6(view: &View<'_>, at: usize) -> Option<usize> {
     };
     let whole = match gap {
         None => groups == 8 && longest > 2,
-        // Names in code are written with two colons as well; addresses have long groups and digits.
+        // Names in code contain two colons too; addresses have long groups and digits.
         Some(before) => {
             groups < 8
                 && (embedded || (before > 0 && groups > 1 || groups > 2) && longest > 2)
@@ -117,7 +116,7 @@ pub(crate) fn ipv6(view: &View<'_>, at: usize) -> Option<usize> {
     (whole && !follows).then_some(end)
 }
 
-/// Where the name of an interface ends behind an address: `%eth0`.
+/// Returns the end of a zone after an address: `%eth0`.
 fn zone(view: &View<'_>, at: usize) -> usize {
     if view.at(at) != Some(b'%') || !view.is(at + 1, ALPHA) {
         return at;

@@ -1,8 +1,8 @@
-//! International bank account numbers (ISO 13616; lengths by the IBAN registry of SWIFT, release 99).
+//! International bank account numbers (ISO 13616; lengths from SWIFT's IBAN registry, release 99).
 
 use crate::redact::text::view::{ALNUM, ALPHA, DIGIT, View, is};
 
-/// Countries and how long their numbers are.
+/// Lengths by country.
 #[rustfmt::skip]
 const LENGTHS: [(&[u8; 2], usize); 89] = [
     (b"AD", 24), (b"AE", 23), (b"AL", 28), (b"AT", 20), (b"AZ", 28), (b"BA", 20), (b"BE", 16),
@@ -20,14 +20,14 @@ const LENGTHS: [(&[u8; 2], usize); 89] = [
     (b"UA", 29), (b"VA", 22), (b"VG", 24), (b"XK", 20), (b"YE", 30),
 ];
 
-/// Where a number begins whose first check digit stands at `at`.
+/// Returns the start of the number whose first check digit is at `at`.
 pub(crate) fn start(view: &View<'_>, at: usize) -> Option<usize> {
     let start = at.checked_sub(2)?;
-    let letters = view.was(at, ALPHA) && view.was(at - 1, ALPHA);
-    (letters && !view.was(start, ALNUM) && view.before(start) != Some(b'_')).then_some(start)
+    let letters = view.before_is(at, ALPHA) && view.before_is(at - 1, ALPHA);
+    (letters && !view.before_is(start, ALNUM) && view.before(start) != Some(b'_')).then_some(start)
 }
 
-/// Where a number ends that begins at `at`, in one piece or in groups.
+/// Returns the end of the number at `at`, in one piece or in groups.
 pub(crate) fn end(view: &View<'_>, at: usize) -> Option<usize> {
     let country = [view.at(at)?.to_ascii_uppercase(), view.at(at + 1)?.to_ascii_uppercase()];
     let place = LENGTHS.binary_search_by(|(known, _)| (*known).cmp(&country)).ok()?;
@@ -51,14 +51,14 @@ pub(crate) fn end(view: &View<'_>, at: usize) -> Option<usize> {
     (!view.is(next, ALNUM) && mod97(account.iter().chain(head).copied()) == Some(1)).then_some(next)
 }
 
-/// The remainder of a number in which letters stand for 10 to 35 (ISO/IEC 7064, MOD 97-10).
+/// Returns the remainder of a number in which letters stand for 10 to 35 (ISO/IEC 7064, MOD 97-10).
 pub(crate) fn mod97(characters: impl Iterator<Item = u8>) -> Option<u32> {
-    // Only taken when another character would be too many for the number.
-    const ROOM: u64 = u64::MAX / 100 - 35;
+    // Reduced only when another character would overflow.
+    const LIMIT: u64 = u64::MAX / 100 - 35;
     let mut remainder = 0u64;
     for byte in characters {
         let value = u64::from(char::from(byte).to_digit(36)?);
-        if remainder > ROOM {
+        if remainder > LIMIT {
             remainder %= 97;
         }
         remainder = remainder * if value > 9 { 100 } else { 10 } + value;

@@ -1,33 +1,33 @@
-//! Keys and tokens that providers mark by how they begin, and JSON web tokens.
+//! Keys and tokens with a provider's prefix, and JSON web tokens.
 //!
-//! A provider's own documentation gives the beginning and the length; where lengths vary, a minimum
-//! is asked for and everything that follows belongs to the key.
+//! Prefixes and lengths are from each provider's documentation. Where the length varies, a minimum is required
+//! and everything that follows belongs to the key.
 
 use crate::redact::detectors::names::Builtin;
 use crate::redact::text::view::{ALNUM, ALPHA, BASE64, DIGIT, PADDING, TOKEN, View, is};
 
-/// A run of a token's characters that is a web token even where its dots are not to be seen, as in
-/// the middle of a long one; in bytes.
+/// Length of a run of token characters, in bytes, that counts as a web token even without visible dots, as in
+/// the middle of a long one.
 const LONG: usize = 1500;
 
-/// What follows a beginning.
+/// What follows a prefix.
 #[derive(Clone, Copy, Debug)]
 enum Rest {
-    /// So many capitals and digits, and no more.
+    /// Exactly this many capitals and digits.
     Capitals(usize),
-    /// So many of a class, and no more.
+    /// Exactly this many bytes of a class.
     Exactly(u16, usize),
-    /// At least so many of a class, a digit and a letter among them.
+    /// At least this many bytes of a class, including a digit and a letter.
     Mixed(u16, usize),
-    /// The same, a digit alone being enough.
+    /// At least this many, including a digit.
     Numbered(usize),
-    /// At least so many of a token, in parts with single dots between them.
+    /// At least this many token bytes, in parts separated by single dots.
     Dotted(usize),
-    /// As OpenAI's older keys, which share their beginning with other things.
+    /// As in OpenAI's older keys, whose prefix is used by others too.
     OpenAi,
 }
 
-/// A beginning, whose key it is, and what follows.
+/// A prefix, its provider, and what follows it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Key {
     pub prefix: &'static str,
@@ -39,7 +39,7 @@ const fn key(prefix: &'static str, detector: Builtin, rest: Rest) -> Key {
     Key { prefix, detector, rest }
 }
 
-/// The beginnings.
+/// All prefixes.
 #[rustfmt::skip]
 pub(crate) const KEYS: &[Key] = &[
     key("sk-ant-", Builtin::Anthropic, Rest::Mixed(TOKEN, 20)),
@@ -88,7 +88,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("rk_live_", Builtin::Stripe, Rest::Mixed(ALNUM, 16)),
     key("rk_test_", Builtin::Stripe, Rest::Mixed(ALNUM, 16)),
     key("whsec_", Builtin::Stripe, Rest::Mixed(BASE64, 24)),
-    // Tokens of others, which have no detector of their own.
+    // Tokens of providers without a detector of their own.
     key("sk-or-v1-", Builtin::GenericSecret, Rest::Mixed(ALNUM, 32)),
     key("hf_", Builtin::GenericSecret, Rest::Exactly(ALNUM, 34)),
     key("npm_", Builtin::GenericSecret, Rest::Exactly(ALNUM, 36)),
@@ -101,18 +101,19 @@ pub(crate) const KEYS: &[Key] = &[
 
 /// Whether a key may begin at an offset: not in the middle of a word.
 pub(crate) fn begins(view: &View<'_>, at: usize) -> bool {
-    !view.was(at, ALNUM) && view.before(at) != Some(b'_')
+    !view.before_is(at, ALNUM) && view.before(at) != Some(b'_')
 }
 
-/// Where a key ends whose beginning stands at `start..at`.
+/// Returns the end of the key whose prefix is `start..at`.
 pub(crate) fn end(view: &View<'_>, key: &Key, start: usize, at: usize) -> Option<usize> {
-    // Nor does one begin within what would be the rest of another.
+    // Nor may a key begin within the rest of another.
     let class = match key.rest {
         Rest::Capitals(_) => ALNUM,
         Rest::Exactly(class, _) | Rest::Mixed(class, _) => class,
         Rest::Numbered(_) | Rest::Dotted(_) | Rest::OpenAi => TOKEN,
     };
-    if !begins(view, start) || view.was(start, class) || !view.stands(start, key.prefix.as_bytes()) {
+    if !begins(view, start) || view.before_is(start, class) || !view.starts_with(start, key.prefix.as_bytes())
+    {
         return None;
     }
     match key.rest {
@@ -157,13 +158,13 @@ fn mixed(value: &[u8]) -> bool {
     value.iter().any(|byte| is(*byte, DIGIT)) && value.iter().any(|byte| is(*byte, ALPHA))
 }
 
-/// `sk-proj-…`, `sk-svcacct-…`, `sk-` and 48 characters, and those who took up the form.
+/// `sk-proj-…`, `sk-svcacct-…`, `sk-` and 48 characters, and other providers' keys of that form.
 fn openai(view: &View<'_>, at: usize) -> Option<usize> {
-    const JUDGED: usize = 40;
-    if view.stands(at, b"ant-") || view.stands(at, b"or-") {
+    const MEASURED_MAX: usize = 40;
+    if view.starts_with(at, b"ant-") || view.starts_with(at, b"or-") {
         return None;
     }
-    let end = view.run(at, TOKEN, JUDGED);
+    let end = view.run(at, TOKEN, MEASURED_MAX);
     let value = view.slice(at..end);
     let upper = value.iter().any(u8::is_ascii_uppercase);
     let whole = !value.iter().any(|byte| b"-_".contains(byte));
@@ -173,13 +174,13 @@ fn openai(view: &View<'_>, at: usize) -> Option<usize> {
     (fits && mixed(value)).then(|| view.run(end, TOKEN, usize::MAX))
 }
 
-/// Where a run of tokens and single dots ends, without a dot at its end, and how many dots it has:
-/// no more than the parts of an encrypted token.
+/// Returns the end of a run of token characters and single dots, and the number of dots: at most those of an
+/// encrypted token.
 fn dotted(view: &View<'_>, at: usize) -> (usize, usize) {
     let (mut end, mut dots) = (view.run(at, TOKEN, usize::MAX), 0);
     while dots < 4 && view.at(end) == Some(b'.') {
         let next = view.run(end + 1, TOKEN, usize::MAX);
-        // A part may be empty, as the key of a token that is encrypted directly.
+        // A part may be empty, as the key of a directly encrypted token is.
         if next == end + 1 && !(view.at(next) == Some(b'.') && view.is(next + 1, TOKEN)) {
             break;
         }
@@ -189,10 +190,10 @@ fn dotted(view: &View<'_>, at: usize) -> (usize, usize) {
     (end, dots)
 }
 
-/// Where a JSON web token ends whose `eyJ` stands at `at`: two parts and a signature, which may be
-/// empty (RFC 7515, section 7.1), or five parts (RFC 7516).
+/// Returns the end of the JSON web token whose `eyJ` is at `at`: two parts and a signature, which may be empty
+/// (RFC 7515, section 7.1), or five parts (RFC 7516).
 pub(crate) fn jwt(view: &View<'_>, at: usize) -> Option<usize> {
-    if !begins(view, at) || view.before(at) == Some(b'-') || !view.stands(at, b"eyJ") {
+    if !begins(view, at) || view.before(at) == Some(b'-') || !view.starts_with(at, b"eyJ") {
         return None;
     }
     let header = view.run(at, TOKEN, LONG);
@@ -212,16 +213,16 @@ pub(crate) fn jwt(view: &View<'_>, at: usize) -> Option<usize> {
     ((2..=4).contains(&dots) && (payload > 8 || dots == 4) || end - at >= LONG).then_some(end)
 }
 
-/// Where a client secret of Azure begins and ends in the middle of which `Q~` stands: three
-/// characters and a digit before, 31 to 34 behind.
+/// Returns the start and end of the Azure client secret around `Q~`: three characters and a digit before it, 31
+/// to 34 characters after it.
 pub(crate) fn azure_secret(view: &View<'_>, at: usize) -> Option<(usize, Option<usize>)> {
     let start = at.checked_sub(4)?;
     let is_part = |byte: u8| is(byte, TOKEN) || byte == b'.' || byte == b'~';
     let head = view.slice(start..at);
-    if !head.iter().all(|byte| is_part(*byte)) || !view.was(at, DIGIT) || view.was(start, TOKEN) {
+    if !head.iter().all(|byte| is_part(*byte)) || !view.before_is(at, DIGIT) || view.before_is(start, TOKEN) {
         return None;
     }
-    if !view.stands(at, b"Q~") {
+    if !view.starts_with(at, b"Q~") {
         return None;
     }
     let mut end = at + 2;
@@ -234,11 +235,11 @@ pub(crate) fn azure_secret(view: &View<'_>, at: usize) -> Option<(usize, Option<
     Some((start, (33..=36).contains(&(end - at)).then_some(end)))
 }
 
-/// Where the signature of a shared access ends whose `sig=` ends at `at` (Azure Storage, "Create a
-/// service SAS"): base64, percent-encoded.
+/// Returns the end of a shared access signature whose `sig=` ends at `at` (Azure Storage, "Create a service
+/// SAS"): percent-encoded base64.
 pub(crate) fn azure_signature(view: &View<'_>, start: usize, at: usize) -> Option<usize> {
     let is_part = |byte: u8| is(byte, BASE64 | TOKEN | PADDING) || byte == b'%';
-    if !matches!(view.before(start), Some(b'?' | b'&' | b';')) || !view.reads(start, b"sig=") {
+    if !matches!(view.before(start), Some(b'?' | b'&' | b';')) || !view.starts_with_any_case(start, b"sig=") {
         return None;
     }
     let mut end = at;
@@ -248,7 +249,7 @@ pub(crate) fn azure_signature(view: &View<'_>, start: usize, at: usize) -> Optio
     (end - at >= 40 && mixed(view.slice(at..end))).then_some(end)
 }
 
-/// Where the path of a Slack webhook ends that begins at `at`: team, application, secret.
+/// Returns the end of a Slack webhook's path that begins at `at`: team, application, secret.
 pub(crate) fn slack_hook(view: &View<'_>, at: usize) -> Option<usize> {
     let (mut end, mut parts) = (at, 0);
     while parts < 3 {

@@ -1,24 +1,24 @@
-//! Words beside which a value counts that would mean nothing alone, in the languages of many
-//! callers, and the way from such a word to its value.
+//! Words that announce a value which would mean nothing alone, in many languages, and the way from such a word
+//! to its value.
 //!
-//! A word is never part of a match: it only has to stand within [`REACH`] bytes before one.
+//! A word is never part of a match; it only has to stand within [`REACH`] bytes before it.
 
 use crate::redact::detectors::lexicon::Lexicon;
 use crate::redact::text::placeholder::MASK;
 use crate::redact::text::view::{ALNUM, ALPHA, BLANK, GAP, View, is};
 
-/// How far before a value a detector looks at most, in bytes: the longest word with the longest gap,
-/// and what is looked at around them.
+/// How far a detector looks back before a value, in bytes: the longest word, the longest gap, and the
+/// characters around them.
 pub(crate) const REACH: usize = 160;
 /// Longest gap between a word and its value.
 const GAP_MAX: usize = 48;
 /// Longest remark in the gap.
 const REMARK_MAX: usize = 20;
 
-/// Most small words in the gap.
+/// Most filler words in the gap.
 const FILLERS_MAX: usize = 6;
 
-/// What kind of value a word announces.
+/// The kind of value that a word announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Word {
     Birth,
@@ -28,16 +28,16 @@ pub(crate) enum Word {
     Phone,
     /// A key or token: letters and digits, long.
     Secret,
-    /// What people choose.
+    /// A password chosen by a person.
     Password,
-    /// A header's scheme: `Bearer …`.
+    /// An authorization scheme: `Bearer …`.
     Scheme,
     AwsSecret,
     AwsSession,
     Azure,
 }
 
-/// The words, lowercase as far as they are ASCII: those are found in any case.
+/// The words, lowercase where ASCII; they are matched in any case.
 #[rustfmt::skip]
 pub(crate) const WORDS: &[(Word, &[&str])] = &[
     (
@@ -152,13 +152,13 @@ static FILLERS: Lexicon<70> = Lexicon::new([
     "серия", "и", "号码", "號碼", "号", "是", "为", "は", "番号", "번호", "는", "은", "رقم", "संख्या",
 ]);
 
-/// Where the value begins that a word announces which ends at `end`; `None` where the gap is too
-/// long or the text ends in it.
+/// Returns the start of the value announced by the word that ends at `end`; `None` if the gap is too long or
+/// the text ends in it.
 pub(crate) fn value(view: &View<'_>, end: usize) -> Option<usize> {
     let (mut at, mut lines, mut fillers) = (end, 0, 0);
     while at - end < GAP_MAX {
         let byte = view.at(at)?;
-        if view.stands(at, MASK.as_bytes()) {
+        if view.starts_with(at, MASK.as_bytes()) {
             return None;
         }
         if let Some(after) = remark(view, at) {
@@ -177,7 +177,7 @@ pub(crate) fn value(view: &View<'_>, end: usize) -> Option<usize> {
         } else {
             let Some(length) = FILLERS.longest(view, at) else { return Some(at) };
             let next = at + length;
-            // A word that goes on is another word: `no` in `north`, and a value such as `N123`.
+            // The beginning of another word: `no` in `north`, and of a value such as `N123`.
             if byte.is_ascii() && view.is(next, ALNUM) {
                 return Some(at);
             }
@@ -191,7 +191,7 @@ pub(crate) fn value(view: &View<'_>, end: usize) -> Option<usize> {
     None
 }
 
-/// Where a remark in parentheses without a digit ends: `(dd/mm/yyyy)`, `(USA)`.
+/// Returns the end of a remark in parentheses without digits: `(dd/mm/yyyy)`, `(USA)`.
 pub(crate) fn remark(view: &View<'_>, at: usize) -> Option<usize> {
     if view.at(at) != Some(b'(') {
         return None;
@@ -205,21 +205,23 @@ pub(crate) fn remark(view: &View<'_>, at: usize) -> Option<usize> {
     (view.at(end) == Some(b')')).then_some(end + 1)
 }
 
-/// What may be joined to a word without making another of it: `Reisepassnummer`.
+/// Suffixes that do not make another word: `Reisepassnummer`.
 const ENDINGS: [&[u8]; 5] = [b"nummer", b"number", b"num", b"nr", b"no"];
 
-/// Whether the word `start..end` stands for itself, and is no part of another. Words of a name in
-/// code, `passportNumber` and `home_phone`, stand for themselves.
+/// Whether the word `start..end` is not part of another. Words within a name in code count: `passportNumber`,
+/// `home_phone`.
 pub(crate) fn stands_alone(view: &View<'_>, start: usize, end: usize) -> bool {
-    let joined_before = view.is(start, ALPHA) && view.was(start, ALPHA);
+    let joined_before = view.is(start, ALPHA) && view.before_is(start, ALPHA);
     let camel_before = view.at(start).is_some_and(|byte| byte.is_ascii_uppercase())
         && view.before(start).is_some_and(|byte| byte.is_ascii_lowercase());
-    let joined_behind = view.was(end, ALPHA) && view.is(end, ALPHA);
+    let joined_behind = view.before_is(end, ALPHA) && view.is(end, ALPHA);
     let camel_behind = view.before(end).is_some_and(|byte| byte.is_ascii_lowercase())
         && view.at(end).is_some_and(|byte| byte.is_ascii_uppercase());
     let ending = || {
-        let mut ended =
-            ENDINGS.iter().filter(|ending| view.reads(end, ending)).map(|ending| end + ending.len());
+        let mut ended = ENDINGS
+            .iter()
+            .filter(|ending| view.starts_with_any_case(end, ending))
+            .map(|ending| end + ending.len());
         ended.any(|end| !view.is(end, ALPHA))
     };
     (!joined_before || camel_before) && (!joined_behind || camel_behind || ending())

@@ -1,18 +1,17 @@
-//! Lists of words of which one may stand at a place, by the byte that they begin with: most places begin
-//! none of them, and are passed at the cost of one look.
+//! Word lists indexed by first byte: most positions match none of the words, and cost one lookup.
 
 use crate::redact::text::cost::step;
 use crate::redact::text::view::View;
 
-/// Words, lowercase as far as they are ASCII: those are found in any case.
+/// Words, lowercase where ASCII; they are matched in any case.
 pub(crate) struct Lexicon<const N: usize> {
     words: [&'static [u8]; N],
-    /// Where those begin that begin with a byte.
+    /// Start of the words with each first byte.
     begin: [u8; 257],
 }
 
 impl<const N: usize> Lexicon<N> {
-    /// A list of words, none of which is empty.
+    /// Creates a list of words, none of them empty.
     #[allow(clippy::indexing_slicing)] // evaluated when compiled
     pub const fn new(words: [&'static str; N]) -> Self {
         let mut sorted: [&'static [u8]; N] = [b""; N];
@@ -35,7 +34,7 @@ impl<const N: usize> Lexicon<N> {
         Self { words: sorted, begin }
     }
 
-    /// The words that begin with a byte.
+    /// Words with this first byte.
     fn by_first(&self, first: u8) -> &[&'static [u8]] {
         let first = usize::from(first.to_ascii_lowercase());
         let place = |at: usize| self.begin.get(at).map_or(0, |begin| usize::from(*begin));
@@ -44,10 +43,10 @@ impl<const N: usize> Lexicon<N> {
         words
     }
 
-    /// How long the longest word is that stands at an offset.
+    /// Returns the length of the longest word at an offset.
     pub fn longest(&self, view: &View<'_>, at: usize) -> Option<usize> {
         let words = self.by_first(view.at(at)?);
-        words.iter().filter(|word| view.reads(at, word)).map(|word| word.len()).max()
+        words.iter().filter(|word| view.starts_with_any_case(at, word)).map(|word| word.len()).max()
     }
 
     /// Whether a text begins with one of the words.

@@ -1,11 +1,12 @@
 //! The built-in detectors, one file a kind of value, and the words that stand beside values.
 
 pub mod birth;
+pub mod composition;
 pub mod document;
 pub mod email;
 pub mod hardware;
 pub mod iban;
-pub mod judged;
+
 pub mod key;
 pub mod label;
 mod lexicon;

@@ -1,17 +1,16 @@
-//! The detectors by name: what each looks for, its version, and sets of them.
+//! The detectors by name, their versions, and sets of them.
 //!
-//! A detector's version changes when it would decide differently about a text, so that a count in a
-//! trace can be told from one of another release.
+//! A detector's version changes when it would decide differently about a text, so that counts in traces of
+//! different releases can be told apart.
 
 use std::fmt;
 
-/// Names the group of all detectors that find credentials.
+/// The group of all detectors that find credentials.
 pub const SECRETS: &str = "secrets";
-/// Most detectors of the operator's own.
+/// Most operator-defined detectors.
 pub const CUSTOM_MAX: usize = 32;
 
-/// A built-in detector. Where matches of several overlap, the one that stands first here names what
-/// was found.
+/// A built-in detector. The first one in this order names overlapping matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Builtin {
@@ -19,45 +18,45 @@ pub enum Builtin {
     PrivateKey,
     /// JSON web tokens, signed or encrypted (RFC 7519).
     Jwt,
-    /// Anthropic's keys.
+    /// Anthropic API keys.
     Anthropic,
-    /// OpenAI's keys.
+    /// OpenAI API keys.
     OpenAi,
-    /// AWS's access key ids, and secrets and session tokens beside their names.
+    /// AWS access key ids, and secrets and session tokens beside their names.
     Aws,
-    /// Google's API keys, OAuth secrets and tokens.
+    /// Google API keys, OAuth secrets and tokens.
     Gcp,
-    /// Azure's account and access keys, signatures of shared access and client secrets.
+    /// Azure account and access keys, shared access signatures and client secrets.
     Azure,
-    /// GitHub's tokens.
+    /// GitHub tokens.
     GitHub,
-    /// GitLab's tokens.
+    /// GitLab tokens.
     GitLab,
-    /// Slack's tokens and webhooks.
+    /// Slack tokens and webhooks.
     Slack,
-    /// Stripe's secret and restricted keys and webhook secrets.
+    /// Stripe secret and restricted keys, and webhook secrets.
     Stripe,
     /// User and password in a URL (RFC 3986, section 3.2.1).
     UrlCredentials,
-    /// What stands beside a word such as `api_key=`, `password:` or `Bearer`.
+    /// Values beside a word such as `api_key=`, `password:` or `Bearer`.
     GenericSecret,
-    /// Addresses of electronic mail (RFC 5322, RFC 6531).
+    /// Email addresses (RFC 5322, RFC 6531).
     Email,
     /// International bank account numbers (ISO 13616).
     Iban,
-    /// Numbers of payment cards (ISO/IEC 7812).
+    /// Payment card numbers (ISO/IEC 7812).
     CreditCard,
-    /// Social security numbers of the USA.
+    /// US social security numbers.
     Ssn,
-    /// Dates beside words for a birth.
+    /// Dates beside a word for birth.
     DateOfBirth,
-    /// Numbers beside words for a passport.
+    /// Numbers beside a word for a passport.
     Passport,
-    /// Numbers beside words for a driving licence.
+    /// Numbers beside a word for a driving licence.
     DrivingLicence,
-    /// Hardware addresses of 48 or 64 bits.
+    /// MAC addresses of 48 or 64 bits.
     Mac,
-    /// Addresses of IPv4 and IPv6.
+    /// IPv4 and IPv6 addresses.
     Ip,
     /// Telephone numbers.
     Phone,
@@ -91,7 +90,7 @@ impl Builtin {
         Self::Phone,
     ];
 
-    /// The name by which a configuration chooses it.
+    /// The name used in the configuration.
     pub const fn name(self) -> &'static str {
         match self {
             Self::PrivateKey => "private_key",
@@ -125,7 +124,7 @@ impl Builtin {
         1
     }
 
-    /// Whether it finds credentials, and so belongs to the group [`SECRETS`].
+    /// Whether it belongs to the group [`SECRETS`].
     pub const fn is_secret(self) -> bool {
         (self as u8) <= (Self::GenericSecret as u8)
     }
@@ -135,18 +134,18 @@ impl Builtin {
         DetectorId(self as u8)
     }
 
-    /// The detector of that name.
+    /// Returns the detector with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|builtin| builtin.name() == name)
     }
 }
 
-/// A detector's number: the built-in ones first, then those of the operator.
+/// A detector's number: built-in ones first, then the operator's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DetectorId(pub(crate) u8);
 
 impl DetectorId {
-    /// The operator's own detector at a position of the list.
+    /// The operator's detector at an index of the list.
     pub(crate) fn custom(index: usize) -> Self {
         Self(u8::try_from(Builtin::ALL.len() + index.min(CUSTOM_MAX)).unwrap_or(u8::MAX))
     }
@@ -155,8 +154,7 @@ impl DetectorId {
         usize::from(self.0)
     }
 
-    /// Which of two overlapping matches names what was found: the lower. An operator's own go
-    /// before the built-in ones.
+    /// The lower rank names overlapping matches. Operators' detectors go before the built-in ones.
     pub(crate) fn rank(self) -> u8 {
         let builtin = u8::try_from(Builtin::ALL.len()).unwrap_or(u8::MAX);
         self.0.checked_sub(builtin).unwrap_or(self.0.saturating_add(64))
@@ -181,43 +179,43 @@ impl Set {
         Builtin::ALL.into_iter().map(Builtin::id).collect()
     }
 
-    /// With one more.
+    /// Adds a detector.
     #[must_use]
     pub fn with(self, id: DetectorId) -> Self {
         Self(self.0 | 1 << id.0)
     }
 
-    /// Those of both.
+    /// Detectors in either set.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Those that the other has not.
+    /// Detectors of this set that are not in the other.
     #[must_use]
     pub fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
-    /// Those of them that are built in.
+    /// The built-in detectors of this set.
     #[must_use]
     pub(crate) fn only_builtin(self) -> Self {
         self.without(self.without(Self::builtin()))
     }
 
-    /// Whether a detector belongs to it.
+    /// Whether a detector is in the set.
     #[inline]
     pub fn contains(self, id: DetectorId) -> bool {
         self.0 >> id.0 & 1 == 1
     }
 
-    /// Whether a built-in detector belongs to it.
+    /// Whether a built-in detector is in the set.
     #[inline]
     pub(crate) fn has(self, builtin: Builtin) -> bool {
         self.contains(builtin.id())
     }
 
-    /// Whether there is none in it.
+    /// Whether the set is empty.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }

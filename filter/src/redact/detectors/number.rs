@@ -1,15 +1,15 @@
-//! What is recognized by groups of digits alone: cards, social security numbers, IPv4.
+//! Numbers recognized by their groups of digits alone: payment cards, social security numbers, IPv4 addresses.
 //!
-//! Each begins where a group of digits does, and none reads further than [`DIGITS_MAX`] digits, so
-//! a text of nothing but digits costs no more a byte than any other.
+//! A number begins at a group of digits and is read for at most [`DIGITS_MAX`] digits, so a text of digits
+//! alone costs no more per byte than any other.
 
 use crate::redact::text::view::{ALNUM, ALPHA, BLANK, DIGIT, View, is};
 
-/// Fewest digits of a card's number.
+/// Fewest digits of a card number.
 pub(crate) const CARD_MIN: usize = 13;
-/// Most digits of any number that is recognized, and one more.
+/// Most digits of any recognized number, and one more.
 const DIGITS_MAX: usize = 20;
-/// Most groups that a number is written in, and one more.
+/// Most groups in a number, and one more.
 const GROUPS_MAX: usize = 9;
 
 /// Groups of digits with one separator between them.
@@ -17,13 +17,13 @@ const GROUPS_MAX: usize = 9;
 pub(crate) struct Groups {
     digits: [u8; DIGITS_MAX],
     count: usize,
-    /// Of each group: its length, the separator before it, and where it ends.
+    /// For each group: its length, the separator before it, and its end.
     groups: [(usize, u8, usize); GROUPS_MAX],
     len: usize,
 }
 
 impl Groups {
-    /// Reads groups from an offset on, as many as there are room for.
+    /// Reads as many groups as fit.
     pub fn read(view: &View<'_>, at: usize, separators: &[u8]) -> Self {
         let mut read = Self { digits: [0; DIGITS_MAX], count: 0, groups: [(0, 0, 0); GROUPS_MAX], len: 0 };
         let (mut start, mut separator) = (at, 0);
@@ -62,7 +62,7 @@ impl Groups {
     }
 }
 
-/// Whether the last digit checks the others (ISO/IEC 7812-1, annex B).
+/// Whether the last digit is a valid check digit (ISO/IEC 7812-1, annex B).
 pub(crate) fn luhn(digits: impl DoubleEndedIterator<Item = u8>) -> bool {
     let sum: u32 = digits
         .rev()
@@ -76,12 +76,12 @@ pub(crate) fn luhn(digits: impl DoubleEndedIterator<Item = u8>) -> bool {
     sum.is_multiple_of(10)
 }
 
-/// Where a card's number ends that begins at `at`.
+/// Returns the end of the card number at `at`.
 pub(crate) fn card(view: &View<'_>, at: usize) -> Option<usize> {
     if in_decimal(view, at) || !matches!(view.run(at, DIGIT, DIGITS_MAX) - at, 4 | 6 | 13..=19) {
         return None;
     }
-    // No scheme gives out numbers that begin otherwise.
+    // No scheme issues numbers with another first digit.
     if !view.at(at).is_some_and(|first| matches!(first, b'2'..=b'6' | b'8')) {
         return None;
     }
@@ -101,12 +101,12 @@ pub(crate) fn card(view: &View<'_>, at: usize) -> Option<usize> {
     None
 }
 
-/// Whether a number goes on from before: `3.1415`, or the last part of `ab-1234`.
+/// Whether it continues another number: `3.1415`, or the last part of `ab-1234`.
 fn in_decimal(view: &View<'_>, at: usize) -> bool {
-    matches!(view.before(at), Some(b'.' | b'-')) && view.was(at - 1, DIGIT)
+    matches!(view.before(at), Some(b'.' | b'-')) && view.before_is(at - 1, DIGIT)
 }
 
-/// As cards are printed: in one piece, by fours, or 4-6-5, 4-6-4 and 6-13.
+/// Groups as printed on cards: in one piece, by fours, or 4-6-5, 4-6-4 and 6-13.
 fn is_card_shape(groups: &[(usize, u8, usize)]) -> bool {
     let mut separators = groups.iter().skip(1).map(|group| group.1);
     let separator = separators.next();
@@ -125,7 +125,7 @@ fn is_card_shape(groups: &[(usize, u8, usize)]) -> bool {
     }
 }
 
-/// Whether a scheme gives out numbers that begin so, in this length.
+/// Whether a scheme issues numbers of this length with this prefix.
 fn is_brand(digits: &[u8]) -> bool {
     let value = |count| digits.iter().take(count).fold(0u32, |value, digit| value * 10 + u32::from(*digit));
     let (two, three, four) = (value(2), value(3), value(4));
@@ -144,7 +144,7 @@ fn is_brand(digits: &[u8]) -> bool {
     }
 }
 
-/// Where a social security number ends that begins at `at`, written in its three groups.
+/// Returns the end of the social security number at `at`, written in three groups.
 pub(crate) fn ssn(view: &View<'_>, at: usize) -> Option<usize> {
     if matches!(view.before(at), Some(b'-' | b'.' | b'/' | b'+')) {
         return None;
@@ -157,7 +157,7 @@ pub(crate) fn ssn(view: &View<'_>, at: usize) -> Option<usize> {
     (first == second && !goes_on && is_ssn(read.first_digits(9))).then_some(*end)
 }
 
-/// The same beside a word for it, where it may be written in one piece.
+/// The same beside a word for it, where it may be in one piece.
 pub(crate) fn labelled_ssn(view: &View<'_>, at: usize) -> Option<usize> {
     let end = view.run(at, DIGIT, 10);
     let digits: Vec<u8> = view.slice(at..end).iter().map(|byte| byte - b'0').collect();
@@ -167,7 +167,7 @@ pub(crate) fn labelled_ssn(view: &View<'_>, at: usize) -> Option<usize> {
     ssn(view, at)
 }
 
-/// Numbers that were never given out are none (SSA, POMS RM 10201.035).
+/// Excludes numbers that are never issued (SSA, POMS RM 10201.035).
 fn is_ssn(digits: &[u8]) -> bool {
     let value = |from: usize, count| {
         digits.iter().skip(from).take(count).fold(0, |value, digit| value * 10 + u32::from(*digit))
@@ -194,7 +194,7 @@ const NOT_ADDRESSES: [&[u8]; 14] = [
     b"update",
 ];
 
-/// Where an IPv4 address ends that begins at `at` (RFC 3986, section 3.2.2: no leading zeros).
+/// Returns the end of the IPv4 address at `at` (RFC 3986, section 3.2.2: no leading zeros).
 pub(crate) fn ipv4(view: &View<'_>, at: usize) -> Option<usize> {
     if view.before(at) == Some(b'.') {
         return None;
@@ -221,7 +221,7 @@ pub(crate) fn ipv4(view: &View<'_>, at: usize) -> Option<usize> {
         Some(byte) => is(byte, ALNUM) || byte == b'_',
         None => false,
     };
-    // Loopback, "any" and netmasks tell of nobody.
+    // Loopback, "any" and netmasks identify nobody.
     let nobody = matches!(octets, [127 | 0 | 255, ..]);
     let fits = octets.iter().all(|octet| *octet < 256) && !more && !nobody;
     (fits && !follows_a_word_for_versions(view, at)).then_some(start)
@@ -232,9 +232,11 @@ fn follows_a_word_for_versions(view: &View<'_>, at: usize) -> bool {
     while at - end < 4 && view.before(end).is_some_and(|b| is(b, BLANK) || b":=\"'.".contains(&b)) {
         end -= 1;
     }
-    view.was(end, ALPHA)
-        && NOT_ADDRESSES.iter().any(|word| view.ended(end, word) && !view.was(end - word.len(), ALPHA))
-        || view.ended(end, "§".as_bytes())
+    view.before_is(end, ALPHA)
+        && NOT_ADDRESSES
+            .iter()
+            .any(|word| view.ends_with_any_case(end, word) && !view.before_is(end - word.len(), ALPHA))
+        || view.ends_with_any_case(end, "§".as_bytes())
 }
 
 #[cfg(test)]

@@ -1,34 +1,34 @@
-//! Private keys in their armour (RFC 7468; RFC 9580, section 6.2), over as many lines as they have.
+//! Private keys in armour (RFC 7468; RFC 9580, section 6.2), over any number of lines.
 //!
-//! The lines may be joined by blanks, by `\n` in letters, or stand in quotes, as keys do in variables
-//! and in code. A key whose end is missing goes as far as its lines do.
+//! Lines may be joined by blanks or by the letters `
+//! `, or be quoted, as in variables and code. A key without an end extends as far as its lines.
 
 use crate::redact::text::view::{ALPHA, BASE64, PADDING, View, is};
 
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
 const DASHES: &[u8] = b"-----";
-/// Longest name of what is in an armour.
+/// Longest name in an armour.
 const NAME_MAX: usize = 48;
-/// Most lines of headers, and the longest of them.
+/// Most header lines, and the longest.
 const HEADERS_MAX: usize = 4;
 const HEADER_MAX: usize = 96;
-/// Shortest line that shows that a key stands there, in base64; shorter ones are only a key's last.
+/// Shortest line of base64 that proves a key; only the last line of a key may be shorter.
 const LINE_MIN: usize = 16;
 /// Most bytes between two lines.
 const GAP_MAX: usize = 32;
 
-/// Where a private key ends whose first line begins at `at`.
+/// Returns the end of the private key whose first line begins at `at`.
 pub(crate) fn end(view: &View<'_>, at: usize) -> Option<usize> {
-    if !view.stands(at, BEGIN) {
+    if !view.starts_with(at, BEGIN) {
         return None;
     }
     let mut next = marker(view, at + BEGIN.len())?;
     let (mut headers, mut good, mut tentative) = (0, None, None);
     loop {
         next = gap(view, next);
-        if view.stands(next, END) {
-            // Two lines with nothing between them that could be a key are only mentioned.
+        if view.starts_with(next, END) {
+            // Begin and end markers without a key in between are only a mention.
             return good.map(|good| marker(view, next + END.len()).unwrap_or(good));
         }
         if tentative.is_some() {
@@ -58,7 +58,7 @@ pub(crate) fn end(view: &View<'_>, at: usize) -> Option<usize> {
     }
 }
 
-/// Where the five dashes end that follow the name of a private key.
+/// Returns the end of the five dashes after the name of a private key.
 fn marker(view: &View<'_>, at: usize) -> Option<usize> {
     let mut end = at;
     while end - at < NAME_MAX
@@ -70,10 +70,10 @@ fn marker(view: &View<'_>, at: usize) -> Option<usize> {
     }
     let name = view.slice(at..end);
     let private = name.windows(11).any(|part| part == b"PRIVATE KEY");
-    (private && view.stands(end, DASHES)).then(|| end + DASHES.len())
+    (private && view.starts_with(end, DASHES)).then(|| end + DASHES.len())
 }
 
-/// Where the next line begins: behind white space, quotes, commas, and escapes for a line's end.
+/// Returns the start of the next line: skips white space, quotes, commas, and escaped line ends.
 fn gap(view: &View<'_>, from: usize) -> usize {
     let mut at = from;
     while at - from < GAP_MAX {
@@ -87,7 +87,7 @@ fn gap(view: &View<'_>, from: usize) -> usize {
     at
 }
 
-/// Where the line of a header ends (`Proc-Type: …`), at a line's end, in letters or as such.
+/// Returns the end of a header line (`Proc-Type: …`), at a line end or its escape.
 fn header(view: &View<'_>, from: usize) -> Option<usize> {
     let mut name = from;
     while name - from < NAME_MAX && (view.is(name, ALPHA) || view.at(name) == Some(b'-')) {

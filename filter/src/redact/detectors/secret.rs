@@ -1,15 +1,16 @@
-//! Secrets that are known by what stands before them: `api_key=…`, `password: …`, `Bearer …`, and
-//! user and password in a URL.
+//! Secrets announced by what precedes them: `api_key=…`, `password: …`, `Bearer …`, and user and password in a
+//! URL.
 //!
-//! What is judged is the beginning of a value ([`Judged`]), so that a judgement does not change as it grows.
+//! Only the beginning of a value is measured ([`Composition`]), so that the decision does not change as the value
+//! grows.
 
-use crate::redact::detectors::judged::{Counts, Judged};
+use crate::redact::detectors::composition::{Composition, Counts};
 use crate::redact::detectors::label::Word;
 use crate::redact::detectors::lexicon::Lexicon;
 use crate::redact::text::cost::step;
 use crate::redact::text::view::{ALNUM, ALPHA, BASE64, BLANK, DIGIT, PADDING, TOKEN, VALUE, View, is};
 
-/// Longest value in quotes that has blanks in it.
+/// Longest quoted value with blanks in it.
 const QUOTED_MAX: usize = 128;
 /// Longest clause between a word and its verb.
 const CLAUSE_MAX: usize = 40;
@@ -18,7 +19,7 @@ const USERINFO_MAX: usize = 512;
 /// Shortest key or token, and shortest password.
 const KEY_MIN: usize = 8;
 const PASSWORD_MIN: usize = 4;
-/// What stands where a secret would: names of types, of nothing, and invitations.
+/// Values that are not secrets: types, null values and placeholders for input.
 #[rustfmt::skip]
 static NO_SECRETS: Lexicon<46> = Lexicon::new([
     "null", "none", "nil", "true", "false", "string", "undefined", "required", "optional", "password",
@@ -28,7 +29,7 @@ static NO_SECRETS: Lexicon<46> = Lexicon::new([
     "enabled", "auto", "type", "!secret", "!vault", "!env",
 ]);
 
-/// How values begin that stand for others.
+/// Prefixes of values that stand for others.
 static INVITATIONS: Lexicon<15> = Lexicon::new([
     "your",
     "my_",
@@ -47,19 +48,19 @@ static INVITATIONS: Lexicon<15> = Lexicon::new([
     "this.",
 ]);
 
-/// How a value stands behind its word.
+/// The position of a value after its word.
 pub(crate) struct Place {
     pub at: usize,
     /// The quote before it.
     quote: Option<u8>,
-    /// Whether it is assigned (`=`) without blanks, or in quotes: then letters alone may be a password.
+    /// Whether it is assigned (`=`) without blanks, or quoted: then letters alone may be a password.
     assigned: bool,
 }
 
-/// Verbs between a word and its value; those of ASCII need a blank behind them.
+/// Verbs between a word and its value; ASCII ones need a blank after them.
 static VERBS: Lexicon<8> = Lexicon::new(["is", "ist", "es", "est", "lautet", "是", "は", "为"]);
 
-/// The way from a word at `start..end` to its value: quotes, then a separator, then blanks.
+/// Finds the value of the word `start..end`: skips quotes, then a separator, then blanks.
 pub(crate) fn place(view: &View<'_>, word: Word, start: usize, end: usize) -> Option<Place> {
     let mut at = end;
     let mut sign = false;
@@ -75,19 +76,19 @@ pub(crate) fn place(view: &View<'_>, word: Word, start: usize, end: usize) -> Op
         at = match view.at(at)? {
             b'=' | b':' => at + 1 + usize::from(matches!(view.at(at + 1), Some(b'=' | b'>'))),
             b'>' => at + 1,
-            _ if at > quoted && view.ended(start, b"--") => at,
+            _ if at > quoted && view.ends_with_any_case(start, b"--") => at,
             b'"' | b'\'' if at > quoted && word == Word::Password => at,
             _ => verb(view, clause(view, at))?,
         };
     }
-    if view.stands(at, b"** ") {
+    if view.starts_with(at, b"** ") {
         at += 2;
     }
     let separated = at;
     at = skip(view, at, b" \t\\\r\n", 6);
     sign &= at == separated;
     for scheme in [b"bearer ".as_slice(), b"basic ", b"token "] {
-        if view.reads(at, scheme) {
+        if view.starts_with_any_case(at, scheme) {
             at += scheme.len();
         }
     }
@@ -96,19 +97,19 @@ pub(crate) fn place(view: &View<'_>, word: Word, start: usize, end: usize) -> Op
     Some(Place { at, quote, assigned: sign || quote.is_some() })
 }
 
-/// Where a clause ends that says what a password is for: `for the server `.
+/// Returns the end of a clause that says what a password is for: `for the server `.
 fn clause(view: &View<'_>, at: usize) -> usize {
-    if !view.reads(at, b"for ") {
+    if !view.starts_with_any_case(at, b"for ") {
         return at;
     }
     let mut end = at;
-    while end - at < CLAUSE_MAX && view.is(end, ALPHA | BLANK) && !view.reads(end, b" is ") {
+    while end - at < CLAUSE_MAX && view.is(end, ALPHA | BLANK) && !view.starts_with_any_case(end, b" is ") {
         end += 1;
     }
     end + usize::from(view.is(end, BLANK))
 }
 
-/// Where a verb ends that stands at an offset, with a colon that follows it.
+/// Returns the end of the verb at an offset, including a colon after it.
 fn verb(view: &View<'_>, at: usize) -> Option<usize> {
     let end = at + VERBS.longest(view, at)?;
     let colon = view.at(end) == Some(b':');
@@ -124,13 +125,18 @@ fn skip(view: &View<'_>, from: usize, bytes: &[u8], max: usize) -> usize {
     at
 }
 
-/// Where a secret at a place ends.
-pub(crate) fn value(view: &View<'_>, judged: &mut Judged, word: Word, place: &Place) -> Option<usize> {
+/// Returns the end of the secret at a place.
+pub(crate) fn value(
+    view: &View<'_>,
+    composition: &mut Composition,
+    word: Word,
+    place: &Place,
+) -> Option<usize> {
     match word {
         Word::AwsSecret => exactly(view, place.at, 40),
         Word::AwsSession => run_of(view, place.at, BASE64 | PADDING, 80),
         Word::Azure => run_of(view, place.at, BASE64 | TOKEN | PADDING, 32),
-        _ => free(view, judged, word, place),
+        _ => free(view, composition, word, place),
     }
 }
 
@@ -141,8 +147,8 @@ fn exactly(view: &View<'_>, at: usize, length: usize) -> Option<usize> {
 }
 
 fn run_of(view: &View<'_>, at: usize, class: u16, min: usize) -> Option<usize> {
-    let judged = view.run(at, class, min);
-    let value = view.slice(at..judged);
+    let end = view.run(at, class, min);
+    let value = view.slice(at..end);
     let mixed = has(value, DIGIT) && has(value, ALPHA);
     (value.len() == min && mixed).then(|| view.run(at, class, usize::MAX))
 }
@@ -151,8 +157,8 @@ fn has(bytes: &[u8], class: u16) -> bool {
     bytes.iter().any(|byte| is(*byte, class))
 }
 
-/// Where a value of no known form ends.
-fn free(view: &View<'_>, judged: &mut Judged, word: Word, place: &Place) -> Option<usize> {
+/// Returns the end of a value without a known form.
+fn free(view: &View<'_>, composition: &mut Composition, word: Word, place: &Place) -> Option<usize> {
     if let Some(quote) = place.quote.filter(|_| word == Word::Password)
         && let Some(end) = closing_quote(view, place.at, quote)
         && view.slice(place.at..end).iter().any(|byte| is(*byte, BLANK))
@@ -162,17 +168,17 @@ fn free(view: &View<'_>, judged: &mut Judged, word: Word, place: &Place) -> Opti
             return Some(end);
         }
     }
-    judged.judge(view, place.at);
-    let after = view.at(judged.end());
-    // A call or an index in code; what was redacted before looks like one.
-    let code = matches!(after, Some(b'(' | b'[')) && !view.is(judged.end() + 1, DIGIT);
-    // Of what stands in quotes, a word alone is not the whole.
+    composition.measure(view, place.at);
+    let after = view.at(composition.end());
+    // A call or an index in code; an earlier replacement looks like one.
+    let code = matches!(after, Some(b'(' | b'[')) && !view.is(composition.end() + 1, DIGIT);
+    // A single word in quotes must be all that is quoted.
     let whole = place.quote.is_none_or(|quote| after == Some(quote));
-    let value = view.tail(place.at, judged.len());
-    if code || !is_secret(value, &judged.counts(), word, place.assigned && whole) {
+    let value = view.tail(place.at, composition.len());
+    if code || !is_secret(value, &composition.counts(), word, place.assigned && whole) {
         return None;
     }
-    let end = view.run_of_letters(judged.end(), VALUE, usize::MAX);
+    let end = view.run_of_letters(composition.end(), VALUE, usize::MAX);
     Some(place.at + trimmed(view.slice(place.at..end)).len())
 }
 
@@ -183,7 +189,7 @@ fn closing_quote(view: &View<'_>, from: usize, quote: u8) -> Option<usize> {
     })?
 }
 
-/// Without the punctuation of the sentence that it stands in.
+/// Trims trailing punctuation of the surrounding sentence.
 fn trimmed(value: &[u8]) -> &[u8] {
     let end = value.iter().rposition(|byte| !b".:?".contains(byte)).map_or(0, |last| last + 1);
     value.get(..end).unwrap_or_default()
@@ -193,7 +199,7 @@ fn has_template(value: &[u8]) -> bool {
     value.iter().any(|byte| b"{}<>$*[".contains(byte))
 }
 
-/// Whether the beginning of a value, which is made of this, is that of a secret.
+/// Whether the beginning of a value, of this composition, is that of a secret.
 fn is_secret(value: &[u8], counts: &Counts, word: Word, assigned: bool) -> bool {
     let Counts { digits, letters, marks, .. } = *counts;
     let first = value.first().copied().unwrap_or(b' ');
@@ -210,7 +216,7 @@ fn is_secret(value: &[u8], counts: &Counts, word: Word, assigned: bool) -> bool 
     if word == Word::Password {
         let chosen =
             digits > 0 && value.len() >= PASSWORD_MIN || marks > 0 && letters > 0 && value.len() >= 6;
-        // A name in code is not a password: `password=user.password`, `password=new_password`.
+        // Names in code are not passwords: `password=user.password`, `password=new_password`.
         let plain = assigned && value.len() >= 6 && digits == 0 && letters == value.len();
         return chosen || plain;
     }
@@ -219,7 +225,7 @@ fn is_secret(value: &[u8], counts: &Counts, word: Word, assigned: bool) -> bool 
     value.len() >= min && letters > 0 && digits > 0 && !path && !is_date_or_version(value)
 }
 
-/// Names and paths of code, `node.dot2_token` and `__u32`, and constants such as `0x80041064`.
+/// Names and paths in code, `node.dot2_token` and `__u32`, and constants such as `0x80041064`.
 fn is_code(value: &[u8], counts: &Counts, assigned: bool) -> bool {
     let Counts { digits, underscores, odd, parts, numbers, .. } = *counts;
     let path = parts > 1 && numbers == 0;
@@ -233,7 +239,7 @@ fn is_date_or_version(value: &[u8]) -> bool {
     matches!((starts, value.get(starts)), (4, Some(b'-')) | (1..=3, Some(b'.')))
 }
 
-/// Where user and password end that stand in a URL behind `://`, before their `@`.
+/// Returns the end of user and password in a URL, before the `@`; `at` is after the `://`.
 pub(crate) fn userinfo(view: &View<'_>, at: usize) -> Option<usize> {
     let (mut colon, mut last) = (None, None);
     let mut next = at;
@@ -250,8 +256,8 @@ pub(crate) fn userinfo(view: &View<'_>, at: usize) -> Option<usize> {
     let (colon, end) = (colon?, last?);
     let password = view.slice(colon + 1..end);
     let same = password.iter().all(|byte| Some(byte) == password.first());
-    // `image:tag@sha256:…` names a container.
-    let digest = view.reads(end + 1, b"sha256:");
+    // `image:tag@sha256:…` is a container image.
+    let digest = view.starts_with_any_case(end + 1, b"sha256:");
     let host =
         !digest && view.at(end + 1).is_some_and(|byte| is(byte, ALNUM) || byte == b'[' || byte >= 0x80);
     let template = view.slice(at..end).iter().any(|byte| b"$%*[".contains(byte) && *byte != b'%')

@@ -1,8 +1,8 @@
-//! All detectors of a gateway, compiled once, and what they find in a text.
+//! All detectors of a gateway, compiled once, and their matches in a text.
 //!
-//! Matches that overlap become one, from the start of the first to the end of the last, so nothing
-//! that any of them found is left; the most specific names it. So the result does not depend on
-//! the order in which things were found.
+//! Overlapping matches are merged, from the start of the first to the end of the last, so that nothing any of
+//! them matched remains; the most specific detector names the result. It therefore does not depend on the order
+//! in which matches are found.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -30,38 +30,38 @@ use crate::redact::text::view::View;
 const ALLOW_MAX: usize = 256;
 const ALLOWED_LENGTH_MAX: usize = 256;
 
-/// What is never redacted, as written.
+/// What is never redacted.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Allow {
-    /// Values, compared without regard to the case of ASCII letters.
+    /// Values, compared ignoring ASCII case.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<String>,
-    /// Regular expressions that a whole value matches.
+    /// Regular expressions that must match a whole value.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub patterns: Vec<String>,
 }
 
-/// A text's part that is to be replaced.
+/// A part of a text to be replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Hit {
     pub range: Range<usize>,
     pub detector: DetectorId,
 }
 
-/// A text, or the part of it that is known so far.
+/// A text, or the part of it received so far.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Part<'t> {
     pub text: &'t str,
     pub reading: Reading,
-    /// Matches start here or later; what stands before is context.
+    /// Matches start here or later; the text before is context.
     pub from: usize,
-    /// Nothing reaches back over this place.
+    /// No match reaches back past this offset.
     pub barrier: usize,
-    /// Whether nothing follows.
+    /// Whether this is the end of the text.
     pub last: bool,
-    /// What replacements look like that were put in earlier, and are left as they are.
+    /// The form of earlier replacements, which are left alone.
     pub form: Form,
 }
 
@@ -72,12 +72,12 @@ impl<'t> Part<'t> {
     }
 }
 
-/// What a text holds.
+/// The matches in a text.
 #[derive(Debug)]
 pub(crate) struct Hits {
     /// In order, without overlaps.
     pub hits: Vec<Hit>,
-    /// Up to here the hits hold whatever follows the text.
+    /// Up to here the hits are final, whatever follows the text.
     pub settled: usize,
 }
 
@@ -97,7 +97,7 @@ impl fmt::Debug for Detectors {
 }
 
 impl Detectors {
-    /// Compiles the built-in detectors and the operator's own. An error's path begins with `path`.
+    /// Compiles the built-in detectors and the operator's. An error's path begins with `path`.
     pub fn new(custom: &[Custom], allow: &Allow, path: &str) -> Result<Self, ConfigError> {
         if custom.len() > CUSTOM_MAX {
             let message = format!("{} detectors given; give at most {CUSTOM_MAX}", custom.len());
@@ -122,13 +122,14 @@ impl Detectors {
         })
     }
 
-    /// Every detector there is.
+    /// All detectors.
     pub fn all(&self) -> Set {
         let custom = (0..self.custom.len()).map(DetectorId::custom);
         custom.collect::<Set>().union(Set::builtin())
     }
 
-    /// The detectors of these names; absent: every one. An error's path is `path` and the position.
+    /// Returns the detectors with these names; all if there is no list. An error's path is `path` and the
+    /// position.
     pub fn select(&self, names: Option<&[String]>, path: &str) -> Result<Set, ConfigError> {
         let Some(names) = names else { return Ok(self.all()) };
         let mut set = Set::EMPTY;
@@ -160,29 +161,29 @@ impl Detectors {
         custom.map_or(("", 0), |(name, version, _)| (name, *version))
     }
 
-    /// What stands in brackets in a match's place.
+    /// The label that replaces a detector's matches, without brackets.
     pub(crate) fn label(&self, id: DetectorId) -> &str {
         self.labels.get(id.index()).map_or("", String::as_str)
     }
 
-    /// What stands in brackets in place of matches, of every detector.
+    /// The labels of all detectors.
     pub(crate) fn labels(&self) -> &[String] {
         &self.labels
     }
 
-    /// The detector that a label is of.
-    pub(crate) fn labelled(&self, label: &str) -> Option<DetectorId> {
+    /// Returns the detector with this label.
+    pub(crate) fn by_label(&self, label: &str) -> Option<DetectorId> {
         let index = self.labels.iter().position(|known| known == label)?;
         u8::try_from(index).ok().map(DetectorId)
     }
 
-    /// How much memory the built-in detectors take, in bytes; each of the operator's own takes less
-    /// than 2 MiB more, most of it when it first runs.
+    /// Memory taken by the built-in detectors, in bytes. Each operator's detector takes up to 2 MiB more, most
+    /// of it when it first runs.
     pub fn size(&self) -> usize {
         self.literals.size()
     }
 
-    /// Looks for what the detectors of a set find.
+    /// Finds the matches of a set of detectors.
     pub(crate) fn find(&self, set: Set, part: &Part<'_>) -> Hits {
         let Part { text, reading, from, barrier, last, form } = *part;
         if set.is_empty() {
@@ -193,7 +194,7 @@ impl Detectors {
             Cow::Borrowed(_) => at,
             Cow::Owned(_) => fold(text.get(..at).unwrap_or_default(), reading).text.len(),
         };
-        // The beginning of an escape may become anything.
+        // An unfinished escape may become any character.
         let known = folded.unfinished.filter(|_| !last).unwrap_or(folded.text.len());
         let read = folded.text.get(..known).unwrap_or_default();
         let mut view = View::new(read, forth(from), forth(barrier));
@@ -215,10 +216,10 @@ impl Detectors {
         self.drop_allowed(read, &mut sink);
         let found = merge(sink.found);
         let open = if last { view.len() } else { sink.open.min(view.len()) };
-        // What is open may yet join the match that it begins in.
+        // An open candidate may yet extend the match that it begins in.
         let reached = found.iter().find(|found| found.start < open && found.end > open);
         let open = reached.map_or(open, |found| found.start);
-        // A replacement is only known by its whole.
+        // A replacement is recognized only as a whole.
         let reached = sink.replaced.iter().find(|range| range.start < open && range.end > open);
         let open = reached.map_or(open, |range| range.start);
         let mut back = Back::new(text, reading);
@@ -238,7 +239,7 @@ impl Detectors {
         Hits { hits, settled: settled.max(from) }
     }
 
-    /// Whether a key tells what its value is, to a detector of the set.
+    /// Whether a key announces its value to a detector of the set.
     pub(crate) fn announces(&self, set: Set, key: &str) -> bool {
         !key.is_empty()
             && (self.literals.has_word(&fold(key, Reading::Escaped).text)
@@ -247,12 +248,12 @@ impl Detectors {
                 }))
     }
 
-    /// Whether any of the operator's own detectors is in a set.
+    /// Whether the set contains an operator's detector.
     pub(crate) fn has_custom(&self, set: Set) -> bool {
         !set.without(Set::builtin()).is_empty()
     }
 
-    /// The same hits, those that overlap as one.
+    /// Merges overlapping hits.
     pub(crate) fn merge_hits(hits: Vec<Hit>) -> Vec<Hit> {
         let found = hits.into_iter().map(|Hit { range, detector }| Found {
             start: range.start,
@@ -263,7 +264,7 @@ impl Detectors {
         merged.map(|found| Hit { range: found.start..found.end, detector: found.detector }).collect()
     }
 
-    /// Leaves out what is allowed, and what stands within a replacement.
+    /// Drops matches that are allowed or lie within a replacement.
     fn drop_allowed(&self, folded: &str, sink: &mut Sink) {
         let replaced = &sink.replaced;
         if replaced.is_empty() && self.allowed.is_empty() && self.allowed_patterns.is_empty() {
@@ -287,7 +288,7 @@ impl Detectors {
     }
 }
 
-/// One match for each group of overlapping ones.
+/// Merges each group of overlapping matches.
 fn merge(mut found: Vec<Found>) -> Vec<Found> {
     found.sort_unstable_by_key(|found| (found.start, usize::MAX - found.end, found.detector.rank()));
     let mut merged: Vec<(Found, usize)> = Vec::with_capacity(found.len());

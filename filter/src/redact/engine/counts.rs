@@ -1,14 +1,14 @@
-//! How often each detector matched: all that is told of what was found.
+//! How often each detector matched: all that is reported of matches.
 
 use crate::redact::detectors::names::DetectorId;
 use crate::redact::engine::compiled::Detectors;
 
-/// Matches by detector.
+/// Number of matches by detector.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts(Vec<(DetectorId, u64)>);
 
 impl Counts {
-    /// One more match.
+    /// Counts one match.
     pub(crate) fn add(&mut self, id: DetectorId) {
         self.add_many(id, 1);
     }
@@ -20,7 +20,7 @@ impl Counts {
         }
     }
 
-    /// Takes in other counts.
+    /// Adds other counts.
     pub fn merge(&mut self, other: &Self) {
         for (id, count) in &other.0 {
             self.add_many(*id, *count);
@@ -32,7 +32,7 @@ impl Counts {
         self.0.iter().copied()
     }
 
-    /// The same by name, in the order of names.
+    /// The counts by name, sorted by name.
     pub fn by_name<'d>(&self, detectors: &'d Detectors) -> Vec<(&'d str, u64)> {
         let mut named: Vec<_> = self.iter().map(|(id, count)| (detectors.name(id).0, count)).collect();
         named.sort_unstable();

@@ -1,9 +1,9 @@
-//! The literals of all detectors, and where they stand in a text.
+//! Finds the literals of all detectors in a text.
 //!
-//! Of each literal three bytes are chosen that are rare in texts, and a filter of a few kilobytes tells
-//! of every three bytes of a text whether they may be those of one. Few are, and only there literals
-//! are compared. What is told of each byte does not depend on the one before, so a processor does
-//! several at once, which it cannot with an automaton.
+//! Each literal is represented by its three rarest bytes; a filter of a few kilobytes decides for every three
+//! bytes of a text whether a literal may contain them. Few pass, and only there literals are compared. The
+//! decision for one byte does not depend on the one before, so the processor can make several at once, which an
+//! automaton does not allow.
 
 use crate::redact::detectors::key::{KEYS, Key};
 use crate::redact::detectors::label::{WORDS, Word};
@@ -21,7 +21,7 @@ pub(crate) enum Literal {
     SlackHook,
 }
 
-/// Those that are neither words nor beginnings of keys.
+/// Literals that are neither words nor key prefixes.
 const OTHERS: [(&str, Literal); 5] = [
     ("-----BEGIN ", Literal::Pem),
     ("eyJ", Literal::Jwt),
@@ -30,50 +30,50 @@ const OTHERS: [(&str, Literal); 5] = [
     ("hooks.slack.com/services/", Literal::SlackHook),
 ];
 
-/// How many bytes of a literal are looked for: the length of the shortest.
+/// How many bytes of a literal are looked up: the length of the shortest.
 const GRAM: usize = 3;
-/// How many bits a hash of them has.
+/// Bits of their hash.
 const HASH_BITS: u32 = 15;
-/// How many of those bits the way to the literals goes by.
+/// Leading bits of the hash that index the literals.
 const TOP_BITS: u32 = 8;
-/// A multiplier whose product has its best bits on top (Knuth, "The Art of Computer Programming",
-/// volume 3, section 6.4: the golden ratio of 2³²).
+/// A multiplier that puts the best bits of its product on top (Knuth, "The Art of Computer Programming", volume
+/// 3, section 6.4: the golden ratio of 2³²).
 const GOLDEN: u32 = 0x9e37_79b1;
-/// What makes one of the two cases of ASCII letters; of other bytes it makes others, here and there alike.
+/// Folds the case of ASCII letters. It changes other bytes too, in literals and in texts alike.
 const CASE: u8 = 0x20;
 
-/// A literal where it stands in a text.
+/// An occurrence of a literal in a text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Occurrence {
     pub start: usize,
     pub end: usize,
     pub meaning: Literal,
-    /// Its place among all literals.
+    /// Its index among all literals.
     order: u16,
 }
 
-/// A literal by the three bytes that are looked for.
+/// A literal, indexed by three of its bytes.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     gram: u32,
-    /// Where in the literal they begin.
+    /// Their offset in the literal.
     offset: usize,
     text: &'static [u8],
     meaning: Literal,
 }
 
-/// The literals, ready to be looked for in any case of their ASCII letters.
+/// The literals, ready for a search that ignores ASCII case.
 pub(crate) struct Literals {
     /// One bit for each hash: whether a literal has it.
     filter: Box<[u8; 1 << (HASH_BITS - 3)]>,
-    /// In the order of their hashes.
+    /// Sorted by hash.
     entries: Vec<Entry>,
-    /// Where those begin whose hashes have these bits on top.
+    /// Start of the entries whose hash begins with these bits.
     begin: Box<[u16; (1 << TOP_BITS) + 1]>,
 }
 
 impl Literals {
-    /// All of them.
+    /// Indexes all literals.
     pub fn new() -> Self {
         let words =
             WORDS.iter().flat_map(|(word, texts)| texts.iter().map(|text| (*text, Literal::Word(*word))));
@@ -92,7 +92,7 @@ impl Literals {
         Self { filter, entries, begin }
     }
 
-    /// Looks for them in a text, from its beginning on.
+    /// Starts a search at the beginning of a text.
     pub fn finder<'l>(&'l self, text: &'l [u8]) -> Finder<'l> {
         Finder { literals: self, text, at: 0, gram: 0, found: Vec::new(), taken: 0 }
     }
@@ -113,34 +113,34 @@ impl Literals {
         }
     }
 
-    /// Whether a short text has a word that announces a value.
+    /// Whether a short text contains a word that announces a value.
     pub fn has_word(&self, text: &str) -> bool {
         let mut finder = self.finder(text.as_bytes());
         finder.read(text.len());
         finder.found.iter().any(|it| matches!(it.meaning, Literal::Word(_)))
     }
 
-    /// Its size in memory, in bytes.
+    /// Size in memory, in bytes.
     pub fn size(&self) -> usize {
         self.filter.len() + size_of_val(&*self.begin) + size_of_val(self.entries.as_slice())
     }
 }
 
-/// A search for literals in a text, part by part, so that what is found takes no more room in a long text
-/// than in a short one.
+/// A search for literals, part by part, so that a long text takes no more memory for occurrences than a short
+/// one.
 pub(crate) struct Finder<'l> {
     literals: &'l Literals,
     text: &'l [u8],
-    /// Up to where the text was read, and its last bytes.
+    /// End of what was read, and its last bytes.
     at: usize,
     gram: u32,
-    /// What was found in order, and how many of them were taken.
+    /// Sorted occurrences, and how many of them were taken.
     found: Vec<Occurrence>,
     taken: usize,
 }
 
 impl Finder<'_> {
-    /// Reads on up to an offset. What ends there or before is known then.
+    /// Reads up to an offset. Every occurrence that ends there or before is then known.
     pub fn read(&mut self, end: usize) {
         self.found.drain(..self.taken);
         self.taken = 0;
@@ -160,8 +160,7 @@ impl Finder<'_> {
         self.found.sort_unstable_by_key(|it| (it.end, it.start, it.order));
     }
 
-    /// The next one that ends at an offset or before: in the order of their ends, those that begin first
-    /// before others.
+    /// Returns the next occurrence that ends at or before an offset, ordered by end, then by start.
     pub fn next_to(&mut self, end: usize) -> Option<Occurrence> {
         let next = self.found.get(self.taken).copied().filter(|it| it.end <= end)?;
         self.taken += 1;
@@ -170,7 +169,7 @@ impl Finder<'_> {
 }
 
 impl Entry {
-    /// By the rarest three bytes of a literal; `None` where it is shorter.
+    /// Indexes a literal by its three rarest bytes; `None` if it is shorter.
     fn new(text: &'static str, meaning: Literal) -> Option<Self> {
         let text = text.as_bytes();
         let (offset, gram) = text
@@ -190,11 +189,11 @@ fn top(hash: u32) -> usize {
     (hash >> (HASH_BITS - TOP_BITS)) as usize
 }
 
-/// How rare a byte is in texts, by rank: what is chosen may be any, and the filter is as exact with all.
+/// Ranks how rare a byte is in texts. Any ranking is correct; this one is fast.
 fn rarity(byte: u8) -> usize {
     const BY_FREQUENCY: &[u8] = b" etaoinsrhldcumfpgwybv.,k/:xjqz";
     match byte {
-        // Of a letter in two bytes or more the first says the script, which a text has throughout.
+        // The first byte of a multi-byte letter identifies the script, which is the same throughout a text.
         0xc0.. => 3,
         0x80.. => 9,
         _ => {
@@ -215,7 +214,7 @@ mod tests {
         literals.entries.iter().map(|it| (std::str::from_utf8(it.text).unwrap(), it.meaning)).collect()
     }
 
-    /// The same, by comparing every literal at every place.
+    /// The reference: compares every literal at every offset.
     fn slowly(text: &str) -> Vec<(usize, usize, String)> {
         let mut found = Vec::new();
         for (literal, meaning) in all() {

@@ -1,4 +1,4 @@
-//! The search itself: one pass over a text in each of its readings.
+//! The search: one pass over a text in each of its readings.
 
 pub mod compiled;
 pub mod counts;

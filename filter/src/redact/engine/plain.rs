@@ -10,7 +10,7 @@ use crate::redact::text::fold::Reading;
 use crate::redact::text::placeholder::Form;
 
 impl Detectors {
-    /// The text with every match replaced; the text itself where nothing matches.
+    /// Replaces every match; borrows the text if there is none.
     pub fn redact<'t>(
         &self,
         set: Set,
@@ -35,7 +35,7 @@ impl Detectors {
         Cow::Owned(out)
     }
 
-    /// How often each detector matches in a text, where nothing is to be replaced.
+    /// Counts the matches of each detector, without replacing them.
     pub fn count(&self, set: Set, text: &str) -> Counts {
         let mut counts = Counts::default();
         for hit in self.find(set, &Part::whole(text, Reading::Plain, Form::Mask)).hits {

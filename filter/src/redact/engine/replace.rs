@@ -1,8 +1,7 @@
-//! What stands in a match's place: a label, a mask, or a label with a keyed hash.
+//! Replacements of matches: a label, a mask, or a label with a keyed hash.
 //!
-//! Replacements are made of capitals, digits, `_`, `:`, `*` and brackets, so they read the same in
-//! JSON however often it is escaped. The detectors leave those of the form that is being written as they
-//! are; any other text that looks like one may be anybody's, and is searched.
+//! Detectors leave replacements in the form that is being written alone. Any other text that looks like one may
+//! have been written by anybody, and is searched.
 
 use std::fmt;
 
@@ -14,11 +13,11 @@ use crate::redact::detectors::names::{Builtin, DetectorId};
 use crate::redact::text::fold::{Reading, fold};
 use crate::redact::text::placeholder::{Form, MASK};
 
-/// Fewest and most digits of a hash that is shown.
+/// Fewest hash digits shown.
 pub const HASH_DIGITS_MIN: usize = 8;
-/// The most.
+/// Most hash digits shown.
 pub const HASH_DIGITS_MAX: usize = 64;
-/// What stands in a match's place.
+/// The replacement of a match.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -28,27 +27,27 @@ pub enum Style {
     Label,
     /// `***`.
     Mask,
-    /// The detector's name and a keyed hash of the value: `[EMAIL:3f9a0c1d]`. The same value has the
-    /// same hash, and nobody without the key can find out which.
+    /// The detector's name and a keyed hash of the value: `[EMAIL:3f9a0c1d]`. Equal values have equal hashes,
+    /// and without the key nobody can tell which value it is.
     Hash,
 }
 
-/// Writes what stands in a match's place.
+/// Writes replacements.
 pub trait Replace {
-    /// `value` is the text that matched, as it was before any escaping, and `label` the detector's.
+    /// Writes the replacement of `value`, which is the matched text without escapes; `label` is the detector's.
     fn replace(&mut self, detector: DetectorId, label: &str, value: &str, out: &mut String);
 
-    /// What its replacements look like.
+    /// The form of its replacements.
     fn form(&self) -> Form {
         Form::Label
     }
 
-    /// The hash that a value has which is too long to be held; its parts follow.
+    /// Starts the hash of a value that is too long to be held; its parts follow.
     fn begin_hash(&self) -> Option<PartialHash> {
         None
     }
 
-    /// The same as [`replace`](Self::replace), for such a value.
+    /// Writes the replacement of such a value.
     fn replace_long(
         &mut self,
         detector: DetectorId,
@@ -74,7 +73,7 @@ impl fmt::Debug for HashKey {
     }
 }
 
-/// The hash of a value that comes in parts.
+/// The hash of a value that arrives in parts.
 #[derive(Clone)]
 pub struct PartialHash(Hmac<Sha256>);
 
@@ -85,15 +84,15 @@ impl PartialHash {
 }
 
 impl HashKey {
-    /// A key, and how many hexadecimal digits of a hash are shown.
+    /// Creates a key, and sets how many hexadecimal digits of a hash are shown.
     pub fn new(key: &[u8], digits: usize) -> Self {
-        // A key of any length is a key (RFC 2104), so the empty one never stands in for it.
+        // A key of any length is valid (RFC 2104), so the empty one never stands in for it.
         let mac = Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&[0; 64].into()));
         Self { mac, digits: digits.clamp(HASH_DIGITS_MIN, HASH_DIGITS_MAX) }
     }
 
-    /// Writes the first digits of a hash. There is always a letter among them, one in 281 of twelve digits
-    /// begins later for that: so a number in the place of a hash is none, and is searched.
+    /// Writes the first digits of a hash. At least one is a letter (for that, one of 281 hashes of twelve
+    /// digits starts later), so a number in its place is not taken for a hash, and is searched.
     fn finish(&self, mac: Hmac<Sha256>, out: &mut String) {
         let digest = mac.finalize().into_bytes();
         let digits: Vec<u8> = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]).collect();
@@ -103,7 +102,7 @@ impl HashKey {
     }
 }
 
-/// One way to replace, ready for use.
+/// A way of replacing, ready for use.
 #[derive(Clone, Debug, Default)]
 pub enum Replacement {
     /// `[EMAIL]`
@@ -116,7 +115,7 @@ pub enum Replacement {
 }
 
 impl Replacement {
-    /// The way that a configuration names. A hash without a key is a label.
+    /// Returns the configured replacement. A hash without a key becomes a label.
     pub fn new(style: Style, key: Option<&HashKey>) -> Self {
         match (style, key) {
             (Style::Mask, _) => Self::Mask,
@@ -174,8 +173,8 @@ impl Replace for Replacement {
     }
 }
 
-/// One spelling of a value, so that the same person has the same hash: without separators where
-/// they are a matter of taste, and in lower case where case is.
+/// Normalizes a value so that spellings of the same value have the same hash: drops separators, and lowercases
+/// what ignores case.
 fn canonical(detector: DetectorId, value: &str) -> String {
     let folded = fold(value, Reading::Plain).text;
     let is = |builtin: Builtin| detector == builtin.id();

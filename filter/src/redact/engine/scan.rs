@@ -1,12 +1,11 @@
-//! A pass over a text: where something may stand is recognized by literals and by single bytes; what
-//! stands there is judged by its validator, from there, in the order of the text.
+//! One pass over a text: candidates are recognized by literals and single bytes, and checked by their
+//! validator, in the order of the text.
 //!
-//! A validator reads a bounded number of bytes, or those that it makes a match of, so time is linear
-//! in the text whatever it is.
+//! A validator reads a bounded number of bytes, or those of its match, so time is linear in any text.
 
 use std::ops::Range;
 
-use crate::redact::detectors::judged::Judged;
+use crate::redact::detectors::composition::Composition;
 use crate::redact::detectors::label::Word;
 use crate::redact::detectors::names::{Builtin, Set};
 use crate::redact::detectors::{
@@ -17,11 +16,11 @@ use crate::redact::engine::sink::Sink;
 use crate::redact::text::placeholder::{Form, placeholder};
 use crate::redact::text::view::{ALNUM, ALPHA, DIGIT, HEX, TAIL, TRIGGER, View, is};
 
-/// How much of a text's end is held back where it may be the beginning of something, in bytes.
+/// Most bytes held back at the end of a text that may begin a match.
 const TAIL_MAX: usize = 64;
-/// How much of a text is searched at once for literals, and then for what single bytes begin, in bytes.
+/// Bytes searched at once, first for literals, then for trigger bytes.
 const PART: usize = 4096;
-/// How far behind a word for a birth its date may stand, with a place between, in bytes.
+/// How far after a birth word its date may follow, with a place in between, in bytes.
 const BIRTH_REACH: usize = 40;
 
 /// A pass over one text.
@@ -31,22 +30,22 @@ struct Pass<'p, 't> {
     labels: &'p [String],
     form: Form,
     sink: &'p mut Sink,
-    /// Where the last number ended, and the last address: what begins before is part of them.
+    /// End of the last number and of the last address: candidates before it are part of them.
     number_end: usize,
     email_end: usize,
-    /// The last secret that stands behind a word.
+    /// Start and end of the last secret after a word.
     value: (usize, usize),
-    /// What the value behind the last such word begins with.
-    judged: Judged,
-    /// A place behind a word for a birth, and the next one at which a date may begin.
+    /// The beginning of the value after the last such word.
+    composition: Composition,
+    /// A position after a birth word, and the next one where a date may begin.
     between: (usize, usize),
-    /// Where a date was looked for last, and whether there is one.
+    /// Where a date was last looked for, and whether there is one.
     date: Option<(usize, bool)>,
-    /// The `@` of the last URL with credentials, which is none of an address.
+    /// The `@` of the last URL with credentials, which is not part of an address.
     url_at: usize,
 }
 
-/// Looks for what the built-in detectors of a set find.
+/// Finds the matches of the built-in detectors of a set.
 pub(crate) fn scan(
     literals: &Literals,
     set: Set,
@@ -63,7 +62,7 @@ pub(crate) fn scan(
         number_end: view.from,
         email_end: view.barrier,
         value: (0, 0),
-        judged: Judged::default(),
+        composition: Composition::default(),
         between: (0, 0),
         date: None,
         url_at: usize::MAX,
@@ -90,13 +89,13 @@ pub(crate) fn scan(
     }
 }
 
-/// Hands on the bytes of a part of a view at which a candidate may be recognized.
+/// Passes on the trigger bytes of a part of a view.
 fn triggers(view: &View<'_>, part: Range<usize>, mut take: impl FnMut(usize, u8)) {
-    /// Bytes that are told at once to have none.
+    /// Bytes ruled out at once.
     const CHUNK: usize = 16;
     let mut at = part.start;
     for chunk in view.bytes().get(part).unwrap_or_default().chunks(CHUNK) {
-        // Digits and most signs, of which prose has few.
+        // Digits and most signs, which are rare in prose.
         let may_be = |byte: &u8| byte.wrapping_sub(b'(') <= b'@' - b'(' || *byte == b'[' || *byte == b'~';
         if chunk.iter().fold(false, |any, byte| any | may_be(byte)) {
             for (offset, byte) in chunk.iter().copied().enumerate() {
@@ -127,7 +126,7 @@ impl Pass<'_, '_> {
                 let found = key::jwt(view, start);
                 self.sink.take(view, start, Builtin::Jwt.id(), found);
             }
-            Literal::Url if self.set.has(Builtin::UrlCredentials) && view.was(start, ALNUM) => {
+            Literal::Url if self.set.has(Builtin::UrlCredentials) && view.before_is(start, ALNUM) => {
                 let found = secret::userinfo(view, end);
                 self.url_at = found.unwrap_or(self.url_at);
                 self.sink.take(view, end, Builtin::UrlCredentials.id(), found);
@@ -144,7 +143,7 @@ impl Pass<'_, '_> {
         }
     }
 
-    /// What stands beside a word.
+    /// Checks the value beside a word.
     fn word(&mut self, word: Word, start: usize, end: usize) {
         let view = self.view;
         let detector = match word {
@@ -161,17 +160,17 @@ impl Pass<'_, '_> {
             return;
         }
         if detector.is_secret() {
-            if word == Word::Scheme && view.was(start, ALPHA) {
+            if word == Word::Scheme && view.before_is(start, ALPHA) {
                 return;
             }
             view.begin();
             let Some(place) = secret::place(view, word, start, end) else { return };
-            // A word within a value is none; several may end before the same value.
+            // A word within a value is not one; several words may announce the same value.
             let (from, to) = self.value;
             if place.at < view.from || (place.at < to && place.at != from) {
                 return;
             }
-            let found = secret::value(view, &mut self.judged, word, &place);
+            let found = secret::value(view, &mut self.composition, word, &place);
             if self.sink.take(view, place.at, detector.id(), found) {
                 self.value = (place.at, found.unwrap_or(to).max(if place.at == from { to } else { 0 }));
             }
@@ -192,7 +191,7 @@ impl Pass<'_, '_> {
         self.sink.take(view, at, detector.id(), found);
     }
 
-    /// The date at an offset, or behind a place (`born in Berlin, 12 March 1980`), where `end` is that of
+    /// Looks for a date at an offset, or after a place (`born in Berlin, 12 March 1980`). `end` is the end of
     /// the word.
     fn birth(&mut self, at: usize, end: usize) {
         if self.date(at) {
@@ -200,7 +199,7 @@ impl Pass<'_, '_> {
         }
         let view = self.view;
         view.begin();
-        // Where words follow each other, all see the same.
+        // Words in a row share the result.
         let (from, to) = self.between;
         let mut later = if (from..=to).contains(&at) { to } else { at };
         while later - end < BIRTH_REACH
@@ -214,7 +213,7 @@ impl Pass<'_, '_> {
         }
     }
 
-    /// Whether a date stands at an offset.
+    /// Whether a date begins at an offset.
     fn date(&mut self, at: usize) -> bool {
         let view = self.view;
         if let Some((known, found)) = self.date
@@ -229,7 +228,7 @@ impl Pass<'_, '_> {
         is_match
     }
 
-    /// What is recognized by one byte.
+    /// Handles a trigger byte.
     fn byte(&mut self, at: usize, byte: u8) {
         match byte {
             b'0'..=b'9' => self.digit(at),
@@ -251,7 +250,7 @@ impl Pass<'_, '_> {
         }
     }
 
-    /// A client secret of Azure's, which has `Q~` within it.
+    /// Checks an Azure client secret, which contains `Q~`.
     fn azure_secret(&mut self, at: usize) {
         let view = self.view;
         view.begin();
@@ -264,7 +263,7 @@ impl Pass<'_, '_> {
         }
     }
 
-    /// Whether a number of a kind begins at an offset.
+    /// Whether a number of this kind begins at an offset.
     fn number(
         &mut self,
         at: usize,
@@ -283,11 +282,11 @@ impl Pass<'_, '_> {
         is_match
     }
 
-    /// Where a number begins with the minus that belongs to it.
+    /// Returns the start of a number, including its minus sign.
     fn with_sign(&self, at: usize) -> usize {
         let view = self.view;
         let signed = view.signed && at > view.from && view.before(at) == Some(b'-');
-        if signed && !view.was(at - 1, ALNUM) { at - 1 } else { at }
+        if signed && !view.before_is(at - 1, ALNUM) { at - 1 } else { at }
     }
 
     fn digit(&mut self, at: usize) {
@@ -295,9 +294,9 @@ impl Pass<'_, '_> {
         if at < self.number_end {
             return;
         }
-        if !view.was(at, ALNUM) {
+        if !view.before_is(at, ALNUM) {
             self.group(at);
-        } else if view.was(at, ALPHA)
+        } else if view.before_is(at, ALPHA)
             && self.set.has(Builtin::Iban)
             && let Some(start) = iban::start(view, at)
         {
@@ -305,7 +304,7 @@ impl Pass<'_, '_> {
         }
     }
 
-    /// What begins with a group of digits. Most numbers in a text are short, and stand alone.
+    /// Checks what begins with a group of digits. Most numbers in a text are short and stand alone.
     fn group(&mut self, at: usize) {
         let view = self.view;
         view.begin();
@@ -346,7 +345,7 @@ impl Pass<'_, '_> {
         let view = self.view;
         let (ip, mac) = (self.set.has(Builtin::Ip), self.set.has(Builtin::Mac));
         let byte = view.bytes().get(at).copied();
-        // A group of digits before it and one behind, or a second colon.
+        // A group of digits on both sides, or a second colon.
         let before = view.before(at).is_some_and(|byte| is(byte, HEX));
         let behind = view.bytes().get(at + 1).is_none_or(|behind| is(*behind, HEX) || *behind == b':');
         let colon = byte == Some(b':');
@@ -368,7 +367,7 @@ impl Pass<'_, '_> {
         }
     }
 
-    /// A replacement of the form that is written, which stands in the text already.
+    /// Notes a replacement of the current form that the text already contains.
     fn replaced(&mut self, at: usize) {
         let view = self.view;
         view.begin();

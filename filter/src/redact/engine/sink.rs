@@ -1,4 +1,4 @@
-//! What a search has found so far, and from where on that may still change.
+//! Matches found so far, and the offset from which they may still change.
 
 use std::ops::Range;
 
@@ -13,13 +13,13 @@ pub(crate) struct Found {
     pub detector: DetectorId,
 }
 
-/// What a scan has found.
+/// The result of a scan.
 #[derive(Debug)]
 pub(crate) struct Sink {
     pub found: Vec<Found>,
-    /// Replacements that stand in the text already: nothing within them is a match.
+    /// Replacements that the text already contains: nothing within them is a match.
     pub replaced: Vec<Range<usize>>,
-    /// Where the first candidate begins that is open; no other begins before it.
+    /// Start of the first open candidate.
     pub open: usize,
 }
 
@@ -30,8 +30,8 @@ impl Default for Sink {
 }
 
 impl Sink {
-    /// Takes in what a validator said of the candidate that starts at `start`, and where it ended.
-    /// Returns whether there is a match.
+    /// Records a validator's verdict on the candidate at `start`; `end` is the end of a match. Returns whether
+    /// it is a match.
     pub fn take(&mut self, view: &View<'_>, start: usize, detector: DetectorId, end: Option<usize>) -> bool {
         if start < view.from {
             return false;

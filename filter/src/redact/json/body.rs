@@ -1,9 +1,8 @@
-//! Redaction of a JSON text: every string, every object's key and every long number.
+//! Redacts the strings, object keys and long numbers of a JSON text.
 //!
-//! What is not changed stays byte for byte as it was. A string is read in its decoded form, and so is
-//! JSON within a string, however often it is escaped, up to [`NESTED_MAX`] times; what is put in is
-//! escaped as often. The result differs from the text in strings alone: a number that matched becomes
-//! one. A text that is not JSON is an error, so that the caller can refuse what it cannot read.
+//! Everything else stays byte for byte the same. Strings are searched decoded, and so is JSON within strings,
+//! up to [`NESTED_MAX`] levels; replacements are escaped accordingly. A number that matches becomes a string. A
+//! text that is not JSON is an error, so that the caller can refuse it.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -21,16 +20,16 @@ use crate::redact::text::fold::{Back, Reading, escape, fold, has_escapes};
 
 /// Fewest digits of a number that may identify somebody.
 const LONG_NUMBER: usize = 9;
-/// What stands at the end of a string that was cut.
+/// The end of a string that was cut.
 const ELLIPSIS: &str = crate::json::truncate::ELLIPSIS;
-/// How much of a key's end is looked at for words that announce what its value is, in bytes.
+/// Bytes at the end of a key that are searched for words announcing its value.
 const KEY_MAX: usize = 128;
 
 /// A redacted JSON text.
 pub struct Redacted<'t> {
-    /// The text; the one that was given where nothing matched.
+    /// The text; borrowed if nothing matched.
     pub body: Cow<'t, [u8]>,
-    /// How often each detector matched.
+    /// Matches by detector.
     pub counts: Counts,
 }
 
@@ -41,7 +40,7 @@ impl fmt::Debug for Redacted<'_> {
     }
 }
 
-/// Redacts a JSON text of at most [`MAX_DEPTH`] levels, without the fields that carry no content.
+/// Redacts a JSON text of at most [`MAX_DEPTH`] levels, except fields without content.
 pub fn redact_json<'t>(
     body: &'t [u8],
     detectors: &Detectors,
@@ -58,14 +57,14 @@ pub fn redact_json<'t>(
 pub struct Search<'s> {
     /// The detectors.
     pub detectors: &'s Detectors,
-    /// Those of them that run.
+    /// Those that run.
     pub set: Set,
-    /// The fields that carry no content.
+    /// The fields without content.
     pub fields: Fields,
-    /// Where strings begin that are not looked at, in order: who asks looks at them in another way.
+    /// Sorted offsets of strings to skip, because the caller searches them differently.
     pub except: &'s [usize],
-    /// Whether strings that end with an ellipsis may have been cut. Then the end of such a one is left
-    /// out where it may be the beginning of what would have been found.
+    /// Whether strings that end with an ellipsis may have been cut. The end of such a string is dropped where a
+    /// match may begin.
     pub is_cut: bool,
 }
 
@@ -91,7 +90,7 @@ impl Search<'_> {
         Ok(Redacted { body: Cow::Owned(out), counts })
     }
 
-    /// The changes to a text, in order, and how often each detector matched.
+    /// Returns the changes to a text, in order, and the matches by detector.
     pub(crate) fn edits(
         &self,
         text: &str,
@@ -102,15 +101,15 @@ impl Search<'_> {
         Ok((edits, walker.counts))
     }
 
-    /// Shows the values of one member of a body to `replace`, as the whole body will: what has
-    /// placeholders by the order of values has them by the order of these calls. The result is of no use.
+    /// Passes the values of one member to `replace` before the whole body, and discards the result:
+    /// placeholders numbered by first appearance get their numbers in the order of these calls.
     pub fn show(&self, key: &str, value: &str, replace: &mut dyn Replace) {
         let mut walker = Walker { search: *self, replace, counts: Counts::default() };
         let _ = walker.walk(value, self.fields.root().member(key), 0);
     }
 }
 
-/// A change: what stands at a range becomes this text.
+/// The replacement of a range.
 #[derive(Debug)]
 pub(crate) struct Edit {
     pub range: Range<usize>,
@@ -121,9 +120,9 @@ pub(crate) struct Edit {
 struct Level<'t> {
     is_object: bool,
     place: Place,
-    /// The key whose value is being read; in an array, that of the array.
+    /// The key whose value is being read; within an array, the array's key.
     key: &'t str,
-    /// How often keys of this object became this one.
+    /// How many keys of this object were replaced by each name.
     keys: HashMap<String, usize>,
 }
 
@@ -134,7 +133,7 @@ struct Walker<'w> {
 }
 
 impl Walker<'_> {
-    /// The changes to one JSON text, which itself stands in so many strings.
+    /// Returns the changes to one JSON text that is nested in this many strings.
     fn walk(&mut self, text: &str, root: Place, nested: u32) -> Result<Vec<Edit>, JsonError> {
         let mut scanner = Scanner::new(text);
         let mut edits = Vec::new();
@@ -181,7 +180,7 @@ impl Walker<'_> {
                 }
                 _ => return Err(scanner.error("a value")),
             }
-            // Then either what is open ends, or another value follows.
+            // Either the innermost bracket closes, or another value follows.
             loop {
                 scanner.skip_space();
                 let Some(level) = levels.last_mut() else {
@@ -242,14 +241,14 @@ impl Walker<'_> {
                 }));
                 return;
             }
-            // What was counted on the way to where it is no JSON is found again as text.
+            // Matches counted before the JSON turned out to be invalid are found again as text.
             self.counts = before;
         }
         let hits = self.hits(self.search.set, raw, key, nested, true).hits;
         edits.extend(self.in_text(raw, hits, inner.start));
     }
 
-    /// The changes to the text of a string, which stands from `start` on.
+    /// Returns the changes to a string that starts at `start`.
     fn in_text(&mut self, raw: &str, hits: Vec<Hit>, start: usize) -> Vec<Edit> {
         let changes = hits.into_iter().map(|hit| {
             let value = raw.get(hit.range.clone()).unwrap_or_default();
@@ -263,17 +262,17 @@ impl Walker<'_> {
         changes.collect()
     }
 
-    /// What is known of a string that may have been cut; `None` for any other.
+    /// Returns the part before the ellipsis of a string that may have been cut.
     fn cut<'t>(&self, raw: &'t str, nested: u32) -> Option<&'t str> {
         raw.strip_suffix(ELLIPSIS).filter(|_| self.search.is_cut && nested == 0)
     }
 
-    /// What is found in the beginning of a string as it stands in the text, up to where nothing depends on
-    /// what would follow it, at any depth of escaping.
+    /// Finds the matches at the beginning of a string that do not depend on what follows it, at any depth of
+    /// escaping.
     fn settled(&self, set: Set, raw: &str, key: &str, nested: u32) -> Hits {
         let Hits { mut hits, settled } = self.hits(set, raw, key, nested, false);
         let mut settled = raw.floor_char_boundary(settled);
-        // One that was found at another depth may reach over what is open at this one.
+        // A match at another depth may reach past what is open at this one.
         while let Some(last) = hits.pop_if(|last| last.range.end > settled) {
             settled = settled.min(last.range.start);
         }
@@ -284,7 +283,7 @@ impl Walker<'_> {
         let raw = text.get(range.clone()).unwrap_or_default();
         let unsigned = raw.trim_start_matches('-');
         let digits: String = match unsigned.split_once(['e', 'E']) {
-            // `4.111111111111111e15` is a card's number too.
+            // `4.111111111111111e15` is a card number too.
             Some((mantissa, exponent)) if !exponent.starts_with('-') => {
                 mantissa.chars().filter(char::is_ascii_digit).collect()
             }
@@ -302,7 +301,7 @@ impl Walker<'_> {
         }
     }
 
-    /// A key of an object. Two that become the same are told apart by a number.
+    /// Redacts an object's key. Keys that become equal get a number.
     fn key(
         &mut self,
         text: &str,
@@ -312,7 +311,7 @@ impl Walker<'_> {
         edits: &mut Vec<Edit>,
     ) {
         let raw = text.get(inner.clone()).unwrap_or_default();
-        // Without a digit, an `@` or a capital there is nothing that a built-in detector finds.
+        // Built-in detectors match nothing without a digit, an `@` or a capital.
         let is_plain = raw.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
         let set = self.search.set;
         let set = if level.place.defines(raw) { set.only_builtin() } else { set };
@@ -354,8 +353,8 @@ impl Walker<'_> {
         self.replace.replace(hit.detector, self.search.detectors.label(hit.detector), value, out);
     }
 
-    /// What is found in a string as it stands in the text, its key being context. `whole` says whether
-    /// nothing of it follows.
+    /// Finds the matches in a raw string, with its key as context. `whole` says whether this is the end of the
+    /// string.
     fn hits(&self, set: Set, raw: &str, key: &str, nested: u32, whole: bool) -> Hits {
         let detectors = self.search.detectors;
         let key = fold(key, Reading::EscapesOnly).text;
@@ -383,7 +382,7 @@ impl Walker<'_> {
         };
         if nested < NESTED_MAX && memchr::memchr(b'\\', raw.as_bytes()).is_some() {
             let decoded = fold(raw, Reading::EscapesOnly).text;
-            // What is escaped once more, in JSON or code that is quoted in a text.
+            // Text that is escaped once more: JSON or code quoted in a text.
             if has_escapes(&decoded, whole) {
                 let deeper = self.hits(set, &decoded, "", nested + 1, whole);
                 let mut back = Back::new(raw, Reading::EscapesOnly);
@@ -397,8 +396,9 @@ impl Walker<'_> {
     }
 }
 
-/// What was found at two depths of escaping. What was found without the deeper escapes must not
-/// begin in the middle of one, as `njo@…` does in `\njo@…`.
+/// Joins the matches of two depths of escaping. A match at the outer depth must not begin in the middle of an
+/// escape, as `njo@…` does in `
+/// jo@…`.
 fn join(raw: &str, mut hits: Vec<Hit>, deeper: Vec<Hit>) -> Vec<Hit> {
     let bytes = raw.as_bytes();
     for hit in &mut hits {

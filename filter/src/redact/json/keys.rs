@@ -1,7 +1,7 @@
-//! The keys of objects that the APIs define. A pattern of the operator's own is not looked for in them: were
-//! `messages` changed, no provider would take the request.
+//! Keys of objects that the APIs define. Operators' patterns are not applied to them: if `messages` were
+//! changed, no provider would accept the request.
 //!
-//! Keys of objects that the caller or the model fills as it likes are content, whatever they are called.
+//! Keys of objects that the caller or the model fills freely are content, whatever their names.
 
 /// Keys of requests and responses of all APIs, sorted.
 #[rustfmt::skip]
@@ -67,7 +67,7 @@ const DEFINED: &[&str] = &[
     "voiceName", "webSearchQueries", "web_search_options", "web_search_requests", "willContinue",
 ];
 
-/// Objects that the caller or the model fills: metadata, arguments of tools, their results and schemas.
+/// Objects filled by the caller or the model: metadata, tool arguments, results and schemas.
 const FREE: [&str; 18] = [
     "args",
     "arguments",
@@ -88,7 +88,7 @@ const FREE: [&str; 18] = [
     "schema",
     "variables",
 ];
-/// The same, but at the root, where they are an API's own.
+/// Also filled by them, except at the root, where an API defines them.
 const FREE_BELOW_ROOT: [&str; 3] = ["data", "input", "response"];
 
 /// Whether an API defines a key.
@@ -96,7 +96,7 @@ pub(crate) fn is_defined(key: &str) -> bool {
     DEFINED.binary_search(&key).is_ok()
 }
 
-/// Whether the value of a key is an object that the caller or the model fills.
+/// Whether the value of a key is an object filled by the caller or the model.
 pub(crate) fn is_free(key: &str, at_root: bool) -> bool {
     FREE.contains(&key) || !at_root && FREE_BELOW_ROOT.contains(&key)
 }

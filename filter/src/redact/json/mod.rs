@@ -1,4 +1,4 @@
-//! Redaction of JSON: which strings are content, at which depth, and what takes their place.
+//! Redaction of JSON: which strings are content, at which depth, and what replaces them.
 
 pub mod body;
 pub mod fields;

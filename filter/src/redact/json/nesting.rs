@@ -1,15 +1,14 @@
-//! In how many strings of JSON a place in a text stands, as far as the text itself is JSON: the
-//! arguments of a tool, an answer in a format that was asked for, and JSON in their strings. What is put
-//! there has to be escaped as often.
+//! How deep a position in a text is nested in JSON strings: tool arguments, structured output, and JSON in
+//! their strings. What is inserted there must be escaped as often.
 
-/// How many strings within strings are read as JSON, or for escapes.
+/// Most levels of strings within strings that are read as JSON, or for escapes.
 pub const NESTED_MAX: u32 = 4;
 
-/// A text as far as it was read.
+/// The state of a text that was read so far.
 #[derive(Debug, Default)]
 pub(crate) struct Nesting {
     state: State,
-    /// The string that is open, where one is.
+    /// The open string, if any.
     inside: Option<Box<Nesting>>,
     escape: Escape,
     level: u32,
@@ -17,7 +16,7 @@ pub(crate) struct Nesting {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
-    /// Nothing but white space yet.
+    /// Only white space so far.
     #[default]
     Start,
     /// A bracket, which may begin an array or a placeholder.
@@ -32,12 +31,12 @@ enum Escape {
     #[default]
     None,
     Begun,
-    /// So many digits of `\u` are still to come.
+    /// Digits of `\u` still to come, and the value so far.
     Unicode(u8, u32),
 }
 
 impl Nesting {
-    /// Reads on.
+    /// Reads the next part.
     pub fn read(&mut self, text: &str) {
         if self.state == State::Text {
             return;
@@ -45,7 +44,7 @@ impl Nesting {
         text.chars().for_each(|c| self.next(c));
     }
 
-    /// In how many strings what follows stands.
+    /// Nesting depth of what follows.
     pub fn depth(&self) -> u32 {
         self.inside.as_ref().map_or(0, |inside| 1 + inside.depth())
     }
@@ -73,7 +72,7 @@ impl Nesting {
     fn json(&mut self, c: char) {
         let Some(inside) = &mut self.inside else {
             if self.state == State::Json && c == '"' {
-                // Deeper than this nothing is read as JSON.
+                // Deeper levels are not read as JSON.
                 let state = if self.level + 1 < NESTED_MAX { State::Start } else { State::Text };
                 let inside = Self { state, level: self.level + 1, ..Self::default() };
                 self.inside = Some(Box::new(inside));

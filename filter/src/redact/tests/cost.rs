@@ -1,6 +1,6 @@
-//! What a search costs, whatever is searched: no more than [`STEPS_MAX`] steps a byte in each reading of it.
+//! Bounds the cost of a search of any text: at most [`STEPS_MAX`] steps per byte in each reading of it.
 
-// What is printed is the result of a search.
+// The output is the result of a search.
 #![allow(clippy::print_stdout)]
 
 use proptest::prelude::*;
@@ -11,12 +11,12 @@ use crate::redact::tests::{DETECTORS, cases};
 use crate::redact::text::cost::steps;
 use crate::redact::*;
 
-/// Most steps for each byte of a text, whatever it is and whichever detectors run.
+/// Most steps per byte of any text, with any detectors.
 const STEPS_MAX: f64 = 64.0;
-/// So many times as many in JSON, where what is escaped in the text itself is searched again, unescaped.
+/// JSON may take this many times as many, since text that is itself escaped is searched again, unescaped.
 const ESCAPED: f64 = 3.0;
 
-/// What is near something, or the beginning of it, or nearly it.
+/// Matches, beginnings of matches and near-misses.
 const PARTS: &[&str] = &[
     "a",
     "b@",
@@ -196,7 +196,7 @@ fn parts() -> Vec<&'static str> {
     PARTS.iter().copied().chain(words).chain(KEYS.iter().map(|key| key.prefix)).collect()
 }
 
-/// The most steps for each byte of a text, plain and as a string of JSON.
+/// The most steps per byte of a text, plain and as a JSON string.
 fn per_byte(set: Set, text: &str) -> f64 {
     let body = serde_json::json!({ "messages": [{ "role": "user", "content": text }] }).to_string();
     let _ = steps();
@@ -206,7 +206,7 @@ fn per_byte(set: Set, text: &str) -> f64 {
     plain.max(steps() as f64 / body.len() as f64 / ESCAPED)
 }
 
-/// A text of what is repeated, of so many bytes.
+/// Repeats a part up to this many bytes.
 fn repeated(part: &str, length: usize) -> String {
     part.repeat(length / part.len().max(1) + 1)
 }
@@ -250,7 +250,7 @@ proptest! {
     }
 }
 
-/// Searches for the slowest text by changing what is slow: prints the worst for each detector. It takes as
+/// Searches for the slowest text by mutating slow ones, and prints the worst for each detector. Runs for as
 /// long as it is given (`SECONDS=60 cargo test … slowest -- --ignored --nocapture`).
 #[test]
 #[ignore = "a search, for those who change a detector"]
@@ -276,7 +276,7 @@ fn the_slowest_text_that_a_search_comes_upon() {
                 match random(4) {
                     0 if next.len() > 1 => drop(next.remove(at.min(next.len() - 1))),
                     1 if at < next.len() => next[at] = all[random(all.len())],
-                    // Anything at all, at times.
+                    // Any part, at times.
                     2 if random(8) == 0 => next = vec![all[random(all.len())]],
                     _ => next.insert(at, all[random(all.len())]),
                 }

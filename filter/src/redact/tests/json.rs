@@ -1,4 +1,4 @@
-//! What holds of JSON texts.
+//! Properties of redacted JSON.
 
 use std::borrow::Cow;
 
@@ -155,7 +155,8 @@ fn placeholders_are_the_same_for_the_beginning_of_a_conversation_and_for_all_of_
     assert_eq!(restorer.restore_json(&longer, &[], &mut Counts::default()), body(5));
 }
 
-/// The same shape: all that is no string is equal, and long numbers may be strings.
+/// Whether two values have the same shape: everything but strings is equal, and long numbers may have become
+/// strings.
 fn same_but_for_strings(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::String(_), Value::String(_)) => true,
@@ -165,7 +166,7 @@ fn same_but_for_strings(one: &Value, other: &Value) -> bool {
                 && one.iter().zip(other).all(|(one, other)| same_but_for_strings(one, other))
         }
         (Value::Object(one), Value::Object(other)) => {
-            // Keys may have changed, and with them the order.
+            // Keys may have changed, and their order with them.
             one.len() == other.len()
                 && one
                     .iter()
@@ -241,13 +242,13 @@ fn a_pattern_of_ones_own_finds_nothing_in_the_keys_that_an_api_defines() {
     ] {
         assert_eq!(redact(family, body), expected, "{family:?}");
     }
-    // What a tool is called with is in a string of its own, or stands alone.
+    // Tool call arguments are in a string of their own, or stand alone.
     let arguments = json!({"messages": [{"tool_calls": [{"function": {"arguments": "{\"text\":\"no\"}"}}]}]});
     let expected = json!({"messages": [{"tool_calls": [{"function": {"arguments": "{\"***\":\"no\"}"}}]}]});
     assert_eq!(redact(&openai::FAMILY, arguments), expected);
 }
 
-/// A document with its ASCII escaped here and there, as some write JSON.
+/// A document with some of its ASCII escaped, as some clients write JSON.
 fn escape_some(document: &Value, every: usize) -> String {
     let mut in_string = false;
     let mut escaped = false;

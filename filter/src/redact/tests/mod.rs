@@ -1,4 +1,4 @@
-//! What holds of all detectors together.
+//! Properties of all detectors together.
 
 #[cfg(test)]
 mod cost;
@@ -12,7 +12,7 @@ use proptest::test_runner::RngSeed;
 
 use crate::redact::*;
 
-/// Compiled once: without optimization that takes a second.
+/// Compiled once, because that takes a second without optimization.
 pub(crate) static DETECTORS: LazyLock<Arc<Detectors>> =
     LazyLock::new(|| Arc::new(Detectors::new(&[], &Allow::default(), "redaction").unwrap()));
 
@@ -44,8 +44,8 @@ fn each_kind_is_found() {
     }
 }
 
-/// So many cases, the same each time: what a few cases in a million would show belongs into a longer
-/// run (`PROPTEST_CASES=100000 PROPTEST_RNG_SEED=…`), not into everybody's.
+/// Runs this many cases, the same each time. Rare failures are for longer runs (`PROPTEST_CASES=100000
+/// PROPTEST_RNG_SEED=…`).
 pub(crate) fn cases(count: u32) -> ProptestConfig {
     let default = ProptestConfig::default();
     let asked = std::env::var("PROPTEST_CASES").is_ok();
@@ -57,11 +57,11 @@ pub(crate) fn cases(count: u32) -> ProptestConfig {
     }
 }
 
-/// What stands between two parts of a text, and what may.
+/// Separators between two parts of a text.
 pub(crate) const APART: [&str; 8] = [" ", " ", ", ", ". ", "\n", " and ", "; ", " x "];
 pub(crate) const JOINED: [&str; 11] = [" ", " ", " ", "", "", ", ", ". ", "\n", " and ", "x", "7"];
 
-/// Texts in which much is near something else, and much is nearly something.
+/// Texts full of matches and near-misses.
 pub(crate) fn pieces(fillers: &[&'static str]) -> impl Strategy<Value = String> {
     let known = prop::sample::select(vec![
         "john.doe@example.com",
@@ -194,7 +194,7 @@ proptest! {
     }
 }
 
-/// Base64 that no one would take for words, of so many characters.
+/// Base64 of this many characters that nobody would take for words.
 fn base64(length: usize) -> String {
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     (0..length).map(|n| char::from(alphabet[(n * n + 7 * n) % alphabet.len()])).collect()
@@ -386,7 +386,7 @@ fn what_is_selected_by_name_is_all_that_is_found() {
     assert_eq!(detectors.name(Builtin::Email.id()), ("email", 1));
 }
 
-/// Detectors of the operator's own whose ends depend on what follows.
+/// Operators' detectors whose end depends on what follows.
 static CUSTOM: LazyLock<Arc<Detectors>> = LazyLock::new(|| {
     with(
         &[
@@ -464,7 +464,7 @@ fn only_what_is_replaced_in_this_way_counts_as_replaced() {
             assert_ne!(&*json.body, body.as_bytes(), "{way:?}");
         }
     }
-    // In one of them alone.
+    // In one form only.
     for (text, its) in
         [("password: [GENERIC_SECRET:a1b2c3d4e5f6]", 2), ("password: [GENERIC_SECRET:a1b2c3d4e5f6a1b2]", 3)]
     {

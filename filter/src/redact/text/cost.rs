@@ -1,9 +1,9 @@
-//! What a search costs, in steps: bytes looked at, in all passes over a text.
+//! The cost of a search in steps: bytes examined, over all passes.
 //!
-//! Steps are the same on every machine and in every run, so tests hold a bound of them where time would
-//! only be measured. They are counted in tests and with the feature `steps`; elsewhere nothing is.
+//! Steps are the same on every machine and in every run, so tests can bound them exactly, unlike time. They are
+//! counted in tests and with the feature `steps` only.
 
-/// Counts so many steps.
+/// Counts steps.
 #[inline(always)]
 pub(crate) fn step(_count: usize) {
     #[cfg(any(test, feature = "steps"))]
@@ -19,7 +19,7 @@ mod counter {
     }
 }
 
-/// How many steps this thread has made since this was last asked.
+/// Returns the steps of this thread since the last call.
 #[cfg(any(test, feature = "steps"))]
 pub fn steps() -> u64 {
     counter::STEPS.take()

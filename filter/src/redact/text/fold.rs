@@ -1,10 +1,9 @@
-//! One spelling for what can be spelt in many ways, and the way back to where it stood.
+//! Folds the many spellings of a text to one, and maps offsets back to the original.
 //!
-//! Decimal digits of every script become ASCII digits, full-width forms the ASCII characters that
-//! they stand for, dashes and spaces of every width the plain ones, and invisible characters
-//! vanish; where the text is escaped as in JSON, escapes become what they stand for. All else stays
-//! as it is, so most texts are read where they stand. The way back is walked again where something
-//! was found, so nothing is kept for each character.
+//! Decimal digits of every script become ASCII digits, full-width forms become ASCII, dashes and spaces of
+//! every width become plain ones, and invisible characters are dropped; in JSON-escaped text, escapes are
+//! decoded. Everything else is unchanged, so most texts are borrowed. Offsets are mapped by walking the text
+//! again, only where something was found, so no table is kept.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -17,14 +16,14 @@ pub(crate) enum Reading {
     /// As it is.
     #[default]
     Plain,
-    /// With the escapes of a JSON string (RFC 8259, section 7). What is no escape stands for itself.
+    /// With JSON string escapes (RFC 8259, section 7). Anything that is not an escape stands for itself.
     Escaped,
-    /// The same, and only the escapes are changed.
+    /// Like `Escaped`, but only escapes are changed.
     EscapesOnly,
 }
 
-/// The zeros of the scripts whose ten decimal digits follow each other (Unicode 16, General Category
-/// Nd), without the full-width ones and those of mathematics; in order.
+/// The zeros of all scripts with ten consecutive decimal digits (Unicode 16, General Category Nd), except
+/// full-width and mathematical ones; sorted.
 const ZEROS: [u32; 62] = [
     0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6, 0xe50, 0xed0,
     0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50, 0x1bb0, 0x1c40, 0x1c50,
@@ -33,7 +32,7 @@ const ZEROS: [u32; 62] = [
     0x11d50, 0x11da0, 0x11f50, 0x16a60, 0x16ac0, 0x16b50, 0x1e140, 0x1e2f0, 0x1e4f0, 0x1e950, 0x1fbf0,
 ];
 
-/// What a character beyond ASCII is read as.
+/// What a character beyond ASCII folds to.
 enum Folded {
     Itself,
     Nothing,
@@ -72,23 +71,23 @@ fn digit(value: u32) -> u8 {
     u8::try_from(value).map_or(b'0', |value| b'0' + value)
 }
 
-/// Whether characters of this first byte are ever read as others. Those of CJK ideographs, Hangul,
-/// and most letters are not, so their texts pass by quickly.
+/// Whether characters with this first byte ever fold. CJK ideographs, Hangul and most letters do not, so their
+/// texts are read quickly.
 fn may_fold(first: u8) -> bool {
     matches!(first, 0xc2 | 0xd9 | 0xdb | 0xdf..=0xe3 | 0xea | 0xef | 0xf0)
 }
 
-/// A part of a text and what it is read as.
+/// A part of a text and what it folds to.
 enum Piece {
-    /// So many bytes, as they are.
+    /// This many unchanged bytes.
     Same(usize),
-    /// So many bytes that are read as this character, or as nothing.
+    /// This many bytes that fold to a character, or to nothing.
     Read(usize, Option<char>),
-    /// The rest of the text, which is the beginning of an escape.
+    /// An unfinished escape of this many bytes at the end of the text.
     Unfinished(usize),
 }
 
-/// The next part of a text, of which no more than `max` bytes as they are; `None` at its end.
+/// Returns the next part of a text, with at most `max` unchanged bytes; `None` at the end.
 fn piece(text: &str, at: usize, reading: Reading, max: usize) -> Option<Piece> {
     let rest = text.get(at..)?;
     let bytes = rest.as_bytes();
@@ -108,10 +107,10 @@ fn piece(text: &str, at: usize, reading: Reading, max: usize) -> Option<Piece> {
     Some(Piece::Same(same(bytes.get(..max).unwrap_or(bytes), reading)))
 }
 
-/// How many bytes are read as they are, from the first on. What is looked at is little more than these: a
-/// text may have a part for each of its characters.
+/// Counts the unchanged bytes at the start. Examines little more than these, since a text may have a part for
+/// each of its characters.
 fn same(bytes: &[u8], reading: Reading) -> usize {
-    /// Bytes that are told at once.
+    /// Bytes checked at once.
     const CHUNK: usize = 16;
     if reading == Reading::EscapesOnly {
         let end = memchr::memchr(b'\\', bytes).unwrap_or(bytes.len());
@@ -122,7 +121,7 @@ fn same(bytes: &[u8], reading: Reading) -> usize {
     let mut at = 0;
     for part in bytes.chunks(CHUNK) {
         step(part.len());
-        // Most of most texts is ASCII without escapes.
+        // Most text is ASCII without escapes.
         let is_plain = part.iter().fold(true, |plain, byte| plain & byte.is_ascii() & (*byte != b'\\'));
         if !is_plain && let Some(next) = part.iter().position(stops) {
             return at + next;
@@ -132,7 +131,7 @@ fn same(bytes: &[u8], reading: Reading) -> usize {
     at
 }
 
-/// What a text is read as that begins with a backslash.
+/// Parses an escape.
 fn parse_escape(bytes: &[u8], reading: Reading) -> Piece {
     let c = match bytes.get(1) {
         None => return Piece::Unfinished(1),
@@ -193,7 +192,7 @@ pub fn escape(text: &str, depth: u32, out: &mut String) {
     out.push_str(&text);
 }
 
-/// Whether a text has an escape, or, where it is not `whole`, the beginning of one at its end.
+/// Whether a text contains an escape, or, unless it is `whole`, the beginning of one at its end.
 pub(crate) fn has_escapes(text: &str, whole: bool) -> bool {
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -210,7 +209,7 @@ pub(crate) fn has_escapes(text: &str, whole: bool) -> bool {
     false
 }
 
-/// Where the end of a text begins that is read as so many bytes or more, or that has `max` bytes itself.
+/// Start of the suffix that folds to at least `bytes` bytes, or is `max` bytes long itself.
 pub(crate) fn last(text: &str, bytes: usize, max: usize) -> usize {
     let mut read = 0;
     let mut characters = text.char_indices().rev().take_while(|(at, c)| {
@@ -225,14 +224,14 @@ pub(crate) fn last(text: &str, bytes: usize, max: usize) -> usize {
     characters.by_ref().last().map_or(text.len(), |(at, _)| at)
 }
 
-/// A text with one spelling for each character.
+/// A folded text.
 pub(crate) struct FoldedText<'t> {
     pub text: Cow<'t, str>,
-    /// Where in it the beginning of an escape stands that the text's end cuts off.
+    /// Offset of an escape that the end of the text cuts off.
     pub unfinished: Option<usize>,
 }
 
-/// Reads a text.
+/// Folds a text.
 pub(crate) fn fold(text: &str, reading: Reading) -> FoldedText<'_> {
     step(text.len());
     let is_plain = reading == Reading::Plain || memchr::memchr(b'\\', text.as_bytes()).is_none();
@@ -262,8 +261,7 @@ pub(crate) fn fold(text: &str, reading: Reading) -> FoldedText<'_> {
     FoldedText { text: Cow::Owned(out), unfinished }
 }
 
-/// The way back from places in a folded text to those in the text that it was made from, taken in
-/// order.
+/// Maps offsets in a folded text back to the original, in ascending order.
 pub(crate) struct Back<'t> {
     text: &'t str,
     reading: Reading,
@@ -276,14 +274,14 @@ impl<'t> Back<'t> {
         Self { text, reading, at: 0, folded: 0 }
     }
 
-    /// The range of what was read as this range, which lies behind the last one.
+    /// Returns the original range of a folded range, which must follow the last one.
     pub fn range(&mut self, folded: Range<usize>) -> Range<usize> {
         let start = self.start(folded.start);
         self.advance(folded.end);
         start..self.at
     }
 
-    /// Where that stood which was read as what stands at an offset.
+    /// Returns the original offset of a folded offset.
     pub fn start(&mut self, folded: usize) -> usize {
         self.advance(folded);
         let mut start = self.at;
@@ -295,7 +293,7 @@ impl<'t> Back<'t> {
 
     fn advance(&mut self, to: usize) {
         while self.folded < to {
-            // No more than asked for: a part may be as long as the text, and have many places in it.
+            // No more than asked for: a part may be as long as the text, and contain many offsets.
             let left = to - self.folded;
             let (from, read) = match piece(self.text, self.at, self.reading, left) {
                 None => return,

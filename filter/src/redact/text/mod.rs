@@ -1,5 +1,5 @@
-//! A text as the detectors read it: folded to one spelling, with character classes, and with the replacements
-//! that it already holds.
+//! Texts as the detectors read them: folded to one spelling, with character classes, and with the replacements
+//! that they already contain.
 
 pub mod cost;
 pub mod fold;

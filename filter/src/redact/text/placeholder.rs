@@ -1,7 +1,6 @@
-//! Replacements that already stand in a text: what they look like, and where one ends.
+//! Recognizes replacements that a text already contains.
 //!
-//! They are made of capitals, digits, `_`, `:`, `*` and brackets, so they read the same in JSON however often it
-//! is escaped.
+//! They consist of capitals, digits, `_`, `:`, `*` and brackets, so JSON escaping never changes them.
 
 use crate::redact::text::view::{DIGIT, View, is};
 
@@ -12,19 +11,19 @@ pub(crate) const NUMBER_DIGITS_MAX: usize = 4;
 /// Longest label, in bytes.
 pub(crate) const LABEL_MAX: usize = 40;
 
-/// The form of the replacements that one way of replacing writes, to know them by.
+/// The form of replacements that are being written, to recognize them by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Form {
     /// `[EMAIL]`, `[EMAIL_2]`
     #[default]
     Label,
-    /// `[EMAIL:3f9a0c1d]`, with exactly so many digits, at least one of which is a letter.
+    /// `[EMAIL:3f9a0c1d]`, with exactly this many digits, at least one of which is a letter.
     Hash(usize),
-    /// None in brackets.
+    /// Without brackets.
     Mask,
 }
 
-/// Where a replacement of a form ends that begins at `at`, if one of these labels does there.
+/// Returns the end of the replacement that begins at `at`, if it has this form and one of these labels.
 pub(crate) fn placeholder(view: &View<'_>, at: usize, labels: &[String], form: Form) -> Option<usize> {
     let start = at + 1;
     let mut end = start;
@@ -49,7 +48,7 @@ pub(crate) fn placeholder(view: &View<'_>, at: usize, labels: &[String], form: F
     }
 }
 
-/// The label of a numbered placeholder; `None` where it has no number that is given out.
+/// Returns the label of a numbered placeholder; `None` if it has no number that is ever assigned.
 fn unnumbered(name: &[u8]) -> Option<&[u8]> {
     let last = name.iter().rposition(|byte| *byte == b'_')?;
     let number = name.get(last + 1..)?;

@@ -1,8 +1,8 @@
-//! A text as detectors read it, and what they report of it.
+//! A text as detectors read it.
 //!
-//! Every validator reads through [`View::at`], which notes when one asks for a byte behind the end.
-//! A candidate that did may still turn out otherwise when more text comes: it is *open*, and a
-//! stream holds it back. So a decision that is not open holds for every continuation of the text.
+//! Every validator reads through [`View::at`], which notes an access past the end. Such a candidate may turn
+//! out differently when more text arrives: it is *open*, and a stream holds it back. A decision that is not
+//! open therefore holds for every continuation of the text.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -15,21 +15,21 @@ pub(crate) const DIGIT: u16 = 1;
 pub(crate) const ALPHA: u16 = 1 << 1;
 /// Hexadecimal digits.
 pub(crate) const HEX: u16 = 1 << 2;
-/// What the part of an address before its `@` is made of (RFC 5322, dot-atom), as far as in use.
+/// The local part of an email address (RFC 5322, dot-atom), as far as it is in use.
 pub(crate) const LOCAL: u16 = 1 << 3;
-/// Base64 without its padding (RFC 4648, section 4).
+/// Base64 without padding (RFC 4648, section 4).
 pub(crate) const BASE64: u16 = 1 << 4;
-/// Base64 for URLs (RFC 4648, section 5): what tokens are made of.
+/// Base64url (RFC 4648, section 5), used in tokens.
 pub(crate) const TOKEN: u16 = 1 << 5;
-/// Bytes at which a candidate may be recognized.
+/// Bytes that may trigger a candidate.
 pub(crate) const TRIGGER: u16 = 1 << 6;
-/// What a secret value without quotes is made of.
+/// Bytes of an unquoted secret.
 pub(crate) const VALUE: u16 = 1 << 7;
-/// What may end up within a candidate that has not been recognized yet.
+/// Bytes that may end up within a candidate that is not recognized yet.
 pub(crate) const TAIL: u16 = 1 << 8;
 /// Space and horizontal tab.
 pub(crate) const BLANK: u16 = 1 << 9;
-/// What fills up the end of base64.
+/// Padding of base64.
 pub(crate) const PADDING: u16 = 1 << 10;
 /// Signs that may stand between a word and its value.
 pub(crate) const GAP: u16 = 1 << 11;
@@ -100,14 +100,14 @@ const fn classes() -> [u16; 256] {
     table
 }
 
-/// Whether a byte is of one of the classes.
+/// Whether a byte belongs to one of the classes.
 #[inline]
 pub(crate) fn is(byte: u8, class: u16) -> bool {
     CLASSES.get(usize::from(byte)).is_some_and(|of| of & class != 0)
 }
 
-/// How long the letter beyond ASCII is whose first bytes these are: those of scripts that put
-/// spaces between words. In the others a value stands in the middle of a sentence.
+/// Returns the length of a letter beyond ASCII by its first bytes, for scripts that separate words by spaces.
+/// In others a value may stand in the middle of a sentence.
 fn letter(first: u8, second: u8) -> Option<usize> {
     match (first, second) {
         (0xc3..=0xdf, _) => Some(2),
@@ -116,14 +116,14 @@ fn letter(first: u8, second: u8) -> Option<usize> {
     }
 }
 
-/// A text, and the part of it that is to be searched.
+/// A text, and the part of it to be searched.
 pub(crate) struct View<'t> {
     bytes: &'t [u8],
-    /// Matches start here or later; what is before is context.
+    /// Matches start here or later; the text before is context.
     pub from: usize,
-    /// Where the last match before `from` ended: nothing reaches back over it.
+    /// End of the last match before `from`: no match reaches back past it.
     pub barrier: usize,
-    /// Whether a minus before a number belongs to it, as in JSON.
+    /// Whether a minus sign before a number belongs to it, as in JSON.
     pub signed: bool,
     end_was_read: Cell<bool>,
 }
@@ -141,17 +141,17 @@ impl<'t> View<'t> {
         self.bytes.len()
     }
 
-    /// Begins with a candidate.
+    /// Starts a candidate.
     pub fn begin(&self) {
         self.end_was_read.set(false);
     }
 
-    /// Whether the candidate's decision depended on where the text ends.
+    /// Whether the decision depends on what follows the text.
     pub fn is_open(&self) -> bool {
         self.end_was_read.get()
     }
 
-    /// The byte at an offset; behind the end there is none, and the candidate is open.
+    /// Returns the byte at an offset; past the end, marks the candidate as open.
     #[inline]
     pub fn at(&self, at: usize) -> Option<u8> {
         step(1);
@@ -162,44 +162,44 @@ impl<'t> View<'t> {
         byte
     }
 
-    /// Whether the byte at an offset is of one of the classes.
+    /// Whether the byte at an offset belongs to one of the classes.
     #[inline]
     pub fn is(&self, at: usize, class: u16) -> bool {
         self.at(at).is_some_and(|byte| is(byte, class))
     }
 
-    /// The byte before an offset.
+    /// Returns the byte before an offset.
     #[inline]
     pub fn before(&self, at: usize) -> Option<u8> {
         step(1);
         at.checked_sub(1).and_then(|before| self.bytes.get(before)).copied()
     }
 
-    /// Whether the byte before an offset is of one of the classes.
+    /// Whether the byte before an offset belongs to one of the classes.
     #[inline]
-    pub fn was(&self, at: usize, class: u16) -> bool {
+    pub fn before_is(&self, at: usize, class: u16) -> bool {
         self.before(at).is_some_and(|byte| is(byte, class))
     }
 
     /// Whether a literal stands at an offset, in this case.
-    pub fn stands(&self, at: usize, literal: &[u8]) -> bool {
+    pub fn starts_with(&self, at: usize, literal: &[u8]) -> bool {
         literal.iter().enumerate().all(|(offset, byte)| self.at(at + offset) == Some(*byte))
     }
 
     /// Whether a lowercase ASCII literal stands at an offset, in any case.
-    pub fn reads(&self, at: usize, literal: &[u8]) -> bool {
+    pub fn starts_with_any_case(&self, at: usize, literal: &[u8]) -> bool {
         let lower = |at| self.at(at).map(|byte| byte.to_ascii_lowercase());
         literal.iter().enumerate().all(|(offset, byte)| lower(at + offset) == Some(*byte))
     }
 
-    /// Whether a lowercase ASCII literal ends before an offset, in any case.
-    pub fn ended(&self, at: usize, literal: &[u8]) -> bool {
+    /// Whether a lowercase ASCII literal ends at an offset, in any case.
+    pub fn ends_with_any_case(&self, at: usize, literal: &[u8]) -> bool {
         step(literal.len());
         let Some(start) = at.checked_sub(literal.len()) else { return false };
         self.bytes.get(start..at).is_some_and(|bytes| bytes.eq_ignore_ascii_case(literal))
     }
 
-    /// Where a run of a class ends that begins at an offset, looking at `max` bytes at most.
+    /// Returns the end of a run of a class, at most `max` bytes long.
     pub fn run(&self, from: usize, class: u16, max: usize) -> usize {
         let mut at = from;
         while at - from < max && self.is(at, class) {
@@ -208,7 +208,7 @@ impl<'t> View<'t> {
         at
     }
 
-    /// The same, over letters beyond ASCII too.
+    /// Returns the end of a run of a class and of letters beyond ASCII.
     pub fn run_of_letters(&self, from: usize, class: u16, max: usize) -> usize {
         let mut at = from;
         while at - from < max {
@@ -224,8 +224,8 @@ impl<'t> View<'t> {
         at.min(self.len())
     }
 
-    /// Where a run of a class and of letters beyond ASCII begins that ends before an offset, not
-    /// before `floor`, and going back over `max` bytes and one character at most.
+    /// Returns the start of a run of a class and of letters beyond ASCII that ends at `end`, not before
+    /// `floor`, and at most `max` bytes and one character long.
     pub fn run_back(&self, end: usize, class: u16, floor: usize, max: usize) -> usize {
         let mut at = end;
         while at > floor && end - at <= max {
@@ -249,12 +249,12 @@ impl<'t> View<'t> {
         })
     }
 
-    /// So many bytes from an offset on, of which only some are looked at: those count as steps by whom does.
+    /// Returns bytes without counting steps; the caller counts those it examines.
     pub fn tail(&self, at: usize, length: usize) -> &'t [u8] {
         self.bytes.get(at..at + length).unwrap_or_default()
     }
 
-    /// The bytes of a range, or none where there is no such range.
+    /// Returns a range of bytes, or none if it is out of bounds.
     pub fn slice(&self, range: Range<usize>) -> &'t [u8] {
         step(range.len());
         self.bytes.get(range).unwrap_or_default()

@@ -75,13 +75,13 @@ impl Returning {
     /// What goes out instead of an answer that cannot be searched; `None` where it passes as it is.
     pub fn unreadable(&self) -> Option<Refusal> {
         let refuses = !self.policy.actions.is_off() && self.policy.on_unreadable == Unreadable::Refuse;
-        refuses.then(Refusal::answer_unreadable)
+        refuses.then(Refusal::response_unreadable)
     }
 
     /// What was found and restored, as events tell it.
     fn told(&self) -> Vec<v1::Redaction> {
-        let mut told = self.redaction.told(&self.found, v1::RedactedFor::Caller);
-        told.extend(self.redaction.told(&self.restored, v1::RedactedFor::Restored));
+        let mut told = self.redaction.reported(&self.found, v1::RedactedFor::Caller);
+        told.extend(self.redaction.reported(&self.restored, v1::RedactedFor::Restored));
         told
     }
 
@@ -93,7 +93,7 @@ impl Returning {
     fn note(&mut self, counts: &Counts) -> Result<(), Stopped> {
         self.found.merge(counts);
         match self.redaction.blocked(&self.policy.actions, counts) {
-            Some(names) => Err(Stopped::Blocked(Refusal::answer_blocked(&names))),
+            Some(names) => Err(Stopped::Blocked(Refusal::response_blocked(&names))),
             None => Ok(()),
         }
     }

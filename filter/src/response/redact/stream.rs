@@ -426,7 +426,7 @@ impl Stream {
     /// Whether what was found so far stops the stream.
     fn check(&self, counts: &Counts) -> Result<(), Refusal> {
         let blocked = self.returning.redaction.blocked(&self.returning.policy.actions, counts);
-        blocked.map_or(Ok(()), |names| Err(Refusal::answer_blocked(&names)))
+        blocked.map_or(Ok(()), |names| Err(Refusal::response_blocked(&names)))
     }
 }
 

@@ -1,8 +1,8 @@
-//! What goes beyond the calls that are understood, on a host made for tests: it is passed through where both
-//! the provider and the caller's key grant it.
+//! Requests beyond the known calls, on a mock host: they are passed through if both the provider and the
+//! caller's key grant it.
 
 #![cfg(not(target_arch = "wasm32"))]
-// What stands outside of test functions here is test code too.
+// Helpers here are test code too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod host;
@@ -17,7 +17,7 @@ use host::Stream;
 
 const WITH_KEY: (&str, &str) = ("authorization", "Bearer secret");
 
-/// Providers that grant what is beyond the calls, for a key that is granted it too.
+/// Providers that grant everything beyond calls, for a key with the same grants.
 const GRANTS: &str = r#"{
     "providers": {
         "a": {"api": "openai", "url": "http://10.0.0.1/a", "grants": ["stored", "files", "batches", "paths"]},
@@ -39,7 +39,7 @@ fn passing(config: &str, headers: &[(&str, &str)]) -> (Stream, Step) {
     (stream, step)
 }
 
-/// Status and code of a request that is not passed through.
+/// Status and code of a request that is refused.
 fn not_passed(config: &str, headers: &[(&str, &str)]) -> (u16, String) {
     let (stream, step) = passing(config, headers);
     assert_eq!(step, Step::Hold, "{headers:?}");
@@ -113,7 +113,7 @@ fn a_grant_of_one_side_alone_is_none() {
     let provider = GRANTS.replace(r#"/a", "grants": ["stored", "files", "batches", "paths"]"#, r#"/a""#);
     assert_eq!(not_passed(&provider, &files), (404, "unknown_path".to_owned()));
     assert_eq!(not_passed(GRANTS, &[(":path", "/v1/files")]), (401, "missing_key".to_owned()));
-    // What may be for any model needs them all; what is stored does not.
+    // A request that may concern any model needs them all; one for stored items does not.
     let some = GRANTS.replace(r#""a/*""#, r#""a/gpt-4o""#);
     for path in ["/v1/files", "/v1/batches", "/v1/other"] {
         let headers = [(":path", path), WITH_KEY, ("x-weir-provider", "a")];
@@ -121,7 +121,7 @@ fn a_grant_of_one_side_alone_is_none() {
     }
     let stored = [(":method", "GET"), (":path", "/v1/responses/r"), WITH_KEY];
     assert_eq!(passing(&some, &stored).1, Step::Continue);
-    // Where everybody may call, the provider's grant is enough.
+    // Where everybody may call, the provider's grant suffices.
     let (before, keys) = GRANTS.split_once(r#""keys""#).unwrap();
     let (_, after) = keys.split_once(r#""exporter""#).unwrap();
     let open = format!("{before}\"exporter\"{after}");
@@ -222,8 +222,8 @@ fn a_member_that_names_what_is_stored_needs_its_own_grant_of_key_and_provider() 
     let vectors = r#""input":"x","tools":[{"type":"file_search","vector_store_ids":["vs_1"]}]"#;
     let needs = |member: &str, grant: &str| {
         Err(format!(
-            "{member}: names what is stored at the provider, which needs the grant \"{grant}\" of your key \
-             and of the provider"
+            "{member}: refers to what is stored at the provider. Both your key and the provider must grant \
+             \"{grant}\""
         ))
     };
     let without = |grant: &str| {

@@ -1,9 +1,9 @@
-//! Every fixture of every provider is read as `tests/fixtures/expected.json` says: whole, split at
-//! every offset, byte by byte, and with CRLF for line ends. And a stream for which usage was asked on
-//! the caller's behalf reaches it as it would have been without.
+//! Reads every provider's fixtures and compares them with `tests/fixtures/expected.json`: whole, split at every
+//! offset, byte by byte, and with CRLF line ends. A stream for which the gateway requested usage reaches the
+//! caller as it would have without.
 
 #![cfg(not(target_arch = "wasm32"))]
-// What stands outside of test functions here is test code too.
+// Helpers here are test code too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::collections::BTreeMap;
@@ -32,7 +32,7 @@ fn bytes(name: &str) -> Vec<u8> {
     std::fs::read(fixtures().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// What is expected of each fixture, by its name.
+/// The expectations, by fixture.
 fn expected() -> BTreeMap<String, Value> {
     serde_json::from_slice(&bytes("expected.json")).unwrap()
 }
@@ -58,7 +58,7 @@ struct Read {
 fn transcript() -> Transcript {
     let budget = Rc::new(Budget::default());
     budget.set(1 << 20);
-    Transcript::keeping(64 << 10, BudgetPermit::new(&budget))
+    Transcript::capturing(64 << 10, BudgetPermit::new(&budget))
 }
 
 fn finish(answer: ResponseParser, expected: &Value, mut response: v1::Response, tokens: u32) -> Read {
@@ -101,7 +101,7 @@ fn check(name: &str, expected: &Value, read: &Read) {
     let Read { response, outputs, .. } = read;
     assert_eq!(or_null(&response.id), expected["id"], "{name}: id");
     assert_eq!(or_null(&response.model), expected["model"], "{name}: model");
-    // Where the provider gives an error no name, one within a stream is called what it is.
+    // Where the provider does not name an error, one within a stream is called "error".
     let unnamed = expected["error_type"].is_null() && response.error_type == "error";
     assert!(unnamed || or_null(&response.error_type) == expected["error_type"], "{name}: {response:?}");
     for (field, value) in
@@ -138,13 +138,13 @@ fn check(name: &str, expected: &Value, read: &Read) {
         assert_eq!(or_null(&output.reasoning), reasoning, "{name}: reasoning");
         let calls = expected["tool_calls"].as_array().unwrap();
         let servers = expected["server_tool_calls"].as_array().into_iter().flatten();
-        let told: Vec<Value> = output.tool_calls.iter().map(tool_call).collect();
+        let reported: Vec<Value> = output.tool_calls.iter().map(tool_call).collect();
         for call in calls.iter().chain(servers) {
             let call =
                 json!({"id": call["id"], "name": call["name"], "arguments": compact(&call["arguments"])});
-            assert!(told.contains(&call), "{name}: no {call} among {told:?}");
+            assert!(reported.contains(&call), "{name}: no {call} among {reported:?}");
         }
-        assert!(told.len() >= calls.len(), "{name}: {told:?}");
+        assert!(reported.len() >= calls.len(), "{name}: {reported:?}");
     }
 }
 
@@ -156,7 +156,7 @@ fn tool_call(call: &v1::ToolCall) -> Value {
     json!({"id": or_null(&call.id), "name": or_null(&call.name), "arguments": compact(&json!(call.arguments))})
 }
 
-/// Arguments without regard to white space.
+/// Arguments without insignificant white space.
 fn compact(arguments: &Value) -> String {
     let text = arguments.as_str().unwrap_or_default();
     serde_json::from_str::<Value>(text).map_or_else(|_| text.to_owned(), |value| value.to_string())
@@ -165,10 +165,10 @@ fn compact(arguments: &Value) -> String {
 fn check_usage(name: &str, expected: &Value, response: &v1::Response) {
     let usage = response.usage.as_ref();
     let Some(figures) = expected["usage"].as_object() else {
-        let told = usage.is_some_and(|usage| {
+        let reported = usage.is_some_and(|usage| {
             usage.input_tokens.is_some() && usage.source() != v1::UsageSource::Estimated
         });
-        assert!(!told, "{name}: {usage:?}");
+        assert!(!reported, "{name}: {usage:?}");
         return;
     };
     let usage = usage.unwrap_or_else(|| panic!("{name}: no usage"));
@@ -176,14 +176,14 @@ fn check_usage(name: &str, expected: &Value, response: &v1::Response) {
     if let Some(seen) = expected.get("seen_output_tokens") {
         figures.insert("output_tokens".to_owned(), seen.clone());
     }
-    let told = json!({
+    let reported = json!({
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
         "cache_read_tokens": usage.cache_read_tokens,
         "cache_write_tokens": usage.cache_write_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
     });
-    assert_eq!(told, Value::Object(figures), "{name}: usage");
+    assert_eq!(reported, Value::Object(figures), "{name}: usage");
     let source = match expected["usage_source"].as_str() {
         Some("partial") => v1::UsageSource::Partial,
         _ => v1::UsageSource::Provider,
@@ -191,7 +191,7 @@ fn check_usage(name: &str, expected: &Value, response: &v1::Response) {
     assert_eq!(usage.source(), source, "{name}: source");
 }
 
-/// Fixtures that are read, by name.
+/// The JSON fixtures, by name.
 fn of_json() -> impl Iterator<Item = (String, Value)> {
     expected().into_iter().filter(|(_, expected)| {
         let media_type = expected["content_type"].as_str().unwrap();
@@ -200,12 +200,12 @@ fn of_json() -> impl Iterator<Item = (String, Value)> {
 }
 
 #[test]
-fn every_answer_in_one_piece_is_read() {
+fn every_response_in_one_piece_is_read() {
     let mut count = 0;
     for (name, expected) in of_json().filter(|(_, expected)| expected["stream"] == false) {
         count += 1;
         let body = bytes(&name);
-        // Gemini's errors come as an array where a stream was asked for.
+        // Gemini sends errors as an array if a stream was requested.
         let is_array = Framing::of(api(&expected), &headers(&expected), LIMITS).is_some();
         let read = match is_array {
             true => read_stream(&expected, [body.as_slice()]),

@@ -1,53 +1,53 @@
-//! What the beginning of a value is made of.
+//! The composition of a value's beginning.
 //!
-//! Words that announce values may follow each other within one run (`token:token:token:`), and the value of
-//! each begins where its own word ends. So the window that is judged moves through the run: what enters it
-//! is counted, what leaves it is counted off, and no byte is looked at again for every word before it.
+//! Words that announce values may follow each other in one run (`token:token:token:`), and each value begins
+//! after its own word. The measured window therefore slides through the run: bytes entering it are added, bytes
+//! leaving it are subtracted, and none is read again for every word before it.
 
 use crate::redact::text::cost::step;
 use crate::redact::text::view::{ALNUM, VALUE, View, is};
 
-/// How much of a value is judged.
-const JUDGED: usize = 256;
+/// Most bytes of a value that are measured.
+const MEASURED_MAX: usize = 256;
 
-/// The beginning of a value, and what it is made of.
+/// The composition of the beginning of a value.
 #[derive(Debug, Default)]
-pub(crate) struct Judged {
-    /// Where the value begins.
+pub(crate) struct Composition {
+    /// Start of the value.
     start: usize,
-    /// Where it ends, or as much of it as is judged.
+    /// End of the value, or of its measured part.
     end: usize,
-    /// The same, without the punctuation of the sentence that it stands in.
+    /// End without trailing punctuation of a sentence.
     solid: usize,
-    /// What stands before that, and how many question marks stand behind it.
+    /// Counts up to there, and trailing question marks.
     counts: Packed,
     questions: usize,
-    /// The part of a name that the end stands in.
+    /// The part of a name that contains the end.
     part: Part,
 }
 
-/// How many bytes are of what kind.
+/// Bytes by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub digits: usize,
-    /// Letters, by their bytes.
+    /// Letters, in bytes.
     pub letters: usize,
-    /// Signs that passwords have and names do not.
+    /// Signs found in passwords but not in names.
     pub marks: usize,
     pub underscores: usize,
-    /// Bytes that are of no name in code and stand between no two.
+    /// Bytes that occur in no name in code.
     pub odd: usize,
     /// Parts of a name in code, `a.b::c`.
     pub parts: usize,
-    /// Digits that begin a part, or are more than two in one.
+    /// Digits at the start of a part, or more than two in one.
     pub numbers: usize,
 }
 
-/// The same counts side by side in one number, which a byte is added to and taken from at once.
+/// The same counts packed into one number, so that a byte is added or subtracted at once.
 #[derive(Clone, Copy, Debug, Default)]
 struct Packed(u64);
 
-/// How many bits a count has: more than [`JUDGED`] and a character need.
+/// Bits of a count: enough for [`MEASURED_MAX`] and one more character.
 const BITS: u32 = 9;
 const DIGITS: u64 = 1;
 const LETTERS: u64 = 1 << BITS;
@@ -57,7 +57,7 @@ const ODD: u64 = 1 << (4 * BITS);
 const PARTS: u64 = 1 << (5 * BITS);
 const NUMBERS: u64 = 1 << (6 * BITS);
 
-/// What each byte counts as, wherever it stands.
+/// What each byte counts as, regardless of position.
 static KINDS: [u64; 256] = kinds();
 
 #[allow(clippy::indexing_slicing)] // evaluated when compiled
@@ -84,7 +84,7 @@ const fn kinds() -> [u64; 256] {
     }
 }
 
-/// A part of a name in code, up to a place in it.
+/// A part of a name in code, up to a position in it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Part {
     length: usize,
@@ -92,7 +92,7 @@ struct Part {
 }
 
 impl Part {
-    /// What a byte counts as that is next.
+    /// What the next byte counts as.
     fn next(&mut self, byte: u8) -> u64 {
         step(1);
         let mut kind = KINDS.get(usize::from(byte)).copied().unwrap_or(ODD);
@@ -120,9 +120,9 @@ impl Packed {
     }
 }
 
-impl Judged {
-    /// Judges the value that begins at an offset.
-    pub fn judge(&mut self, view: &View<'_>, at: usize) {
+impl Composition {
+    /// Measures the value that begins at an offset.
+    pub fn measure(&mut self, view: &View<'_>, at: usize) {
         let in_part = view.before(at).is_some_and(|byte| is(byte, ALNUM) || byte == b'_');
         if at < self.start || at > self.solid || in_part {
             *self = Self { start: at, end: at, solid: at, ..Self::default() };
@@ -132,7 +132,7 @@ impl Judged {
             self.counts.0 -= part.next(*byte);
         }
         self.start = at;
-        while self.end - at < JUDGED {
+        while self.end - at < MEASURED_MAX {
             let end = view.run_of_letters(self.end, VALUE, 1);
             if end == self.end {
                 break;
@@ -149,17 +149,17 @@ impl Judged {
         }
     }
 
-    /// Where what is judged ends.
+    /// End of the measured part.
     pub fn end(&self) -> usize {
         self.end
     }
 
-    /// How long it is without punctuation at its end.
+    /// Its length without trailing punctuation.
     pub fn len(&self) -> usize {
         self.solid - self.start
     }
 
-    /// What it is made of.
+    /// Its composition.
     pub fn counts(&self) -> Counts {
         let count = |one| self.counts.get(one);
         Counts {
@@ -187,15 +187,15 @@ mod tests {
             steps in prop::collection::vec(1..9usize, 0..60),
         ) {
             let view = View::new(&text, 0, 0);
-            let (mut moved, mut at) = (Judged::default(), 0);
+            let (mut moved, mut at) = (Composition::default(), 0);
             for step in steps {
                 at = text.ceil_char_boundary(at + step);
                 if at > text.len() {
                     break;
                 }
-                moved.judge(&view, at);
-                let mut fresh = Judged::default();
-                fresh.judge(&view, at);
+                moved.measure(&view, at);
+                let mut fresh = Composition::default();
+                fresh.measure(&view, at);
                 prop_assert_eq!(moved.end(), fresh.end());
                 prop_assert_eq!(moved.len(), fresh.len());
                 prop_assert_eq!(moved.counts(), fresh.counts(), "{} at {}", text, at);

@@ -1,7 +1,7 @@
-//! What the caller says beside the content of its request: it is redacted whatever becomes of the content.
+//! Metadata that the caller sends with its request is redacted, whatever becomes of the content.
 
 #![cfg(not(target_arch = "wasm32"))]
-// What stands outside of test functions here is test code too.
+// Helpers here are test code too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod host;
@@ -39,8 +39,8 @@ fn chat(model: &str) -> String {
     json!({"model": model, "messages": [{"role": "user", "content": "hi"}]}).to_string()
 }
 
-/// The event of a request that says all of it, and is answered where it is let go.
-fn told(config: &str, headers: &[(&str, &str)], body: &str) -> v1::TraceEvent {
+/// The event of a request with all kinds of metadata, which is answered if it is forwarded.
+fn exported(config: &str, headers: &[(&str, &str)], body: &str) -> v1::TraceEvent {
     let headers = [SAID.as_slice(), headers].concat();
     let mut stream = Stream::with(config, &headers, body.as_bytes());
     if stream.arrive() == Step::Continue {
@@ -50,7 +50,7 @@ fn told(config: &str, headers: &[(&str, &str)], body: &str) -> v1::TraceEvent {
     stream.event().unwrap()
 }
 
-/// All of it is there, and nothing that identifies anybody.
+/// Asserts that all of it is there and nothing identifies anybody.
 fn assert_redacted(event: &v1::TraceEvent, why: &str) {
     let caller = event.caller.as_ref().unwrap();
     assert_eq!(
@@ -82,7 +82,7 @@ fn it_is_redacted_where_content_is_excluded() {
         (with(redact, &of_key), vec![WITH_KEY], "by the key"),
         (of_model, vec![], "by the model"),
     ] {
-        let event = told(&config, &headers, &chat("m"));
+        let event = exported(&config, &headers, &chat("m"));
         assert_eq!(event.content.as_ref().unwrap().capture(), v1::Capture::Excluded, "{why}");
         assert_redacted(&event, why);
     }
@@ -109,12 +109,12 @@ fn it_is_redacted_where_the_request_is_refused() {
         // By the model's policy.
         (keep, vec![], with_mail, 400),
     ] {
-        let event = told(&config, &headers, &body);
+        let event = exported(&config, &headers, &body);
         assert_eq!((event.response.as_ref().unwrap().status, event.content.as_ref()), (status, None));
         assert_redacted(&event, &format!("{status} {body}"));
     }
-    // Of an unknown caller nothing is noted at all.
-    let event = told(&with(r#"{"exported": {"content": "redact"}}"#, &key), &[], &chat("m"));
+    // Nothing is recorded of an unknown caller.
+    let event = exported(&with(r#"{"exported": {"content": "redact"}}"#, &key), &[], &chat("m"));
     assert_eq!(event.response.as_ref().unwrap().status, 401);
     assert_eq!(event.caller, Some(v1::Caller::default()));
 }
@@ -163,10 +163,10 @@ fn it_is_redacted_where_requests_are_observed() {
 }
 
 #[test]
-fn it_is_told_as_it_stands_where_content_is_kept_or_nothing_is_said_of_it() {
+fn it_is_exported_as_it_stands_where_content_is_kept_or_nothing_is_said_of_it() {
     for config in [CONFIG.to_owned(), with(r#"{"exported": {"content": "keep"}}"#, "")] {
         for model in ["m", "unknown"] {
-            let caller = told(&config, &[], &chat(model)).caller.unwrap();
+            let caller = exported(&config, &[], &chat(model)).caller.unwrap();
             assert_eq!(caller.user, "jane.doe@acme.io");
             assert!(caller.metadata["note"].contains("4111"));
         }

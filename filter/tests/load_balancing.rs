@@ -1,7 +1,7 @@
-//! The order of targets over many requests: shares, stickiness, recovery, and what always holds.
+//! The order of targets over many requests: shares, stickiness, recovery, and invariants.
 
 #![cfg(not(target_arch = "wasm32"))]
-// What stands outside of test functions here is test code too.
+// Helpers here are test code too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use weir_filter::random::Random;
 const SECOND: u64 = 1_000_000_000;
 const START: u64 = 1_700_000_000 * SECOND;
 
-/// One worker with a model of its own numbering.
+/// A worker that numbers its targets itself.
 struct Worker {
     policy: LoadBalancing,
     candidates: Vec<Candidate>,
@@ -30,7 +30,7 @@ struct Worker {
 }
 
 impl Worker {
-    /// Targets by name and weight. `before` is what the worker's VM has numbered earlier.
+    /// Creates targets by name and weight. `before`: names that the VM numbered earlier.
     fn new(strategy: Strategy, targets: &[(&str, u32)], before: &[&str]) -> Self {
         let mut ids = TargetIds::default();
         for key in before {
@@ -87,7 +87,7 @@ fn chi_square(counts: &[u32], shares: &[f64]) -> f64 {
     counts.iter().zip(shares).map(deviation).sum()
 }
 
-/// What chance alone exceeds once in a thousand, with 2 degrees of freedom.
+/// Chance exceeds this once in a thousand, with 2 degrees of freedom.
 const CHI_SQUARE_2: f64 = 13.8;
 
 #[test]
@@ -254,7 +254,7 @@ fn with_latency_a_sticky_value_keeps_its_target_and_falls_back_by_speed() {
     assert!(chi_square(&first, &[50.0, 30.0, 20.0]) < CHI_SQUARE_2, "{first:?}");
 }
 
-/// Sends requests one after the other, `per_second` of them, and records what each took.
+/// Sends requests one after another, `per_second` of them, and records their durations.
 fn shares(worker: &mut Worker, requests: u32, per_second: u64, speeds: [u64; 3]) -> [f64; 3] {
     let mut first = [0_u32; 3];
     for n in 0..requests {

@@ -1,7 +1,7 @@
-//! What an event tells of a request: usage on every ending, content within its limits, sampling.
+//! Events: usage for every ending, content within its limits, sampling.
 
 #![cfg(not(target_arch = "wasm32"))]
-// What stands outside of test functions here is test code too.
+// Helpers here are test code too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod host;
@@ -29,8 +29,8 @@ fn chat() -> Value {
     json!({"model": "m", "stream": true, "messages": [{"role": "user", "content": "twelve chars"}]})
 }
 
-/// Answers with a stream in these pieces and gives what the caller gets.
-fn answer(stream: &mut Stream, pieces: &[&str]) -> String {
+/// Responds with a stream in these pieces and returns what the caller receives.
+fn respond(stream: &mut Stream, pieces: &[&str]) -> String {
     let mut attempt = stream.attempt();
     stream.respond(&mut attempt, "200", STREAM, &[]);
     let mut delivered = Vec::new();
@@ -65,15 +65,15 @@ fn usage_is_asked_for_on_the_callers_behalf_and_the_caller_sees_nothing_of_it() 
         let mut stream = ask(CONFIG, &body);
         let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}\n\n";
         let pieces = [&chunk("a", ",\"usage\":null"), usage, "data: [DONE]\n\n"];
-        let delivered = answer(&mut stream, &pieces);
+        let delivered = respond(&mut stream, &pieces);
         let forwarded = String::from_utf8(stream.host.request_body.borrow().clone()).unwrap();
         assert!(forwarded.contains(sent), "{forwarded}");
         let length = stream.host.header("content-length").unwrap();
         assert_eq!(length, forwarded.len().to_string());
         assert_eq!(delivered, chunk("a", "") + "data: [DONE]\n\n");
         let response = stream.event().unwrap().response.unwrap();
-        let told = response.usage.unwrap();
-        assert_eq!((told.source(), told.output_tokens), (v1::UsageSource::Provider, Some(4)));
+        let reported = response.usage.unwrap();
+        assert_eq!((reported.source(), reported.output_tokens), (v1::UsageSource::Provider, Some(4)));
         assert_eq!(response.body_bytes, delivered.len() as u64);
     }
 }
@@ -86,11 +86,11 @@ fn a_caller_that_asks_for_usage_gets_it_and_a_provider_that_refuses_to_be_asked_
     let mut stream = ask(CONFIG, &asked);
     let pieces = [chunk("a", ",\"usage\":null"), usage.to_owned()];
     let pieces = [pieces[0].as_str(), &pieces[1]];
-    assert_eq!(answer(&mut stream, &pieces), pieces.concat());
+    assert_eq!(respond(&mut stream, &pieces), pieces.concat());
 
     let off = CONFIG.replace(r#""url": "http://10"#, r#""include_usage": false, "url": "http://10"#);
     let mut stream = ask(&off, &chat());
-    assert_eq!(answer(&mut stream, &pieces), pieces.concat(), "it was not asked, so nothing is taken out");
+    assert_eq!(respond(&mut stream, &pieces), pieces.concat(), "it was not asked, so nothing is taken out");
     let forwarded = String::from_utf8(stream.host.request_body.borrow().clone()).unwrap();
     assert!(!forwarded.contains("stream_options"), "{forwarded}");
 }
@@ -105,7 +105,7 @@ fn usage_that_a_provider_sends_unasked_stays_where_it_is() {
     for host in ["router.huggingface.co", "api.x.ai", "api.deepseek.com", "openrouter.ai"] {
         let config = CONFIG.replace("http://10.0.0.1:9000", &format!("https://{host}"));
         let mut stream = ask(&config, &chat());
-        assert_eq!(answer(&mut stream, &sends), sends.concat(), "{host}");
+        assert_eq!(respond(&mut stream, &sends), sends.concat(), "{host}");
         let forwarded = String::from_utf8(stream.host.request_body.borrow().clone()).unwrap();
         assert!(!forwarded.contains("stream_options"), "{forwarded}");
         let usage = stream.event().unwrap().response.unwrap().usage.unwrap();
@@ -116,7 +116,7 @@ fn usage_that_a_provider_sends_unasked_stays_where_it_is() {
 #[test]
 fn where_nobody_tells_usage_it_is_estimated_and_called_so() {
     let mut stream = ask(CONFIG, &chat());
-    answer(&mut stream, &[&chunk("héllo wörld", ""), "data: [DONE]\n\n"]);
+    respond(&mut stream, &[&chunk("héllo wörld", ""), "data: [DONE]\n\n"]);
     let usage = stream.event().unwrap().response.unwrap().usage.unwrap();
     // "twelve chars", "user" and "m" in, eleven characters out.
     assert_eq!((usage.input_tokens, usage.output_tokens), (Some(5), Some(3)));
@@ -124,7 +124,7 @@ fn where_nobody_tells_usage_it_is_estimated_and_called_so() {
 }
 
 #[test]
-fn what_a_stream_told_before_it_broke_off_is_partial() {
+fn what_a_stream_reported_before_it_broke_off_is_partial() {
     let mut stream = ask(CONFIG, &chat());
     let mut attempt = stream.attempt();
     stream.respond(&mut attempt, "200", STREAM, &[]);
@@ -141,7 +141,7 @@ fn what_a_stream_told_before_it_broke_off_is_partial() {
 #[test]
 fn without_leave_no_content_is_in_an_event() {
     let mut stream = ask(CONFIG, &chat());
-    answer(&mut stream, &[&chunk("canary", ""), "data: {\"error\":{\"message\":\"canary\"}}\n\n"]);
+    respond(&mut stream, &[&chunk("canary", ""), "data: {\"error\":{\"message\":\"canary\"}}\n\n"]);
     let event = stream.event().unwrap();
     let content = event.content.as_ref().unwrap();
     assert_eq!(content.capture(), v1::Capture::Excluded);
@@ -151,7 +151,7 @@ fn without_leave_no_content_is_in_an_event() {
 #[test]
 fn content_is_kept_as_it_was_asked_and_put_together_as_it_was_said() {
     let mut stream = ask(&with(KEEP), &chat());
-    answer(
+    respond(
         &mut stream,
         &[
             &chunk("Hel", ""),
@@ -171,7 +171,7 @@ fn content_is_kept_as_it_was_asked_and_put_together_as_it_was_said() {
 }
 
 #[test]
-fn a_whole_answer_is_kept_and_binary_data_is_in_neither() {
+fn a_whole_response_is_kept_and_binary_data_is_in_neither() {
     let data = "QUJD".repeat(500);
     let mut body = chat();
     body["stream"] = json!(false);
@@ -201,7 +201,7 @@ fn content_has_a_limit_for_each_request_and_a_budget_over_all() {
 
     let mut stream = ask(&with(limit), &body);
     let long = chunk(&"z ".repeat(800), "");
-    answer(&mut stream, &[&long, &chunk("more", ""), "data: [DONE]\n\n"]);
+    respond(&mut stream, &[&long, &chunk("more", ""), "data: [DONE]\n\n"]);
     assert!(stream.vm.budget.used() > 2000);
     let vm = std::rc::Rc::clone(&stream.vm);
     let content = stream.event().unwrap().content.unwrap();
@@ -216,13 +216,13 @@ fn content_has_a_limit_for_each_request_and_a_budget_over_all() {
 fn what_sampling_leaves_out_is_counted_and_errors_are_sent_all_the_same() {
     let none = with(r#""trace": {"sample": 0.0}"#);
     let mut stream = ask(&none, &chat());
-    answer(&mut stream, &[&chunk("a", ""), "data: [DONE]\n\n"]);
+    respond(&mut stream, &[&chunk("a", ""), "data: [DONE]\n\n"]);
     assert!(stream.event().is_none());
     let totals = stream.vm.outbox.borrow().totals();
     assert_eq!((totals.created, totals.sampled_out, totals.pending), (1, 1, 0));
 
     let mut stream = ask(&none, &chat());
-    answer(&mut stream, &[&chunk("a", ""), "data: {\"error\":{\"type\":\"overloaded\"}}\n\n"]);
+    respond(&mut stream, &[&chunk("a", ""), "data: {\"error\":{\"type\":\"overloaded\"}}\n\n"]);
     let event = stream.event().unwrap();
     assert_eq!(event.sampling.unwrap().kept_for, "error");
     assert_eq!(event.response.unwrap().error_type, "overloaded");

@@ -1,8 +1,8 @@
-//! What callers receive of answers: masked, refused, or with their own values again, in one piece and
-//! as streams of every API.
+//! Redaction of responses on their way to the caller: masked, blocked, or with the original values restored, in
+//! one piece and as streams of every API.
 
 #![cfg(not(target_arch = "wasm32"))]
-// What stands outside of test functions here is test code too.
+// Helpers here are test code too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod host;
@@ -47,8 +47,8 @@ fn ask(config: &Rc<Config>, path: &str, body: &Value) -> Stream {
     stream
 }
 
-/// Answers with pieces of these sizes, over and over, and gives what the caller gets.
-fn answer(stream: &mut Stream, headers: &[(&str, &str)], body: &[u8], sizes: &[usize]) -> Vec<u8> {
+/// Responds with pieces of these sizes, repeated, and returns what the caller receives.
+fn respond(stream: &mut Stream, headers: &[(&str, &str)], body: &[u8], sizes: &[usize]) -> Vec<u8> {
     let mut attempt = stream.attempt();
     *stream.host.response_headers.borrow_mut() =
         headers.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect();
@@ -58,7 +58,7 @@ fn answer(stream: &mut Stream, headers: &[(&str, &str)], body: &[u8], sizes: &[u
     loop {
         let end = (at + sizes.next().unwrap().max(&1)).min(body.len());
         let is_end = end == body.len();
-        // What is held is there again, with what is new behind it.
+        // Held data is there again, followed by the new piece.
         stream.host.response_body.borrow_mut().extend_from_slice(&body[at..end]);
         let size = stream.host.response_body.borrow().len();
         let is_held = stream.gateway.on_response_body(&stream.host, size, is_end) == Step::Hold;
@@ -77,10 +77,10 @@ fn answer(stream: &mut Stream, headers: &[(&str, &str)], body: &[u8], sizes: &[u
 
 fn reply(stream: &mut Stream, content_type: &str, body: &str, size: usize) -> String {
     let headers = [(":status", "200"), ("content-type", content_type), ("content-length", "1")];
-    String::from_utf8(answer(stream, &headers, body.as_bytes(), &[size])).unwrap()
+    String::from_utf8(respond(stream, &headers, body.as_bytes(), &[size])).unwrap()
 }
 
-/// A header of the answer as the caller has it.
+/// A header of the response as the caller receives it.
 fn header(stream: &Stream, name: &str) -> Option<String> {
     let headers = stream.host.response_headers.borrow();
     let found = headers.iter().find(|(key, _)| key == name)?;
@@ -92,7 +92,7 @@ fn found(event: &v1::TraceEvent, scope: v1::RedactedFor) -> Vec<(&str, u64)> {
     found.map(|found| (found.detector.as_str(), found.count)).collect()
 }
 
-/// A text in pieces of these sizes, over and over.
+/// Splits a text into pieces of these sizes, repeated.
 fn split(text: &str, sizes: &[usize]) -> Vec<String> {
     let (mut pieces, mut rest, mut sizes) = (Vec::new(), text, sizes.iter().cycle());
     while !rest.is_empty() {
@@ -122,7 +122,7 @@ proptest! {
             let body = kind.stream(&split(&content, &sizes), &split(&arguments, &sizes));
             let mut stream = ask(&masks, kind.path(), &kind.request("hello"));
             let headers = [(":status", "200"), ("content-type", kind.content_type())];
-            let delivered = String::from_utf8(answer(&mut stream, &headers, body.as_bytes(), &bytes)).unwrap();
+            let delivered = String::from_utf8(respond(&mut stream, &headers, body.as_bytes(), &bytes)).unwrap();
             prop_assert!(!delivered.contains("canary") && !delivered.contains("4111"), "{kind:?} {delivered}");
             let read = texts(&messages(kind, &delivered));
             prop_assert_eq!(&read["text 0"], &expected, "{:?} {}", kind, delivered);
@@ -134,7 +134,7 @@ proptest! {
             // The same in one piece, with every text whole.
             let whole = kind.stream(&split(&content, &[4000]), &split(&arguments, &[4000]));
             let mut stream = ask(&masks, kind.path(), &kind.request("hello"));
-            let delivered = String::from_utf8(answer(&mut stream, &headers, whole.as_bytes(), &[100_000])).unwrap();
+            let delivered = String::from_utf8(respond(&mut stream, &headers, whole.as_bytes(), &[100_000])).unwrap();
             prop_assert_eq!(&texts(&messages(kind, &delivered)), &read, "{:?}", kind);
             let event = stream.event().unwrap();
             prop_assert!(found(&event, v1::RedactedFor::Caller).iter().all(|(name, count)| (*name == "email" || *name == "credit_card") && *count >= 2));
@@ -159,7 +159,7 @@ proptest! {
             let arguments = json!({"to": ["[EMAIL_1]"], "again": json!({"to": "[ODD_1]"}).to_string()}).to_string();
             let body = kind.stream(&split(content, &sizes), &split(&arguments, &sizes));
             let headers = [(":status", "200"), ("content-type", kind.content_type())];
-            let delivered = String::from_utf8(answer(&mut stream, &headers, body.as_bytes(), &bytes)).unwrap();
+            let delivered = String::from_utf8(respond(&mut stream, &headers, body.as_bytes(), &bytes)).unwrap();
             let read = texts(&messages(kind, &delivered));
             prop_assert_eq!(&read["text 0"], &format!("Hi {EMAIL}, not [EMAIL_2] [x] or {EMAIL}"));
             let arguments: Value = serde_json::from_str(&read["arguments"]).unwrap();
@@ -167,8 +167,8 @@ proptest! {
             let again: Value = serde_json::from_str(arguments["again"].as_str().unwrap()).unwrap();
             prop_assert_eq!(&again["to"], secret);
             let event = stream.event().unwrap();
-            let told = format!("{event:?}");
-            prop_assert!(!told.contains("canary"), "{told}");
+            let exported = format!("{event:?}");
+            prop_assert!(!exported.contains("canary"), "{exported}");
             let outputs = &event.content.as_ref().unwrap().outputs;
             prop_assert_eq!(&outputs[0].text, content, "taken before anything was restored");
             prop_assert!(found(&event, v1::RedactedFor::Restored).iter().any(|(name, count)| *name == "email" && *count >= 3));
@@ -181,19 +181,19 @@ proptest! {
         bytes in prop::collection::vec(1usize..200, 1..4),
     ) {
         let off = config(r#"{"exported": {"content": "redact"}}"#);
-        // Spaces at the ends, so that nothing is held: what could become a match begins with a word.
+        // Spaces at the ends, so that nothing is held: a possible match begins with a word.
         let calm: Vec<String> = split("so calm it is, and so wide ! \n\" \\ é 日本 ", &sizes).into_iter().map(|piece| format!("{piece}. \n")).collect();
         let on = ["mask", "block"].map(|action| config(&format!(r#"{{"returned": {{"action": "{action}", "detectors": ["email"]}}}}"#)));
         for kind in KINDS {
             let headers = [(":status", "200"), ("content-type", kind.content_type()), ("x-own", "1")];
             let planted = kind.stream(&split(EMAIL, &sizes), &split(&json!({"to": EMAIL}).to_string(), &sizes));
             let mut stream = ask(&off, kind.path(), &kind.request("hello"));
-            let delivered = answer(&mut stream, &headers, planted.as_bytes(), &bytes);
+            let delivered = respond(&mut stream, &headers, planted.as_bytes(), &bytes);
             prop_assert_eq!(String::from_utf8(delivered).unwrap(), planted);
             for on in &on {
                 let body = kind.stream(&calm, &["{} \n".to_owned()]);
                 let mut stream = ask(on, kind.path(), &kind.request("hello"));
-                let delivered = answer(&mut stream, &headers, body.as_bytes(), &bytes);
+                let delivered = respond(&mut stream, &headers, body.as_bytes(), &bytes);
                 prop_assert_eq!(String::from_utf8(delivered).unwrap(), body, "{:?}", kind);
                 prop_assert!(stream.gateway.held() < 8 << 10);
             }
@@ -245,7 +245,7 @@ fn a_stream_that_holds_what_is_blocked_ends_with_the_apis_own_error_and_nothing_
 }
 
 #[test]
-fn an_answer_in_one_piece_is_masked_restored_or_refused_and_its_length_told() {
+fn a_response_in_one_piece_is_masked_restored_or_refused_and_its_length_reported() {
     let chat = |content: &str| {
         let arguments = json!({"to": content}).to_string();
         json!({"id": "c", "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content,
@@ -325,7 +325,7 @@ fn what_cannot_be_searched_is_not_returned_unless_it_may_pass_and_is_where_value
             (r#"{"forwarded": {"action": "mask", "restore": true}}"#, true),
         ] {
             let mut stream = ask(&config(redaction), "/v1/chat/completions", &request);
-            let delivered = answer(&mut stream, &headers, body, &[1000]);
+            let delivered = respond(&mut stream, &headers, body, &[1000]);
             if passes {
                 assert_eq!(delivered, body, "{headers:?} {redaction}");
                 continue;
@@ -423,8 +423,8 @@ fn what_stands_behind_a_conversation_has_the_same_placeholders_with_every_turn()
     assert_eq!(one["messages"][0], three["messages"][0]);
 }
 
-/// How long it takes to return an event, in ms: the least of three.
-fn returning_takes(path: &str, event: &str) -> f64 {
+/// Time to redact an event, in ms: the least of three.
+fn redaction_takes(path: &str, event: &str) -> f64 {
     let config = checked(&text(r#"{"returned": {"action": "mask"}}"#).replace("64KiB", "10MiB"));
     let rounds = (0..3).map(|_| {
         let mut stream = ask(&config, path, &json!({"model": "openai", "stream": true, "messages": []}));
@@ -452,8 +452,8 @@ fn an_event_with_many_texts_that_end_takes_as_long_as_it_is_and_no_longer() {
     let events: [&dyn Fn(usize) -> Value; 3] = [&of_calls, &of_choices, &of_an_error];
     for event in events {
         let [short, long] = [500, 8000]
-            .map(|count| returning_takes("/v1/chat/completions", &format!("data: {}\n\n", event(count))));
-        // Sixteen times as long; the square would be 256 times.
+            .map(|count| redaction_takes("/v1/chat/completions", &format!("data: {}\n\n", event(count))));
+        // Sixteen times as long; quadratic would be 256 times.
         assert!(long < 64.0 * short, "{short:.1} ms, then {long:.1} ms");
     }
 }
@@ -470,10 +470,10 @@ fn a_placeholder_that_the_caller_wrote_itself_stays_the_callers() {
         assert!(sent(&stream).contains("literal [EMAIL_1] and real [EMAIL_2]"), "{}", sent(&stream));
         let body = kind.stream(&split(said, &[3]), &split("{}", &[9]));
         let headers = [(":status", "200"), ("content-type", kind.content_type())];
-        let delivered = String::from_utf8(answer(&mut stream, &headers, body.as_bytes(), &[50])).unwrap();
+        let delivered = String::from_utf8(respond(&mut stream, &headers, body.as_bytes(), &[50])).unwrap();
         assert_eq!(texts(&messages(kind, &delivered))["text 0"], restored, "{kind:?}");
     }
-    // The next turn, with the answer as the caller has it, has the same placeholders.
+    // The next turn, with the response as the caller received it, has the same placeholders.
     let turns = json!([{"role": "user", "content": prompt}, {"role": "assistant", "content": restored},
         {"role": "tool", "content": "{\"to\": \"\\u005bEMAIL_3] ann@acme-corp.io\"}"}]);
     let body = json!({"model": "openai", "messages": turns});
@@ -497,7 +497,7 @@ fn what_keeps_a_stream_open_and_an_end_in_quotes_pass_as_they_are() {
             json!({"model": "openai", "stream": true, "messages": [{"role": "user", "content": "Where?"}]});
         let mut stream = ask(&config, "/v1/chat/completions", &asked);
         let headers = [(":status", "200"), ("content-type", "text/event-stream")];
-        let delivered = answer(&mut stream, &headers, body.as_bytes(), &[size]);
+        let delivered = respond(&mut stream, &headers, body.as_bytes(), &[size]);
         assert_eq!(String::from_utf8(delivered).unwrap(), body, "pieces of {size}");
         let response = stream.event().unwrap().response.unwrap();
         assert_eq!((response.error_type.as_str(), response.unread), ("", false));

@@ -1,32 +1,35 @@
-//! A JSON scanner that tells where things stand in a text without building a tree (RFC 8259).
+//! A JSON scanner that locates values in a text without building a tree (RFC 8259).
 //!
-//! One pass over an object checks its whole grammar, with a bound on depth, and gives the place of
-//! each top-level value, so that one value can be replaced and every other byte kept. Nested
-//! values are scanned when they are asked for. Nothing is decoded that is not read.
+//! One pass over an object checks its whole grammar, with bounded depth, and locates each top-level value, so
+//! that one can be replaced and every other byte kept. Nested values are scanned on demand, and nothing is
+//! decoded that is not read.
+
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// Deepest nesting of arrays and objects that is read, the outermost included.
+/// Deepest nesting of arrays and objects, including the outermost.
 pub const MAX_DEPTH: u32 = 128;
-/// A string whose first so many bytes hold no space is no text, but data.
+/// A string without a space in this many leading bytes is data, not text.
 const NO_TEXT: usize = 512;
 
-/// The largest number up to which all whole numbers have a floating-point number of their own.
+/// Up to here, every whole number has an exact floating-point representation.
 const WHOLE_MAX: f64 = (1_u64 << 53) as f64;
 
-/// Why a text is not the JSON that was expected. Holds no part of the text.
+/// Why a text is not the expected JSON. Contains no part of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
     /// The bytes are not UTF-8; valid up to this byte.
     #[error("not valid UTF-8 at byte {0}")]
     Utf8(usize),
-    /// Something else was expected at this byte.
+    /// A syntax error at this byte.
     #[error("not valid JSON at byte {at}: expected {expected}")]
     Syntax {
         /// Offset in bytes.
         at: usize,
-        /// What the grammar wants there.
+        /// What the grammar expects there.
         expected: &'static str,
     },
     /// Nested deeper than [`MAX_DEPTH`].
@@ -65,24 +68,24 @@ impl Kind {
     }
 }
 
-/// A value: its text, quotes and brackets included, and where it stands.
+/// A value: its text, including quotes and brackets, and its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Value<'a> {
     /// The value as written.
     pub raw: &'a str,
     /// Its type.
     pub kind: Kind,
-    /// Offset of its first byte in the text that was scanned.
+    /// Offset of its first byte in the scanned text.
     pub start: usize,
 }
 
 impl<'a> Value<'a> {
-    /// Where the value stands in the text that was scanned.
+    /// The range of the value in the scanned text.
     pub fn range(&self) -> Range<usize> {
         self.start..self.start + self.raw.len()
     }
 
-    /// The string's text, or `None` for other types and for lone surrogates.
+    /// The string's text; `None` for other types and for lone surrogates.
     pub fn as_str(&self) -> Option<Cow<'a, str>> {
         let inner = self.raw.strip_prefix('"')?.strip_suffix('"')?;
         if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
@@ -96,30 +99,30 @@ impl<'a> Value<'a> {
         (self.kind == Kind::Bool).then_some(self.raw == "true")
     }
 
-    /// The number as a whole number from 0, however it is written: 8, 8.0 and 8e0 are one number (RFC 8259,
+    /// The number as an unsigned integer, however it is written: 8, 8.0 and 8e0 are one number (RFC 8259,
     /// "Numbers").
     pub fn as_u64(&self) -> Option<u64> {
         let is_whole = |number: &f64| number.fract() == 0.0 && (0.0..=WHOLE_MAX).contains(number);
         self.raw.parse().ok().or_else(|| self.as_f64().filter(is_whole).map(|number| number as u64))
     }
 
-    /// The number as a whole number.
+    /// The number as an integer.
     pub fn as_i64(&self) -> Option<i64> {
         self.raw.parse().ok()
     }
 
-    /// The number, where it is finite.
+    /// The number, if it is finite.
     pub fn as_f64(&self) -> Option<f64> {
         let number = (self.kind == Kind::Number).then(|| self.raw.parse::<f64>().ok()).flatten();
         number.filter(|number| number.is_finite())
     }
 
-    /// The members, where this is an object.
+    /// The members of an object.
     pub fn as_object(&self) -> Option<Object<'a>> {
         (self.kind == Kind::Object).then(|| Object::scan(self.raw).ok()).flatten()
     }
 
-    /// The elements, where this is an array.
+    /// The elements of an array.
     pub fn as_array(&self) -> Option<Vec<Value<'a>>> {
         let mut scanner = Scanner::new(self.raw);
         scanner.take(b'[')?;
@@ -138,7 +141,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// The members of an object in the order in which they stand.
+/// The members of an object, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Object<'a> {
     members: Vec<(Cow<'a, str>, Value<'a>)>,
@@ -146,7 +149,7 @@ pub struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// Reads a text that is one object, and nothing else but white space.
+    /// Parses a text that is a single object, apart from white space.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, JsonError> {
         let text = std::str::from_utf8(bytes).map_err(|error| JsonError::Utf8(error.valid_up_to()))?;
         Self::scan(text)
@@ -181,23 +184,23 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// The value of a key; of the last one where the key stands twice.
+    /// The value of a key; of the last one if the key occurs twice.
     pub fn get(&self, key: &str) -> Option<Value<'a>> {
         self.members.iter().rev().find(|(name, _)| name == key).map(|(_, value)| *value)
     }
 
-    /// The text of a string member, or an empty one.
+    /// The text of a string member; empty if there is none.
     pub fn text(&self, key: &str) -> Cow<'a, str> {
         self.get(key).and_then(|value| value.as_str()).unwrap_or_default()
     }
 
-    /// The value of a string member; `None` where it is empty or none.
+    /// The text of a string member; `None` if there is none or it is empty.
     pub fn text_of(&self, key: &str) -> Option<Cow<'a, str>> {
         self.get(key)?.as_str().filter(|text| !text.is_empty())
     }
 
-    /// How many bytes all strings within it have as written, at any depth, without keys and without
-    /// what is no text (long runs without a space, as base64 has).
+    /// Bytes of all strings in it as written, at any depth, without keys and data (long runs without a space,
+    /// such as base64).
     pub fn text_bytes(&self) -> usize {
         self.text_bytes
     }
@@ -207,8 +210,8 @@ impl<'a> Object<'a> {
         self.members.iter().map(|(key, value)| (key.as_ref(), *value))
     }
 
-    /// Two keys that are equal after case folding, if there are any. Some servers read keys
-    /// without regard to case, so such a pair could mean one thing here and another there.
+    /// Returns two keys that are equal after case folding, if there are any. Some servers ignore the case of
+    /// keys, so such a pair could mean one thing here and another there.
     pub fn ambiguous_keys(&self) -> Option<(&str, &str)> {
         let mut folded: Vec<_> = self.members.iter().map(|(key, _)| (fold(key), key.as_ref())).collect();
         folded.sort_unstable();
@@ -217,7 +220,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// A key in a form that all its spellings by case share, also by Unicode (`ſ` is `s`, `K` is `k`).
+/// Folds the case of a key, by Unicode (`ſ` is `s`, `K` is `k`).
 fn fold(key: &str) -> Cow<'_, str> {
     if key.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
         return Cow::Borrowed(key);
@@ -233,12 +236,12 @@ pub(crate) struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    /// A scanner at the beginning of a text.
+    /// Starts at the beginning of a text.
     pub(crate) fn new(text: &'a str) -> Self {
         Self { text, at: 0, text_bytes: 0 }
     }
 
-    /// Where the next byte stands.
+    /// Offset of the next byte.
     pub(crate) fn at(&self) -> usize {
         self.at
     }
@@ -269,7 +272,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A key and the colon after it.
+    /// Reads a key and the colon after it.
     pub(crate) fn key(&mut self) -> Result<Value<'a>, JsonError> {
         let start = self.at;
         if self.peek() != Some(b'"') {
@@ -286,7 +289,7 @@ impl<'a> Scanner<'a> {
         self.text.get(start..self.at).ok_or_else(|| self.error("whole characters"))
     }
 
-    /// One value of any type, with all that is in it, without recursion.
+    /// Reads a value of any type with everything in it, without recursion.
     pub(crate) fn value(&mut self) -> Result<Value<'a>, JsonError> {
         self.skip_space();
         let start = self.at;
@@ -314,7 +317,7 @@ impl<'a> Scanner<'a> {
                     self.at += 1;
                     self.skip_space();
                     if self.take(if is_object { b'}' } else { b']' }).is_none() {
-                        // The object that holds this value is a level too.
+                        // The object that holds this value counts as a level too.
                         if depth + 1 >= MAX_DEPTH {
                             return Err(JsonError::TooDeep(self.at));
                         }
@@ -436,106 +439,24 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Whether a control character of ASCII is among these bytes, of which many are told at once.
+/// Whether the bytes contain an ASCII control character; checks many at once.
 fn has_control(bytes: &[u8]) -> bool {
     bytes.chunks(64).any(|chunk| chunk.iter().fold(false, |any, byte| any | (*byte < 0x20)))
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn nested(depth: usize) -> String {
-        format!(r#"{{"a":{}1{}}}"#, "[".repeat(depth - 1), "]".repeat(depth - 1))
-    }
-
-    #[test]
-    fn members_are_found_where_they_stand() {
-        let text = " { \"a\" : [1, {\"model\": \"no\"}] ,\n\"model\":\"gpt-\\u0034o\", \"n\":-1.5e3}\n";
-        let object = Object::parse(text.as_bytes()).unwrap();
-        let model = object.get("model").unwrap();
-        assert_eq!(model.as_str().unwrap(), "gpt-4o");
-        assert_eq!(text.get(model.range()), Some("\"gpt-\\u0034o\""));
-        assert_eq!(object.get("n").unwrap().as_f64(), Some(-1500.0));
-        let elements = object.get("a").unwrap().as_array().unwrap();
-        assert_eq!(elements[1].as_object().unwrap().text("model"), "no");
-    }
-
-    #[test]
-    fn depth_is_bounded_without_recursion() {
-        assert!(Object::parse(nested(128).as_bytes()).is_ok());
-        assert!(matches!(Object::parse(nested(129).as_bytes()), Err(JsonError::TooDeep(_))));
-        assert!(matches!(Object::parse(nested(100_000).as_bytes()), Err(JsonError::TooDeep(_))));
-    }
-
-    #[test]
-    fn keys_that_differ_by_case_alone_are_ambiguous() {
-        for text in [
-            r#"{"model":1,"Model":2}"#,
-            r#"{"model":1,"model":2}"#,
-            r#"{"model":1,"mode\u006c":2}"#,
-            r#"{"messages":1,"meſſages":2}"#,
-            r#"{"k":1,"x":0,"\u212a":2}"#,
-        ] {
-            assert!(Object::parse(text.as_bytes()).unwrap().ambiguous_keys().is_some(), "{text}");
+/// Finds the end of a string of which `bytes` is the rest. `escaped` is the state between pieces.
+pub(crate) fn end_of_string(bytes: &[u8], escaped: &mut bool) -> Option<usize> {
+    let mut at = usize::from(std::mem::take(escaped) && !bytes.is_empty());
+    while let Some(found) = memchr::memchr2(b'"', b'\\', bytes.get(at..)?) {
+        at += found;
+        if bytes.get(at) == Some(&b'"') {
+            return Some(at);
         }
-        let fine = Object::parse(br#"{"model":1,"models":{"Model":2},"mode":3}"#).unwrap();
-        assert_eq!(fine.ambiguous_keys(), None);
-    }
-
-    #[test]
-    fn an_error_says_where_and_what_was_expected() {
-        let message = |text: &[u8]| Object::parse(text).unwrap_err().to_string();
-        assert_eq!(message(b""), "not valid JSON at byte 0: expected an object");
-        assert_eq!(message(b"{\"a\" 1}"), "not valid JSON at byte 5: expected ':'");
-        assert_eq!(message(b"{\"a\":1,}"), "not valid JSON at byte 7: expected a key in double quotes");
-        assert_eq!(message(b"{\"\xff\":1}"), "not valid UTF-8 at byte 2");
-        assert_eq!(message(b"{\"a\":1} x"), "not valid JSON at byte 8: expected the end of the text");
-    }
-
-    fn any_json() -> impl Strategy<Value = serde_json::Value> {
-        let leaf = prop_oneof![
-            Just(serde_json::Value::Null),
-            any::<bool>().prop_map(Into::into),
-            any::<i64>().prop_map(Into::into),
-            any::<f64>().prop_map(Into::into),
-            ".*".prop_map(Into::into),
-        ];
-        leaf.prop_recursive(5, 64, 6, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
-                prop::collection::btree_map(".*", inner, 0..6)
-                    .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn what_serde_writes_is_read_the_same(value in any_json(), pretty: bool) {
-            let whole = serde_json::json!({"before": 1, "value": value, "model": "m"});
-            let text = if pretty { serde_json::to_string_pretty(&whole) } else { serde_json::to_string(&whole) }.unwrap();
-            let object = Object::parse(text.as_bytes()).unwrap();
-            let read: serde_json::Value = serde_json::from_str(object.get("value").unwrap().raw).unwrap();
-            let again: serde_json::Value = serde_json::from_str(&value.to_string()).unwrap();
-            prop_assert_eq!(read, again);
-        }
-
-        #[test]
-        fn what_is_taken_is_what_serde_takes(text in r#"[\[\]{}",:\\ \n0-9a-u.eE+-]{0,24}"#) {
-            let text = format!("{{\"a\":{text}}}");
-            let ours = Object::parse(text.as_bytes()).is_ok();
-            let theirs = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
-            prop_assert_eq!(ours, theirs, "{}", text);
-        }
-
-        #[test]
-        fn nothing_makes_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(object) = Object::parse(&bytes) {
-                let _ = object.ambiguous_keys();
-            }
+        at += 2;
+        if at > bytes.len() {
+            *escaped = true;
+            return None;
         }
     }
+    None
 }
