@@ -1,4 +1,4 @@
-//! What the fuzz targets share: the filter on a host made for tests, and ways to cut bytes.
+//! Shared by the fuzz targets: the filter on a mock host, and ways to split bytes.
 //!
 //! A target fails by panicking, so everything here may.
 
@@ -10,17 +10,19 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 
-use weir_filter::roles::attempt::Attempt;
-use weir_filter::config::{Config, PluginConfig};
-use weir_filter::roles::gateway::Gateway;
-use weir_filter::redact::{Allow, Counts, DetectorId, Detectors, Fields, Form, Replace, Replacement, redact_json};
 use weir_filter::balancing::TargetIds;
+use weir_filter::config::{Config, PluginConfig};
 use weir_filter::event::vm::{ENTROPY, Vm};
+use weir_filter::redact::{
+    Allow, Counts, DetectorId, Detectors, Fields, Form, Replace, Replacement, redact_json,
+};
+use weir_filter::roles::attempt::Attempt;
+use weir_filter::roles::gateway::Gateway;
 
 use host::{FakeHost, Stream};
 
-/// A gateway with a provider of every API, one model that each of them serves, and redaction of what
-/// is told.
+/// A gateway with a provider of every API, one model that each of them serves, and redaction of exported
+/// content.
 const CONFIG: &str = r#"{
     "providers": {"openai": {"api": "openai", "url": "http://10.0.0.1:9000/base/v1"},
                   "anthropic": {"api": "anthropic", "url": "http://10.0.0.2:9000"},
@@ -58,19 +60,19 @@ pub const PATHS: [&str; 19] = [
     "/v1/images/edits",
 ];
 
-/// What is planted where personal data may stand, with what stands around it. No detector could take
-/// it for a part of something shorter.
+/// An address planted where personal data may stand, with surroundings that no detector takes for part of
+/// anything shorter.
 pub const PLANTED: &str = " canary@planted.example ";
-/// What must be left of it nowhere.
+/// The part of it that must not remain anywhere.
 pub const CANARY: &str = "canary@planted.example";
-/// The byte in whose place it is put: one that stands in no JSON as it is.
+/// The byte replaced by it: one that never stands in JSON unescaped.
 const MARK: u8 = 0x01;
 
 /// Every detector, compiled once.
 pub static DETECTORS: LazyLock<Arc<Detectors>> =
     LazyLock::new(|| Arc::new(Detectors::new(&[], &Allow::default(), "redaction").unwrap()));
 
-/// A request on its way, with this `:path`, these headers and this body.
+/// A request in progress, with this `:path`, these headers and this body.
 pub fn stream(path: &str, headers: Vec<(String, Vec<u8>)>, body: &[u8]) -> Stream {
     thread_local! {
         static CHECKED: OnceCell<Rc<Config>> = const { OnceCell::new() };
@@ -93,15 +95,15 @@ pub fn stream(path: &str, headers: Vec<(String, Vec<u8>)>, body: &[u8]) -> Strea
     Stream { gateway: Gateway::new(config, Rc::clone(&vm)), vm, host }
 }
 
-/// Has the response's headers come.
+/// Passes the response's headers in.
 pub fn respond(stream: &mut Stream, attempt: &mut Attempt, status: &str, content_type: &str) {
     stream.respond(attempt, status, content_type, &[]);
 }
 
-/// Bytes with an address in place of each mark, and nowhere else.
+/// Plants an address at each mark, and nowhere else.
 pub fn plant(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
-    // What is found in one input is put into others, then with anything around it.
+    // The fuzzer puts what it finds in one input into others, in any surroundings.
     let is_there = bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
     for byte in bytes.iter().filter(|byte| !is_there || **byte != b'@') {
         match *byte {
@@ -112,20 +114,20 @@ pub fn plant(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Whether no planted address is in a JSON text, but for the fields that carry no content.
+/// Whether a JSON text contains no planted address, except in fields without content.
 pub fn is_clean(json: &[u8], fields: Fields) -> bool {
     if json.is_empty() {
         return true;
     }
     let without = redact_json(json, &DETECTORS, DETECTORS.all(), fields, &mut Replacement::Label);
-    count(&without.expect("what is told is JSON").body, CANARY) == count(json, CANARY)
+    count(&without.expect("exported content is JSON").body, CANARY) == count(json, CANARY)
 }
 
-/// Writes what a replacement does, and remembers it.
+/// Writes replacements like the wrapped one, and remembers matches.
 pub struct Remembering {
     replacement: Replacement,
     written: HashSet<String>,
-    /// What was found, since this was emptied.
+    /// Matches since this was emptied.
     found: Vec<String>,
 }
 
@@ -142,11 +144,11 @@ impl Replace for Remembering {
     }
 }
 
-/// The redacted text, after it was redacted again and again.
+/// Redacts a text repeatedly until it no longer changes.
 ///
-/// Of what was put in nothing is found again by itself. Something else may be: the end of a number that was
-/// too long to be one now stands beside a replacement, and is one; or something larger that takes one in, as a
-/// URL's password does where a number with spaces stood in it. So it comes to rest soon.
+/// Replacements themselves never match again. Something else may: the end of a number that was too long now
+/// stands beside a replacement, and is one; or something larger takes a replacement in, as a URL's password
+/// does with a number with spaces. So it settles soon.
 pub fn redacted<T: Clone + PartialEq + AsRef<[u8]>>(
     replacement: &Replacement,
     text: T,
@@ -165,7 +167,7 @@ pub fn redacted<T: Clone + PartialEq + AsRef<[u8]>>(
         if found.is_empty() {
             return first;
         }
-        // A mask is made of what may stand in any text.
+        // A mask consists of characters that may stand in any text.
         for label in before.iter().filter(|label| label.starts_with('[')) {
             let larger = remembering.found.iter().filter(|value| value.len() > label.len());
             let taken_in: usize = larger.map(|value| count(value.as_bytes(), label)).sum();
@@ -180,9 +182,8 @@ fn count(text: &[u8], of: &str) -> usize {
     text.windows(of.len()).filter(|window| *window == of.as_bytes()).count()
 }
 
-/// What an input says of how it is to be used, and the input itself. It stands at the end behind a byte
-/// of its own, so that a file made for something else is an input too; what it then says follows from
-/// its length.
+/// Splits an input into controls and data. Controls stand at the end after a byte of their own, so that a file
+/// made for something else is a valid input too; its controls then follow from its length.
 pub fn controls<const N: usize>(data: &[u8]) -> ([u8; N], &[u8]) {
     const SAYS: u8 = 0x02;
     if let Some((rest, said)) = data.split_last_chunk::<N>()
@@ -193,12 +194,12 @@ pub fn controls<const N: usize>(data: &[u8]) -> ([u8; N], &[u8]) {
     (std::array::from_fn(|place| (data.len() >> (2 * place)) as u8), data)
 }
 
-/// Bytes in pieces whose lengths are drawn from a seed, none of them empty.
+/// Splits bytes into non-empty pieces, with lengths drawn from a seed.
 pub fn pieces(bytes: &[u8], seed: u8) -> Vec<&[u8]> {
     let (mut rest, mut state, mut out) = (bytes, u32::from(seed) | 1, Vec::new());
     while !rest.is_empty() {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        // Mostly short ones, at times a long one.
+        // Mostly short ones, sometimes a long one.
         let length = if state >> 28 == 0 { 700 } else { 1 + (state >> 24) as usize % 12 };
         let (piece, after) = rest.split_at(length.min(rest.len()));
         out.push(piece);
@@ -207,7 +208,7 @@ pub fn pieces(bytes: &[u8], seed: u8) -> Vec<&[u8]> {
     out
 }
 
-/// Text in pieces, as [`pieces`] are, that end between characters.
+/// Splits text between characters, like [`pieces`].
 pub fn text_pieces(text: &str, seed: u8) -> Vec<&str> {
     let (mut rest, mut out) = (text, Vec::new());
     for piece in pieces(text.as_bytes(), seed) {

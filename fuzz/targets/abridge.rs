@@ -1,5 +1,4 @@
-//! JSON that is made short: it stays JSON within its limits, the same however it comes, and what
-//! fits is kept as it was.
+//! Truncates JSON: it stays JSON within its limits, the same however it is split, and what fits is unchanged.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -20,7 +19,7 @@ fuzz_target!(|data: &[u8]| {
         abridger.feed(piece);
         assert!(abridger.held() <= limits.total + limits.string + (8 << 10), "{}", abridger.held());
     }
-    // Where it is no text a string may be cut at another byte.
+    // Invalid UTF-8 may be cut at another byte.
     let parted = abridger.finish();
     assert!(parted == whole || std::str::from_utf8(text).is_err());
     if std::str::from_utf8(text).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok()) {

@@ -1,5 +1,5 @@
-//! An event from the wire, mapped to spans as each kind of destination wants them: the same event
-//! yields the same spans, they are valid OTLP within its limits, and without content there is none.
+//! Maps an event from the wire to spans, for each kind of destination: the same event yields the same spans,
+//! they are valid OTLP within its limits, and an event without content yields none.
 #![no_main]
 
 use std::collections::HashSet;
@@ -32,13 +32,13 @@ static VIEWS: LazyLock<[ExportProfile; 3]> = LazyLock::new(|| {
 });
 
 fuzz_target!(|data: &[u8]| {
-    // What is found in one input is put into others, then where no content is.
+    // The fuzzer puts what it finds in one input into others, also where no content belongs.
     if data.windows(CANARY.len()).any(|window| window == CANARY.as_bytes()) {
         return;
     }
     let Ok(mut event) = TraceEvent::decode(data) else { return };
     let id = EventId::of(&event).unwrap_or(EventId { source: [7; 16], sequence: 1 });
-    // Wherever content is, an address is.
+    // Plants an address wherever content is.
     let content = event.content.get_or_insert_default();
     content.request = plant(&content.request).into();
     content.response = plant(&content.response).into();

@@ -1,5 +1,5 @@
-//! gateway.yaml: it is taken, or refused in words that say where; and what was taken renders in every
-//! form, to the same valid YAML each time.
+//! Reads gateway.yaml: it is accepted, or refused with a position; and what was accepted renders in every form,
+//! to the same valid YAML each time.
 #![no_main]
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ fuzz_target!(|yaml: &str| {
     let gateway = match Gateway::parse(yaml) {
         Ok(gateway) => gateway,
         Err(error) => {
-            // To YAML a carriage return alone ends a line too.
+            // In YAML a carriage return alone ends a line too.
             let lines = yaml.bytes().filter(|byte| matches!(byte, b'\n' | b'\r')).count();
             if let Some(place) = error.place() {
                 let line: usize = place.to_string().split(':').next().unwrap().parse().expect("a line");
@@ -40,7 +40,7 @@ fuzz_target!(|yaml: &str| {
     manifests(istio::istio(&gateway, &options));
     let options = Options { wasm: "/weir.wasm".into(), secrets_dir: None };
     if gateway.observes() {
-        // Only what is pasted into a proxy that has routes of its own.
+        // Only a fragment for a proxy with its own routes.
         assert!(bootstrap(&gateway, &options).is_err());
         documents(&fragment(&gateway, &options).expect("what was checked can be rendered").bootstrap);
         let options = envoy_gateway::Options {
@@ -67,7 +67,7 @@ fuzz_target!(|yaml: &str| {
     documents(&hot(&gateway, &options, Path::new("/etc/weir/xds")).expect("and by files").bootstrap);
 });
 
-/// What a mesh is given is valid YAML, or refused by field.
+/// A mesh's manifests are valid YAML, or refused by field.
 fn manifests(rendered: Result<String, istio::IstioError>) {
     match rendered {
         Ok(manifests) => {

@@ -1,5 +1,5 @@
-//! A request to ingest: it is answered with a status that a sender knows, and each event is stored,
-//! refused or neither, once, as the answer says; of one that is refused whole nothing is stored.
+//! Sends a request to ingest: the status is one that a sender knows, and each event is stored, refused or
+//! neither, once, as the response reports; if the whole is refused, nothing is stored.
 #![no_main]
 
 use std::convert::Infallible;
@@ -30,11 +30,11 @@ const MAX_BODY: usize = 4096;
 const MAX_EVENTS: usize = 16;
 const TOKEN: &str = "token-5f3e";
 
-/// Keeps what it is given; how it answers follows from the sequence.
+/// Retains what it receives; how it responds follows from the sequence.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<(EventId, Bytes)>>>);
+struct Memory(Arc<Mutex<Vec<(EventId, Bytes)>>>);
 
-impl Store for Kept {
+impl Store for Memory {
     fn ready(&self) -> Result<(), String> {
         Ok(())
     }
@@ -87,10 +87,10 @@ fuzz_target!(|data: &[u8]| {
     let lengths = [None, Some(data.len().to_string()), Some("0".to_owned()), Some("99999".to_owned())];
     let more = [Some("-1".to_owned()), Some("x".to_owned()), Some("18446744073709551616".to_owned()), None];
     let length = lengths.into_iter().chain(more).nth(usize::from(headers >> 3) % 8).flatten();
-    let (demands, told) = (setup & 3 == 3, ["wrong", "", TOKEN, TOKEN][usize::from(setup >> 2) % 4]);
+    let (demands, given) = (setup & 3 == 3, ["wrong", "", TOKEN, TOKEN][usize::from(setup >> 2) % 4]);
     let (excludes, broken) = (setup & 0x10 != 0, setup & 0xe0 == 0xe0);
 
-    let store = Kept::default();
+    let store = Memory::default();
     let policy = watch::channel(Policy::Known { revision: 7, excludes }).1;
     let metrics = IngestMetrics::default();
     let ingest = Ingest::new(store.clone(), &settings(demands), metrics.clone()).under(policy);
@@ -101,8 +101,8 @@ fuzz_target!(|data: &[u8]| {
     if let Some(value) = &length {
         request = request.header("content-length", value);
     }
-    if !told.is_empty() {
-        request = request.header("authorization", format!("Bearer {told}"));
+    if !given.is_empty() {
+        request = request.header("authorization", format!("Bearer {given}"));
     }
     let cut: Vec<Bytes> = pieces(data, seed).into_iter().map(Bytes::copy_from_slice).collect();
     let body = if broken {
@@ -119,7 +119,7 @@ fuzz_target!(|data: &[u8]| {
 
     let kept = store.0.lock().unwrap();
     let announced = length.and_then(|length| length.parse::<usize>().ok()).unwrap_or(0);
-    if demands && told != TOKEN {
+    if demands && given != TOKEN {
         assert_eq!(status, StatusCode::UNAUTHORIZED);
     } else if !right {
         assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
@@ -131,7 +131,7 @@ fuzz_target!(|data: &[u8]| {
     match status {
         StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE => {
             let answer = BatchAnswer::decode(answer).expect("an answer");
-            // Ingest takes a resource that is not UTF-8, and leaves it out.
+            // Ingest accepts a resource that is not UTF-8, and leaves it out.
             let Ok(batch) = EventBatch::decode(data) else { return };
             let stored: Vec<u64> = kept.iter().map(|(id, _)| id.sequence).collect();
             assert_eq!(answer.stored, stored);

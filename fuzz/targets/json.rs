@@ -1,4 +1,4 @@
-//! The scanner takes what serde_json takes, up to its depth, and finds every member where it stands.
+//! The scanner accepts what serde_json accepts, up to its depth, and locates every member.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
                 }
                 assert_eq!(last.as_array().map(|list| list.len()), read[key].as_array().map(Vec::len));
                 assert_eq!(last.as_object().is_some(), read[key].is_object());
-                // A whole number is one however it is written; serde_json goes by the writing.
+                // A whole number is one however it is written; serde_json distinguishes by the spelling.
                 let is_whole =
                     |number: &f64| number.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(number);
                 let written = || read[key].as_f64().filter(is_whole).map(|number| number as u64);

@@ -1,4 +1,4 @@
-//! A multipart form: it goes on with another model and not another byte changed, or it is refused.
+//! A multipart form is forwarded with another model and not another byte changed, or is refused.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

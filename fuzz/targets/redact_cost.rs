@@ -1,17 +1,17 @@
-//! The cost of redaction: no text takes more than so many steps a byte, plain or as a string of JSON, in one
-//! piece or repeated, with all detectors or with one.
+//! The cost of redaction: no text exceeds a number of steps per byte, plain or as a JSON string, in one piece
+//! or repeated, with all detectors or with one.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use weir_filter::redact::{Builtin, Counts, Fields, Replacement, Set, redact_json, steps};
 use weir_fuzz::{DETECTORS, controls};
 
-/// Most steps for each byte, and those that a search takes whatever its length; as in the filter's own test.
+/// Most steps per byte, beyond those of any search; as in the filter's own test.
 const STEPS_MAX: u64 = 64;
-/// So many times as many in JSON, where what is escaped in the text itself is searched again, unescaped.
+/// JSON may take this many times as many, since text that is itself escaped is searched again, unescaped.
 const ESCAPED: u64 = 3;
 const STEPS_LEAST: u64 = 4_000;
-/// How long a text is made by repeating it, in bytes.
+/// Length of a repeated text, in bytes.
 const LENGTH: usize = 4_096;
 
 fuzz_target!(|data: &[u8]| {

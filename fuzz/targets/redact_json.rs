@@ -1,5 +1,5 @@
-//! Redaction of JSON: it stays JSON of the same form, no planted address is left at whatever depth
-//! of escaping, what was put in is not found again, and what is not JSON is refused.
+//! Redaction of JSON: the shape stays the same, no planted address remains at any depth of escaping,
+//! replacements do not match again, and anything that is not JSON is refused.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -27,24 +27,24 @@ fuzz_target!(|data: &[u8]| {
         (Err(_), Err(_)) => {}
         (Ok(_), Err(error)) => {
             // serde_json refuses lone surrogates and numbers beyond 64 bits of exponent.
-            let told = error.to_string();
+            let message = error.to_string();
             assert!(
-                told.contains("surrogate")
-                    || told.contains("number out of range")
-                    || told.contains("hex escape"),
-                "{told}"
+                message.contains("surrogate")
+                    || message.contains("number out of range")
+                    || message.contains("hex escape"),
+                "{message}"
             );
         }
         (Err(error), Ok(_)) => assert!(error.to_string().contains("deep"), "{error}"),
     }
 });
 
-/// Whether the two have the same form: only strings differ, keys among them, and numbers that became
+/// Whether two values have the same shape: only strings differ, including keys, and numbers that became
 /// strings.
 fn is_alike(before: &Value, after: &Value) -> bool {
     match (before, after) {
         (Value::Object(before), Value::Object(after)) => {
-            // Two keys of the same name are one to serde_json, and may become two.
+            // serde_json merges keys of the same name, which may become two.
             after.len() >= before.len()
         }
         (Value::Array(before), Value::Array(after)) => {

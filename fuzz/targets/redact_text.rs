@@ -1,5 +1,5 @@
-//! Redaction of text: no planted address is left, what was put in is not found again, and a text that
-//! comes in pieces becomes what the whole does.
+//! Redaction of text: no planted address remains, replacements do not match again, and a text in pieces becomes
+//! the same as the whole.
 #![no_main]
 
 use std::sync::Arc;

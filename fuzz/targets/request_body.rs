@@ -1,5 +1,5 @@
-//! A request's body, of each API: it goes on as JSON that differs in nothing but the model, what the
-//! target sets or caps, and the usage that is asked for; or it is refused in the shape of the API.
+//! A request's body, for each API: it is forwarded as JSON that differs only in the model, what the target sets
+//! or caps, and the request for usage; or it is refused in the shape of the API.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
         stream.attempt();
         let sent = stream.host.request_body.borrow().clone();
         assert_eq!(stream.host.header("content-length").unwrap(), sent.len().to_string());
-        // serde_json reads no lone surrogate, which has to go on as it came.
+        // serde_json reads no lone surrogate, which must be forwarded unchanged.
         if let Some(before) = members(&body) {
             assert_eq!(members(&sent), Some(before), "{}", String::from_utf8_lossy(&sent));
         }

@@ -1,11 +1,11 @@
-//! A request's headers: the path, credentials in every place, and what a caller says about its
-//! request. No credential is in anything that goes on, is answered or is told.
+//! A request's headers: the path, credentials at every position, and metadata. No credential is forwarded,
+//! returned or exported.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use weir_filter::auth::{RequestMetadata, credential, without_key};
 use weir_filter::api::call::Call;
 use weir_filter::api::passthrough::Passthrough;
+use weir_filter::auth::{RequestMetadata, credential, without_key};
 
 use weir_filter::headers::Headers;
 use weir_filter::host::Step;
@@ -29,7 +29,7 @@ const NAMES: [&str; 16] = [
     "content-encoding",
     "cookie",
 ];
-/// Stands in place of a byte that no header has.
+/// Stands for a byte that occurs in no header.
 const SECRET: &str = "sk-canary-5f3e";
 
 fuzz_target!(|data: &[u8]| {

@@ -1,6 +1,5 @@
-//! A provider's answer to a call of each API, in one piece and in several: the caller gets every
-//! byte, the event is the same however they come, what is held is bounded, and no address that was
-//! said is told.
+//! A provider's response to a call of each API, in one piece and in several: the caller receives every byte,
+//! the event is the same however it is split, memory is bounded, and no planted address is exported.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -11,10 +10,10 @@ use weir_filter::host::Step;
 use weir_filter::redact::Fields;
 use weir_fuzz::{CANARY, PATHS, controls, is_clean, pieces, plant, respond, stream};
 
-/// Most bytes of a message that are held where its content is kept, and what is held beside: the default of
+/// Most bytes of a message that are held where its content is captured, and overhead: the default of
 /// `trace.capture_limit`, and the parts of a stream.
 const HELD: usize = (64 << 10) + (16 << 10);
-/// Of an answer that is longer less is kept where it comes in pieces.
+/// Less of a longer response is captured if it arrives in pieces.
 const ALIKE: usize = 4 << 10;
 
 fuzz_target!(|data: &[u8]| {
@@ -53,8 +52,8 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// The event of an answer, without its times, and what the caller got. `asks` leaves it to the gateway
-/// to ask for usage.
+/// The event of a response, without its times, and what the caller received. `asks`: whether the gateway must
+/// request usage.
 fn answered(
     path: &str,
     content_type: &str,
@@ -71,7 +70,7 @@ fn answered(
     respond(&mut stream, &mut attempt, status, content_type);
     let mut delivered = Vec::new();
     for (at, piece) in pieces.iter().enumerate() {
-        // What is held comes again, with what follows it.
+        // Held data comes again, followed by the next piece.
         stream.host.response_body.borrow_mut().extend_from_slice(piece);
         let size = stream.host.response_body.borrow().len();
         let step = stream.gateway.on_response_body(&stream.host, size, at + 1 == pieces.len());

@@ -1,5 +1,5 @@
-//! Edits of a body by a target's parameters: the result is JSON, each parameter has its value or one
-//! below its cap, the head alone is rewritten as the whole is, and nothing else changes.
+//! Edits of a body by a target's parameters: the result is JSON, each parameter has its value or one below its
+//! cap, rewriting the head alone gives the same, and nothing else changes.
 #![no_main]
 
 use std::collections::BTreeMap;
@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value, json};
-use weir_filter::json::scan::Object;
 use weir_filter::json::edit::{BodyEdits, Edits, ModelEdit, Params, same_key};
+use weir_filter::json::scan::Object;
 
 static PARAMS: LazyLock<Params> = LazyLock::new(|| {
     let set =
@@ -37,7 +37,7 @@ fuzz_target!(|body: &[u8]| {
     assert_eq!(model.expect("a model").1, "up");
     assert_eq!((&after["temperature"], &after["x"]), (&json!(0.25), &json!({"y": ["z"]})));
     for (cap, names) in [(100.0, &["max_tokens", "max_completion_tokens"][..]), (2.0, &["n"])] {
-        // In any spelling by case, and once at least in the right one.
+        // In any case, and at least once in the exact spelling.
         let mut found = after.iter().filter(|(key, _)| names.contains(&key.to_lowercase().as_str()));
         assert!(found.all(|(_, value)| value.as_f64().expect("a number") <= cap), "{names:?}: {after:?}");
         assert!(names.iter().any(|name| after.contains_key(*name)), "{names:?}: {after:?}");

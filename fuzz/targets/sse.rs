@@ -1,12 +1,12 @@
-//! Streams, as events and as an array's elements: however the bytes are cut the same messages come
-//! out, what is held is bounded, and what was not asked for is taken out alike.
+//! Streams, as events and as array elements: however the bytes are split, the same messages come out, memory is
+//! bounded, and the same unrequested usage is removed.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use weir_filter::stream::elements::Splitter;
-use weir_filter::stream::pieces::RAW_MAX;
-use weir_filter::stream::sse::Parser;
-use weir_filter::stream::unasked::Unasked;
+use weir_filter::response::framing::elements::Splitter;
+use weir_filter::response::framing::pieces::RAW_MAX;
+use weir_filter::response::framing::sse::Parser;
+use weir_filter::response::strip_usage::Unasked;
 use weir_fuzz::{controls, pieces};
 
 fuzz_target!(|data: &[u8]| {
@@ -15,7 +15,7 @@ fuzz_target!(|data: &[u8]| {
     let (whole, parted) = (events(&[stream]), events(&cut));
     let (whole_elements, parted_elements) = (elements(&[stream]), elements(&cut));
     let (whole_passed, parted_passed) = (passed(&[stream]), passed(&cut));
-    // A longer one is made short where it comes in pieces, and goes on as it is where it cannot be held.
+    // A longer message is truncated if it arrives in pieces, and passes unchanged if it cannot be held.
     if stream.len() <= RAW_MAX {
         assert_eq!(whole, parted);
         assert_eq!(whole_elements, parted_elements);
@@ -62,7 +62,7 @@ fn passed(pieces: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// Whether one is what is left of the other when bytes go.
+/// Whether one is the other with bytes removed.
 fn is_part(part: &[u8], whole: &[u8]) -> bool {
     let mut rest = whole.iter();
     part.iter().all(|byte| rest.any(|other| other == byte))

@@ -1,4 +1,4 @@
-//! traceparent, tracestate and baggage: what goes on is valid by the specifications, whatever came.
+//! traceparent, tracestate and baggage: what is propagated is valid, whatever arrived.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
     assert!(trace.trace_state.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t')));
     let sent = trace_context::traceparent(&trace, &trace.span_id);
     assert_eq!(sent.len(), 55);
-    // Whoever receives it goes on with the same trace.
+    // The receiver continues the same trace.
     let mut onward = vec![("traceparent".to_owned(), sent.into_bytes())];
     onward.push(("tracestate".to_owned(), trace.trace_state.clone().into_bytes()));
     let next = trace_context::of_request(&Headers(onward), &mut Random::from_seed([8; 32]));
