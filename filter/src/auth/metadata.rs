@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::auth::keys::Grant;
+use crate::auth::grant::Grant;
 use crate::headers::Headers;
 use crate::json::scan::{JsonError, Kind, Object, Value};
 

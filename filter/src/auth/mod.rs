@@ -5,8 +5,8 @@
 //! it is decided in memory, from the request's headers alone. What cannot be decided is denied, and
 //! no secret and no digest of one is in a message or in `Debug` output.
 
-pub mod caller;
 pub mod credential;
+pub mod grant;
 pub mod keys;
 pub mod metadata;
 pub mod pattern;
@@ -14,7 +14,8 @@ pub mod pattern;
 pub use crate::auth::credential::{
     CREDENTIAL_MAX, CredentialError, SECRET_HEADERS, beside_token, credential, without_key,
 };
-pub use crate::auth::keys::{Denied, Grant, Key, Keys};
+pub use crate::auth::grant::Grant;
+pub use crate::auth::keys::{Denied, Key, Keys};
 pub(crate) use crate::auth::metadata::is_short_text;
 pub use crate::auth::metadata::{
     MetadataError, RequestMetadata, TFY_METADATA, WEIR_CONVERSATION_ID, WEIR_METADATA, WEIR_USER,

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::balancing::{TargetId, is_within, slot_mut, slot_ref};
+use crate::balancing::target::{TargetId, is_within, slot_mut, slot_ref};
 use crate::config::ConfigError;
 use crate::duration::Duration;
 

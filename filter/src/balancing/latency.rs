@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::balancing::{TargetId, is_within, slot_mut, slot_ref};
+use crate::balancing::target::{TargetId, is_within, slot_mut, slot_ref};
 
 /// How long a sample counts, in nanoseconds: ten minutes.
 pub const WINDOW_NS: u64 = 600 * 1_000_000_000;

@@ -8,142 +8,14 @@ pub mod condition;
 pub mod health;
 pub mod latency;
 pub mod order;
+pub mod states;
 pub mod sticky;
-
-use std::collections::HashMap;
-
-use serde::{Deserialize, Serialize};
+pub mod target;
 
 pub use crate::balancing::condition::{Condition, Facts, When};
 pub use crate::balancing::health::{Health, HealthSettings};
 pub use crate::balancing::latency::Latency;
-pub use crate::balancing::order::{Candidate, Policy, order};
+pub use crate::balancing::order::{Candidate, Policy, Strategy, order};
+pub use crate::balancing::states::TargetStates;
 pub use crate::balancing::sticky::Sticky;
-
-/// Most targets that one VM keeps state for, over all configurations it has seen. What comes after
-/// is [`TargetId::UNTRACKED`].
-pub const TARGETS_MAX: usize = 65_536;
-
-/// How a model's targets are put in order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Strategy {
-    /// As written.
-    #[default]
-    Priority,
-    /// By lot: the first, and each that follows, is drawn by weight from those that are left.
-    Weighted,
-    /// By time per output token, the shortest first.
-    Latency,
-}
-
-/// A target's number in this VM: the place of its state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TargetId(u32);
-
-impl TargetId {
-    /// A target without state: always healthy, its latency unknown.
-    pub const UNTRACKED: Self = Self(u32::MAX);
-
-    /// The place of the target's state, where it has one.
-    fn slot(self) -> Option<usize> {
-        usize::try_from(self.0).ok().filter(|slot| *slot < TARGETS_MAX)
-    }
-}
-
-/// Numbers for targets by their stable names. A name keeps its number for as long as the VM lives
-/// and a number is never given to another name, so neither a reload nor a request that was decided
-/// before it can mix the states of two targets.
-#[derive(Debug, Default)]
-pub struct TargetIds {
-    ids: HashMap<Box<str>, TargetId>,
-}
-
-impl TargetIds {
-    /// The number of the target with this name, `provider/model`. Asked when a configuration is
-    /// loaded, and never with a name of a caller's, who could use the numbers up.
-    pub fn id(&mut self, key: &str) -> TargetId {
-        if let Some(id) = self.ids.get(key) {
-            return *id;
-        }
-        let id = match u32::try_from(self.ids.len()) {
-            Ok(next) if self.ids.len() < TARGETS_MAX => TargetId(next),
-            _ => return TargetId::UNTRACKED,
-        };
-        self.ids.insert(key.into(), id);
-        id
-    }
-}
-
-/// What this VM has seen of its targets. A target that was never heard of takes no memory.
-#[derive(Debug, Default)]
-pub struct TargetStates {
-    /// Which targets have failed lately.
-    pub health: Health,
-    /// How fast they are.
-    pub latency: Latency,
-}
-
-/// The state of a target in a dense table, made when it is first written.
-fn slot_mut<T: Default>(table: &mut Vec<T>, target: TargetId) -> Option<&mut T> {
-    let slot = target.slot()?;
-    if table.len() <= slot {
-        table.resize_with(slot + 1, T::default);
-    }
-    table.get_mut(slot)
-}
-
-/// The state of a target in a dense table, where it has one.
-fn slot_ref<T>(table: &[T], target: TargetId) -> Option<&T> {
-    table.get(target.slot()?)
-}
-
-/// Whether something at `then` is less than `span_ns` ago. What lies ahead of the clock is not: a
-/// clock that was set back must not keep a state alive that would never end.
-fn is_within(then: u64, span_ns: u64, now_ns: u64) -> bool {
-    now_ns.checked_sub(then).is_some_and(|age| age < span_ns)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_keeps_its_number_and_a_number_its_name() {
-        let mut ids = TargetIds::default();
-        let a = ids.id("openai/gpt-4o");
-        let b = ids.id("azure/gpt-4o");
-        assert_ne!(a, b);
-        // A reload that leaves the first out and adds another.
-        let c = ids.id("vllm/llama");
-        assert!(c != a && c != b);
-        assert_eq!((ids.id("azure/gpt-4o"), ids.id("openai/gpt-4o")), (b, a));
-    }
-
-    #[test]
-    fn beyond_the_cap_targets_have_no_state_and_take_no_memory() {
-        let mut ids = TargetIds::default();
-        for n in 0..TARGETS_MAX {
-            assert_ne!(ids.id(&format!("p/{n}")), TargetId::UNTRACKED);
-        }
-        assert_eq!(ids.id("p/one-too-many"), TargetId::UNTRACKED);
-        assert_ne!(ids.id("p/7"), TargetId::UNTRACKED);
-
-        let mut states = TargetStates::default();
-        states.health.failed(TargetId::UNTRACKED, 1);
-        states.latency.record(TargetId::UNTRACKED, 1, 1);
-        assert!(states.health.is_healthy(
-            TargetId::UNTRACKED,
-            &HealthSettings { failures: 1, ..Default::default() },
-            1
-        ));
-        assert_eq!(states.latency.estimate(TargetId::UNTRACKED, 1), None);
-    }
-
-    #[test]
-    fn a_clock_that_was_set_back_keeps_nothing_alive() {
-        assert!(is_within(10, 5, 10) && is_within(10, 5, 14));
-        assert!(!is_within(10, 5, 15) && !is_within(10, 5, 9));
-    }
-}
+pub use crate::balancing::target::{TARGETS_MAX, TargetId, TargetIds};

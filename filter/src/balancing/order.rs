@@ -4,8 +4,13 @@
 //! fails does; one that may not be a fallback stands first or not at all; and unhealthy targets
 //! come last, in the order that they would have had among themselves.
 
-use crate::balancing::sticky::{Draw, Seed};
-use crate::balancing::{Condition, Facts, HealthSettings, Sticky, Strategy, TargetId, TargetStates};
+use serde::{Deserialize, Serialize};
+
+use crate::balancing::condition::{Condition, Facts};
+use crate::balancing::health::HealthSettings;
+use crate::balancing::states::TargetStates;
+use crate::balancing::sticky::{Draw, Seed, Sticky};
+use crate::balancing::target::TargetId;
 use crate::random::Random;
 
 /// The share of requests that try another healthy target than the fastest first, so that one which
@@ -15,6 +20,20 @@ const EXPLORED: f64 = 0.05;
 const UNKNOWN: f64 = 18_446_744_073_709_551_616.0;
 /// A rank before every other.
 const FOREMOST: f64 = -1.0;
+
+/// How a model's targets are put in order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// As written.
+    #[default]
+    Priority,
+    /// By lot: the first, and each that follows, is drawn by weight from those that are left.
+    Weighted,
+    /// By time per output token, the shortest first.
+    Latency,
+}
 
 /// One target of a model.
 #[derive(Clone, Debug)]

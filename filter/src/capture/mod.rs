@@ -1,7 +1,5 @@
 //! What of a request's content goes into its event, within which budget, and which events are sent.
 
-pub mod blob;
 pub mod budget;
-pub mod content;
 pub mod sampling;
 pub mod transcript;

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use weir_event::v1;
 
 use crate::api::reading::calls::{Calls, Piece, Slot};
-use crate::capture::blob;
 use crate::capture::budget::Room;
+use crate::json::blob;
+use crate::json::pieces::RAW_MAX;
 use crate::json::scan::{Kind, Value};
 use crate::json::truncate::{ELLIPSIS, Limits, abridge, without_half_a_word};
-use crate::response::framing::pieces::RAW_MAX;
 
 /// Most choices that are kept.
 const CHOICES_MAX: u64 = 128;

@@ -12,7 +12,7 @@ use weir_event::v1;
 
 use crate::api::Call;
 use crate::balancing::TargetId;
-use crate::capture::content::{Content, Read};
+use crate::event::content::{Content, Read};
 use crate::json::edit::BodyEdits;
 use crate::response::redact::Returning;
 use crate::routing::attempts::Plan;

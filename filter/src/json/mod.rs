@@ -1,6 +1,8 @@
 //! JSON without a tree: scanned, edited byte-exactly, truncated and closed (RFC 8259).
 
+pub mod blob;
 pub mod close;
 pub mod edit;
+pub mod pieces;
 pub mod scan;
 pub mod truncate;

@@ -8,16 +8,16 @@ use weir_event::v1;
 
 use crate::api::reading::{Answer, Transcript};
 use crate::api::{Api, Family};
-use crate::capture::content::Read;
+use crate::event::content::Read;
 use crate::event::exchange::Exchange;
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::{Host, Step};
 use crate::json::close::close;
+use crate::json::pieces::Pieces;
 use crate::json::truncate::Limits;
 use crate::refusal::Refusal;
 use crate::response::framing::framer::{Form, Framing, is_compressed};
 use crate::response::framing::opening::Opening;
-use crate::response::framing::pieces::Pieces;
 pub use crate::response::rewriting::Rewriting;
 use crate::response::strip_usage::Unasked;
 use crate::trace_context;

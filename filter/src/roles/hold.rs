@@ -6,9 +6,9 @@ use crate::api::Api;
 use crate::api::reading::{Answer, Transcript};
 use crate::headers::Headers;
 use crate::host::Host;
+use crate::json::pieces::{LONG, Pieces};
 use crate::response::framing::framer::{Form, Framing};
 use crate::response::framing::opening::Opening;
-use crate::response::framing::pieces::{LONG, Pieces};
 
 /// Most bytes of a response that are held.
 pub const HELD_MAX: usize = 64 << 10;

@@ -1,6 +1,7 @@
 //! What the filter does in each place of Envoy's chain: gateway, attempt, observer.
 
 pub mod attempt;
+pub mod caller;
 pub mod gateway;
 pub mod gateway_response;
 pub mod hold;

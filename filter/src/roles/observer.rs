@@ -11,26 +11,26 @@ use weir_event::v1;
 
 use crate::api::Call;
 use crate::auth::RequestMetadata;
-use crate::auth::caller;
 use crate::balancing::TargetId;
 use crate::capture::budget::Room;
-use crate::capture::content;
-use crate::capture::content::Content;
 use crate::config::{ByteSize, Config, Seen};
+use crate::event::content;
+use crate::event::content::Content;
 use crate::event::exchange::{Exchange, Shared};
 use crate::event::record;
 use crate::event::vm::Vm;
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::{Host, Step};
+use crate::json::pieces::Pieces;
 use crate::redact::Policies;
 use crate::redaction::Export;
 use crate::refusal::Refusal;
 use crate::request::body::Glance;
-use crate::response::framing::pieces::Pieces;
 use crate::response::reader;
 use crate::response::reader::{Length, Reading, Rewriting, Told};
 use crate::response::redact::Returning;
 use crate::response::redact::whole::Outcome;
+use crate::roles::caller;
 use crate::trace_context;
 
 /// The rule by which an event's model was found: it stands in the request and in no configuration.

@@ -5,8 +5,8 @@ use weir_event::v1::{self, ModelUsage, UsageSource};
 use weir_filter::api::Api;
 use weir_filter::api::reading::{Answer, Transcript};
 use weir_filter::headers::Headers;
+use weir_filter::json::pieces::LONG;
 use weir_filter::response::framing::framer::Framing;
-use weir_filter::response::framing::pieces::LONG;
 
 use super::{Read, stream, whole};
 

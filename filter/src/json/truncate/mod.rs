@@ -1,14 +1,14 @@
 //! JSON made short as it passes: the same text within limits, and still JSON.
 //!
 //! Long strings are cut, what stands behind the limit is left out but for small members of objects
-//! (a response tells its usage last), and binary data becomes a reference ([`crate::capture::blob`]). What is
+//! (a response tells its usage last), and binary data becomes a reference ([`crate::json::blob`]). What is
 //! held between two pieces is bounded by the limits, however long the text is. The grammar is
 //! followed as far as it takes to find the ends of things; who reads the result parses it.
 
 #[cfg(test)]
 mod tests;
 
-use crate::capture::blob::Blob;
+use crate::json::blob::Blob;
 use crate::json::scan::MAX_DEPTH;
 
 /// How much is kept beyond the total for small members that stand behind it, in bytes.

@@ -5,8 +5,8 @@
 //! what is held of others is bounded ([`Pieces`]). Only objects are elements; what else stands in
 //! the array, or behind it, is passed over.
 
+use crate::json::pieces::{Pieces, RAW_MAX};
 use crate::json::truncate::Limits;
-use crate::response::framing::pieces::{Pieces, RAW_MAX};
 
 /// The state between two pieces of a stream.
 #[derive(Debug, Default)]

@@ -5,5 +5,4 @@ pub mod cut;
 pub mod elements;
 pub mod framer;
 pub mod opening;
-pub mod pieces;
 pub mod sse;

@@ -7,10 +7,10 @@
 //! reports an error so that comes after the first event. llama.cpp reports one in a field of its own. And the last
 //! event counts without the empty line behind it, where it is whole.
 
+use crate::json::pieces::{Pieces, RAW_MAX};
 use crate::json::scan::Object;
 use crate::json::truncate::Limits;
 use crate::response::framing::cut::Data;
-use crate::response::framing::pieces::{Pieces, RAW_MAX};
 
 /// The byte order mark that a stream may begin with.
 const MARK: &[u8] = b"\xef\xbb\xbf";

@@ -11,10 +11,10 @@ use weir_event::v1;
 use crate::api::reading::Transcript;
 use crate::capture::budget::{Budget, Room};
 use crate::config::Capture;
+use crate::json::pieces::{LONG, Pieces};
 use crate::json::truncate::{Abridged, Limits, abridge};
 use crate::redact::Counts;
 use crate::redaction::Export;
-use crate::response::framing::pieces::{LONG, Pieces};
 
 /// Most bytes of a response in one piece that are held as they are; of a longer one what is small is
 /// read all the same.
@@ -221,7 +221,7 @@ fn told(
     let searched = Limits { string: limits.string + BEYOND, total: limits.total + BEYOND };
     let Abridged { json, shortened: before } = abridge(body, searched)?;
     let before = before || was_shortened;
-    let json = redact(crate::capture::blob::without_data_urls(&json).unwrap_or(json), before)?;
+    let json = redact(crate::json::blob::without_data_urls(&json).unwrap_or(json), before)?;
     if json.len() <= limits.string {
         return Some(Abridged { json, shortened: before });
     }
