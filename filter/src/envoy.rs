@@ -15,7 +15,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType, MetricType};
 use weir_event::{CONTENT_TYPE, INGEST_PATH, POLICY_PATH, v1};
 
-use crate::config::{Config, Mode, PluginConfig, Role};
+use crate::config::{Config, Mode, PluginConfig, Role as ConfiguredRole};
 use crate::event::capture_policy;
 use crate::event::outbox;
 use crate::event::outbox::Answer;
@@ -23,6 +23,7 @@ use crate::event::resource;
 use crate::event::vm::{ENTROPY, Vm};
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::{Host, Step};
+use crate::roles::Role;
 use crate::roles::attempt::Attempt;
 use crate::roles::gateway::Gateway;
 use crate::roles::observer::Observer;
@@ -143,7 +144,7 @@ impl Root {
             .flatten()
             .unwrap_or_default();
         let plugin = PluginConfig::from_json(&json).map_err(|error| error.to_string())?;
-        if plugin.role == Role::Attempt {
+        if plugin.role == ConfiguredRole::Attempt {
             self.plugin = Plugin::Attempt;
             return Ok(());
         }
@@ -365,23 +366,22 @@ impl RootContext for Root {
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
         Some(match &self.plugin {
             Plugin::Gateway(config) if config.mode == Mode::Observe => {
-                Box::new(Observing(Observer::new(Rc::clone(config), Rc::clone(&self.vm))))
+                Box::new(Stream(Observer::new(Rc::clone(config), Rc::clone(&self.vm))))
             }
-            Plugin::Gateway(config) => {
-                Box::new(Downstream(Gateway::new(Rc::clone(config), Rc::clone(&self.vm))))
-            }
-            Plugin::Attempt => Box::new(Upstream(Attempt::new(Rc::clone(&self.vm)))),
+            Plugin::Gateway(config) => Box::new(Stream(Gateway::new(Rc::clone(config), Rc::clone(&self.vm)))),
+            Plugin::Attempt => Box::new(Stream(Attempt::new(Rc::clone(&self.vm)))),
             // Envoy serves nothing through a plugin that refused its configuration.
             Plugin::Unconfigured => return None,
         })
     }
 }
 
-struct Downstream(Gateway);
+/// One stream of a role.
+struct Stream<R>(R);
 
-impl Context for Downstream {}
+impl<R: Role> Context for Stream<R> {}
 
-impl HttpContext for Downstream {
+impl<R: Role> HttpContext for Stream<R> {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         action(self.0.on_request_headers(&Envoy, end_of_stream))
     }
@@ -408,73 +408,6 @@ impl HttpContext for Downstream {
 
     fn on_log(&mut self) {
         self.0.on_log(&Envoy);
-    }
-}
-
-struct Observing(Observer);
-
-impl Context for Observing {}
-
-impl HttpContext for Observing {
-    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        action(self.0.on_request_headers(&Envoy, end_of_stream))
-    }
-
-    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        action(self.0.on_request_body(&Envoy, size, end_of_stream))
-    }
-
-    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        action(self.0.on_request_trailers(&Envoy))
-    }
-
-    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        self.0.on_response_headers(&Envoy, end_of_stream);
-        Action::Continue
-    }
-
-    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        action(self.0.on_response_body(&Envoy, size, end_of_stream))
-    }
-
-    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        self.0.on_response_trailers(&Envoy);
-        Action::Continue
-    }
-
-    fn on_log(&mut self) {
-        self.0.on_log(&Envoy);
-    }
-}
-
-struct Upstream(Attempt);
-
-impl Context for Upstream {}
-
-impl HttpContext for Upstream {
-    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        action(self.0.on_request_headers(&Envoy))
-    }
-
-    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        action(self.0.on_request_body(&Envoy, size, end_of_stream))
-    }
-
-    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        action(self.0.on_request_trailers(&Envoy))
-    }
-
-    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        action(self.0.on_response_headers(&Envoy, end_of_stream))
-    }
-
-    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        action(self.0.on_response_body(&Envoy, size, end_of_stream))
-    }
-
-    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        self.0.on_response_end(&Envoy);
-        Action::Continue
     }
 }
 

@@ -15,6 +15,7 @@ use crate::json::pieces::{LONG, Pieces};
 use crate::json::truncate::{Abridged, Limits, abridge};
 use crate::redact::Counts;
 use crate::redaction::Export;
+use crate::response::reader::{Destination, Read};
 
 /// Most bytes of a response in one piece that are held as they are; of a longer one what is small is
 /// read all the same.
@@ -106,24 +107,16 @@ impl Content {
         self.export.is_some() && !self.is_withheld
     }
 
-    /// Where the content of a stream goes.
-    pub fn transcript(&self, budget: &Rc<Budget>) -> Transcript {
+    /// Where what comes back goes.
+    pub fn destination(&self, budget: &Rc<Budget>) -> Destination {
+        let (limit, whole) = (self.limit, pieces(self.limit, self.keeps()));
         match self.keeps() {
-            true => Transcript::keeping(self.limit, Room::new(budget)),
-            false => Transcript::counting(),
-        }
-    }
-
-    /// Where a response in one piece is held.
-    pub fn whole(&self) -> Pieces {
-        pieces(self.limit, self.keeps())
-    }
-
-    /// What is held of a message of a stream that is long and comes in pieces.
-    pub fn of_long_messages(&self) -> Limits {
-        match self.keeps() {
-            true => Limits { string: self.limit, total: self.limit },
-            false => LONG,
+            true => Destination {
+                transcript: Transcript::keeping(limit, Room::new(budget)),
+                whole,
+                long_messages: Limits { string: limit, total: limit },
+            },
+            false => Destination { transcript: Transcript::counting(), whole, long_messages: LONG },
         }
     }
 
@@ -186,17 +179,6 @@ fn redact_output(export: &Export, output: &mut v1::Output, shortened: bool, coun
         export.text(r#type, false, counts);
         export.arguments(json, shortened, counts);
     }
-}
-
-/// What was read of a response.
-#[derive(Debug, Default)]
-pub struct Read {
-    /// What a stream said, as far as it is kept.
-    pub transcript: Transcript,
-    /// The body of a response in one piece, and whether it was made short.
-    pub body: Option<(Vec<u8>, bool)>,
-    /// Whether the transport brought it to an end that is none by its API's own rules.
-    pub is_cut: bool,
 }
 
 /// Where a body is held that passes, of which so much is kept, or nothing but what is small.

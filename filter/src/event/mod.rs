@@ -2,6 +2,7 @@
 
 pub mod capture_policy;
 pub mod content;
+pub mod ending;
 pub mod exchange;
 pub mod outbox;
 pub mod record;

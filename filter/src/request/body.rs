@@ -147,7 +147,8 @@ pub struct Glance {
 
 impl Glance {
     /// Reads what can be read, and refuses nothing: what is wrong with the body is for the provider to say.
-    pub fn at(call: &Call, content_type: &[u8], bytes: &[u8]) -> Self {
+    /// `object` holds the members of one that is JSON.
+    pub fn at(call: &Call, content_type: &[u8], bytes: &[u8], object: Option<&Object<'_>>) -> Self {
         let model = |named: Option<Cow<'_, str>>| {
             let named = call.model_in_path.clone().or_else(|| named.map(Cow::into_owned));
             named.filter(|model| is_model_name(model)).unwrap_or_default()
@@ -163,7 +164,7 @@ impl Glance {
                 ..Self::default()
             };
         }
-        let Ok(object) = Object::parse(bytes) else {
+        let Some(object) = object else {
             let stream = call.api.streams().unwrap_or_default();
             return Self { model: model(None), stream, ..Self::default() };
         };
@@ -171,7 +172,7 @@ impl Glance {
         Self {
             model: model(object.get("model").and_then(|value| value.as_str())),
             stream: call.api.streams().unwrap_or_else(stream),
-            parameters: parameters::of(call.api, &object),
+            parameters: parameters::of(call.api, object),
             files: Vec::new(),
             characters: object.text_bytes() as u64,
             is_json: true,

@@ -5,7 +5,7 @@ use weir_event::v1;
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::refusal::Refusal;
-use crate::response::framing::framer::Form;
+use crate::response::framing::form::Form;
 use crate::response::framing::opening::Opening;
 use crate::response::redact;
 use crate::response::redact::Returning;
@@ -25,25 +25,25 @@ pub enum Rewriting {
 }
 
 impl Rewriting {
-    /// How a response with these headers is rewritten, of which so much is held; the refusal goes out
-    /// instead of one that cannot be. A response that says that it is a stream is rewritten as one.
-    pub fn of(returning: Returning, headers: &Headers, held_max: usize) -> Result<Self, Refusal> {
+    /// How a response with these headers is rewritten; the refusal goes out instead of one that cannot be. A
+    /// response that says that it is a stream is rewritten as one.
+    pub fn of(returning: Returning, headers: &Headers) -> Result<Self, Refusal> {
         let api = returning.api();
         let form = Form::of(api, headers);
         if form != Form::Events && form.is_open(api, headers) {
             return Ok(Self::Open(Box::new(returning), form, 0));
         }
-        Self::settled(returning, form, held_max)
+        Self::settled(returning, form)
     }
 
-    fn settled(returning: Returning, form: Form, held_max: usize) -> Result<Self, Refusal> {
+    fn settled(returning: Returning, form: Form) -> Result<Self, Refusal> {
         Ok(match returning.readable(form) {
             Form::Unknown => returning.unreadable().map_or(Ok(Self::None), Err)?,
             form @ (Form::Json | Form::Text) => {
                 Self::Whole(Box::new(redact::whole::Whole::new(returning, form)), 0)
             }
             form @ (Form::Events | Form::Elements) => {
-                Self::Stream(Box::new(redact::stream::Stream::new(returning, form, held_max)))
+                Self::Stream(Box::new(redact::stream::Stream::new(returning, form)))
             }
         })
     }
@@ -69,7 +69,7 @@ impl Rewriting {
             Opening::Blank | Opening::Unclear => *by_type,
         };
         let Self::Open(returning, ..) = std::mem::take(self) else { return None };
-        Some(Self::settled(*returning, form, held_max).map(|settled| {
+        Some(Self::settled(*returning, form).map(|settled| {
             *self = settled;
             form
         }))

@@ -12,15 +12,16 @@ use weir_event::v1;
 use crate::api::Family;
 use crate::balancing::TargetId;
 use crate::config::Route;
-use crate::event::exchange::{Decision, Exchange, Shared};
+use crate::event::exchange::{Exchange, Shared};
 use crate::event::vm::Vm;
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::{Host, Step};
 use crate::refusal::Refusal;
 use crate::response::headers::is_for_router;
 use crate::response::retry_after::Asked;
-pub use crate::roles::hold::word;
 use crate::roles::hold::{EMPTY, HELD_MAX, Held, Verdict};
+use crate::roles::role::Role;
+use crate::routing::decision::Decision;
 use crate::trace_context;
 
 /// What is noted of an attempt that brought no answer; Envoy tells more only of the last one.
@@ -56,160 +57,6 @@ impl Attempt {
     /// A stream in this VM.
     pub fn new(vm: Rc<Vm>) -> Self {
         Self { vm, exchange: None, index: 0, target: 0, rewrites: false, waiting: None }
-    }
-
-    /// The headers of the attempt are here: writes those that the provider is to see.
-    pub fn on_request_headers(&mut self, host: &impl Host) -> Step {
-        let started_ns = host.now_ns();
-        let begun = self.find(host).and_then(|shared| {
-            let mut exchange = shared.borrow_mut();
-            self.give_up_former(&mut exchange, started_ns);
-            let decision = exchange.decision.as_mut()?;
-            let (target, route) = decision.plan.begin()?;
-            let path = route.path(&decision.call)?;
-            drop(exchange);
-            Some((shared, target, route, path))
-        });
-        let Some((shared, target, route, path)) = begun else {
-            host.refuse(&Refusal::undecided(), Family::OpenAi, "");
-            return Step::Hold;
-        };
-        self.target = target;
-        let span_id = self.vm.random.borrow_mut().span_id();
-        let mut exchange = shared.borrow_mut();
-        let exchange = &mut *exchange;
-        exchange.answered = false;
-        if let Some(decision) = &exchange.decision {
-            set_headers(host, exchange, decision, &route, target, &path, &span_id);
-            self.rewrites = decision.edits.get(target).is_some_and(|edits| !edits.is_empty());
-            // What follows if no answer comes has to be known before.
-            if let Some(next) = decision.plan.next_route()
-                && next.cluster() != route.cluster()
-            {
-                host.set_state(name::STATE_CLUSTER, next.cluster().as_bytes());
-            }
-        }
-        let passed = exchange.decision.as_ref().is_some_and(|decision| decision.call.passed.is_some());
-        // A query of the caller's own may hold anything.
-        let noted = if passed { path.split('?').next().unwrap_or_default().to_owned() } else { path };
-        self.index = exchange.attempts.len();
-        exchange.targets.push(route.id);
-        exchange.attempts.push(v1::Attempt {
-            number: u32::try_from(self.index + 1).unwrap_or(u32::MAX),
-            span_id: span_id.to_vec().into(),
-            provider: route.provider().to_owned(),
-            provider_kind: route.kind().provider_name().to_owned(),
-            scheme: route.endpoint().scheme.to_owned(),
-            host: route.endpoint().host.clone(),
-            port: route.endpoint().port.into(),
-            path: noted,
-            model: route.model.clone(),
-            started_ns,
-            ..Default::default()
-        });
-        self.exchange = Some(Rc::clone(&shared));
-        Step::Continue
-    }
-
-    /// `size` bytes of the body are buffered: rewrites its head once all that changes is there.
-    pub fn on_request_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
-        if !self.rewrites {
-            return Step::Continue;
-        }
-        let Some(shared) = &self.exchange else { return Step::Continue };
-        let exchange = shared.borrow();
-        let edits = exchange.decision.as_ref().and_then(|decision| decision.edits.get(self.target));
-        let Some(edits) = edits else { return Step::Continue };
-        if size < edits.end() && !end_of_stream {
-            return Step::Hold;
-        }
-        self.rewrites = false;
-        // Only the bytes up to the last edit cross; everything behind it stays where it is.
-        let head = host.request_body(edits.end());
-        if let Some(rewritten) = edits.rewrite(&head) {
-            host.replace_request_start(head.len(), &rewritten);
-        }
-        Step::Continue
-    }
-
-    /// The caller's trailers are here: none of them is among the headers that go on.
-    pub fn on_request_trailers(&mut self, host: &impl Host) -> Step {
-        host.drop_request_trailers();
-        // They end the body, so what was still awaited of it is here.
-        self.on_request_body(host, usize::MAX, true)
-    }
-
-    /// The provider's headers are here: decides whether this is the answer.
-    pub fn on_response_headers(&mut self, host: &impl Host, end_of_stream: bool) -> Step {
-        let now_ns = host.now_ns();
-        let headers = host.response_headers();
-        let status = headers.number(name::STATUS).and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
-        let Some(shared) = self.exchange.as_ref().map(Rc::clone) else { return Step::Continue };
-        let mut exchange = shared.borrow_mut();
-        let exchange = &mut *exchange;
-        if let Some(attempt) = exchange.attempts.get_mut(self.index) {
-            attempt.status = status.into();
-            attempt.response_headers_ns = now_ns;
-            attempt.ended_ns = if end_of_stream { now_ns } else { 0 };
-        }
-        let Some(decision) = &mut exchange.decision else { return Step::Continue };
-        let asked = Asked::of(&headers, now_ns);
-        if !end_of_stream && says_pause_in_body(decision, status, asked) {
-            self.waiting = Some(Waiting::Pause(headers, status, asked));
-            return Step::Hold;
-        }
-        let is_success = (200..300).contains(&status);
-        if decision.hold_for_token && is_success {
-            let api = decision.call.api;
-            if end_of_stream && api.may_stream() {
-                return self.failed(host, exchange, EMPTY.to_owned(), now_ns);
-            }
-            if let Some(held) = Held::new(api, &headers).filter(|_| !end_of_stream) {
-                decision.plan.without_answer();
-                if headers.get(name::WEIR_RETRY).is_some() {
-                    without_mark(host, &headers);
-                }
-                self.waiting = Some(Waiting::Token(Box::new(held)));
-                return Step::Hold;
-            }
-        }
-        self.answered(host, exchange, (&headers, status, asked), now_ns);
-        Step::Continue
-    }
-
-    /// `size` bytes of the response's body are here: lets go of it once it is known what becomes of it.
-    pub fn on_response_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
-        match self.waiting.take() {
-            None => {}
-            Some(Waiting::Token(mut held)) => match held.look(host, size, end_of_stream) {
-                Verdict::Held => {
-                    self.waiting = Some(Waiting::Token(held));
-                    return Step::Hold;
-                }
-                verdict => self.judged(host, verdict),
-            },
-            Some(Waiting::Pause(headers, status, asked)) => {
-                if !end_of_stream && size < HELD_MAX {
-                    self.waiting = Some(Waiting::Pause(headers, status, asked));
-                    return Step::Hold;
-                }
-                let asked = asked.or_in(&host.response_chunk(0, size.min(HELD_MAX)));
-                if let Some(shared) = self.exchange.as_ref().map(Rc::clone) {
-                    let now_ns = host.now_ns();
-                    self.answered(host, &mut shared.borrow_mut(), (&headers, status, asked), now_ns);
-                }
-            }
-        }
-        if end_of_stream {
-            self.ended(host);
-        }
-        Step::Continue
-    }
-
-    /// The provider's trailers are here, or nothing more of its body.
-    pub fn on_response_end(&mut self, host: &impl Host) {
-        // What is held of the body was seen before, but nobody said then that it was all.
-        self.on_response_body(host, 0, true);
     }
 
     /// The last of the response is here.
@@ -306,6 +153,162 @@ impl Attempt {
     fn find(&self, host: &impl Host) -> Option<Shared> {
         let number = <[u8; 8]>::try_from(host.state(name::STATE_STREAM)?.as_slice()).ok()?;
         self.vm.streams.borrow().find(u64::from_le_bytes(number))
+    }
+}
+
+impl Role for Attempt {
+    /// Writes the headers that the provider is to see.
+    fn on_request_headers(&mut self, host: &impl Host, _end_of_stream: bool) -> Step {
+        let started_ns = host.now_ns();
+        let begun = self.find(host).and_then(|shared| {
+            let mut exchange = shared.borrow_mut();
+            self.give_up_former(&mut exchange, started_ns);
+            let decision = exchange.decision.as_mut()?;
+            let (target, route) = decision.plan.begin()?;
+            let path = route.path(&decision.call)?;
+            drop(exchange);
+            Some((shared, target, route, path))
+        });
+        let Some((shared, target, route, path)) = begun else {
+            host.refuse(&Refusal::undecided(), Family::OpenAi, "");
+            return Step::Hold;
+        };
+        self.target = target;
+        let span_id = self.vm.random.borrow_mut().span_id();
+        let mut exchange = shared.borrow_mut();
+        let exchange = &mut *exchange;
+        exchange.answered = false;
+        if let Some(decision) = &exchange.decision {
+            set_headers(host, exchange, decision, &route, target, &path, &span_id);
+            self.rewrites = decision.edits.get(target).is_some_and(|edits| !edits.is_empty());
+            // What follows if no answer comes has to be known before.
+            if let Some(next) = decision.plan.next_route()
+                && next.cluster() != route.cluster()
+            {
+                host.set_state(name::STATE_CLUSTER, next.cluster().as_bytes());
+            }
+        }
+        let passed = exchange.decision.as_ref().is_some_and(|decision| decision.call.passed.is_some());
+        // A query of the caller's own may hold anything.
+        let noted = if passed { path.split('?').next().unwrap_or_default().to_owned() } else { path };
+        self.index = exchange.attempts.len();
+        exchange.targets.push(route.id);
+        exchange.attempts.push(v1::Attempt {
+            number: u32::try_from(self.index + 1).unwrap_or(u32::MAX),
+            span_id: span_id.to_vec().into(),
+            provider: route.provider().to_owned(),
+            provider_kind: route.kind().provider_name().to_owned(),
+            scheme: route.endpoint().scheme.to_owned(),
+            host: route.endpoint().host.clone(),
+            port: route.endpoint().port.into(),
+            path: noted,
+            model: route.model.clone(),
+            started_ns,
+            ..Default::default()
+        });
+        self.exchange = Some(Rc::clone(&shared));
+        Step::Continue
+    }
+
+    /// `size` bytes of the body are buffered: rewrites its head once all that changes is there.
+    fn on_request_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
+        if !self.rewrites {
+            return Step::Continue;
+        }
+        let Some(shared) = &self.exchange else { return Step::Continue };
+        let exchange = shared.borrow();
+        let edits = exchange.decision.as_ref().and_then(|decision| decision.edits.get(self.target));
+        let Some(edits) = edits else { return Step::Continue };
+        if size < edits.end() && !end_of_stream {
+            return Step::Hold;
+        }
+        self.rewrites = false;
+        // Only the bytes up to the last edit cross; everything behind it stays where it is.
+        let head = host.request_body(edits.end());
+        if let Some(rewritten) = edits.rewrite(&head) {
+            host.replace_request_start(head.len(), &rewritten);
+        }
+        Step::Continue
+    }
+
+    /// The caller's trailers are here: none of them is among the headers that go on.
+    fn on_request_trailers(&mut self, host: &impl Host) -> Step {
+        host.drop_request_trailers();
+        // They end the body, so what was still awaited of it is here.
+        self.on_request_body(host, usize::MAX, true)
+    }
+
+    /// The provider's headers are here: decides whether this is the answer.
+    fn on_response_headers(&mut self, host: &impl Host, end_of_stream: bool) -> Step {
+        let now_ns = host.now_ns();
+        let headers = host.response_headers();
+        let status = headers.number(name::STATUS).and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
+        let Some(shared) = self.exchange.as_ref().map(Rc::clone) else { return Step::Continue };
+        let mut exchange = shared.borrow_mut();
+        let exchange = &mut *exchange;
+        if let Some(attempt) = exchange.attempts.get_mut(self.index) {
+            attempt.status = status.into();
+            attempt.response_headers_ns = now_ns;
+            attempt.ended_ns = if end_of_stream { now_ns } else { 0 };
+        }
+        let Some(decision) = &mut exchange.decision else { return Step::Continue };
+        let asked = Asked::of(&headers, now_ns);
+        if !end_of_stream && says_pause_in_body(decision, status, asked) {
+            self.waiting = Some(Waiting::Pause(headers, status, asked));
+            return Step::Hold;
+        }
+        let is_success = (200..300).contains(&status);
+        if decision.hold_for_token && is_success {
+            let api = decision.call.api;
+            if end_of_stream && api.may_stream() {
+                return self.failed(host, exchange, EMPTY.to_owned(), now_ns);
+            }
+            if let Some(held) = Held::new(api, &headers).filter(|_| !end_of_stream) {
+                decision.plan.without_answer();
+                if headers.get(name::WEIR_RETRY).is_some() {
+                    without_mark(host, &headers);
+                }
+                self.waiting = Some(Waiting::Token(Box::new(held)));
+                return Step::Hold;
+            }
+        }
+        self.answered(host, exchange, (&headers, status, asked), now_ns);
+        Step::Continue
+    }
+
+    /// `size` bytes of the response's body are here: lets go of it once it is known what becomes of it.
+    fn on_response_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
+        match self.waiting.take() {
+            None => {}
+            Some(Waiting::Token(mut held)) => match held.look(host, size, end_of_stream) {
+                Verdict::Held => {
+                    self.waiting = Some(Waiting::Token(held));
+                    return Step::Hold;
+                }
+                verdict => self.judged(host, verdict),
+            },
+            Some(Waiting::Pause(headers, status, asked)) => {
+                if !end_of_stream && size < HELD_MAX {
+                    self.waiting = Some(Waiting::Pause(headers, status, asked));
+                    return Step::Hold;
+                }
+                let asked = asked.or_in(&host.response_chunk(0, size.min(HELD_MAX)));
+                if let Some(shared) = self.exchange.as_ref().map(Rc::clone) {
+                    let now_ns = host.now_ns();
+                    self.answered(host, &mut shared.borrow_mut(), (&headers, status, asked), now_ns);
+                }
+            }
+        }
+        if end_of_stream {
+            self.ended(host);
+        }
+        Step::Continue
+    }
+
+    fn on_response_trailers(&mut self, host: &impl Host) -> Step {
+        // What is held of the body was seen before, but nobody said then that it was all.
+        self.on_response_body(host, 0, true);
+        Step::Continue
     }
 }
 

@@ -6,7 +6,8 @@ use weir_filter::api::Api;
 use weir_filter::api::reading::{Answer, Transcript};
 use weir_filter::headers::Headers;
 use weir_filter::json::pieces::LONG;
-use weir_filter::response::framing::framer::Framing;
+use weir_filter::response::framing::form::Form;
+use weir_filter::response::framing::framer::Framer;
 
 use super::{Read, stream, whole};
 
@@ -73,12 +74,12 @@ fn a_usage_of_any_length_is_read() {
 /// Reads a stream that comes in pieces of this size, of which no content is captured.
 fn in_pieces(api: Api, events: &[Value], size: usize) -> v1::Usage {
     let headers = Headers(vec![("content-type".to_owned(), b"text/event-stream".to_vec())]);
-    let mut framing = Framing::of(api, &headers, LONG).unwrap();
+    let mut framer = Framer::new(Form::of(api, &headers), LONG).unwrap();
     let (mut answer, mut response) = (Answer::new(api, Transcript::counting()), v1::Response::default());
     let stream: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
     for piece in stream.as_bytes().chunks(size) {
-        framing.feed(piece, |event| {
-            answer.read_event(event, &mut response);
+        framer.read(piece, false, |event| {
+            answer.read_message(event, &mut response);
         });
     }
     answer.finish(0, true, &mut response);

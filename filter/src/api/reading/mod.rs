@@ -27,7 +27,7 @@ pub use crate::capture::transcript::Transcript;
 
 use crate::api::{Api, Family};
 use crate::json::scan::{Kind, Object, Value};
-use crate::response::framing::cut::Data;
+use crate::response::framing::event::{Data, Event};
 
 /// How many characters make a token where nobody has counted (OpenAI, "What are tokens").
 const CHARACTERS_PER_TOKEN: u64 = 4;
@@ -120,7 +120,15 @@ impl Answer {
 
     /// Reads the data of one event of a stream into the event. Returns whether it brought a token.
     pub fn read_event(&mut self, data: &[u8], response: &mut v1::Response) -> bool {
-        match Data::of(data) {
+        self.read_message(&Event::of(data), response)
+    }
+
+    /// The same of a message that was parsed before.
+    pub fn read_message(&mut self, event: &Event<'_>, response: &mut v1::Response) -> bool {
+        if let Some(error) = event.as_error() {
+            return self.read_event(error.as_bytes(), response);
+        }
+        match event.kind {
             Data::Nothing => return false,
             Data::Done => {
                 self.end.reach();
@@ -129,19 +137,19 @@ impl Answer {
             Data::Message => {}
         }
         response.chunks = response.chunks.saturating_add(1);
-        let Ok(object) = Object::parse(data) else {
+        let Some(object) = &event.object else {
             response.unread = true;
             return false;
         };
         let (api, shape) = (self.api, self.shape(true));
         let (mut notes, openai, responses) = self.notes(response);
         match api {
-            Api::OpenAiChat | Api::OpenAiCompletions => openai::read(&object, shape, openai, &mut notes),
+            Api::OpenAiChat | Api::OpenAiCompletions => openai::read(object, shape, openai, &mut notes),
             _ => match api.family() {
-                Family::OpenAi => responses::read_event(&object, responses, &mut notes),
-                Family::Anthropic => anthropic::read_event(&object, &mut notes),
-                Family::Gemini => gemini::read(&object, &mut notes),
-                Family::Cohere => cohere::read_event(&object, &mut notes),
+                Family::OpenAi => responses::read_event(object, responses, &mut notes),
+                Family::Anthropic => anthropic::read_event(object, &mut notes),
+                Family::Gemini => gemini::read(object, &mut notes),
+                Family::Cohere => cohere::read_event(object, &mut notes),
             },
         }
     }

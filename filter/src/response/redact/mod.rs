@@ -8,12 +8,12 @@
 
 pub mod channel;
 pub mod error_event;
-pub mod frames;
 pub mod pieces;
 pub mod stream;
 pub mod whole;
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::rc::Rc;
 
 use weir_event::v1;
@@ -22,7 +22,7 @@ use crate::api::Api;
 use crate::redact::{Counts, Edit, Fields, Replacement, Restorer, ReturnedPolicy, Search, Unreadable};
 use crate::redaction::Redaction;
 use crate::refusal::Refusal;
-use crate::response::framing::framer::Form;
+use crate::response::framing::form::Form;
 
 /// What becomes of the answer to one request.
 #[derive(Debug)]
@@ -103,8 +103,14 @@ impl Returning {
         }
     }
 
-    /// Rewrites a JSON text. `texts` are strings of it that were rewritten already, in order.
-    fn json<'t>(&mut self, text: &'t str, texts: Vec<Edit>) -> Result<Cow<'t, str>, Stopped> {
+    /// Rewrites a JSON text. `texts` are strings of it that were rewritten already, in order; the bytes of
+    /// `without` go.
+    fn json<'t>(
+        &mut self,
+        text: &'t str,
+        texts: Vec<Edit>,
+        without: Option<Range<usize>>,
+    ) -> Result<Cow<'t, str>, Stopped> {
         let except: Vec<usize> = texts.iter().map(|edit| edit.range.start).collect();
         let mut edits = Vec::new();
         if !self.policy.actions.is_off() {
@@ -120,6 +126,7 @@ impl Returning {
             self.note(&counts)?;
             edits = changes;
         }
+        edits.extend(without.map(|range| Edit { range, text: String::new() }));
         let (text, except) = apply(text, edits, texts);
         let Some(restorer) = &self.restorer else { return Ok(text) };
         Ok(match restorer.restore_json(&text, &except, &mut self.restored) {

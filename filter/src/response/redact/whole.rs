@@ -7,7 +7,7 @@ use weir_event::v1;
 
 use crate::redact::Counts;
 use crate::refusal::Refusal;
-use crate::response::framing::framer::Form;
+use crate::response::framing::form::Form;
 use crate::response::redact::{Returning, Stopped};
 
 /// An answer that is held until it is whole.
@@ -62,7 +62,7 @@ impl Whole {
 
     fn json<'t>(&mut self, text: &'t str) -> Result<Cow<'t, str>, Stopped> {
         serde_json::from_str::<IgnoredAny>(text).map_err(|_| Stopped::Unreadable)?;
-        self.returning.json(text, Vec::new())
+        self.returning.json(text, Vec::new(), None)
     }
 
     fn text<'t>(&mut self, text: &'t str) -> Result<Cow<'t, str>, Stopped> {
