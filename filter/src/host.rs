@@ -12,7 +12,7 @@ use crate::refusal::Refusal;
 pub enum Step {
     /// Go on.
     Continue,
-    /// Hold here: more is to come, or an answer was given.
+    /// Hold here: more is to come, or a response was given.
     Hold,
 }
 
@@ -52,7 +52,7 @@ pub trait Host {
     /// Envoy's account of how the response came about (`response.code_details`).
     fn response_details(&self) -> String;
     /// Answers the request here and now.
-    fn answer(&self, status: u16, headers: &Outgoing<'_>, body: &[u8]);
+    fn respond(&self, status: u16, headers: &Outgoing<'_>, body: &[u8]);
 
     /// Answers with a refusal in the shape of an API, under the trace where there is one.
     fn refuse(&self, refusal: &Refusal, family: Family, trace_id: &str) {
@@ -64,6 +64,6 @@ pub trait Host {
         if !trace_id.is_empty() {
             headers.add(name::WEIR_TRACE_ID, trace_id.as_bytes());
         }
-        self.answer(refusal.status, &headers, refusal.body(family).as_bytes());
+        self.respond(refusal.status, &headers, refusal.body(family).as_bytes());
     }
 }

@@ -1,8 +1,8 @@
 //! Redaction as a gateway has it: its detectors and policies, which of them hold for a request, and
-//! what becomes of what is sent and of what is told.
+//! what becomes of what is sent and of what is exported.
 //!
 //! Whatever a key, a model or a request says makes its policies stricter and never laxer. What cannot
-//! be read is not told, and not sent where something is looked for in it. No value that matched is in
+//! be read is not exported, and not sent where something is looked for in it. No value that matched is in
 //! an error or in `Debug` output.
 
 use std::collections::{BTreeMap, HashMap};
@@ -20,7 +20,7 @@ use crate::redact::{
 };
 use crate::refusal::Refusal;
 
-/// A request's own word that nothing of its content is told: `exclude`.
+/// A request's own word that nothing of its content is exported: `exclude`.
 const WEIR_CONTENT: &str = "x-weir-content";
 /// The same by TrueFoundry's name: `{"enabled": false}`.
 const TFY_LOGGING: &str = "x-tfy-logging-config";
@@ -49,7 +49,7 @@ pub struct Searched {
     pub restorer: Option<Restorer>,
 }
 
-/// How the content of one request is told, and what is said beside it.
+/// How the content of one request is exported, and what is said beside it.
 #[derive(Clone, Debug)]
 pub struct Export {
     redaction: Rc<Redaction>,
@@ -101,7 +101,7 @@ impl Redaction {
         if let Some(names) = self.blocked(&policy.actions, &redacted.counts) {
             return Err(Refusal::content_blocked(&names));
         }
-        let found = self.told(&redacted.counts, v1::RedactedFor::Provider);
+        let found = self.report(&redacted.counts, v1::RedactedFor::Provider);
         let changed = !redacted.counts.is_empty();
         let restorer = (!restorer.is_empty()).then_some(restorer);
         Ok(Searched { body: changed.then(|| redacted.body.into_owned()), found, restorer })
@@ -132,24 +132,24 @@ impl Redaction {
         }
     }
 
-    /// What was found, as events tell it.
-    pub fn told(&self, counts: &Counts, scope: v1::RedactedFor) -> Vec<v1::Redaction> {
-        let told = counts.iter().map(|(id, count)| {
+    /// What was found, as events report it.
+    pub fn report(&self, counts: &Counts, scope: v1::RedactedFor) -> Vec<v1::Redaction> {
+        let report = counts.iter().map(|(id, count)| {
             let (detector, version) = self.detectors.name(id);
             v1::Redaction { detector: detector.to_owned(), version, count, scope: scope.into() }
         });
-        told.collect()
+        report.collect()
     }
 }
 
 impl Export {
-    /// How content is told under this policy; `None` where there is no redaction.
+    /// How content is exported under this policy; `None` where there is no redaction.
     pub fn new(redaction: Option<&Rc<Redaction>>, policy: ExportedPolicy, family: Family) -> Option<Self> {
         redaction.map(|redaction| Self { redaction: Rc::clone(redaction), policy, family })
     }
 
-    /// Whether content is told at all.
-    pub fn tells(&self) -> bool {
+    /// Whether content is exported at all.
+    pub fn is_exported(&self) -> bool {
         self.policy.content != Content::Exclude
     }
 
@@ -158,7 +158,7 @@ impl Export {
         self.policy.content == Content::Redact
     }
 
-    /// A request's body as it may be told; `None` where it cannot be read. Where it was cut, strings that
+    /// A request's body as it may be exported; `None` where it cannot be read. Where it was cut, strings that
     /// end with an ellipsis are without what may be the beginning of what would have been found.
     pub fn request(&self, body: Vec<u8>, is_cut: bool, counts: &mut Counts) -> Option<Vec<u8>> {
         self.json(body, Fields::request(self.family), is_cut, counts)
@@ -169,7 +169,7 @@ impl Export {
         self.json(body, Fields::response(self.family), is_cut, counts)
     }
 
-    /// The arguments of a tool call as they may be told: JSON of any shape, or a text that is none.
+    /// The arguments of a tool call as they may be exported: JSON of any shape, or a text that is none.
     pub fn arguments(&self, arguments: &mut String, is_cut: bool, counts: &mut Counts) {
         match self.json(arguments.as_bytes().to_vec(), Fields::NONE, is_cut, counts) {
             Some(json) => *arguments = String::from_utf8(json).unwrap_or_default(),
@@ -177,14 +177,14 @@ impl Export {
         }
     }
 
-    /// Entries as they may be told, keys and values; a key is context for its value.
+    /// Entries as they may be exported, keys and values; a key is context for its value.
     pub fn entries(&self, entries: &mut BTreeMap<String, String>, counts: &mut Counts) {
         if entries.is_empty() || self.policy.detectors.is_empty() {
             return;
         }
         let json = serde_json::to_vec(entries).unwrap_or_default();
-        let told = self.json(json, Fields::NONE, false, counts);
-        *entries = told.and_then(|told| serde_json::from_slice(&told).ok()).unwrap_or_default();
+        let exported = self.json(json, Fields::NONE, false, counts);
+        *entries = exported.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
     }
 
     fn json(&self, body: Vec<u8>, fields: Fields, is_cut: bool, counts: &mut Counts) -> Option<Vec<u8>> {
@@ -202,7 +202,7 @@ impl Export {
         }
     }
 
-    /// A text as it may be told. Of one that was cut, the end is left out where it may be the beginning
+    /// A text as it may be exported. Of one that was cut, the end is left out where it may be the beginning
     /// of what would have been found.
     pub fn text(&self, text: &mut String, is_cut: bool, counts: &mut Counts) {
         if self.policy.detectors.is_empty() {
@@ -227,9 +227,9 @@ impl Export {
         self.redaction.replacement(self.policy.replacement)
     }
 
-    /// What was found, as events tell it.
-    pub fn told(&self, counts: &Counts) -> Vec<v1::Redaction> {
-        self.redaction.told(counts, v1::RedactedFor::Export)
+    /// What was found, as events report it.
+    pub fn report(&self, counts: &Counts) -> Vec<v1::Redaction> {
+        self.redaction.report(counts, v1::RedactedFor::Export)
     }
 }
 
@@ -247,7 +247,7 @@ fn number_in_order_of_the_prompt(search: &Search<'_>, object: &Object<'_>, resto
     }
 }
 
-/// Whether a request asks that nothing of its content be told.
+/// Whether a request asks that nothing of its content be exported.
 fn asks_for_exclusion(headers: &Headers) -> bool {
     let excludes = headers.get(WEIR_CONTENT).is_some_and(|value| value.eq_ignore_ascii_case(b"exclude"));
     let disabled = || {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use weir_event::v1;
 use weir_filter::api::reading::{Answer, Transcript};
 use weir_filter::api::{Api, Call};
-use weir_filter::capture::budget::{Budget, Room};
+use weir_filter::capture::budget::{Budget, BudgetPermit};
 use weir_filter::headers::Headers;
 use weir_filter::json::pieces::Pieces;
 use weir_filter::json::truncate::Limits;
@@ -59,7 +59,7 @@ struct Read {
 fn transcript() -> Transcript {
     let budget = Rc::new(Budget::default());
     budget.set(1 << 20);
-    Transcript::keeping(64 << 10, Room::new(&budget))
+    Transcript::keeping(64 << 10, BudgetPermit::new(&budget))
 }
 
 fn finish(answer: Answer, expected: &Value, mut response: v1::Response, tokens: u32) -> Read {

@@ -15,7 +15,7 @@ use weir_filter::api::reading::{Answer as Reader, Transcript};
 use weir_filter::api::{Api, Call};
 use weir_filter::balancing::TargetIds;
 use weir_filter::config::{Config, PluginConfig};
-use weir_filter::event::outbox::{Answer, Outbox};
+use weir_filter::event::outbox::{CallOutcome, Outbox};
 use weir_filter::json::pieces::LONG;
 use weir_filter::json::scan::{JsonError, MAX_DEPTH, Object};
 use weir_filter::random::Random;
@@ -78,7 +78,7 @@ fn an_event_goes_out_and_comes_back_when_the_call_fails() {
     outbox.push(v1::TraceEvent::default());
     let batch = outbox.next_batch(0).unwrap();
     outbox.sent(7, batch, 0);
-    outbox.answered(7, Answer::Failed, 0, &mut random);
+    outbox.answered(7, CallOutcome::Failed, 0, &mut random);
     assert!(outbox.next_batch(0).is_none());
     assert!(outbox.next_batch(1_000_000_000).is_some());
 }

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde::de::IgnoredAny;
-use weir_filter::content::abridge::{Abridger, Limits, abridge};
+use weir_filter::json::truncate::{Abridger, Limits, abridge};
 use weir_fuzz::{controls, pieces};
 
 fuzz_target!(|data: &[u8]| {

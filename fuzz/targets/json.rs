@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use serde::de::IgnoredAny;
 use serde_json::Value;
-use weir_filter::json::{JsonError, Object};
+use weir_filter::json::scan::{JsonError, Object};
 
 fuzz_target!(|data: &[u8]| {
     match Object::parse(data) {

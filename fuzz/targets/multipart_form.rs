@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use weir_filter::form::{Form, PARTS_MAX};
+use weir_filter::request::multipart::{Form, PARTS_MAX};
 
 const MODEL: &str = "another-model";
 

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use weir_filter::config::{Config, PluginConfig};
-use weir_filter::strategy::TargetIds;
+use weir_filter::balancing::TargetIds;
 
 fuzz_target!(|data: &[u8]| {
     let plugin = match PluginConfig::from_json(data) {

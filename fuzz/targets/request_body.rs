@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
 use weir_filter::api::Call;
 use weir_filter::host::Step;
-use weir_filter::json::Object;
+use weir_filter::json::scan::Object;
 use weir_filter::redact::Fields;
 use weir_fuzz::{PATHS, controls, is_clean, plant, stream};
 

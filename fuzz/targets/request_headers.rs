@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use weir_filter::access::{RequestMetadata, credential, without_key};
+use weir_filter::auth::{RequestMetadata, credential, without_key};
 use weir_filter::api::{Api, Call, Passage};
 use weir_filter::headers::Headers;
 use weir_filter::host::Step;

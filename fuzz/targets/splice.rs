@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value, json};
-use weir_filter::json::Object;
-use weir_filter::splice::{BodyEdits, Edits, ModelEdit, Params, same_key};
+use weir_filter::json::scan::Object;
+use weir_filter::json::edit::{BodyEdits, Edits, ModelEdit, Params, same_key};
 
 static PARAMS: LazyLock<Params> = LazyLock::new(|| {
     let set =

@@ -43,7 +43,7 @@ impl Latency {
     /// Nanoseconds per output token, or `None` where fewer than [`SAMPLES_MIN`] samples lie within
     /// the window.
     ///
-    /// It is the median of the newest samples. A median, since one answer that got stuck would pull
+    /// It is the median of the newest samples. A median, since one response that got stuck would pull
     /// a mean, however decayed, for as long as it counts. Of few, since a change shows once half of
     /// them are new, and a target that recovers gets its new samples from exploration alone.
     pub fn estimate(&self, target: TargetId, now_ns: u64) -> Option<u64> {

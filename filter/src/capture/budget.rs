@@ -1,6 +1,6 @@
-//! Room for content in one VM: what all requests under way may hold together.
+//! BudgetPermit for content in one VM: what all requests under way may hold together.
 //!
-//! Room that was taken is given back when its holder is dropped, so none can be lost.
+//! BudgetPermit that was taken is given back when its holder is dropped, so none can be lost.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -26,12 +26,12 @@ impl Budget {
 
 /// A part of the room that is taken.
 #[derive(Debug)]
-pub struct Room {
+pub struct BudgetPermit {
     budget: Rc<Budget>,
     held: usize,
 }
 
-impl Room {
+impl BudgetPermit {
     /// None of it yet.
     pub fn new(budget: &Rc<Budget>) -> Self {
         Self { budget: Rc::clone(budget), held: 0 }
@@ -49,7 +49,7 @@ impl Room {
     }
 }
 
-impl Drop for Room {
+impl Drop for BudgetPermit {
     fn drop(&mut self) {
         self.budget.used.set(self.budget.used.get().saturating_sub(self.held));
     }
@@ -63,7 +63,7 @@ mod tests {
     fn room_is_limited_over_all_and_given_back() {
         let budget = Rc::new(Budget::default());
         budget.set(10);
-        let (mut one, mut other) = (Room::new(&budget), Room::new(&budget));
+        let (mut one, mut other) = (BudgetPermit::new(&budget), BudgetPermit::new(&budget));
         assert!(one.take(6) && !other.take(5) && other.take(4) && !one.take(1));
         drop(one);
         assert!(other.take(6) && budget.used() == 10);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use weir_event::v1;
 
 use crate::api::reading::calls::{Calls, Piece, Slot};
-use crate::capture::budget::Room;
+use crate::capture::budget::BudgetPermit;
 use crate::json::blob;
 use crate::json::pieces::RAW_MAX;
 use crate::json::scan::{Kind, Value};
@@ -77,7 +77,7 @@ struct Kept {
 struct Keep {
     /// How many bytes may still be kept.
     left: usize,
-    room: Room,
+    room: BudgetPermit,
 }
 
 impl Keep {
@@ -96,7 +96,7 @@ impl Keep {
 
 impl Transcript {
     /// One that keeps at most `limit` bytes.
-    pub fn keeping(limit: usize, room: Room) -> Self {
+    pub fn keeping(limit: usize, room: BudgetPermit) -> Self {
         Self { keep: Some(Keep { left: limit, room }), ..Self::default() }
     }
 
@@ -199,7 +199,7 @@ impl Transcript {
         }
         let is_whole = append(text, value, keep);
         if part != CallPart::Arguments && !is_whole {
-            // Half a word names nothing, and nothing that must not be told is found in it.
+            // Half a word names nothing, and nothing that must not be exported is found in it.
             text.clear();
         }
         self.shortened |= !is_whole;

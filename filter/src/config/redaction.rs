@@ -12,7 +12,7 @@ use crate::redaction::Redaction;
 const HASH_DIGITS: usize = 12;
 /// Shortest key of hashes, in bytes.
 const HASH_KEY_MIN: usize = 16;
-/// Compiles what a configuration says; `None` where it says nothing, and so nothing is told.
+/// Compiles what a configuration says; `None` where it says nothing, and so nothing is exported.
 /// `variable` looks an environment variable up.
 pub(crate) fn redaction(
     plugin: &PluginConfig,

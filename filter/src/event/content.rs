@@ -1,6 +1,6 @@
-//! What of a request's content is kept for its event.
+//! What of a request's content is captured for its event.
 //!
-//! While the request is under way, its body and its answer are held as they are, within the VM's
+//! While the request is under way, its body and its response are held as they are, within the VM's
 //! budget; they are made short, and freed of binary data, when all is over and nobody waits.
 
 use std::fmt;
@@ -9,7 +9,7 @@ use std::rc::Rc;
 use weir_event::v1;
 
 use crate::api::reading::Transcript;
-use crate::capture::budget::{Budget, Room};
+use crate::capture::budget::{Budget, BudgetPermit};
 use crate::config::Capture;
 use crate::json::pieces::{LONG, Pieces};
 use crate::json::truncate::{Abridged, Limits, abridge};
@@ -21,7 +21,7 @@ use crate::response::reader::{Destination, Read};
 /// read all the same.
 const WHOLE_MAX: usize = 64 << 10;
 /// How far beyond the limits a body is searched, in bytes: what begins within them and is longer is left
-/// out by where it begins. What is not told is not searched.
+/// out by where it begins. What is not exported is not searched.
 const BEYOND: usize = 2 << 10;
 /// How many strings of the longest length fit into the limit of a body.
 const LONG_STRINGS: usize = 4;
@@ -32,12 +32,12 @@ pub struct Content {
     capture: v1::Capture,
     export: Option<Export>,
     limit: usize,
-    #[allow(dead_code, reason = "gives its room back when it is dropped")]
-    room: Option<Room>,
+    #[allow(dead_code, reason = "gives its permit back when it is dropped")]
+    permit: Option<BudgetPermit>,
     request: Vec<u8>,
-    /// What is kept of the request was made short before.
+    /// What was captured of the request was made short before.
     is_cut: bool,
-    /// It is kept no more: only what the caller said about its request is made fit to be told.
+    /// It is captured no more: only what the caller said about its request is made fit for export.
     is_withheld: bool,
     /// How many characters the request's texts have, for an estimate of its tokens.
     pub characters: u64,
@@ -51,12 +51,12 @@ impl fmt::Debug for Content {
 
 impl Content {
     /// Of a request of which nothing is let go yet, or that passes unread: there is no content, and what the
-    /// caller says beside it is made fit to be told all the same.
+    /// caller says beside it is made fit for export all the same.
     pub fn none(export: Option<Export>) -> Self {
         Self { export, is_withheld: true, ..Self::default() }
     }
 
-    /// Keeps the body of a request that is let go, if content is kept and there is room.
+    /// Captures the body of a request that is let go, if content is captured and there is permit.
     pub fn begin(
         capture: &Capture,
         export: Option<Export>,
@@ -65,12 +65,12 @@ impl Content {
         characters: u64,
     ) -> Self {
         let limit = capture.limit;
-        let Some(export) = export.as_ref().filter(|export| export.tells()).cloned() else {
+        let Some(export) = export.as_ref().filter(|export| export.is_exported()).cloned() else {
             return Self { capture: v1::Capture::Excluded, characters, ..Self::none(export) };
         };
-        let mut room = Room::new(budget);
-        if !room.take(body.len()) {
-            // What the caller says beside it is told all the same, so it is still redacted.
+        let mut permit = BudgetPermit::new(budget);
+        if !permit.take(body.len()) {
+            // What the caller says beside it is exported all the same, so it is still redacted.
             return Self { capture: v1::Capture::NoRoom, limit, characters, ..Self::none(Some(export)) };
         }
         let capture = if export.redacts() { v1::Capture::Redacted } else { v1::Capture::Kept };
@@ -78,7 +78,7 @@ impl Content {
             capture,
             export: Some(export),
             limit,
-            room: Some(room),
+            permit: Some(permit),
             request: body,
             is_cut: false,
             is_withheld: false,
@@ -92,27 +92,27 @@ impl Content {
         Self { is_cut, ..self }
     }
 
-    /// Keeps nothing of it, whatever was kept.
+    /// Drops what was captured.
     pub fn withhold(&mut self) {
-        if self.keeps() {
+        if self.captures() {
             self.capture = v1::Capture::Excluded;
             self.request = Vec::new();
-            self.room = None;
+            self.permit = None;
             self.is_withheld = true;
         }
     }
 
-    /// Whether what comes back is kept.
-    fn keeps(&self) -> bool {
+    /// Whether what comes back is captured.
+    fn captures(&self) -> bool {
         self.export.is_some() && !self.is_withheld
     }
 
     /// Where what comes back goes.
     pub fn destination(&self, budget: &Rc<Budget>) -> Destination {
-        let (limit, whole) = (self.limit, pieces(self.limit, self.keeps()));
-        match self.keeps() {
+        let (limit, whole) = (self.limit, pieces(self.limit, self.captures()));
+        match self.captures() {
             true => Destination {
-                transcript: Transcript::keeping(limit, Room::new(budget)),
+                transcript: Transcript::keeping(limit, BudgetPermit::new(budget)),
                 whole,
                 long_messages: Limits { string: limit, total: limit },
             },
@@ -124,22 +124,26 @@ impl Content {
     /// it and in what the caller said; nothing where nothing was asked that was let go.
     pub fn finish(self, read: Read, caller: &mut v1::Caller) -> (Option<v1::Content>, Vec<v1::Redaction>) {
         let mut content = v1::Content { capture: self.capture.into(), ..Default::default() };
-        let is_told = self.capture != v1::Capture::Unspecified;
+        let is_captured = self.capture != v1::Capture::Unspecified;
         let Some(export) = &self.export else {
-            return (is_told.then_some(content), Vec::new());
+            return (is_captured.then_some(content), Vec::new());
         };
         let read = if self.is_withheld { Read::default() } else { read };
         let mut counts = Counts::default();
         let limits = limits(self.limit);
         if let Some(Abridged { json, shortened }) =
-            told(&self.request, self.is_cut, limits, |body, is_cut| export.request(body, is_cut, &mut counts))
+            exported(&self.request, self.is_cut, limits, |body, is_cut| {
+                export.request(body, is_cut, &mut counts)
+            })
         {
             content.request = json.into();
             content.request_shortened = shortened;
         }
         if let Some((body, was_shortened)) = read.body
             && let Some(Abridged { json, shortened }) =
-                told(&body, was_shortened, limits, |body, is_cut| export.response(body, is_cut, &mut counts))
+                exported(&body, was_shortened, limits, |body, is_cut| {
+                    export.response(body, is_cut, &mut counts)
+                })
         {
             content.response = json.into();
             content.response_shortened = was_shortened || shortened;
@@ -157,12 +161,12 @@ impl Content {
         content.response_shortened |= shortened;
         content.outputs = outputs;
         content.error_message = error_message;
-        let found = export.told(&counts);
-        (is_told.then_some(content), found)
+        let found = export.report(&counts);
+        (is_captured.then_some(content), found)
     }
 }
 
-/// Makes every text of an output fit to be told. Names, ids and types are words that stand there whole,
+/// Makes every text of an output fit for export. Names, ids and types are words that stand there whole,
 /// also where something is missing of the texts.
 fn redact_output(export: &Export, output: &mut v1::Output, shortened: bool, counts: &mut Counts) {
     let v1::Output { index: _, text, refusal, reasoning, tool_calls, parts } = output;
@@ -182,19 +186,19 @@ fn redact_output(export: &Export, output: &mut v1::Output, shortened: bool, coun
 }
 
 /// Where a body is held that passes, of which so much is kept, or nothing but what is small.
-pub fn pieces(limit: usize, keeps: bool) -> Pieces {
-    Pieces::new(WHOLE_MAX, if keeps { limits(limit) } else { LONG })
+pub fn pieces(limit: usize, captures: bool) -> Pieces {
+    Pieces::new(WHOLE_MAX, if captures { limits(limit) } else { LONG })
 }
 
 fn limits(total: usize) -> Limits {
     Limits { string: total / LONG_STRINGS, total }
 }
 
-/// A body as it may be told; `None` where it is no JSON. `was_shortened` says whether it is the whole.
+/// A body as it may be exported; `None` where it is no JSON. `was_shortened` says whether it is the whole.
 ///
 /// Binary data goes first, so that it is not searched; then what is left is redacted, some way beyond the
 /// limits, so that what would be found is not cut in two within them; then it is made short.
-fn told(
+fn exported(
     body: &[u8],
     was_shortened: bool,
     limits: Limits,

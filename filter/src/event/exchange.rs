@@ -14,7 +14,7 @@ use crate::balancing::TargetId;
 use crate::event::content::Content;
 use crate::response::outgoing::GatewayHeaders;
 use crate::response::reader::Read;
-use crate::response::redact::Returning;
+use crate::response::redact::ResponseRedaction;
 use crate::routing::decision::Decision;
 use crate::trace_context;
 
@@ -36,25 +36,25 @@ pub struct Exchange {
     pub attempts: Vec<v1::Attempt>,
     /// The target of each attempt.
     pub targets: Vec<TargetId>,
-    /// Whether the last attempt brought an answer that is the caller's.
+    /// Whether the last attempt brought a response that is the caller's.
     pub answered: bool,
     /// What came back.
     pub response: v1::Response,
     /// When.
     pub timing: v1::Timing,
-    /// What was said, as far as it is kept.
+    /// What was said, as far as it is captured.
     pub content: Content,
-    /// What was found in the request that must not reach the provider, and in the answer that must not
+    /// What was found in the request that must not reach the provider, and in the response that must not
     /// reach the caller.
     pub redactions: Vec<v1::Redaction>,
-    /// What is done with the answer on its way to the caller.
-    pub returning: Option<Returning>,
+    /// What is done with the response on its way to the caller.
+    pub response_redaction: Option<ResponseRedaction>,
     /// What an attempt needs; absent until the decision is made.
     pub decision: Option<Decision>,
 }
 
 impl Exchange {
-    /// Whether the answer that came holds usage which the gateway asked for on the caller's behalf.
+    /// Whether the response that came holds usage which the gateway asked for on the caller's behalf.
     pub fn asked_for_usage(&self) -> bool {
         self.decision.as_ref().is_some_and(Decision::asks_for_usage)
     }

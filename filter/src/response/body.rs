@@ -22,7 +22,7 @@ use crate::response::framing::opening::Opening;
 use crate::response::outgoing;
 use crate::response::outgoing::{GatewayHeaders, Length};
 use crate::response::reader::{Destination, Read, Reading};
-use crate::response::redact::Returning;
+use crate::response::redact::ResponseRedaction;
 use crate::response::redact::whole::Outcome;
 use crate::response::rewriting::Rewriting;
 use crate::response::strip_usage;
@@ -57,9 +57,13 @@ pub enum Settled {
 impl ResponseBody {
     /// The body of a response with these headers. The refusal goes out instead of one that cannot be
     /// rewritten.
-    pub fn new(headers: &Headers, returning: Option<Returning>, held_max: usize) -> Result<Self, Refusal> {
-        let rewriting =
-            returning.map_or(Ok(Rewriting::None), |returning| Rewriting::of(returning, headers))?;
+    pub fn new(
+        headers: &Headers,
+        response_redaction: Option<ResponseRedaction>,
+        held_max: usize,
+    ) -> Result<Self, Refusal> {
+        let rewriting = response_redaction
+            .map_or(Ok(Rewriting::None), |response_redaction| Rewriting::of(response_redaction, headers))?;
         Ok(Self { rewriting, held_max, ..Self::default() })
     }
 
@@ -168,7 +172,7 @@ impl ResponseBody {
         } else {
             whole.rewrite(&host.response_chunk(0, *read))
         };
-        let found = whole.told();
+        let found = whole.report();
         timing.returned_ns = host.now_ns();
         self.rewriting = Rewriting::None;
         Some((outcome, found))
@@ -180,7 +184,7 @@ impl ResponseBody {
     }
 
     /// Looks at the next piece of the body as it passes, and rewrites it where it is a stream's. It is held
-    /// where its form cannot be told yet.
+    /// where its form cannot be exported yet.
     pub fn pass(
         &mut self,
         host: &impl Host,
@@ -290,7 +294,7 @@ impl ResponseBody {
 
     /// What was found and restored, as far as it was not given before.
     pub fn found(&mut self) -> Vec<v1::Redaction> {
-        std::mem::take(&mut self.rewriting).told()
+        std::mem::take(&mut self.rewriting).report()
     }
 
     /// All has passed, or will not come: reads what was held for now ([`Reading::finish`]).

@@ -17,7 +17,7 @@ use crate::response::framing::opening::Opening;
 
 /// The error of a response that says that it succeeded and has no body.
 const EMPTY_RESPONSE: &str = "empty_response";
-/// The error of one whose body is no answer of its API, such as a proxy's page.
+/// The error of one whose body is no response of its API, such as a proxy's page.
 const UNEXPECTED_CONTENT: &str = "unexpected_content";
 /// Statuses that have no body (RFC 9110, "204 No Content" and "205 Reset Content").
 const WITHOUT_CONTENT: [u32; 2] = [204, 205];
@@ -202,7 +202,7 @@ impl Reading {
     }
 }
 
-/// Notes that nothing was read of a response that came whole. One that says that it succeeded must hold an answer,
+/// Notes that nothing was read of a response that came whole. One that says that it succeeded must hold a response,
 /// so it is an error.
 fn note_unread(api: Api, whole: bool, is_empty: bool, response: &mut v1::Response) {
     if !whole || !is_success(response) || !api.answers_in_json() {
@@ -215,7 +215,7 @@ fn note_unread(api: Api, whole: bool, is_empty: bool, response: &mut v1::Respons
     }
 }
 
-/// Whether a response's status says that it holds an answer.
+/// Whether a response's status says that it holds a response.
 fn is_success(response: &v1::Response) -> bool {
     (200..300).contains(&response.status) && !WITHOUT_CONTENT.contains(&response.status)
 }

@@ -24,7 +24,7 @@ use crate::roles::role::Role;
 use crate::routing::decision::Decision;
 use crate::trace_context;
 
-/// What is noted of an attempt that brought no answer; Envoy tells more only of the last one.
+/// What is noted of an attempt that brought no response; Envoy tells more only of the last one.
 const NO_ANSWER: &str = "no_answer";
 /// What is noted of an attempt whose first token was too late.
 const LATE_TOKEN: &str = "first_token_timeout";
@@ -67,7 +67,7 @@ impl Attempt {
         }
     }
 
-    /// What came is an answer with this status: it is the caller's, or another attempt follows.
+    /// What came is a response with this status: it is the caller's, or another attempt follows.
     fn answered(
         &self,
         host: &impl Host,
@@ -97,7 +97,7 @@ impl Attempt {
         exchange.answered = true;
     }
 
-    /// What is held turned out to be an answer, or a failure.
+    /// What is held turned out to be a response, or a failure.
     fn judged(&self, host: &impl Host, verdict: Verdict) {
         let Some(shared) = &self.exchange else { return };
         let exchange = &mut *shared.borrow_mut();
@@ -110,8 +110,8 @@ impl Attempt {
         self.vm.targets.borrow_mut().health.succeeded(self.target_id(exchange));
     }
 
-    /// The attempt has failed before anything of its answer went out, though its status says otherwise: it
-    /// is followed by another one, as if nothing had come; the last one's answer is the caller's.
+    /// The attempt has failed before anything of its response went out, though its status says otherwise: it
+    /// is followed by another one, as if nothing had come; the last one's response is the caller's.
     fn failed(&self, host: &impl Host, exchange: &mut Exchange, error: String, now_ns: u64) -> Step {
         self.vm.targets.borrow_mut().health.failed(self.target_id(exchange), now_ns);
         let Some(decision) = &mut exchange.decision else { return Step::Continue };
@@ -132,7 +132,7 @@ impl Attempt {
         exchange.targets.get(self.index).copied().unwrap_or(TargetId::UNTRACKED)
     }
 
-    /// An attempt that is still open when another begins brought no answer.
+    /// An attempt that is still open when another begins brought no response.
     fn give_up_former(&self, exchange: &mut Exchange, now_ns: u64) {
         let target = exchange.targets.last().copied();
         let Some(former) = exchange.attempts.last_mut().filter(|attempt| attempt.ended_ns == 0) else {
@@ -181,7 +181,7 @@ impl Role for Attempt {
         if let Some(decision) = &exchange.decision {
             set_headers(host, exchange, decision, &route, target, &path, &span_id);
             self.rewrites = decision.edits.get(target).is_some_and(|edits| !edits.is_empty());
-            // What follows if no answer comes has to be known before.
+            // What follows if no response comes has to be known before.
             if let Some(next) = decision.plan.next_route()
                 && next.cluster() != route.cluster()
             {
@@ -238,7 +238,7 @@ impl Role for Attempt {
         self.on_request_body(host, usize::MAX, true)
     }
 
-    /// The provider's headers are here: decides whether this is the answer.
+    /// The provider's headers are here: decides whether this is the response.
     fn on_response_headers(&mut self, host: &impl Host, end_of_stream: bool) -> Step {
         let now_ns = host.now_ns();
         let headers = host.response_headers();

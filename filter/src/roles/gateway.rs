@@ -184,10 +184,10 @@ impl Gateway {
         held: Option<(Vec<u8>, Option<Export>)>,
     ) -> Step {
         let Some(Inference { session, .. }) = &self.inference else { return Step::Continue };
-        let Forward { decision, router, characters, is_json, body: sent, returning } = forward;
+        let Forward { decision, router, characters, is_json, body: sent, response_redaction } = forward;
         let cluster = decision.plan.next_route().map(|route| route.cluster().to_owned()).unwrap_or_default();
         let mut exchange = session.exchange.borrow_mut();
-        (exchange.decision, exchange.returning) = (Some(decision), returning);
+        (exchange.decision, exchange.response_redaction) = (Some(decision), response_redaction);
         drop(exchange);
         let mut size = None;
         if let Some((body, export)) = held {
@@ -246,7 +246,7 @@ impl Gateway {
         self.progress = Progress::Answered;
         let mut headers = Outgoing::default();
         headers.add(name::CONTENT_TYPE, content_type.as_bytes());
-        host.answer(200, &headers, body.as_bytes());
+        host.respond(200, &headers, body.as_bytes());
         Step::Hold
     }
 

@@ -177,11 +177,11 @@ impl GatewayResponse {
         let status = status_of(headers);
         let mut exchange = session.exchange.borrow_mut();
         exchange.response.status = status.into();
-        let returning = exchange.returning.take().filter(|_| !end_of_stream);
-        if returning.is_some() {
+        let response_redaction = exchange.response_redaction.take().filter(|_| !end_of_stream);
+        if response_redaction.is_some() {
             exchange.timing.returning_ns = host.now_ns();
         }
-        match ResponseBody::new(headers, returning, session.config.response_body_max) {
+        match ResponseBody::new(headers, response_redaction, session.config.response_body_max) {
             Err(refusal) => {
                 drop(exchange);
                 self.replace(host, session, &refusal, own, Transcript::default());
@@ -276,7 +276,7 @@ impl GatewayResponse {
             own.add_to(&mut headers);
         }
         self.progress = Progress::Replied(ending);
-        host.answer(refusal.status, &headers, body.as_bytes());
+        host.respond(refusal.status, &headers, body.as_bytes());
         Step::Hold
     }
 

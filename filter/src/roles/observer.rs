@@ -1,6 +1,6 @@
 //! The observing role: what the filter does with requests that it does not route.
 //!
-//! No headers are ever held, neither a request's nor an answer's, and nothing changes but what
+//! No headers are ever held, neither a request's nor a response's, and nothing changes but what
 //! redaction asks for. A body passes piece by piece, and is held only to be searched. What the caller
 //! sends to authorise itself goes on to the provider, and is in no event. As in the gateway role the
 //! event is built when all is over.
@@ -12,7 +12,7 @@ use weir_event::v1;
 use crate::api::Call;
 use crate::auth::RequestMetadata;
 use crate::balancing::TargetId;
-use crate::capture::budget::Room;
+use crate::capture::budget::BudgetPermit;
 use crate::config::{Config, Seen};
 use crate::event::content;
 use crate::event::ending::is_local_reply;
@@ -23,7 +23,7 @@ use crate::json::pieces::Pieces;
 use crate::json::scan::Object;
 use crate::redact::{Policies, Restorer};
 use crate::refusal::Refusal;
-use crate::request::body::Glance;
+use crate::request::body::BestEffortBody;
 use crate::response::body::{ResponseBody, Settled};
 use crate::response::outgoing::{Length, send};
 use crate::response::redact::whole::Outcome;
@@ -33,8 +33,8 @@ use crate::roles::session::{Session, too_large};
 
 /// The rule by which an event's model was found: it stands in the request and in no configuration.
 const RULE: &str = "observed";
-/// Most bytes of an answer that are held to be rewritten. Over its own limit (1 MiB unless it was
-/// raised) Envoy would break the answer off.
+/// Most bytes of a response that are held to be rewritten. Over its own limit (1 MiB unless it was
+/// raised) Envoy would break the response off.
 const RESPONSE_HELD_MAX: usize = 512 << 10;
 
 /// One stream of the filter that observes.
@@ -44,7 +44,7 @@ pub struct Observer {
     vm: Rc<Vm>,
     observed: Option<Observation>,
     progress: Progress,
-    asking: Asking,
+    request: RequestReading,
     response: ResponseBody,
 }
 
@@ -63,19 +63,19 @@ enum Progress {
     Passing,
     /// It was answered here.
     Answered,
-    /// The answer has come to its end.
+    /// The response has come to its end.
     Delivered,
 }
 
 /// How a request's body is taken in.
 #[derive(Debug)]
-enum Asking {
+enum RequestReading {
     /// All is known of it that will be.
     Known,
-    /// It passes, and what is small in it is kept.
+    /// It passes, and what is small in it is captured.
     Json(Pieces),
-    /// It passes, and is kept as it is while there is room.
-    Form(Vec<u8>, Room),
+    /// It passes, and is captured as it is within the budget.
+    Form(Vec<u8>, BudgetPermit),
     /// It is held until it is whole.
     Held,
 }
@@ -88,7 +88,7 @@ impl Observer {
             vm,
             observed: None,
             progress: Progress::Passing,
-            asking: Asking::Known,
+            request: RequestReading::Known,
             response: ResponseBody::default(),
         }
     }
@@ -120,15 +120,15 @@ impl Observer {
     }
 
     /// A body that passed has come to its end, or will not come any further.
-    fn has_passed(&mut self) {
-        match std::mem::replace(&mut self.asking, Asking::Known) {
-            Asking::Known => {}
-            Asking::Held => self.know(&[], None, false, None),
-            Asking::Json(pieces) => {
+    fn finish_request(&mut self) {
+        match std::mem::replace(&mut self.request, RequestReading::Known) {
+            RequestReading::Known => {}
+            RequestReading::Held => self.record_request(&[], None, false, None),
+            RequestReading::Json(pieces) => {
                 let (body, is_cut) = pieces.finish().unwrap_or_default();
-                self.know(&body, Object::parse(&body).ok().as_ref(), is_cut, None);
+                self.record_request(&body, Object::parse(&body).ok().as_ref(), is_cut, None);
             }
-            Asking::Form(bytes, _permit) => self.know(&bytes, None, false, None),
+            RequestReading::Form(bytes, _permit) => self.record_request(&bytes, None, false, None),
         }
     }
 
@@ -138,7 +138,7 @@ impl Observer {
             return Step::Continue;
         };
         let Observation { session, policies, .. } = observed;
-        self.asking = Asking::Known;
+        self.request = RequestReading::Known;
         let body = host.request_body(self.config.request_body_max);
         let object = Object::parse(&body).ok();
         let mut exchange = session.exchange.borrow_mut();
@@ -152,7 +152,7 @@ impl Observer {
             Ok(searched) => searched,
             Err(refusal) => {
                 drop(exchange);
-                self.know(&body, members, false, None);
+                self.record_request(&body, members, false, None);
                 return self.refuse(host, &refusal);
             }
         };
@@ -161,30 +161,36 @@ impl Observer {
         if let Some(instead) = &searched.body {
             host.replace_request_start(body.len(), instead);
         }
-        self.know(&body, members, false, searched.restorer);
+        self.record_request(&body, members, false, searched.restorer);
         Step::Continue
     }
 
     /// Notes what a request's body says, as far as it is here; `object` holds its members where it is JSON.
     /// What was asked is known now, so it is also known what is captured of the response, and what is done
     /// with it.
-    fn know(&self, body: &[u8], object: Option<&Object<'_>>, is_cut: bool, restorer: Option<Restorer>) {
+    fn record_request(
+        &self,
+        body: &[u8],
+        object: Option<&Object<'_>>,
+        is_cut: bool,
+        restorer: Option<Restorer>,
+    ) {
         let Some(Observation { session, content_type, policies }) = &self.observed else { return };
-        let glance = Glance::at(&session.call, content_type, body, object);
+        let asked = BestEffortBody::read(&session.call, content_type, body, object);
         let mut exchange = session.exchange.borrow_mut();
         if let Some(attempt) = exchange.last_attempt() {
-            attempt.model.clone_from(&glance.model);
+            attempt.model.clone_from(&asked.model);
         }
         exchange.resolution =
             Some(v1::Resolution { rule: RULE.to_owned(), targets: 1, ..Default::default() });
-        exchange.request.model = glance.model;
-        exchange.request.stream = glance.stream;
-        exchange.request.parameters = Some(glance.parameters);
-        exchange.request.files = glance.files;
-        exchange.returning = session.returning(policies, restorer);
+        exchange.request.model = asked.model;
+        exchange.request.stream = asked.stream;
+        exchange.request.parameters = Some(asked.parameters);
+        exchange.request.files = asked.files;
+        exchange.response_redaction = session.response_redaction(policies, restorer);
         drop(exchange);
-        let captured = if glance.is_json { body.to_vec() } else { Vec::new() };
-        session.capture(session.export(policies), captured, is_cut, glance.characters);
+        let captured = if asked.is_json { body.to_vec() } else { Vec::new() };
+        session.capture(session.export(policies), captured, is_cut, asked.characters);
     }
 
     /// `size` bytes of a response are held until it is whole; its headers have gone on.
@@ -235,12 +241,12 @@ impl Observer {
 
     /// How many bytes are held, beside the content that is captured.
     pub fn held(&self) -> usize {
-        let asking = match &self.asking {
-            Asking::Json(pieces) => pieces.held(),
-            Asking::Form(bytes, _) => bytes.len(),
-            Asking::Known | Asking::Held => 0,
+        let request = match &self.request {
+            RequestReading::Json(pieces) => pieces.held(),
+            RequestReading::Form(bytes, _) => bytes.len(),
+            RequestReading::Known | RequestReading::Held => 0,
         };
-        asking + self.response.held()
+        request + self.response.held()
     }
 }
 
@@ -269,7 +275,7 @@ impl Role for Observer {
         };
         let seen = seen.clone();
         session.authenticated(host);
-        let keeps = policies.exported.content != crate::redact::Content::Exclude && redaction.is_some();
+        let captures = policies.exported.content != crate::redact::Content::Exclude && redaction.is_some();
         let content_type = headers.get(name::CONTENT_TYPE).unwrap_or_default().to_vec();
         let Observation { session, policies, .. } =
             self.observed.insert(Observation { session, content_type, policies });
@@ -286,14 +292,14 @@ impl Role for Observer {
             return self.refuse(host, &too_large(&self.config));
         }
         self.begin_attempt(&seen, received_ns);
-        self.asking = match seen.call.api.takes_form() {
-            _ if end_of_stream => Asking::Known,
-            _ if holds => Asking::Held,
-            true => Asking::Form(Vec::new(), Room::new(&self.vm.budget)),
-            false => Asking::Json(content::pieces(self.config.capture.limit, keeps)),
+        self.request = match seen.call.api.takes_form() {
+            _ if end_of_stream => RequestReading::Known,
+            _ if holds => RequestReading::Held,
+            true => RequestReading::Form(Vec::new(), BudgetPermit::new(&self.vm.budget)),
+            false => RequestReading::Json(content::pieces(self.config.capture.limit, captures)),
         };
         if end_of_stream {
-            self.know(&[], None, false, None);
+            self.record_request(&[], None, false, None);
         }
         let_go(host, &headers, holds);
         Step::Continue
@@ -304,36 +310,36 @@ impl Role for Observer {
             return Step::Hold;
         }
         let Some(observed) = &self.observed else { return Step::Continue };
-        match &mut self.asking {
-            Asking::Known => return Step::Continue,
-            Asking::Held if size > self.config.request_body_max => {
+        match &mut self.request {
+            RequestReading::Known => return Step::Continue,
+            RequestReading::Held if size > self.config.request_body_max => {
                 return self.refuse(host, &too_large(&self.config));
             }
-            Asking::Held if !end_of_stream => return Step::Hold,
-            Asking::Held => return self.search(host),
-            Asking::Json(pieces) if size > 0 => pieces.push(&host.request_body(size)),
-            Asking::Form(bytes, room) if size > 0 => {
-                if bytes.len() + size > self.config.request_body_max || !room.take(size) {
-                    self.asking = Asking::Json(Pieces::default());
+            RequestReading::Held if !end_of_stream => return Step::Hold,
+            RequestReading::Held => return self.search(host),
+            RequestReading::Json(pieces) if size > 0 => pieces.push(&host.request_body(size)),
+            RequestReading::Form(bytes, permit) if size > 0 => {
+                if bytes.len() + size > self.config.request_body_max || !permit.take(size) {
+                    self.request = RequestReading::Json(Pieces::default());
                 } else {
                     bytes.extend(host.request_body(size));
                 }
             }
-            Asking::Json(_) | Asking::Form(..) => {}
+            RequestReading::Json(_) | RequestReading::Form(..) => {}
         }
         observed.session.exchange.borrow_mut().request.body_bytes += size as u64;
         if end_of_stream {
-            self.has_passed();
+            self.finish_request();
         }
         Step::Continue
     }
 
     fn on_request_trailers(&mut self, host: &impl Host) -> Step {
-        match (self.progress, &self.asking) {
+        match (self.progress, &self.request) {
             (Progress::Answered, _) => Step::Hold,
-            (_, Asking::Held) => self.search(host),
+            (_, RequestReading::Held) => self.search(host),
             _ => {
-                self.has_passed();
+                self.finish_request();
                 Step::Continue
             }
         }
@@ -345,9 +351,9 @@ impl Role for Observer {
             return Step::Continue;
         }
         // A response can come before the request has ended; what is held stays held until it was searched.
-        match self.asking {
-            Asking::Held => self.know(&[], None, false, None),
-            _ => self.has_passed(),
+        match self.request {
+            RequestReading::Held => self.record_request(&[], None, false, None),
+            _ => self.finish_request(),
         }
         let Some(Observation { session, .. }) = &self.observed else { return Step::Continue };
         let by_provider = !is_local_reply(&host.response_details());
@@ -361,12 +367,12 @@ impl Role for Observer {
             attempt.response_headers_ns = now_ns;
         }
         if by_provider {
-            let returning = exchange.returning.take().filter(|_| !end_of_stream);
-            if returning.is_some() {
+            let response_redaction = exchange.response_redaction.take().filter(|_| !end_of_stream);
+            if response_redaction.is_some() {
                 exchange.timing.returning_ns = now_ns;
             }
             // What cannot be read passes: the configuration can say nothing else.
-            let body = ResponseBody::new(&headers, returning, self.config.response_body_max);
+            let body = ResponseBody::new(&headers, response_redaction, self.config.response_body_max);
             let destination = exchange.content.destination(&self.vm.budget);
             self.response = body.unwrap_or_default().read(&headers, session.call.api, destination);
             exchange.response.streamed = self.response.is_stream();
@@ -419,7 +425,7 @@ impl Role for Observer {
 
     /// Hands the event to the outbox.
     fn on_log(&mut self, host: &impl Host) {
-        self.has_passed();
+        self.finish_request();
         let Some(Observation { session, .. }) = self.observed.take() else { return };
         let ending = match self.progress {
             Progress::Answered => Some(v1::Ending::Rejected),
@@ -430,7 +436,7 @@ impl Role for Observer {
     }
 }
 
-/// Lets a request's headers go on as they are, but for what would keep its answer from being read, and for
+/// Lets a request's headers go on as they are, but for what would keep its response from being read, and for
 /// the length of a body that may change: afterwards it can be said no more.
 fn let_go(host: &impl Host, headers: &Headers, may_change: bool) {
     let withheld = |key: &str| key == name::ACCEPT_ENCODING || (may_change && key == name::CONTENT_LENGTH);

@@ -18,7 +18,7 @@ use crate::redaction::{Export, Redaction};
 use crate::refusal::Refusal;
 use crate::response::body::ResponseBody;
 use crate::response::outgoing::GatewayHeaders;
-use crate::response::redact::Returning;
+use crate::response::redact::ResponseRedaction;
 use crate::roles::caller;
 use crate::roles::caller::Known;
 use crate::trace_context;
@@ -86,9 +86,13 @@ impl Session {
     }
 
     /// What is done with the response to a request that was searched.
-    pub fn returning(&self, policies: &Policies, restorer: Option<Restorer>) -> Option<Returning> {
+    pub fn response_redaction(
+        &self,
+        policies: &Policies,
+        restorer: Option<Restorer>,
+    ) -> Option<ResponseRedaction> {
         let redaction = self.config.redaction.as_ref()?;
-        Returning::new(redaction, policies.returned, restorer, self.call.api)
+        ResponseRedaction::new(redaction, policies.returned, restorer, self.call.api)
     }
 
     /// What the response says about how it came about, where that is configured.

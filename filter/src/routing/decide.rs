@@ -1,6 +1,9 @@
 //! The decision about one request: which model, whether the caller may use it, and which targets it
 //! goes to in which order. Everything is in memory; nothing waits.
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -18,7 +21,7 @@ use crate::random::Random;
 use crate::redact::Policies;
 use crate::refusal::Refusal;
 use crate::request::body::Body;
-use crate::response::redact::Returning;
+use crate::response::redact::ResponseRedaction;
 use crate::routing::attempts::Plan;
 use crate::routing::decision::Decision;
 use crate::routing::router_headers::RouterHeaders;
@@ -102,7 +105,7 @@ pub struct Forward {
     /// The body that is sent in place of the caller's, where something in it must not be.
     pub body: Option<Vec<u8>>,
     /// What is done with its response; absent: nothing.
-    pub returning: Option<Returning>,
+    pub response_redaction: Option<ResponseRedaction>,
 }
 
 /// Decides about a request whose body is here.
@@ -150,8 +153,9 @@ fn forward(question: &Question<'_>, findings: &mut Findings) -> Result<Forward, 
             restorer = searched.restorer;
         }
     }
-    let returning = redaction
-        .and_then(|redaction| Returning::new(redaction, policies.returned, restorer, question.call.api));
+    let response_redaction = redaction.and_then(|redaction| {
+        ResponseRedaction::new(redaction, policies.returned, restorer, question.call.api)
+    });
     let body = match &sent {
         Some(sent) => Body::read(question.call, content_type, sent)?,
         None => body,
@@ -223,7 +227,7 @@ fn forward(question: &Question<'_>, findings: &mut Findings) -> Result<Forward, 
         hurried: question.headers.get(name::WEIR_TIMEOUT_MS).is_some(),
     };
     let (characters, is_json) = (body.object.text_bytes() as u64, body.form.is_none());
-    Ok(Forward { decision, router, characters, is_json, returning, body: sent })
+    Ok(Forward { decision, router, characters, is_json, response_redaction, body: sent })
 }
 
 /// Decides about a request that is passed through: whether key and provider grant its feature, and
@@ -246,7 +250,7 @@ pub fn pass(
     })?;
     let route = model.routes.first().ok_or_else(Refusal::unknown_path)?;
     let api = Api::Passthrough(route.kind().family());
-    let mut returning = None;
+    let mut response_redaction = None;
     if let Some(redaction) = &config.redaction {
         // What is passed through is not read, so what must not be sent cannot be found in it.
         let policies = redaction.policies(&grant.name, "", headers);
@@ -254,7 +258,7 @@ pub fn pass(
         if may_have_body && redaction.searches(&policies.forwarded) {
             redaction.unreadable(&policies.forwarded)?;
         }
-        returning = Returning::new(redaction, policies.returned, None, api);
+        response_redaction = ResponseRedaction::new(redaction, policies.returned, None, api);
     }
     if feature.is_for_any_model() && !grant.models.allows(&format!("{}/", route.provider())) {
         return Err(Refusal::needs_every_model(route.provider()));
@@ -272,7 +276,7 @@ pub fn pass(
         time_limit_ms: None,
         hurried: headers.get(name::WEIR_TIMEOUT_MS).is_some(),
     };
-    Ok(Forward { decision, router, characters: 0, is_json: false, body: None, returning })
+    Ok(Forward { decision, router, characters: 0, is_json: false, body: None, response_redaction })
 }
 
 /// The caller's headers that go on, and the time limit where nobody else sets it.

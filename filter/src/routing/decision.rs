@@ -21,7 +21,7 @@ pub struct Decision {
     pub forwarded: Vec<(&'static str, Vec<u8>)>,
     /// The caller's baggage, for targets that receive the trace context.
     pub baggage: Option<Vec<u8>>,
-    /// Whether the answer is held until its first token, so that a late one can be given up.
+    /// Whether the response is held until its first token, so that a late one can be given up.
     pub hold_for_token: bool,
     /// Longest time for the request, all attempts included, in ms; absent: Envoy's own.
     pub time_limit_ms: Option<u64>,

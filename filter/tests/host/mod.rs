@@ -129,7 +129,7 @@ impl Host for FakeHost {
         self.call();
         self.details.clone()
     }
-    fn answer(&self, status: u16, _headers: &Outgoing<'_>, body: &[u8]) {
+    fn respond(&self, status: u16, _headers: &Outgoing<'_>, body: &[u8]) {
         self.call();
         *self.answered.borrow_mut() = Some((status, String::from_utf8(body.to_vec()).unwrap()));
     }

@@ -23,7 +23,7 @@ use serde_json::Value;
 use weir_event::v1;
 use weir_filter::api::Api;
 use weir_filter::api::reading::{Answer, Transcript};
-use weir_filter::capture::budget::{Budget, Room};
+use weir_filter::capture::budget::{Budget, BudgetPermit};
 
 /// What was read of a response.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Read {
 pub fn transcript() -> Transcript {
     let budget = Rc::new(Budget::default());
     budget.set(1 << 20);
-    Transcript::keeping(64 << 10, Room::new(&budget))
+    Transcript::keeping(64 << 10, BudgetPermit::new(&budget))
 }
 
 /// Reads the events of a stream that the transport brought to its end.

@@ -19,7 +19,7 @@ pub(crate) fn of(api: Api, refusal: &Refusal, sequence: Option<u64>) -> (Option<
             (Some("error"), data.to_string())
         }
         (_, Family::Anthropic) => (Some("error"), refusal.body(Family::Anthropic)),
-        // Cohere API v2, "Chat with Streaming": an error is told where the message ends.
+        // Cohere API v2, "Chat with Streaming": an error is report where the message ends.
         (_, Family::Cohere) => {
             let delta = json!({"error": refusal.message, "code": refusal.code, "finish_reason": "ERROR"});
             (Some("message-end"), json!({"type": "message-end", "delta": delta}).to_string())

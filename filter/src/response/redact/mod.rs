@@ -1,7 +1,7 @@
-//! What callers receive of answers: masked or refused where something must not be returned, and with
+//! What callers receive of responses: masked or refused where something must not be returned, and with
 //! their own values again where the model repeats their placeholders.
 //!
-//! An answer in one piece is held until it is whole ([`whole`]); a stream is rewritten as it flows
+//! A response in one piece is held until it is whole ([`whole`]); a stream is rewritten as it flows
 //! ([`stream`]), text by text ([`channel`]), by what each API streams ([`pieces`]). What cannot be
 //! searched is not returned, unless it may pass; where values are only restored, it passes as it is.
 //! What was not changed stays byte for byte as it was. The values live as long as the request.
@@ -24,10 +24,10 @@ use crate::redaction::Redaction;
 use crate::refusal::Refusal;
 use crate::response::framing::form::Form;
 
-/// What becomes of the answer to one request.
+/// What becomes of the response to one request.
 #[derive(Debug)]
-pub struct Returning {
-    redaction: Rc<Redaction>,
+pub struct ResponseRedaction {
+    engine: Rc<Redaction>,
     policy: ReturnedPolicy,
     restorer: Option<Restorer>,
     api: Api,
@@ -35,7 +35,7 @@ pub struct Returning {
     restored: Counts,
 }
 
-/// Why an answer does not go on.
+/// Why a response does not go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Stopped {
     /// It holds what is refused.
@@ -44,8 +44,8 @@ enum Stopped {
     Unreadable,
 }
 
-impl Returning {
-    /// What is to be done with an answer to a call of this API; `None` where nothing is.
+impl ResponseRedaction {
+    /// What is to be done with a response to a call of this API; `None` where nothing is.
     pub fn new(
         redaction: &Rc<Redaction>,
         policy: ReturnedPolicy,
@@ -54,7 +54,7 @@ impl Returning {
     ) -> Option<Self> {
         let is_needed = !policy.actions.is_off() || restorer.is_some();
         is_needed.then(|| Self {
-            redaction: Rc::clone(redaction),
+            engine: Rc::clone(redaction),
             policy,
             restorer,
             api,
@@ -68,7 +68,7 @@ impl Returning {
         self.api
     }
 
-    /// How an answer that comes in this form can be searched.
+    /// How a response that comes in this form can be searched.
     pub fn readable(&self, form: Form) -> Form {
         match self.api {
             // Which texts of an unknown stream belong together is not known either.
@@ -77,27 +77,27 @@ impl Returning {
         }
     }
 
-    /// What goes out instead of an answer that cannot be searched; `None` where it passes as it is.
+    /// What goes out instead of a response that cannot be searched; `None` where it passes as it is.
     pub fn unreadable(&self) -> Option<Refusal> {
         let refuses = !self.policy.actions.is_off() && self.policy.on_unreadable == Unreadable::Refuse;
         refuses.then(Refusal::answer_unreadable)
     }
 
-    /// What was found and restored, as events tell it.
-    fn told(&self) -> Vec<v1::Redaction> {
-        let mut told = self.redaction.told(&self.found, v1::RedactedFor::Caller);
-        told.extend(self.redaction.told(&self.restored, v1::RedactedFor::Restored));
-        told
+    /// What was found and restored, as events report it.
+    fn report(&self) -> Vec<v1::Redaction> {
+        let mut report = self.engine.report(&self.found, v1::RedactedFor::Caller);
+        report.extend(self.engine.report(&self.restored, v1::RedactedFor::Restored));
+        report
     }
 
     fn replacement(&self) -> Replacement {
-        self.redaction.replacement(self.policy.actions.replacement)
+        self.engine.replacement(self.policy.actions.replacement)
     }
 
-    /// Notes what was found, and whether it stops the answer.
+    /// Notes what was found, and whether it stops the response.
     fn note(&mut self, counts: &Counts) -> Result<(), Stopped> {
         self.found.merge(counts);
-        match self.redaction.blocked(&self.policy.actions, counts) {
+        match self.engine.blocked(&self.policy.actions, counts) {
             Some(names) => Err(Stopped::Blocked(Refusal::answer_blocked(&names))),
             None => Ok(()),
         }
@@ -115,7 +115,7 @@ impl Returning {
         let mut edits = Vec::new();
         if !self.policy.actions.is_off() {
             let search = Search {
-                detectors: self.redaction.detectors(),
+                detectors: self.engine.detectors(),
                 set: self.policy.actions.all(),
                 fields: Fields::response(self.api.family()),
                 except: &except,

@@ -21,7 +21,7 @@ use crate::response::framing::sse;
 use crate::response::redact::channel::Channel;
 use crate::response::redact::pieces;
 use crate::response::redact::pieces::{Ends, Piece, Pieces, Text};
-use crate::response::redact::{Returning, Stopped, error_event};
+use crate::response::redact::{ResponseRedaction, Stopped, error_event};
 use crate::response::strip_usage::Change;
 
 /// Most texts of one stream that are under way.
@@ -30,14 +30,14 @@ const TEXTS_MAX: usize = 128;
 /// A stream that is on its way to the caller.
 #[derive(Debug)]
 pub struct Stream {
-    returning: Returning,
+    redaction: ResponseRedaction,
     /// Whether its messages are the elements of an array, and not events.
     is_array: bool,
     /// The texts that are under way, each with its place in the order in which they began.
     texts: HashMap<Text, (u64, Channel)>,
     /// How many have begun.
     begun: u64,
-    /// Which answer it is, as its events say.
+    /// Which response it is, as its events say.
     identity: String,
     sequence: Option<u64>,
     /// Whether events have names.
@@ -54,9 +54,9 @@ pub struct Stream {
 
 impl Stream {
     /// One that comes in this form.
-    pub fn new(returning: Returning, form: Form) -> Self {
+    pub fn new(redaction: ResponseRedaction, form: Form) -> Self {
         Self {
-            returning,
+            redaction,
             is_array: form == Form::Elements,
             texts: HashMap::new(),
             begun: 0,
@@ -104,11 +104,11 @@ impl Stream {
     }
 
     /// What was found and restored.
-    pub fn told(mut self) -> Vec<v1::Redaction> {
+    pub fn report(mut self) -> Vec<v1::Redaction> {
         for (_, channel) in std::mem::take(&mut self.texts).into_values() {
-            self.returning.found.merge(&channel.counts());
+            self.redaction.found.merge(&channel.counts());
         }
-        self.returning.told()
+        self.redaction.report()
     }
 
     fn part(&mut self, part: &Part<'_>, without: Change, out: &mut Vec<u8>) -> Result<(), Refusal> {
@@ -146,7 +146,7 @@ impl Stream {
 
     /// What cannot be searched is here: stops the stream, unless it may pass.
     fn unreadable(&self) -> Result<(), Refusal> {
-        self.returning.unreadable().map_or(Ok(()), Err)
+        self.redaction.unreadable().map_or(Ok(()), Err)
     }
 
     fn element(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
@@ -242,12 +242,12 @@ impl Stream {
 
     /// What a line becomes that is no data; `None` where it stays.
     fn line(&mut self, line: &str) -> Result<Option<String>, Refusal> {
-        let set = self.returning.policy.actions.all();
+        let set = self.redaction.policy.actions.all();
         if set.is_empty() || line.is_empty() {
             return Ok(None);
         }
-        let (mut counts, mut replacement) = (Counts::default(), self.returning.replacement());
-        let redacted = self.returning.redaction.detectors().redact(set, line, &mut replacement, &mut counts);
+        let (mut counts, mut replacement) = (Counts::default(), self.redaction.replacement());
+        let redacted = self.redaction.engine.detectors().redact(set, line, &mut replacement, &mut counts);
         let redacted = matches!(redacted, Cow::Owned(_)).then(|| redacted.into_owned());
         self.note(&counts)?;
         Ok(redacted)
@@ -263,7 +263,7 @@ impl Stream {
         let (Ok(data), Some(object)) = (std::str::from_utf8(event.data), &event.object) else {
             return self.unreadable().map(|()| None);
         };
-        let api = self.returning.api;
+        let api = self.redaction.api;
         let mut found = pieces::find(api, data, object);
         if event.is_last {
             found.ends = Ends::All;
@@ -279,7 +279,7 @@ impl Stream {
         }
         let texts = self.texts(data, &found)?;
         self.release(&found.ends, &found.pieces, out)?;
-        match self.returning.json(data, texts, without) {
+        match self.redaction.json(data, texts, without) {
             Ok(Cow::Borrowed(_)) => Ok(None),
             Ok(Cow::Owned(text)) => Ok(Some(text)),
             Err(Stopped::Blocked(refusal)) => Err(refusal),
@@ -312,18 +312,18 @@ impl Stream {
 
     /// Adds a piece to its text, and gives what can leave; `None` where there are too many texts.
     fn advance(&mut self, piece: &Piece, said: &str, is_last: bool) -> Result<Option<String>, Refusal> {
-        let Returning { redaction, policy, .. } = &self.returning;
+        let ResponseRedaction { engine, policy, .. } = &self.redaction;
         if !self.texts.contains_key(&piece.text) {
             if self.texts.len() >= TEXTS_MAX {
                 return Ok(None);
             }
-            let replacement = self.returning.replacement();
-            let channel = Channel::new(redaction.detectors(), policy.actions.all(), replacement, piece.kind);
+            let replacement = self.redaction.replacement();
+            let channel = Channel::new(engine.detectors(), policy.actions.all(), replacement, piece.kind);
             self.begun += 1;
             self.texts.insert(piece.text.clone(), (self.begun, channel));
         }
         let Some((_, channel)) = self.texts.get_mut(&piece.text) else { return Ok(None) };
-        let Returning { restorer, restored, .. } = &mut self.returning;
+        let ResponseRedaction { restorer, restored, .. } = &mut self.redaction;
         let text = channel.pass(said, is_last, restorer.as_ref(), restored);
         let counts = channel.counts();
         if is_last {
@@ -342,14 +342,14 @@ impl Stream {
         let mut over: Vec<(Text, (u64, Channel))> = self.texts.extract_if(|text, _| is_over(text)).collect();
         over.sort_by_key(|(_, (begun, _))| *begun);
         for (text, (_, mut channel)) in over {
-            let Returning { restorer, restored, .. } = &mut self.returning;
+            let ResponseRedaction { restorer, restored, .. } = &mut self.redaction;
             let rest = channel.pass("", true, restorer.as_ref(), restored);
             self.note(&channel.counts())?;
             if rest.is_empty() {
                 continue;
             }
             let json = serde_json::Value::from(rest).to_string();
-            let data = text.event(self.returning.api, &self.identity, &json, self.sequence);
+            let data = text.event(self.redaction.api, &self.identity, &json, self.sequence);
             self.send(text.event.as_deref(), &data, out);
         }
         Ok(())
@@ -378,7 +378,7 @@ impl Stream {
     /// Ends the stream with an error.
     fn stop(&mut self, refusal: &Refusal, out: &mut Vec<u8>) {
         self.stopped = Some(refusal.code);
-        let api = self.returning.api;
+        let api = self.redaction.api;
         let (name, data) = error_event::of(api, refusal, self.sequence);
         if self.is_array {
             let comma = if self.comma_due { "," } else { "" };
@@ -393,7 +393,7 @@ impl Stream {
     }
 
     fn note(&mut self, counts: &Counts) -> Result<(), Refusal> {
-        self.returning.note(counts).or_else(|stopped| match stopped {
+        self.redaction.note(counts).or_else(|stopped| match stopped {
             Stopped::Blocked(refusal) => Err(refusal),
             Stopped::Unreadable => self.unreadable(),
         })
@@ -401,7 +401,7 @@ impl Stream {
 
     /// Whether what was found so far stops the stream.
     fn check(&self, counts: &Counts) -> Result<(), Refusal> {
-        let blocked = self.returning.redaction.blocked(&self.returning.policy.actions, counts);
+        let blocked = self.redaction.engine.blocked(&self.redaction.policy.actions, counts);
         blocked.map_or(Ok(()), |names| Err(Refusal::answer_blocked(&names)))
     }
 }
