@@ -16,8 +16,8 @@ use prost::Message;
 use serde_json::json;
 use weir_event::v1;
 use weir_filter::json::edit::{BodyEdits, Edits, ModelEdit, Params};
-use weir_filter::json::pieces::LONG;
 use weir_filter::json::scan::Object;
+use weir_filter::json::truncate::pieces::LONG;
 use weir_filter::response::framing::form::Form;
 use weir_filter::response::framing::framer::Framer;
 

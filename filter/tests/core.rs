@@ -16,8 +16,8 @@ use weir_filter::api::{Api, Call};
 use weir_filter::balancing::TargetIds;
 use weir_filter::config::{Config, PluginConfig};
 use weir_filter::event::outbox::{CallOutcome, Outbox};
-use weir_filter::json::pieces::LONG;
 use weir_filter::json::scan::{JsonError, MAX_DEPTH, Object};
+use weir_filter::json::truncate::pieces::LONG;
 use weir_filter::random::Random;
 use weir_filter::redact::{
     Allow, Channel, Custom, Detectors, Fields, Replacement, StreamRedactor, redact_json,

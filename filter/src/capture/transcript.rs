@@ -10,8 +10,8 @@ use weir_event::v1;
 use crate::api::reading::calls::{Calls, Piece, Slot};
 use crate::capture::budget::BudgetPermit;
 use crate::json::blob;
-use crate::json::pieces::RAW_MAX;
 use crate::json::scan::{Kind, Value};
+use crate::json::truncate::pieces::RAW_MAX;
 use crate::json::truncate::{ELLIPSIS, Limits, abridge, without_half_a_word};
 
 /// Most choices that are kept.

@@ -11,7 +11,7 @@ use weir_event::v1;
 use crate::api::reading::Transcript;
 use crate::capture::budget::{Budget, BudgetPermit};
 use crate::config::Capture;
-use crate::json::pieces::{LONG, Pieces};
+use crate::json::truncate::pieces::{LONG, Pieces};
 use crate::json::truncate::{Abridged, Limits, abridge};
 use crate::redact::Counts;
 use crate::redaction::Export;

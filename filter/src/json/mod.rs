@@ -3,6 +3,5 @@
 pub mod blob;
 pub mod close;
 pub mod edit;
-pub mod pieces;
 pub mod scan;
 pub mod truncate;

@@ -13,20 +13,20 @@ use crate::api::reading::Transcript;
 use crate::api::{Api, Family};
 use crate::headers::Headers;
 use crate::host::{Host, Step};
-use crate::json::pieces::LONG;
+use crate::json::truncate::pieces::LONG;
 use crate::refusal::Refusal;
 use crate::response::framing::event::Part;
 use crate::response::framing::form::Form;
 use crate::response::framing::framer::Framer;
 use crate::response::framing::opening::Opening;
+use crate::response::framing::strip_usage;
+use crate::response::framing::strip_usage::Change;
 use crate::response::outgoing;
 use crate::response::outgoing::{GatewayHeaders, Length};
 use crate::response::reader::{Destination, Read, Reading};
 use crate::response::redact::ResponseRedaction;
 use crate::response::redact::whole::Outcome;
 use crate::response::rewriting::Rewriting;
-use crate::response::strip_usage;
-use crate::response::strip_usage::Change;
 
 /// A response's body.
 #[derive(Debug, Default)]
@@ -264,11 +264,11 @@ impl ResponseBody {
                 _ => Change::Nothing,
             };
             match (&mut rewriting, part) {
-                (Some(rewriting), part) => rewriting.pass(&part, change, out),
+                (Some(rewriting), part) => rewriting.pass(&part, &change, out),
                 (None, Part::Event(event)) => change.apply(event, out),
                 (None, Part::Short(_)) => {}
                 (None, Part::Piece(bytes) | Part::Between(bytes) | Part::Close(bytes) | Part::Odd(bytes)) => {
-                    out.extend_from_slice(bytes)
+                    out.extend_from_slice(bytes);
                 }
             }
         });

@@ -8,4 +8,3 @@ pub mod reader;
 pub mod redact;
 pub mod retry_after;
 mod rewriting;
-mod strip_usage;

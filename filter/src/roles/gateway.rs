@@ -87,13 +87,14 @@ impl Gateway {
     fn admit(
         &mut self,
         host: &impl Host,
-        call: &Call,
+        call: Call,
         headers: Headers,
         query: Option<&str>,
         received_ns: u64,
     ) -> Result<(), Step> {
+        let family = call.api.family();
         let Some(session) = Session::begin(&self.config, &self.vm, &headers, call, received_ns) else {
-            return Err(self.turn_away(host, &Refusal::overloaded(), call.api.family()));
+            return Err(self.turn_away(host, &Refusal::overloaded(), family));
         };
         let known = caller::identify(host, &self.config, &headers, query, received_ns);
         session.authenticated(host);
@@ -297,7 +298,7 @@ impl Role for Gateway {
                     && let Some(Passage { feature, call }) = Passage::of(method, &keyless)
                     && self.config.grants(feature) =>
             {
-                let admitted = self.admit(host, &call, headers, query, received_ns);
+                let admitted = self.admit(host, call, headers, query, received_ns);
                 return admitted.map_or_else(|step| step, |()| self.pass_through(host, feature));
             }
             Err(why) => {
@@ -310,7 +311,7 @@ impl Role for Gateway {
                 return self.turn_away(host, &refusal, Family::of_path(path));
             }
         };
-        if let Err(step) = self.admit(host, &call, headers, query, received_ns) {
+        if let Err(step) = self.admit(host, call, headers, query, received_ns) {
             return step;
         }
         let Some(inference) = &self.inference else { return Step::Continue };

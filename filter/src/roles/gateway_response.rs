@@ -100,7 +100,7 @@ impl GatewayResponse {
         match instead {
             Some(refusal) => {
                 let own = session.gateway_headers();
-                self.replace(host, session, &refusal, own, Transcript::default());
+                self.replace(host, session, &refusal, own.as_ref(), Transcript::default());
                 Step::Continue
             }
             None => self.let_through(host, session, &headers, end_of_stream),
@@ -125,7 +125,7 @@ impl GatewayResponse {
             }
             Settled::Refused(refusal) => {
                 let own = self.headers.take();
-                self.replace(host, session, &refusal, own, Transcript::default());
+                self.replace(host, session, &refusal, own.as_ref(), Transcript::default());
             }
         }
         let step = if self.body.is_held() {
@@ -156,12 +156,12 @@ impl GatewayResponse {
         host: &impl Host,
         session: &Session,
         refusal: &Refusal,
-        own: Option<GatewayHeaders>,
+        own: Option<&GatewayHeaders>,
         said: Transcript,
     ) {
         let response = &mut session.exchange.borrow_mut().response;
         let family = session.call.api.family();
-        self.body = ResponseBody::refusal(host, refusal, family, response, own.as_ref(), said);
+        self.body = ResponseBody::refusal(host, refusal, family, response, own, said);
     }
 
     /// Lets a response go to the caller, and sees to it that it is read and rewritten.
@@ -184,7 +184,7 @@ impl GatewayResponse {
         match ResponseBody::new(headers, response_redaction, session.config.response_body_max) {
             Err(refusal) => {
                 drop(exchange);
-                self.replace(host, session, &refusal, own, Transcript::default());
+                self.replace(host, session, &refusal, own.as_ref(), Transcript::default());
             }
             Ok(body) => {
                 self.body = if is_passed {
@@ -246,7 +246,8 @@ impl GatewayResponse {
         drop(exchange);
         let mut said = answer.finish(0, true, &mut said);
         said.rewrite_error_message(without_keys);
-        self.replace(host, session, &Refusal::provider_auth(), session.gateway_headers(), said);
+        let own = session.gateway_headers();
+        self.replace(host, session, &Refusal::provider_auth(), own.as_ref(), said);
         true
     }
 

@@ -6,7 +6,7 @@ use crate::api::Api;
 use crate::api::reading::{Answer, Transcript};
 use crate::headers::Headers;
 use crate::host::Host;
-use crate::json::pieces::{LONG, Pieces};
+use crate::json::truncate::pieces::{LONG, Pieces};
 use crate::response::framing::event::Event;
 use crate::response::framing::form::Form;
 use crate::response::framing::framer::Framer;

@@ -19,8 +19,8 @@ use crate::event::ending::is_local_reply;
 use crate::event::vm::Vm;
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::{Host, Step};
-use crate::json::pieces::Pieces;
 use crate::json::scan::Object;
+use crate::json::truncate::pieces::Pieces;
 use crate::redact::{Policies, Restorer};
 use crate::refusal::Refusal;
 use crate::request::body::BestEffortBody;
@@ -259,7 +259,7 @@ impl Role for Observer {
         let Some(seen) = self.config.observed.find(method, &headers.text(name::AUTHORITY), &target) else {
             return Step::Continue;
         };
-        let session = Session::begin(&self.config, &self.vm, &headers, &seen.call, received_ns);
+        let session = Session::begin(&self.config, &self.vm, &headers, seen.call.clone(), received_ns);
         let known = caller::identify(host, &self.config, &headers, query(&target), received_ns);
         let key = known.as_ref().map(|known| known.grant.name.as_str()).unwrap_or_default();
         let policies = Session::policies(&self.config, key, &headers);
@@ -273,7 +273,6 @@ impl Role for Observer {
                 _ => self.turn_away(host, &Refusal::overloaded(), &seen.call),
             };
         };
-        let seen = seen.clone();
         session.authenticated(host);
         let captures = policies.exported.content != crate::redact::Content::Exclude && redaction.is_some();
         let content_type = headers.get(name::CONTENT_TYPE).unwrap_or_default().to_vec();

@@ -40,12 +40,12 @@ impl Session {
         config: &Rc<Config>,
         vm: &Rc<Vm>,
         headers: &Headers,
-        call: &Call,
+        call: Call,
         received_ns: u64,
     ) -> Option<Self> {
-        let exchange = record::begin(headers, call, received_ns, vm);
+        let exchange = record::begin(headers, &call, received_ns, vm);
         let number = vm.streams.borrow_mut().enter(&exchange)?;
-        let (config, vm, call) = (Rc::clone(config), Rc::clone(vm), call.clone());
+        let (config, vm) = (Rc::clone(config), Rc::clone(vm));
         Some(Self { config, vm, exchange, call, number })
     }
 

@@ -5,7 +5,7 @@ use weir_event::v1::{self, ModelUsage, UsageSource};
 use weir_filter::api::Api;
 use weir_filter::api::reading::{Answer, Transcript};
 use weir_filter::headers::Headers;
-use weir_filter::json::pieces::LONG;
+use weir_filter::json::truncate::pieces::LONG;
 use weir_filter::response::framing::form::Form;
 use weir_filter::response::framing::framer::Framer;
 

@@ -5,6 +5,7 @@
 //! held between two pieces is bounded by the limits, however long the text is. The grammar is
 //! followed as far as it takes to find the ends of things; who reads the result parses it.
 
+pub mod pieces;
 #[cfg(test)]
 mod tests;
 

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::api::reading::Answer;
 use crate::json::scan::parsed;
-use crate::response::strip_usage::HELD_MAX;
+use crate::response::framing::strip_usage::HELD_MAX;
 
 /// The body of a stream that usage is taken out of.
 fn body() -> ResponseBody {

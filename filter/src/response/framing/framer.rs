@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use crate::json::pieces::RAW_MAX;
+use crate::json::truncate::pieces::RAW_MAX;
 use crate::json::truncate::{Abridger, Limits};
 use crate::response::framing::elements;
 use crate::response::framing::elements::Inside;

@@ -7,5 +7,6 @@ pub mod form;
 pub mod framer;
 pub mod opening;
 pub mod sse;
+pub(crate) mod strip_usage;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! What a response is by how its body begins. Servers call streams `text/plain`, `application/json` or
 //! nothing at all, and one JSON object `text/event-stream`; a body's first bytes tell them apart.
 
-use crate::json::pieces::{MARK, body};
+use crate::json::truncate::pieces::{MARK, body};
 
 /// Most bytes that are held until it is known: a byte order mark, or the start of a field's name.
 pub const OPENING_MAX: usize = 5;

@@ -7,8 +7,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::json::pieces::MARK;
 use crate::json::truncate::Abridger;
+use crate::json::truncate::pieces::MARK;
 use crate::response::framing::event::Fields;
 
 /// The field that is read.

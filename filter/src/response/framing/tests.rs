@@ -3,8 +3,8 @@ use proptest::prelude::*;
 use super::event::Part;
 use super::form::Form;
 use super::framer::Framer;
-use crate::json::pieces::{LONG, RAW_MAX};
 use crate::json::scan::parsed;
+use crate::json::truncate::pieces::{LONG, RAW_MAX};
 
 fn framer(form: Form) -> Framer {
     Framer::new(form, LONG).unwrap()

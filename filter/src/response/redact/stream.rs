@@ -18,11 +18,11 @@ use crate::refusal::Refusal;
 use crate::response::framing::event::{Data, Event, Part};
 use crate::response::framing::form::Form;
 use crate::response::framing::sse;
+use crate::response::framing::strip_usage::Change;
 use crate::response::redact::channel::Channel;
 use crate::response::redact::pieces;
 use crate::response::redact::pieces::{Ends, Piece, Pieces, Text};
 use crate::response::redact::{ResponseRedaction, Stopped, error_event};
-use crate::response::strip_usage::Change;
 
 /// Most texts of one stream that are under way.
 const TEXTS_MAX: usize = 128;
@@ -76,7 +76,7 @@ impl Stream {
     }
 
     /// Appends what goes on in place of the next part of the stream, of which `without` goes in any case.
-    pub(crate) fn pass(&mut self, part: &Part<'_>, without: Change, out: &mut Vec<u8>) {
+    pub(crate) fn pass(&mut self, part: &Part<'_>, without: &Change, out: &mut Vec<u8>) {
         if self.stopped.is_none()
             && let Err(refusal) = self.part(part, without, out)
         {
@@ -111,9 +111,9 @@ impl Stream {
         self.redaction.report()
     }
 
-    fn part(&mut self, part: &Part<'_>, without: Change, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    fn part(&mut self, part: &Part<'_>, without: &Change, out: &mut Vec<u8>) -> Result<(), Refusal> {
         match part {
-            Part::Event(_) if without == Change::Gone => {}
+            Part::Event(_) if *without == Change::Gone => {}
             Part::Event(event) if self.is_array => self.element(event, out)?,
             Part::Event(event) => self.event(event, without, out)?,
             // Its pieces went on, where they may.
@@ -156,7 +156,7 @@ impl Stream {
         Ok(())
     }
 
-    fn event(&mut self, event: &Event<'_>, without: Change, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    fn event(&mut self, event: &Event<'_>, without: &Change, out: &mut Vec<u8>) -> Result<(), Refusal> {
         let Ok(text) = std::str::from_utf8(event.bytes) else {
             self.unreadable()?;
             without.apply(event, out);
