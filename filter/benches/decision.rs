@@ -8,6 +8,7 @@ use std::hint::black_box;
 use criterion::Criterion;
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use weir_event::v1;
 use weir_filter::api::call::Call;
 use weir_filter::auth::credential;
 use weir_filter::balancing::sticky::Seed;
@@ -15,7 +16,6 @@ use weir_filter::balancing::{
     Candidate, Condition, Facts, LoadBalancing, Strategy, TargetIds, TargetStates, When, order,
 };
 use weir_filter::config::{Config, PluginConfig};
-use weir_filter::event::exchange::Exchange;
 use weir_filter::event::vm::{ENTROPY, Vm};
 use weir_filter::headers::Headers;
 use weir_filter::random::Random;
@@ -104,7 +104,7 @@ fn decide_and_rewrite(criterion: &mut Criterion) {
     .to_string();
     let headers = Headers(vec![("authorization".to_owned(), b"Bearer key-7".to_vec())]);
     let call = Call::of(b"POST", "/v1/chat/completions").unwrap();
-    let vm = Vm::new(&[7; ENTROPY]);
+    let (vm, caller) = (Vm::new(&[7; ENTROPY]), v1::Caller::default());
     for (keys, models) in [(8, 8), (1000, 500)] {
         let config = config(keys, models);
         criterion.bench_function(&format!("decision, {keys} keys, {models} models"), |bencher| {
@@ -113,16 +113,18 @@ fn decide_and_rewrite(criterion: &mut Criterion) {
                 let grant = config.keys.find(&secret, NOW_NS).unwrap();
                 let question = Question {
                     config: &config,
-                    vm: &vm,
+                    targets: &vm.targets,
+                    random: &vm.random,
                     call: &call,
+                    caller: &caller,
                     grant: &grant,
                     headers: &headers,
                     body: black_box(body.as_bytes()),
                     now_ns: NOW_NS,
                     clock: &|| NOW_NS,
                 };
-                let decided = decide(&question, &mut Exchange::default()).unwrap();
-                let edits = decided.decision.edits.first().unwrap();
+                let forward = decide(&question).outcome.unwrap();
+                let edits = forward.decision.edits.first().unwrap();
                 edits.rewrite(body.as_bytes().get(..edits.end()).unwrap()).unwrap()
             });
         });

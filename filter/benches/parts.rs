@@ -17,7 +17,9 @@ use serde_json::json;
 use weir_event::v1;
 use weir_filter::json::edit::{BodyEdits, Edits, ModelEdit, Params};
 use weir_filter::json::scan::Object;
-use weir_filter::response::framing::sse::Parser;
+use weir_filter::json::truncate::pieces::LONG;
+use weir_filter::response::framing::form::Form;
+use weir_filter::response::framing::framer::Framer;
 
 use serving::SIZES;
 
@@ -62,9 +64,9 @@ fn streams(criterion: &mut Criterion) {
     for piece in PIECES {
         group.bench_with_input(BenchmarkId::new("in pieces of", piece), &piece, |bencher, piece| {
             bencher.iter(|| {
-                let (mut parser, mut found) = (Parser::default(), 0);
+                let (mut framer, mut found) = (Framer::new(Form::Events, LONG).unwrap(), 0);
                 for bytes in black_box(STREAM).chunks(*piece) {
-                    parser.feed(bytes, |data| found += data.len());
+                    framer.read(bytes, false, |event| found += event.data.len());
                 }
                 found
             });

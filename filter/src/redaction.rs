@@ -12,20 +12,14 @@ use std::sync::Arc;
 use weir_event::v1;
 
 use crate::api::Family;
-use crate::config::{ConfigError, PluginConfig};
 use crate::headers::Headers;
 use crate::json::scan::Object;
-use crate::redact;
 use crate::redact::{
     Actions, Channel, Content, Counts, Detectors, ExportedPolicy, Fields, ForwardedPolicy, HashKey, Policies,
-    Replacement, Restorer, Search, StreamRedactor, Stricter, Style, Unreadable,
+    Replacement, Restorer, Search, StreamRedactor, Style, Unreadable,
 };
 use crate::refusal::Refusal;
 
-/// Hash digits shown: 48 bits are enough to tell people apart.
-const HASH_DIGITS: usize = 12;
-/// Shortest hash key, in bytes.
-const HASH_KEY_MIN: usize = 16;
 /// The value `exclude` keeps the request's content out of telemetry.
 const WEIR_CONTENT: &str = "x-weir-content";
 /// TrueFoundry's equivalent: `{"enabled": false}`.
@@ -34,14 +28,14 @@ const TFY_LOGGING: &str = "x-tfy-logging-config";
 /// The detectors and policies of a gateway.
 #[derive(Debug)]
 pub struct Redaction {
-    detectors: Arc<Detectors>,
-    policies: Policies,
-    hash_key: Option<HashKey>,
+    pub(crate) detectors: Arc<Detectors>,
+    pub(crate) policies: Policies,
+    pub(crate) hash_key: Option<HashKey>,
     /// Policies of keys that have stricter ones, by key name.
-    by_key: HashMap<String, Policies>,
+    pub(crate) by_key: HashMap<String, Policies>,
     /// The same for models, by every name under which they or their targets can be requested: that of the
     /// model, and `provider/model`.
-    by_model: HashMap<String, Policies>,
+    pub(crate) by_model: HashMap<String, Policies>,
 }
 
 /// The result of searching a body that is about to be forwarded.
@@ -64,70 +58,6 @@ pub struct Export {
 }
 
 impl Redaction {
-    /// Compiles the configuration; `None` if it has no `redaction`, in which case no content is exported.
-    /// `variable` looks up an environment variable.
-    pub fn new(
-        plugin: &PluginConfig,
-        variable: &dyn Fn(&str) -> Option<Vec<u8>>,
-    ) -> Result<Option<Self>, ConfigError> {
-        let stricter_keys = plugin.keys.iter().enumerate();
-        let stricter_keys = stricter_keys.filter_map(|(index, key)| {
-            let wire = key.redaction.as_ref()?;
-            Some((key.name.clone(), wire, format!("keys[{index}].redaction")))
-        });
-        let stricter_models = plugin.models.iter().filter_map(|(name, model)| {
-            let meant = model.alias.as_ref().and_then(|alias| plugin.models.get(alias)).unwrap_or(model);
-            let wire = meant.redaction.as_ref()?;
-            Some((name.clone(), wire, format!("models.{name}.redaction")))
-        });
-        let Some(wire) = &plugin.redaction else {
-            return match stricter_keys.chain(stricter_models).next() {
-                None => Ok(None),
-                Some((.., path)) => {
-                    Err(ConfigError::at(path, "is stricter than nothing: give `redaction` first"))
-                }
-            };
-        };
-        let hash_key = hash_key(wire, variable)?;
-        let with_key = |style: Style, path: &str| match (style, &hash_key) {
-            (Style::Hash, None) => {
-                let message = "`hash` needs a key: give `redaction.hash_key: { env: VARIABLE }`";
-                Err(ConfigError::at(path, message))
-            }
-            _ => Ok(()),
-        };
-        for (style, field) in [
-            (wire.exported.replacement, "redaction.exported.replacement"),
-            (wire.forwarded.replacement, "redaction.forwarded.replacement"),
-            (wire.returned.replacement, "redaction.returned.replacement"),
-        ] {
-            with_key(style, field)?;
-        }
-        let detectors = Arc::new(Detectors::new(&wire.custom, &wire.allow, "redaction")?);
-        let policies = Policies::new(wire, &detectors, "redaction")?;
-        let stricter = |wire: &Stricter, path: &str| {
-            let styles = [
-                ("exported", wire.exported.as_ref().map(|wire| wire.replacement)),
-                ("forwarded", wire.forwarded.as_ref().map(|wire| wire.replacement)),
-                ("returned", wire.returned.as_ref().map(|wire| wire.replacement)),
-            ];
-            for (part, style) in styles.into_iter().filter_map(|(part, style)| Some((part, style?))) {
-                with_key(style, &format!("{path}.{part}.replacement"))?;
-            }
-            policies.with(wire, &detectors, path)
-        };
-        let by_key = stricter_keys.map(|(name, wire, path)| Ok((name, stricter(wire, &path)?)));
-        let by_model = stricter_models.map(|(name, wire, path)| Ok((name, stricter(wire, &path)?)));
-        let by_model: HashMap<_, _> = by_model.collect::<Result<_, ConfigError>>()?;
-        Ok(Some(Self {
-            by_key: by_key.collect::<Result<_, ConfigError>>()?,
-            by_model: with_targets(&by_model, plugin),
-            detectors,
-            policies,
-            hash_key,
-        }))
-    }
-
     /// The policies for a request with this key for this model.
     pub fn policies(&self, key: &str, model: &str, headers: &Headers) -> Policies {
         let own = [self.by_key.get(key), self.by_model.get(model)];
@@ -143,12 +73,14 @@ impl Redaction {
         !policy.actions.is_off()
     }
 
-    /// Searches the JSON body of a request for what must not reach the provider.
+    /// Searches the JSON body of a request, whose members are those of `object`, for what must not reach the
+    /// provider.
     pub fn forward(
         &self,
         policy: &ForwardedPolicy,
         family: &'static Family,
         body: &[u8],
+        object: Option<&Object<'_>>,
     ) -> Result<Searched, Refusal> {
         let (set, fields) = (policy.actions.all(), family.request_fields);
         let search = Search { detectors: &self.detectors, set, fields, except: &[], is_cut: false };
@@ -156,7 +88,9 @@ impl Redaction {
         let mut restorer = Restorer::default();
         let redacted = if policy.restore {
             restorer = Restorer::for_text(std::str::from_utf8(body).unwrap_or_default(), &self.detectors);
-            number_in_order_of_the_prompt(&search, body, &mut restorer);
+            if let Some(object) = object {
+                number_in_order_of_the_prompt(&search, object, &mut restorer);
+            }
             search.redact(body, &mut restorer)
         } else {
             search.redact(body, &mut replacement)
@@ -302,29 +236,13 @@ impl Export {
     }
 }
 
-/// Adds the policies of targets, which can be requested without their model: the strictest of all models with
-/// that target.
-fn with_targets(by_model: &HashMap<String, Policies>, plugin: &PluginConfig) -> HashMap<String, Policies> {
-    let mut by_name = by_model.clone();
-    for (name, policies) in by_model {
-        let targets = plugin.models.get(name).map(|model| model.targets.as_slice()).unwrap_or_default();
-        for target in targets {
-            let direct = format!("{}/{}", target.provider, target.model.as_ref().unwrap_or(name));
-            let of_target = by_name.entry(direct).or_insert(*policies);
-            *of_target = of_target.stricter(policies);
-        }
-    }
-    by_name
-}
-
 /// Members of a body that grow with a conversation.
 const CONVERSATIONS: [&str; 3] = ["messages", "input", "contents"];
 
 /// Numbers the values that follow the conversation in a body first. Providers read tools and instructions
 /// before the conversation, wherever they stand in the body; numbered last, they would get new placeholders
 /// with each turn, and no prompt cache would hit.
-fn number_in_order_of_the_prompt(search: &Search<'_>, body: &[u8], restorer: &mut Restorer) {
-    let Ok(object) = Object::parse(body) else { return };
+fn number_in_order_of_the_prompt(search: &Search<'_>, object: &Object<'_>, restorer: &mut Restorer) {
     let is_conversation = |key: &str| CONVERSATIONS.contains(&key);
     let behind = object.iter().skip_while(|(key, _)| !is_conversation(key));
     for (key, value) in behind.filter(|(key, _)| !is_conversation(key)) {
@@ -340,21 +258,4 @@ fn asks_for_exclusion(headers: &Headers) -> bool {
         config.get("enabled")?.as_bool()
     };
     excludes || disabled() == Some(false)
-}
-
-/// Reads the hash key, if one is configured.
-fn hash_key(
-    wire: &redact::Redaction,
-    variable: &dyn Fn(&str) -> Option<Vec<u8>>,
-) -> Result<Option<HashKey>, ConfigError> {
-    let Some(source) = &wire.hash_key else { return Ok(None) };
-    let at = |message: String| ConfigError::at("redaction.hash_key.env", message);
-    let Some(key) = variable(&source.env) else {
-        return Err(at(format!("the environment variable {} is not set in Envoy's process", source.env)));
-    };
-    if key.len() < HASH_KEY_MIN {
-        let message = format!("the key in {} is shorter than {HASH_KEY_MIN} bytes", source.env);
-        return Err(at(message));
-    }
-    Ok(Some(HashKey::new(&key, HASH_DIGITS)))
 }

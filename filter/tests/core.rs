@@ -17,14 +17,16 @@ use weir_filter::api::openai;
 use weir_filter::balancing::TargetIds;
 use weir_filter::capture::transcript::Transcript;
 use weir_filter::config::{Config, PluginConfig};
-use weir_filter::event::outbox::{Answer, Outbox};
+use weir_filter::event::outbox::{CallOutcome, Outbox};
 use weir_filter::json::scan::{JsonError, MAX_DEPTH, Object};
+use weir_filter::json::truncate::pieces::LONG;
 use weir_filter::random::Random;
 use weir_filter::redact::{
     Allow, Channel, Custom, Detectors, Fields, Replacement, StreamRedactor, redact_json,
 };
 use weir_filter::request::body::Body;
-use weir_filter::response::framing::sse::Parser;
+use weir_filter::response::framing::form::Form;
+use weir_filter::response::framing::framer::Framer;
 use weir_filter::response::parser::ResponseParser as Reader;
 
 #[wasm_bindgen_test]
@@ -53,10 +55,11 @@ fn a_stream_split_at_every_offset_is_read_the_same() {
                   data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":1}}\n\ndata: [DONE]\n\n";
     for at in 0..=stream.len() {
         let (head, tail) = stream.as_bytes().split_at(at);
-        let (mut parser, mut response, mut tokens) = (Parser::default(), v1::Response::default(), 0);
+        let mut framer = Framer::new(Form::Events, LONG).unwrap();
+        let (mut response, mut tokens) = (v1::Response::default(), 0);
         let mut reader = Reader::new(openai::CHAT, Transcript::counting());
         for piece in [head, tail] {
-            parser.feed(piece, |data| tokens += u32::from(reader.read_event(data, &mut response)));
+            framer.read(piece, false, |event| tokens += u32::from(reader.read_message(event, &mut response)));
         }
         reader.finish(0, true, &mut response);
         assert_eq!((tokens, response.chunks), (1, 2), "split at {at}");
@@ -78,7 +81,7 @@ fn an_event_goes_out_and_comes_back_when_the_call_fails() {
     outbox.push(v1::TraceEvent::default());
     let batch = outbox.next_batch(0).unwrap();
     outbox.sent(7, batch, 0);
-    outbox.answered(7, Answer::Failed, 0, &mut random);
+    outbox.answered(7, CallOutcome::Failed, 0, &mut random);
     assert!(outbox.next_batch(0).is_none());
     assert!(outbox.next_batch(1_000_000_000).is_some());
 }

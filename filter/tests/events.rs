@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use weir_event::v1;
 
 use host::{CONFIG, Stream};
+use weir_filter::roles::Role as _;
 
 /// The configuration with more top-level fields.
 fn with(fields: &str) -> String {
@@ -39,7 +40,7 @@ fn respond(stream: &mut Stream, pieces: &[&str]) -> String {
         stream.gateway.on_response_body(&stream.host, piece.len(), at + 1 == pieces.len());
         delivered.extend_from_slice(&stream.host.response_body.borrow());
     }
-    attempt.on_response_end(&stream.host);
+    attempt.on_response_trailers(&stream.host);
     String::from_utf8(delivered).unwrap()
 }
 

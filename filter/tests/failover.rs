@@ -12,6 +12,7 @@ use std::rc::Rc;
 use weir_event::v1;
 use weir_filter::headers::Headers;
 use weir_filter::host::Step;
+use weir_filter::roles::Role as _;
 use weir_filter::roles::attempt::Attempt;
 
 use host::Stream;
@@ -74,7 +75,7 @@ fn a_plan_that_has_come_to_its_end_sends_nothing_more_to_a_provider() {
     // No attempt gets a response: a, b, and b again; Envoy would make a fourth.
     let attempts: Vec<_> = (0..3).map(|_| stream.attempt()).collect();
     let mut fourth = Attempt::new(Rc::clone(&stream.vm));
-    assert_eq!(fourth.on_request_headers(&stream.host), Step::Hold);
+    assert_eq!(fourth.on_request_headers(&stream.host, false), Step::Hold);
     assert_eq!(stream.host.refused().0, 502);
     drop(attempts);
     stream.host.details = "upstream_reset_before_response_started{connection_failure}".to_owned();
@@ -135,7 +136,7 @@ fn a_held_stream_that_ends_with_trailers_before_any_token_is_the_response() {
     assert_eq!(attempt.on_response_headers(&stream.host, false), Step::Hold);
     *stream.host.response_body.borrow_mut() = b": nothing\n\n".to_vec();
     assert_eq!(attempt.on_response_body(&stream.host, 11, false), Step::Hold);
-    attempt.on_response_end(&stream.host);
+    attempt.on_response_trailers(&stream.host);
     stream.gateway.on_response_headers(&stream.host, false);
     stream.gateway.on_response_body(&stream.host, 11, false);
     stream.gateway.on_response_trailers(&stream.host);

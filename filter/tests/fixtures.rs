@@ -18,9 +18,12 @@ use weir_filter::capture::budget::{Budget, BudgetPermit};
 use weir_filter::capture::transcript::Transcript;
 use weir_filter::headers::Headers;
 use weir_filter::json::truncate::Limits;
-use weir_filter::response::framing::framer::Framing;
+use weir_filter::json::truncate::pieces::Pieces;
+use weir_filter::response::body::ResponseBody;
+use weir_filter::response::framing::form::Form;
+use weir_filter::response::framing::framer::Framer;
 use weir_filter::response::parser::ResponseParser;
-use weir_filter::response::strip_usage::Unasked;
+use weir_filter::response::reader::Destination;
 
 const LIMITS: Limits = Limits { string: 64 << 10, total: 64 << 10 };
 
@@ -70,13 +73,13 @@ fn finish(answer: ResponseParser, expected: &Value, mut response: v1::Response, 
 
 fn read_stream<'p>(expected: &Value, pieces: impl IntoIterator<Item = &'p [u8]>) -> Read {
     let (api, mut response, mut tokens) = (api(expected), status(expected), 0);
-    let mut framing = Framing::of(api, &headers(expected), LIMITS).expect("a stream");
+    let mut framer = Framer::new(Form::of(api, &headers(expected)), LIMITS).expect("a stream");
     let mut answer = ResponseParser::new(api, transcript());
     for piece in pieces {
-        framing.feed(piece, |message| tokens += u32::from(answer.read_event(message, &mut response)));
+        framer.read(piece, false, |event| tokens += u32::from(answer.read_message(event, &mut response)));
     }
-    framing.finish(|message| tokens += u32::from(answer.read_event(message, &mut response)));
-    assert_eq!(framing.skipped(), 0);
+    framer.read(&[], true, |event| tokens += u32::from(answer.read_message(event, &mut response)));
+    assert_eq!(framer.skipped(), 0);
     finish(answer, expected, response, tokens)
 }
 
@@ -205,8 +208,8 @@ fn every_response_in_one_piece_is_read() {
     for (name, expected) in of_json().filter(|(_, expected)| expected["stream"] == false) {
         count += 1;
         let body = bytes(&name);
-        // Gemini sends errors as an array if a stream was requested.
-        let is_array = Framing::of(api(&expected), &headers(&expected), LIMITS).is_some();
+        // Gemini's errors come as an array where a stream was asked for.
+        let is_array = Form::of(api(&expected), &headers(&expected)).is_stream();
         let read = match is_array {
             true => read_stream(&expected, [body.as_slice()]),
             false => read_whole(&expected, &body),
@@ -256,12 +259,19 @@ fn a_stream_with_usage_that_the_caller_did_not_ask_for_is_as_it_would_have_been_
         let (with, without) = (bytes(&name), bytes(plain));
         assert_ne!(with, without);
         for size in (1..60).chain([500, 1000, with.len()]) {
-            let (mut unasked, mut delivered) = (Unasked::default(), Vec::new());
+            let destination =
+                Destination { transcript: transcript(), whole: Pieces::default(), long_messages: LIMITS };
+            let mut body = ResponseBody::default().stripping_usage(true);
+            body = body.read(&headers(&expected), api(&expected), destination);
+            let (mut held, mut delivered) = (Vec::new(), Vec::new());
             let pieces = with.chunks(size).count();
             for (place, piece) in with.chunks(size).enumerate() {
-                match unasked.pass(piece, place + 1 == pieces) {
-                    Some(instead) => delivered.extend(instead),
-                    None => delivered.extend_from_slice(piece),
+                held.extend_from_slice(piece);
+                let is_end = place + 1 == pieces;
+                if body.open(&held, is_end) {
+                    let held = std::mem::take(&mut held);
+                    let passed = body.cut(&held, is_end, &mut v1::Response::default());
+                    delivered.extend(passed.instead.unwrap_or(held));
                 }
             }
             let (delivered, without) =

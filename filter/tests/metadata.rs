@@ -14,6 +14,7 @@ use serde_json::json;
 use weir_event::v1;
 use weir_filter::event::vm::{ENTROPY, Vm};
 use weir_filter::host::Step;
+use weir_filter::roles::Role as _;
 use weir_filter::roles::observer::Observer;
 
 use host::{CONFIG, FakeHost, Stream, checked};

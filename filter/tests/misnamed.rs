@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use weir_event::v1;
 
 use host::Stream;
+use weir_filter::roles::Role as _;
 
 /// A provider of each API.
 const CONFIG: &str = r#"{

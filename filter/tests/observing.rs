@@ -19,6 +19,7 @@ use prost::Message;
 use weir_event::v1;
 use weir_filter::event::vm::{ENTROPY, Vm};
 use weir_filter::host::Step;
+use weir_filter::roles::Role as _;
 use weir_filter::roles::observer::Observer;
 
 use host::{FakeHost, checked};

@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use weir_event::v1;
 use weir_filter::host::Step;
+use weir_filter::roles::Role as _;
 use weir_filter::roles::attempt::Attempt;
 
 use host::Stream;
@@ -57,7 +58,7 @@ fn what_both_grant_is_passed_through_unheld_and_unread() {
     assert_eq!(stream.host.state.borrow()["weir.cluster"], b"provider.a");
     assert_eq!(stream.gateway.on_request_body(&stream.host, 7, false), Step::Continue);
     let mut attempt = Attempt::new(Rc::clone(&stream.vm));
-    assert_eq!(attempt.on_request_headers(&stream.host), Step::Continue);
+    assert_eq!(attempt.on_request_headers(&stream.host, false), Step::Continue);
     assert_eq!(attempt.on_request_body(&stream.host, 7, true), Step::Continue);
     let names: Vec<String> =
         stream.host.request_headers.borrow().iter().map(|(key, _)| key.clone()).collect();

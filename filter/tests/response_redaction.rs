@@ -14,6 +14,7 @@ use std::rc::Rc;
 use weir_event::v1;
 use weir_filter::config::Config;
 use weir_filter::host::Step;
+use weir_filter::roles::Role as _;
 
 use host::{Stream, checked};
 use streams::{KINDS, Kind, messages, texts};
@@ -71,7 +72,7 @@ fn respond(stream: &mut Stream, headers: &[(&str, &str)], body: &[u8], sizes: &[
             break;
         }
     }
-    attempt.on_response_end(&stream.host);
+    attempt.on_response_trailers(&stream.host);
     delivered
 }
 

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use weir_event::v1;
 use weir_filter::host::Step;
+use weir_filter::roles::Role as _;
 use weir_filter::roles::attempt::Attempt;
 
 use host::{CONFIG, Stream};
@@ -272,7 +273,7 @@ fn an_attempt_without_a_decision_is_refused() {
         stream.host.state.borrow_mut().clear();
         stream.host.state.borrow_mut().extend(state.map(|state| ("weir.stream".to_owned(), state)));
         let mut attempt = Attempt::new(Rc::clone(&stream.vm));
-        assert_eq!(attempt.on_request_headers(&stream.host), Step::Hold);
+        assert_eq!(attempt.on_request_headers(&stream.host, false), Step::Hold);
         assert_eq!(stream.host.refused().0, 502);
     }
 }
@@ -287,7 +288,7 @@ fn envoys_own_response_takes_the_apis_shape_and_says_why() {
     stream.gateway.on_response_headers(&stream.host, false);
     *stream.host.response_body.borrow_mut() = b"upstream connect error".to_vec();
     stream.gateway.on_response_body(&stream.host, 22, true);
-    attempt.on_response_end(&stream.host);
+    attempt.on_response_trailers(&stream.host);
     assert_eq!(stream.host.response_headers.borrow()[0].1, b"502");
     let body: serde_json::Value = serde_json::from_slice(&stream.host.response_body.borrow()).unwrap();
     assert_eq!(body["error"]["code"], "provider_unreachable");

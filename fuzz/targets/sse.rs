@@ -1,26 +1,31 @@
-//! Streams, as events and as array elements: however the bytes are split, the same messages come out, memory is
-//! bounded, and the same unrequested usage is removed.
+//! Streams, as events and as an array's elements: however the bytes are cut the same messages come
+//! out, what is held is bounded, not a byte is lost, and what was not asked for is taken out alike.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use weir_filter::response::framing::elements::Splitter;
-use weir_filter::response::framing::pieces::RAW_MAX;
-use weir_filter::response::framing::sse::Parser;
-use weir_filter::response::strip_usage::Unasked;
+use weir_event::v1;
+use weir_filter::api::Api;
+use weir_filter::capture::transcript::Transcript;
+use weir_filter::headers::Headers;
+use weir_filter::json::truncate::pieces::{LONG, Pieces, RAW_MAX};
+use weir_filter::response::body::ResponseBody;
+use weir_filter::response::framing::event::Part;
+use weir_filter::response::framing::form::Form;
+use weir_filter::response::framing::framer::Framer;
+use weir_filter::response::reader::Destination;
 use weir_fuzz::{controls, pieces};
 
 fuzz_target!(|data: &[u8]| {
     let ([seed], stream) = controls(data);
     let cut = pieces(stream, seed);
-    let (whole, parted) = (events(&[stream]), events(&cut));
-    let (whole_elements, parted_elements) = (elements(&[stream]), elements(&cut));
-    let (whole_passed, parted_passed) = (passed(&[stream]), passed(&cut));
-    // A longer message is truncated if it arrives in pieces, and passes unchanged if it cannot be held.
-    if stream.len() <= RAW_MAX {
-        assert_eq!(whole, parted);
-        assert_eq!(whole_elements, parted_elements);
-        assert_eq!(whole_passed, parted_passed);
+    for form in [Form::Events, Form::Elements] {
+        let (whole, parted) = (messages(form, &[stream]), messages(form, &cut));
+        // A longer one is made short where it comes in pieces.
+        assert!(stream.len() > RAW_MAX || whole == parted);
     }
+    let (whole_passed, parted_passed) = (passed(&[stream]), passed(&cut));
+    // A longer one goes on as it is where it cannot be held.
+    assert!(stream.len() > RAW_MAX || whole_passed == parted_passed);
     assert!(whole_passed.len() <= stream.len() && is_part(&whole_passed, stream));
     assert!(parted_passed.len() <= stream.len() && is_part(&parted_passed, stream));
     if stream.windows(7).all(|window| window != b"\"usage\"") {
@@ -29,36 +34,44 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-fn events(pieces: &[&[u8]]) -> Vec<Vec<u8>> {
-    let (mut parser, mut out) = (Parser::default(), Vec::new());
-    for piece in pieces {
-        parser.feed(piece, |data| out.push(data.to_vec()));
-        assert!(parser.held() <= 2 * RAW_MAX + piece.len());
+fn messages(form: Form, pieces: &[&[u8]]) -> Vec<Vec<u8>> {
+    let (mut framer, mut out, mut parts) = (Framer::new(form, LONG).unwrap(), Vec::new(), Vec::new());
+    let end = [&[][..]];
+    for (place, piece) in pieces.iter().chain(&end).enumerate() {
+        framer.feed(piece, place == pieces.len(), |part| match part {
+            Part::Event(event) | Part::Short(event) => {
+                parts.extend_from_slice(event.bytes);
+                if event.is_whole() {
+                    out.push(event.data.to_vec());
+                }
+            }
+            Part::Piece(bytes) | Part::Between(bytes) | Part::Close(bytes) | Part::Odd(bytes) => {
+                parts.extend_from_slice(bytes);
+            }
+        });
+        assert!(framer.held() <= 2 * RAW_MAX + piece.len());
     }
-    parser.finish(|data| out.push(data.to_vec()));
-    out
-}
-
-fn elements(pieces: &[&[u8]]) -> Vec<Vec<u8>> {
-    let (mut splitter, mut out) = (Splitter::default(), Vec::new());
-    for piece in pieces {
-        splitter.feed(piece, |element| out.push(element.to_vec()));
-        assert!(splitter.held() <= 2 * RAW_MAX + piece.len());
-    }
+    assert_eq!(parts, pieces.concat());
     out
 }
 
 fn passed(pieces: &[&[u8]]) -> Vec<u8> {
-    let (mut unasked, mut out) = (Unasked::default(), Vec::new());
-    for piece in pieces {
-        match unasked.pass(piece, false) {
-            Some(instead) => out.extend(instead),
-            None => out.extend_from_slice(piece),
+    let headers = Headers(vec![("content-type".to_owned(), b"text/event-stream".to_vec())]);
+    let destination =
+        Destination { transcript: Transcript::counting(), whole: Pieces::default(), long_messages: LONG };
+    let body = ResponseBody::default().stripping_usage(true);
+    let mut body = body.read(&headers, Api::OpenAiChat, destination);
+    let (mut held, mut out) = (Vec::new(), Vec::new());
+    let end = [&[][..]];
+    for (place, piece) in pieces.iter().chain(&end).enumerate() {
+        let is_end = place == pieces.len();
+        held.extend_from_slice(piece);
+        if body.open(&held, is_end) {
+            let held = std::mem::take(&mut held);
+            let passed = body.cut(&held, is_end, &mut v1::Response::default());
+            out.extend(passed.instead.unwrap_or(held));
         }
-        assert!(unasked.held() <= 5 << 10);
     }
-    out.extend(unasked.pass(&[], true).unwrap_or_default());
-    assert_eq!(unasked.held(), 0);
     out
 }
 

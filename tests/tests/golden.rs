@@ -14,13 +14,16 @@ use weir_event::{EventId, v1};
 use weir_exporter::spans::{ExportProfile, of, request};
 use weir_filter::api::Api;
 use weir_filter::api::call::Call;
+use weir_filter::balancing::TargetIds;
 use weir_filter::capture::budget::Budget;
-use weir_filter::capture::content::{Content, Read};
-use weir_filter::config::{Capture, PluginConfig};
+use weir_filter::config::{Capture, Config, PluginConfig};
+use weir_filter::event::content::Content;
 use weir_filter::headers::Headers;
-use weir_filter::redaction::{Export, Redaction};
-use weir_filter::response::framing::framer::Framing;
+use weir_filter::redaction::Export;
+use weir_filter::response::framing::form::Form;
+use weir_filter::response::framing::framer::Framer;
 use weir_filter::response::parser::ResponseParser;
+use weir_filter::response::reader::{Destination, Read};
 use weir_tests::{fixtures, spans};
 
 const ID: EventId = EventId { source: [0xab; 16], sequence: 7 };
@@ -56,9 +59,8 @@ fn asked(api: Api) -> Value {
 /// Content as it is.
 fn keeping(api: Api) -> Export {
     let plugin = PluginConfig::from_json(br#"{"redaction": {"exported": {"content": "keep"}}}"#);
-    let redaction =
-        Redaction::new(&plugin.expect("a configuration"), &|_| None).expect("a redaction").map(Rc::new);
-    let redaction = redaction.expect("a redaction");
+    let config = Config::new(&plugin.expect("JSON"), &mut TargetIds::default()).expect("a configuration");
+    let redaction = config.redaction.expect("a redaction");
     let policies = redaction.policies("", "", &Headers::default());
     Export::new(Some(&redaction), policies.exported, api.family()).expect("content that is kept")
 }
@@ -76,18 +78,16 @@ fn event(name: &str, expected: &Value) -> v1::TraceEvent {
     let status = u32::try_from(expected["status"].as_u64().expect("a status")).expect("a status");
     let mut response = v1::Response { status, ..Default::default() };
     let bytes = fixtures::bytes(name);
-    let mut answer = ResponseParser::new(call.api, content.transcript(&budget));
+    let Destination { transcript, long_messages, .. } = content.destination(&budget);
+    let mut answer = ResponseParser::new(call.api, transcript);
     let mut kept = None;
-    if let Some(mut framing) = Framing::of(call.api, &headers, content.of_long_messages()) {
+    if let Some(mut framer) = Framer::new(Form::of(call.api, &headers), long_messages) {
         response.streamed = true;
-        framing.feed(&bytes, |message| {
-            answer.read_event(message, &mut response);
-        });
-        framing.finish(|message| {
-            answer.read_event(message, &mut response);
+        framer.read(&bytes, true, |event| {
+            answer.read_message(event, &mut response);
         });
     } else if media_type.contains("json") {
-        answer = ResponseParser::new(call.api, content.transcript(&budget).without_outputs());
+        answer = ResponseParser::new(call.api, content.destination(&budget).transcript.without_outputs());
         answer.read(&bytes, &mut response);
         kept = Some((bytes.to_vec(), false));
     }

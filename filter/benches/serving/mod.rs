@@ -12,6 +12,7 @@ use weir_filter::config::{Config, PluginConfig};
 use weir_filter::event::vm::{ENTROPY, Vm};
 use weir_filter::headers::{Headers, Outgoing};
 use weir_filter::host::Host;
+use weir_filter::roles::Role as _;
 use weir_filter::roles::attempt::Attempt;
 use weir_filter::roles::gateway::Gateway;
 
@@ -162,7 +163,7 @@ pub fn serve_pieces(config: &Rc<Config>, vm: &Rc<Vm>, host: &Bench, pieces: usiz
     black_box(gateway.on_request_headers(host, false));
     black_box(gateway.on_request_body(host, size, true));
     let mut attempt = Attempt::new(Rc::clone(vm));
-    black_box(attempt.on_request_headers(host));
+    black_box(attempt.on_request_headers(host, false));
     black_box(attempt.on_request_body(host, size, true));
     black_box(attempt.on_response_headers(host, false));
     black_box(gateway.on_response_headers(host, false));

@@ -12,8 +12,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::api::{Feature, Features};
+use crate::api::Feature;
 use crate::auth::credential::CREDENTIAL_MAX;
+use crate::auth::grant::Grant;
 use crate::auth::metadata;
 use crate::auth::pattern::Patterns;
 use crate::config::ConfigError;
@@ -60,27 +61,6 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Res
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Key").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-/// What the holder of a key may do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grant {
-    /// The key's name.
-    pub name: String,
-    /// The models that it may use.
-    pub models: Patterns,
-    /// What it may use beyond calls for these models.
-    pub features: Features,
-    /// Metadata of its requests.
-    pub metadata: BTreeMap<String, String>,
-}
-
-impl Grant {
-    /// The grant of everybody if there are no keys: every model and all that a provider grants, without a name.
-    pub fn open() -> Self {
-        let (models, features) = (Patterns::every(), Features::every());
-        Self { name: String::new(), models, features, metadata: BTreeMap::new() }
     }
 }
 

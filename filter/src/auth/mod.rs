@@ -5,16 +5,17 @@
 //! memory, from the request's headers alone. Anything undecided is denied, and no secret and no digest appears
 //! in a message or in `Debug` output.
 
-pub mod caller;
 pub mod credential;
-mod keys;
-mod metadata;
-mod pattern;
+pub mod grant;
+pub mod keys;
+pub mod metadata;
+pub mod pattern;
 
 pub use crate::auth::credential::{
     CREDENTIAL_MAX, CredentialError, SECRET_HEADERS, check_no_other_credential, credential, without_key,
 };
-pub use crate::auth::keys::{Denied, Grant, Key, Keys};
+pub use crate::auth::grant::Grant;
+pub use crate::auth::keys::{Denied, Key, Keys};
 pub(crate) use crate::auth::metadata::is_short_text;
 pub use crate::auth::metadata::{
     MetadataError, RequestMetadata, TFY_METADATA, WEIR_CONVERSATION_ID, WEIR_METADATA, WEIR_USER,

@@ -7,13 +7,15 @@
 mod condition;
 mod health;
 pub mod latency;
-mod order;
+pub mod order;
+pub mod states;
 pub mod sticky;
-mod target;
+pub mod target;
 
 pub use crate::balancing::condition::{Condition, Facts, When};
 pub use crate::balancing::health::{Health, HealthSettings};
 pub use crate::balancing::latency::Latency;
-pub use crate::balancing::order::{Candidate, LoadBalancing, Strategy, TargetStates, order};
+pub use crate::balancing::order::{Candidate, LoadBalancing, Strategy, order};
+pub use crate::balancing::states::TargetStates;
 pub use crate::balancing::sticky::Sticky;
-pub use crate::balancing::target::{TargetId, TargetIds};
+pub use crate::balancing::target::{TARGETS_MAX, TargetId, TargetIds};

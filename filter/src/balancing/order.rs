@@ -7,8 +7,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::balancing::condition::{Condition, Facts};
-use crate::balancing::health::{Health, HealthSettings};
-use crate::balancing::latency::Latency;
+use crate::balancing::health::HealthSettings;
+use crate::balancing::states::TargetStates;
 use crate::balancing::sticky::{Draw, Seed, Sticky};
 use crate::balancing::target::TargetId;
 use crate::random::Random;
@@ -33,15 +33,6 @@ pub enum Strategy {
     Weighted,
     /// By time per output token, the shortest first.
     Latency,
-}
-
-/// The state of targets in this VM. A target that was never used takes no memory.
-#[derive(Debug, Default)]
-pub struct TargetStates {
-    /// Recent failures.
-    pub health: Health,
-    /// Recent latencies.
-    pub latency: Latency,
 }
 
 /// One target of a model.

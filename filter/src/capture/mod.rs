@@ -2,6 +2,5 @@
 
 pub mod budget;
 pub mod calls;
-pub mod content;
 pub mod sampling;
 pub mod transcript;

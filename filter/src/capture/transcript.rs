@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 
 use weir_event::v1;
 
-use crate::json::blob;
 use crate::capture::budget::BudgetPermit;
 use crate::capture::calls::{Calls, Piece, Slot};
+use crate::json::blob;
 use crate::json::scan::{Kind, Value};
+use crate::json::truncate::pieces::RAW_MAX;
 use crate::json::truncate::{ELLIPSIS, Limits, abridge, without_half_a_word};
-use crate::response::framing::pieces::RAW_MAX;
 
 /// Most choices captured.
 const CHOICES_MAX: u64 = 128;

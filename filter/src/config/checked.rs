@@ -20,7 +20,7 @@ use crate::config::token::Token;
 use crate::config::trace::Capture;
 use crate::config::upstream::Upstream;
 use crate::config::wire::{Exporter, Mode, PluginConfig};
-use crate::config::{ConfigError, model, observed, token, trace};
+use crate::config::{ConfigError, model, observed, redaction, token, trace};
 use crate::redaction::Redaction;
 
 /// What a name that a caller used stands for.
@@ -171,7 +171,7 @@ impl Config {
             upstream_filter: plugin.upstream_filter,
             sampling: trace::sampling(&plugin.trace)?,
             capture: trace::capture(&plugin.trace)?,
-            redaction: Redaction::new(plugin, variable)?.map(Rc::new),
+            redaction: redaction::redaction(plugin, variable)?.map(Rc::new),
             token: plugin
                 .exporter
                 .as_ref()

@@ -7,6 +7,7 @@
 mod checked;
 mod model;
 mod observed;
+mod redaction;
 mod target;
 #[cfg(test)]
 mod tests;

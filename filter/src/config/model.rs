@@ -2,10 +2,9 @@
 
 use std::{collections::HashMap, rc::Rc};
 
-use crate::api::call::is_model_name;
 use crate::balancing::sticky::Seed;
 use crate::balancing::{Candidate, Condition, LoadBalancing, Strategy, TargetIds};
-use crate::config::target::Route;
+use crate::config::target::{Route, check_model};
 use crate::config::upstream::Upstream;
 use crate::config::wire::{Model, PluginConfig, Timeouts};
 use crate::config::{ConfigError, did_you_mean};
@@ -155,12 +154,4 @@ pub(crate) fn check_alias(
             Err(ConfigError::at(path, format!("no model named {alias:?}{hint}")))
         }
     }
-}
-
-pub(crate) fn check_model(name: &str) -> Result<(), String> {
-    if is_model_name(name) {
-        return Ok(());
-    }
-    Err("a model's name is 1 to 256 bytes without control characters, and no part of it is '.' or '..'"
-        .to_owned())
 }

@@ -3,12 +3,12 @@
 use std::{collections::HashMap, rc::Rc};
 
 use crate::api::call::Call;
+use crate::api::call::is_model_name;
 use crate::api::endpoint::Endpoint;
 use crate::api::kind::Kind;
 use crate::api::{Api, Feature};
 use crate::auth::SECRET_HEADERS;
 use crate::balancing::{TargetId, TargetIds};
-use crate::config::model::check_model;
 use crate::config::upstream::Upstream;
 use crate::config::wire::Target;
 use crate::config::{ConfigError, did_you_mean};
@@ -145,4 +145,13 @@ fn check_header(name: &str, value: &str) -> Result<(), String> {
         return Err("must hold no control character".to_owned());
     }
     Ok(())
+}
+
+/// Checks the name of a model.
+pub(crate) fn check_model(name: &str) -> Result<(), String> {
+    if is_model_name(name) {
+        return Ok(());
+    }
+    Err("a model's name is 1 to 256 bytes without control characters, and no part of it is '.' or '..'"
+        .to_owned())
 }

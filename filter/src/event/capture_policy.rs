@@ -1,7 +1,7 @@
-//! The capture policy as a worker knows it: what the exporter says may be told of requests, beside what the
+//! The capture policy as a worker knows it: what the exporter says may be exported of requests, beside what the
 //! configuration says. The stricter of both holds.
 //!
-//! Every answer of the exporter says what holds now; a worker that gets none asks by itself. While it does not
+//! Every response of the exporter says what holds now; a worker that gets none asks by itself. While it does not
 //! know, nothing is sent, so that nothing leaves which may not: for five seconds at most, after which what it
 //! knew last, or else the configuration alone, holds. No clock, no network: they come in as arguments.
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 use prost::Message;
 use weir_event::v1;
 
-use crate::event::outbox::Answer;
+use crate::event::outbox::CallOutcome;
 
 /// How long after the exporter has last said what holds it is asked: with the tick that finds out, and the way there
 /// and back, that is within a second.
@@ -19,10 +19,10 @@ const ASK_AFTER: Duration = Duration::from_millis(600);
 const HOLDS: Duration = Duration::from_secs(2);
 /// How long events wait for its word.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long an answer may take.
+/// How long a response may take.
 pub const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Of a batch's answer, what is said of the policy.
+/// Of a batch's response, what is said of the policy.
 #[derive(Clone, PartialEq, Message)]
 struct Said {
     #[prost(message, optional, tag = "4")]
@@ -43,7 +43,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Whether no content may be told.
+    /// Whether no content may be exported.
     pub fn excludes(&self) -> bool {
         self.excludes
     }
@@ -63,9 +63,9 @@ impl Policy {
         self.asked = Some((now_ns, call));
     }
 
-    /// Takes an answer of the exporter, whatever it was asked; gives whether it is the one to our question.
-    pub fn answered(&mut self, call: u32, answer: &Answer, now_ns: u64) -> bool {
-        if let Answer::Status { status, body, .. } = answer {
+    /// Takes a response of the exporter, whatever it was asked; gives whether it is the one to our question.
+    pub fn answered(&mut self, call: u32, outcome: &CallOutcome, now_ns: u64) -> bool {
+        if let CallOutcome::Status { status, body, .. } = outcome {
             self.hear(*status, body, now_ns);
         }
         match &mut self.asked {
@@ -122,10 +122,10 @@ mod tests {
     const S: u64 = 1_000_000_000;
     const START: u64 = 1_000_000 * S;
 
-    fn answer(status: u16, policy: Option<(u64, i32)>) -> Answer {
+    fn answer(status: u16, policy: Option<(u64, i32)>) -> CallOutcome {
         let policy = policy.map(|(revision, content)| v1::CapturePolicy { revision, content });
         let body = v1::BatchAnswer { stored: vec![1, 2, 3], policy, ..Default::default() }.encode_to_vec();
-        Answer::Status { status, retry_after: None, body }
+        CallOutcome::Status { status, retry_after: None, body }
     }
 
     const KEEP: i32 = v1::CaptureRule::Keep as i32;
@@ -163,7 +163,7 @@ mod tests {
         policy.answered(1, &answer(200, Some((1, KEEP))), START);
         assert!(policy.may_send(START + S));
         assert!(!policy.may_send(START + 60 * S), "meanwhile it may be another");
-        policy.answered(2, &Answer::Failed, START + 61 * S);
+        policy.answered(2, &CallOutcome::Failed, START + 61 * S);
         policy.answered(2, &answer(503, None), START + 61 * S);
         assert!(!policy.may_send(START + 62 * S));
         assert!(policy.may_send(START + 65 * S), "and yet events do not wait for ever");
@@ -198,7 +198,8 @@ mod tests {
             assert!(policy.may_send(START) && !policy.excludes());
         }
         let mut policy = Policy::default();
-        let text = Answer::Status { status: 503, retry_after: None, body: b"no healthy upstream".to_vec() };
+        let text =
+            CallOutcome::Status { status: 503, retry_after: None, body: b"no healthy upstream".to_vec() };
         policy.answered(1, &text, START);
         assert!(!policy.may_send(START));
     }

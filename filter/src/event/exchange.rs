@@ -10,12 +10,13 @@ use std::rc::Rc;
 
 use weir_event::v1;
 
-use crate::api::call::Call;
 use crate::balancing::TargetId;
-use crate::capture::content::{Content, Read};
-use crate::json::edit::BodyEdits;
-use crate::response::redact::Returning;
-use crate::routing::attempts::Plan;
+use crate::event::content::Content;
+use crate::response::outgoing::GatewayHeaders;
+use crate::response::reader::Read;
+use crate::response::redact::ResponseRedaction;
+use crate::routing::decision::Decision;
+use crate::trace_context;
 
 /// Most requests under way in one VM.
 pub const STREAMS_MAX: usize = 1 << 16;
@@ -35,53 +36,46 @@ pub struct Exchange {
     pub attempts: Vec<v1::Attempt>,
     /// The target of each attempt.
     pub targets: Vec<TargetId>,
-    /// Whether the last attempt brought an answer that is the caller's.
+    /// Whether the last attempt brought a response that is the caller's.
     pub answered: bool,
     /// What came back.
     pub response: v1::Response,
     /// When.
     pub timing: v1::Timing,
-    /// What was said, as far as it is kept.
+    /// What was said, as far as it is captured.
     pub content: Content,
-    /// What was found in the request that must not reach the provider, and in the answer that must not
+    /// What was found in the request that must not reach the provider, and in the response that must not
     /// reach the caller.
     pub redactions: Vec<v1::Redaction>,
-    /// What is done with the answer on its way to the caller.
-    pub returning: Option<Returning>,
+    /// What is done with the response on its way to the caller.
+    pub response_redaction: Option<ResponseRedaction>,
     /// What an attempt needs; absent until the decision is made.
     pub decision: Option<Decision>,
 }
 
-/// The decision about a request. Attempts use it as it is, whatever configuration is current.
-#[derive(Debug)]
-pub struct Decision {
-    /// What is called.
-    pub call: Call,
-    /// Where the request goes, attempt by attempt.
-    pub plan: Plan,
-    /// What each target of the plan changes in the body.
-    pub edits: Vec<BodyEdits>,
-    /// Which targets are asked for the usage of a stream that the caller did not ask for.
-    pub asks_for_usage: Vec<bool>,
-    /// How long the body is that the edits are made in.
-    pub body_bytes: usize,
-    /// The caller's headers that go on to the provider.
-    pub forwarded: Vec<(&'static str, Vec<u8>)>,
-    /// The caller's baggage, for targets that receive the trace context.
-    pub baggage: Option<Vec<u8>>,
-    /// Whether the answer is held until its first token, so that a late one can be given up.
-    pub hold_for_token: bool,
-    /// Longest time for the request, all attempts included, in ms; absent: Envoy's own.
-    pub time_limit_ms: Option<u64>,
-    /// Whether the caller itself has narrowed the time limit.
-    pub hurried: bool,
-}
-
 impl Exchange {
-    /// Whether the answer that came holds usage which the gateway asked for on the caller's behalf.
+    /// Whether the response that came holds usage which the gateway asked for on the caller's behalf.
     pub fn asked_for_usage(&self) -> bool {
-        let decision = self.decision.as_ref();
-        decision.is_some_and(|decision| decision.asks_for_usage.get(decision.plan.at()) == Some(&true))
+        self.decision.as_ref().is_some_and(Decision::asks_for_usage)
+    }
+
+    /// What its response says about how it came about, as far as that is known when its headers are here.
+    pub fn gateway_headers(&self) -> GatewayHeaders {
+        let attempt = self.attempts.last();
+        let ms = |from: u64, to: u64| to.saturating_sub(from) as f64 / 1e6;
+        let timing = &self.timing;
+        let decided = ms(timing.body_received_ns, timing.resolved_ns);
+        let waited = attempt.map_or(0.0, |attempt| ms(attempt.started_ns, attempt.response_headers_ns));
+        GatewayHeaders {
+            trace_id: trace_context::trace_id(&self.trace),
+            model: attempt
+                .map(|attempt| format!("{}/{}", attempt.provider, attempt.model))
+                // What is passed through names no model.
+                .map(|target| target.trim_end_matches('/').to_owned())
+                .unwrap_or_default(),
+            attempts: self.attempts.len().to_string(),
+            timing: format!("weir;dur={decided:.3}, provider;dur={waited:.3}"),
+        }
     }
 
     /// The attempt that is under way, or the last one.

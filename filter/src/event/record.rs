@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::event::exchange::{Exchange, Shared};
 use crate::event::vm::Vm;
 use crate::headers::{Headers, name};
-use crate::response::reader::Reading;
+use crate::response::body::ResponseBody;
 use crate::trace_context;
 
 /// Longest text of the caller's that is put into an event, in bytes.
@@ -42,7 +42,13 @@ pub fn begin(headers: &Headers, call: &Call, received_ns: u64, vm: &Vm) -> Share
 }
 
 /// All is over: settles what was learnt of the targets, and hands the event to the outbox.
-pub fn finish(mut exchange: Exchange, mut ending: v1::Ending, reading: Reading, vm: &Vm, config: &Config) {
+pub fn finish(
+    mut exchange: Exchange,
+    mut ending: v1::Ending,
+    mut body: ResponseBody,
+    vm: &Vm,
+    config: &Config,
+) {
     let is_whole = ending == v1::Ending::Completed;
     if exchange.timing.returning_ns != 0 && exchange.timing.returned_ns == 0 {
         exchange.timing.returned_ns = exchange.timing.done_ns;
@@ -50,7 +56,8 @@ pub fn finish(mut exchange: Exchange, mut ending: v1::Ending, reading: Reading, 
     if vm.policy.borrow().excludes() {
         exchange.content.withhold();
     }
-    let read = reading.finish(exchange.content.characters, is_whole, &mut exchange.response);
+    exchange.redactions.extend(body.found());
+    let read = body.finish(exchange.content.characters, is_whole, &mut exchange.response);
     if read.is_cut {
         ending = v1::Ending::Truncated;
     }

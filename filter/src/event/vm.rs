@@ -31,7 +31,7 @@ pub struct Vm {
     pub budget: Rc<Budget>,
     /// Finished events.
     pub outbox: RefCell<Outbox>,
-    /// What may be told of requests, by the exporter's word.
+    /// What may be exported of requests, by the exporter's word.
     pub policy: RefCell<Policy>,
     /// What the counters in Envoy's stats already show of the outbox's ledger.
     pub counted: Cell<v1::Totals>,

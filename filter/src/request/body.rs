@@ -130,7 +130,7 @@ impl<'a> Body<'a> {
 
 /// What is known of a request that is only observed: whatever can be read of its body.
 #[derive(Debug, Default)]
-pub struct Glance {
+pub struct BestEffortBody {
     /// The model asked for; empty where none can be found.
     pub model: String,
     /// Whether a stream was asked for.
@@ -145,9 +145,10 @@ pub struct Glance {
     pub is_json: bool,
 }
 
-impl Glance {
+impl BestEffortBody {
     /// Reads what can be read, and refuses nothing: what is wrong with the body is for the provider to say.
-    pub fn at(call: &Call, content_type: &[u8], bytes: &[u8]) -> Self {
+    /// `object` holds the members of one that is JSON.
+    pub fn read(call: &Call, content_type: &[u8], bytes: &[u8], object: Option<&Object<'_>>) -> Self {
         let model = |named: Option<Cow<'_, str>>| {
             let named = call.model_in_path.clone().or_else(|| named.map(Cow::into_owned));
             named.filter(|model| is_model_name(model)).unwrap_or_default()
@@ -163,7 +164,7 @@ impl Glance {
                 ..Self::default()
             };
         }
-        let Ok(object) = Object::parse(bytes) else {
+        let Some(object) = object else {
             let stream = call.api.operation.streams.unwrap_or_default();
             return Self { model: model(None), stream, ..Self::default() };
         };
@@ -171,7 +172,7 @@ impl Glance {
         Self {
             model: model(object.get("model").and_then(|value| value.as_str())),
             stream: call.api.operation.streams.unwrap_or_else(stream),
-            parameters: call.api.parameters(&object),
+            parameters: call.api.parameters(object),
             files: Vec::new(),
             characters: object.text_bytes() as u64,
             is_json: true,

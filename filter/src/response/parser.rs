@@ -15,7 +15,7 @@ use crate::api::family::reading::usage::Reported;
 use crate::capture::transcript::Transcript;
 use crate::json::scan::{Kind, Object, Value};
 use crate::json::values::objects;
-use crate::response::framing::cut::Data;
+use crate::response::framing::event::{Data, Event};
 
 /// How many characters make a token where nobody has counted (OpenAI, "What are tokens").
 const CHARACTERS_PER_TOKEN: u64 = 4;
@@ -82,7 +82,15 @@ impl ResponseParser {
 
     /// Reads the data of one event of a stream into the event. Returns whether it brought a token.
     pub fn read_event(&mut self, data: &[u8], response: &mut v1::Response) -> bool {
-        match Data::of(data) {
+        self.read_message(&Event::of(data), response)
+    }
+
+    /// Reads a message of a stream that is framed and parsed already.
+    pub fn read_message(&mut self, event: &Event<'_>, response: &mut v1::Response) -> bool {
+        if let Some(error) = event.as_error() {
+            return self.read_event(error.as_bytes(), response);
+        }
+        match event.kind {
             Data::Nothing => return false,
             Data::Done => {
                 self.end.reach();
@@ -91,11 +99,11 @@ impl ResponseParser {
             Data::Message => {}
         }
         response.chunks = response.chunks.saturating_add(1);
-        let Ok(object) = Object::parse(data) else {
+        let Some(object) = &event.object else {
             response.unread = true;
             return false;
         };
-        (self.api.dialect().read_event)(&object, &mut self.notes(response))
+        (self.api.dialect().read_event)(object, &mut self.notes(response))
     }
 
     /// How many bytes are held, beside content.

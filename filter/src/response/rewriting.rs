@@ -5,10 +5,10 @@ use weir_event::v1;
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::refusal::Refusal;
-use crate::response::framing::framer::Form;
+use crate::response::framing::form::Form;
 use crate::response::framing::opening::Opening;
 use crate::response::redact;
-use crate::response::redact::Returning;
+use crate::response::redact::ResponseRedaction;
 
 /// What is done with a response beside reading it.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub enum Rewriting {
     #[default]
     None,
     /// As its first bytes will show. So many bytes of white space were read so far.
-    Open(Box<Returning>, Form, usize),
+    Open(Box<ResponseRedaction>, Form, usize),
     /// It is held until it is whole. So many bytes of it were read so far.
     Whole(Box<redact::whole::Whole>, usize),
     /// It is rewritten as it flows.
@@ -25,25 +25,25 @@ pub enum Rewriting {
 }
 
 impl Rewriting {
-    /// How a response with these headers is rewritten, of which so much is held; the refusal goes out
-    /// instead of one that cannot be. A response that says that it is a stream is rewritten as one.
-    pub fn of(returning: Returning, headers: &Headers, held_max: usize) -> Result<Self, Refusal> {
-        let api = returning.api();
+    /// How a response with these headers is rewritten; the refusal goes out instead of one that cannot be. A
+    /// response that says that it is a stream is rewritten as one.
+    pub fn of(response_redaction: ResponseRedaction, headers: &Headers) -> Result<Self, Refusal> {
+        let api = response_redaction.api();
         let form = Form::of(api, headers);
         if form != Form::Events && form.is_open(api, headers) {
-            return Ok(Self::Open(Box::new(returning), form, 0));
+            return Ok(Self::Open(Box::new(response_redaction), form, 0));
         }
-        Self::settled(returning, form, held_max)
+        Self::settled(response_redaction, form)
     }
 
-    fn settled(returning: Returning, form: Form, held_max: usize) -> Result<Self, Refusal> {
-        Ok(match returning.readable(form) {
-            Form::Unknown => returning.unreadable().map_or(Ok(Self::None), Err)?,
+    fn settled(response_redaction: ResponseRedaction, form: Form) -> Result<Self, Refusal> {
+        Ok(match response_redaction.readable(form) {
+            Form::Unknown => response_redaction.unreadable().map_or(Ok(Self::None), Err)?,
             form @ (Form::Json | Form::Text) => {
-                Self::Whole(Box::new(redact::whole::Whole::new(returning, form)), 0)
+                Self::Whole(Box::new(redact::whole::Whole::new(response_redaction, form)), 0)
             }
             form @ (Form::Events | Form::Elements) => {
-                Self::Stream(Box::new(redact::stream::Stream::new(returning, form, held_max)))
+                Self::Stream(Box::new(redact::stream::Stream::new(response_redaction, form)))
             }
         })
     }
@@ -57,10 +57,10 @@ impl Rewriting {
         is_end: bool,
         held_max: usize,
     ) -> Option<Result<Form, Refusal>> {
-        let Self::Open(returning, by_type, read) = self else { return None };
+        let Self::Open(response_redaction, by_type, read) = self else { return None };
         let fresh = host.response_chunk(*read, size.saturating_sub(*read));
         let form = match Opening::of(&fresh) {
-            Opening::Is(shape) => by_type.seen(returning.api(), shape),
+            Opening::Is(shape) => by_type.seen(response_redaction.api(), shape),
             Opening::Blank if !is_end && size <= held_max => {
                 *read = size;
                 return None;
@@ -68,8 +68,8 @@ impl Rewriting {
             Opening::Unclear if !is_end => return None,
             Opening::Blank | Opening::Unclear => *by_type,
         };
-        let Self::Open(returning, ..) = std::mem::take(self) else { return None };
-        Some(Self::settled(*returning, form, held_max).map(|settled| {
+        let Self::Open(response_redaction, ..) = std::mem::take(self) else { return None };
+        Some(Self::settled(*response_redaction, form).map(|settled| {
             *self = settled;
             form
         }))
@@ -92,11 +92,11 @@ impl Rewriting {
     }
 
     /// What was found and restored.
-    pub fn told(self) -> Vec<v1::Redaction> {
+    pub fn report(self) -> Vec<v1::Redaction> {
         match self {
             Self::None | Self::Open(..) => Vec::new(),
-            Self::Whole(whole, _) => whole.told(),
-            Self::Stream(stream) => stream.told(),
+            Self::Whole(whole, _) => whole.report(),
+            Self::Stream(stream) => stream.report(),
         }
     }
 }

@@ -12,18 +12,19 @@ use weir_event::v1;
 use crate::api::DEFAULT_FAMILY;
 use crate::balancing::TargetId;
 use crate::config::Route;
-use crate::event::exchange::{Decision, Exchange, Shared};
+use crate::event::exchange::{Exchange, Shared};
 use crate::event::vm::Vm;
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::{Host, Step};
 use crate::refusal::Refusal;
 use crate::response::headers::is_for_router;
 use crate::response::retry_after::Asked;
-pub use crate::roles::hold::word;
 use crate::roles::hold::{EMPTY, HELD_MAX, Held, Verdict};
+use crate::roles::role::Role;
+use crate::routing::decision::Decision;
 use crate::trace_context;
 
-/// What is noted of an attempt that brought no answer; Envoy tells more only of the last one.
+/// What is noted of an attempt that brought no response; Envoy tells more only of the last one.
 const NO_ANSWER: &str = "no_answer";
 /// What is noted of an attempt whose first token was too late.
 const LATE_TOKEN: &str = "first_token_timeout";
@@ -58,8 +59,106 @@ impl Attempt {
         Self { vm, exchange: None, index: 0, target: 0, rewrites: false, waiting: None }
     }
 
-    /// The headers of the attempt are here: writes those that the provider is to see.
-    pub fn on_request_headers(&mut self, host: &impl Host) -> Step {
+    /// The last of the response is here.
+    fn ended(&self, host: &impl Host) {
+        let Some(shared) = &self.exchange else { return };
+        if let Some(attempt) = shared.borrow_mut().attempts.get_mut(self.index) {
+            attempt.ended_ns = host.now_ns();
+        }
+    }
+
+    /// What came is a response with this status: it is the caller's, or another attempt follows.
+    fn answered(
+        &self,
+        host: &impl Host,
+        exchange: &mut Exchange,
+        (headers, status, asked): (&Headers, u16, Asked),
+        now_ns: u64,
+    ) {
+        let target = self.target_id(exchange);
+        let resolved_ns = exchange.timing.resolved_ns;
+        let Some(decision) = &mut exchange.decision else { return };
+        let spent_ms = now_ns.saturating_sub(resolved_ns) / 1_000_000;
+        let left_ms = decision.time_limit_ms.map(|limit| limit.saturating_sub(spent_ms));
+        let again = decision.plan.answered(status, asked, left_ms);
+        let health = &mut self.vm.targets.borrow_mut().health;
+        if decision.plan.is_failure(status) {
+            health.failed(target, now_ns);
+        } else if status < 400 {
+            health.succeeded(target);
+        }
+        if again {
+            return try_again(host, decision, headers, asked.wait_ms);
+        }
+        if headers.get(name::WEIR_RETRY).is_some() {
+            // The mark is the filter's alone to set: from a provider it would have Envoy try again.
+            without_mark(host, headers);
+        }
+        exchange.answered = true;
+    }
+
+    /// What is held turned out to be a response, or a failure.
+    fn judged(&self, host: &impl Host, verdict: Verdict) {
+        let Some(shared) = &self.exchange else { return };
+        let exchange = &mut *shared.borrow_mut();
+        if let Verdict::Failed(error) = verdict {
+            let now_ns = host.now_ns();
+            self.failed(host, exchange, error, now_ns);
+            return;
+        }
+        exchange.answered = true;
+        self.vm.targets.borrow_mut().health.succeeded(self.target_id(exchange));
+    }
+
+    /// The attempt has failed before anything of its response went out, though its status says otherwise: it
+    /// is followed by another one, as if nothing had come; the last one's response is the caller's.
+    fn failed(&self, host: &impl Host, exchange: &mut Exchange, error: String, now_ns: u64) -> Step {
+        self.vm.targets.borrow_mut().health.failed(self.target_id(exchange), now_ns);
+        let Some(decision) = &mut exchange.decision else { return Step::Continue };
+        decision.plan.without_answer();
+        let again = decision.plan.next_route().is_some();
+        if again {
+            try_again(host, decision, &host.response_headers(), None);
+        }
+        exchange.answered = !again;
+        if let Some(attempt) = exchange.attempts.get_mut(self.index) {
+            attempt.error = error;
+            attempt.ended_ns = now_ns;
+        }
+        Step::Continue
+    }
+
+    fn target_id(&self, exchange: &Exchange) -> TargetId {
+        exchange.targets.get(self.index).copied().unwrap_or(TargetId::UNTRACKED)
+    }
+
+    /// An attempt that is still open when another begins brought no response.
+    fn give_up_former(&self, exchange: &mut Exchange, now_ns: u64) {
+        let target = exchange.targets.last().copied();
+        let Some(former) = exchange.attempts.last_mut().filter(|attempt| attempt.ended_ns == 0) else {
+            return;
+        };
+        former.ended_ns = now_ns;
+        let was_marked = former.status >= 400;
+        if was_marked {
+            return;
+        }
+        let error = if former.status == 0 { NO_ANSWER } else { LATE_TOKEN };
+        error.clone_into(&mut former.error);
+        if let Some(target) = target {
+            self.vm.targets.borrow_mut().health.failed(target, now_ns);
+        }
+    }
+
+    fn find(&self, host: &impl Host) -> Option<Shared> {
+        let number = <[u8; 8]>::try_from(host.state(name::STATE_STREAM)?.as_slice()).ok()?;
+        self.vm.streams.borrow().find(u64::from_le_bytes(number))
+    }
+}
+
+impl Role for Attempt {
+    /// Writes the headers that the provider is to see.
+    fn on_request_headers(&mut self, host: &impl Host, _end_of_stream: bool) -> Step {
         let started_ns = host.now_ns();
         let begun = self.find(host).and_then(|shared| {
             let mut exchange = shared.borrow_mut();
@@ -82,7 +181,7 @@ impl Attempt {
         if let Some(decision) = &exchange.decision {
             set_headers(host, exchange, decision, &route, target, &path, &span_id);
             self.rewrites = decision.edits.get(target).is_some_and(|edits| !edits.is_empty());
-            // What follows if no answer comes has to be known before.
+            // What follows if no response comes has to be known before.
             if let Some(next) = decision.plan.next_route()
                 && next.cluster() != route.cluster()
             {
@@ -112,7 +211,7 @@ impl Attempt {
     }
 
     /// `size` bytes of the body are buffered: rewrites its head once all that changes is there.
-    pub fn on_request_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
+    fn on_request_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
         if !self.rewrites {
             return Step::Continue;
         }
@@ -133,14 +232,14 @@ impl Attempt {
     }
 
     /// The caller's trailers are here: none of them is among the headers that go on.
-    pub fn on_request_trailers(&mut self, host: &impl Host) -> Step {
+    fn on_request_trailers(&mut self, host: &impl Host) -> Step {
         host.drop_request_trailers();
         // They end the body, so what was still awaited of it is here.
         self.on_request_body(host, usize::MAX, true)
     }
 
-    /// The provider's headers are here: decides whether this is the answer.
-    pub fn on_response_headers(&mut self, host: &impl Host, end_of_stream: bool) -> Step {
+    /// The provider's headers are here: decides whether this is the response.
+    fn on_response_headers(&mut self, host: &impl Host, end_of_stream: bool) -> Step {
         let now_ns = host.now_ns();
         let headers = host.response_headers();
         let status = headers.number(name::STATUS).and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
@@ -178,7 +277,7 @@ impl Attempt {
     }
 
     /// `size` bytes of the response's body are here: lets go of it once it is known what becomes of it.
-    pub fn on_response_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
+    fn on_response_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
         match self.waiting.take() {
             None => {}
             Some(Waiting::Token(mut held)) => match held.look(host, size, end_of_stream) {
@@ -206,106 +305,10 @@ impl Attempt {
         Step::Continue
     }
 
-    /// The provider's trailers are here, or nothing more of its body.
-    pub fn on_response_end(&mut self, host: &impl Host) {
+    fn on_response_trailers(&mut self, host: &impl Host) -> Step {
         // What is held of the body was seen before, but nobody said then that it was all.
         self.on_response_body(host, 0, true);
-    }
-
-    /// The last of the response is here.
-    fn ended(&self, host: &impl Host) {
-        let Some(shared) = &self.exchange else { return };
-        if let Some(attempt) = shared.borrow_mut().attempts.get_mut(self.index) {
-            attempt.ended_ns = host.now_ns();
-        }
-    }
-
-    /// What came is an answer with this status: it is the caller's, or another attempt follows.
-    fn answered(
-        &self,
-        host: &impl Host,
-        exchange: &mut Exchange,
-        (headers, status, asked): (&Headers, u16, Asked),
-        now_ns: u64,
-    ) {
-        let target = self.target_id(exchange);
-        let resolved_ns = exchange.timing.resolved_ns;
-        let Some(decision) = &mut exchange.decision else { return };
-        let spent_ms = now_ns.saturating_sub(resolved_ns) / 1_000_000;
-        let left_ms = decision.time_limit_ms.map(|limit| limit.saturating_sub(spent_ms));
-        let again = decision.plan.answered(status, asked, left_ms);
-        let health = &mut self.vm.targets.borrow_mut().health;
-        if decision.plan.is_failure(status) {
-            health.failed(target, now_ns);
-        } else if status < 400 {
-            health.succeeded(target);
-        }
-        if again {
-            return try_again(host, decision, headers, asked.wait_ms);
-        }
-        if headers.get(name::WEIR_RETRY).is_some() {
-            // The mark is the filter's alone to set: from a provider it would have Envoy try again.
-            without_mark(host, headers);
-        }
-        exchange.answered = true;
-    }
-
-    /// What is held turned out to be an answer, or a failure.
-    fn judged(&self, host: &impl Host, verdict: Verdict) {
-        let Some(shared) = &self.exchange else { return };
-        let exchange = &mut *shared.borrow_mut();
-        if let Verdict::Failed(error) = verdict {
-            let now_ns = host.now_ns();
-            self.failed(host, exchange, error, now_ns);
-            return;
-        }
-        exchange.answered = true;
-        self.vm.targets.borrow_mut().health.succeeded(self.target_id(exchange));
-    }
-
-    /// The attempt has failed before anything of its answer went out, though its status says otherwise: it
-    /// is followed by another one, as if nothing had come; the last one's answer is the caller's.
-    fn failed(&self, host: &impl Host, exchange: &mut Exchange, error: String, now_ns: u64) -> Step {
-        self.vm.targets.borrow_mut().health.failed(self.target_id(exchange), now_ns);
-        let Some(decision) = &mut exchange.decision else { return Step::Continue };
-        decision.plan.without_answer();
-        let again = decision.plan.next_route().is_some();
-        if again {
-            try_again(host, decision, &host.response_headers(), None);
-        }
-        exchange.answered = !again;
-        if let Some(attempt) = exchange.attempts.get_mut(self.index) {
-            attempt.error = error;
-            attempt.ended_ns = now_ns;
-        }
         Step::Continue
-    }
-
-    fn target_id(&self, exchange: &Exchange) -> TargetId {
-        exchange.targets.get(self.index).copied().unwrap_or(TargetId::UNTRACKED)
-    }
-
-    /// An attempt that is still open when another begins brought no answer.
-    fn give_up_former(&self, exchange: &mut Exchange, now_ns: u64) {
-        let target = exchange.targets.last().copied();
-        let Some(former) = exchange.attempts.last_mut().filter(|attempt| attempt.ended_ns == 0) else {
-            return;
-        };
-        former.ended_ns = now_ns;
-        let was_marked = former.status >= 400;
-        if was_marked {
-            return;
-        }
-        let error = if former.status == 0 { NO_ANSWER } else { LATE_TOKEN };
-        error.clone_into(&mut former.error);
-        if let Some(target) = target {
-            self.vm.targets.borrow_mut().health.failed(target, now_ns);
-        }
-    }
-
-    fn find(&self, host: &impl Host) -> Option<Shared> {
-        let number = <[u8; 8]>::try_from(host.state(name::STATE_STREAM)?.as_slice()).ok()?;
-        self.vm.streams.borrow().find(u64::from_le_bytes(number))
     }
 }
 

@@ -12,25 +12,24 @@ use weir_event::v1;
 use crate::api::call::{Call, NotServed, family_of};
 use crate::api::passthrough::Passthrough;
 use crate::api::{DEFAULT_FAMILY, Family, Feature};
-use crate::auth::caller;
-use crate::auth::caller::Known;
 use crate::auth::{Grant, Identity, RequestMetadata, without_key};
-use crate::capture::content::Content;
-use crate::config::{ByteSize, Config};
-use crate::event::exchange::Shared;
-use crate::event::record;
+use crate::config::Config;
+use crate::event::content::Content;
+use crate::event::ending::is_local_reply;
 use crate::event::vm::Vm;
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::{Host, Step};
 use crate::redaction::Export;
 use crate::refusal::Refusal;
-use crate::response::reader;
-use crate::response::reader::{Reading, Rewriting, Told};
 use crate::roles::attempt::Attempt;
+use crate::roles::caller;
+use crate::roles::caller::Known;
+use crate::roles::gateway_response::GatewayResponse;
+use crate::roles::role::Role;
+use crate::roles::session::{Session, too_large};
 use crate::routing::decide;
-use crate::routing::decide::Decided;
+use crate::routing::decide::{Asked, Decided, Findings, Forward};
 use crate::routing::models;
-use crate::trace_context;
 
 const HEALTH_PATH: &str = "/healthz";
 const MODELS_PATH: &str = "/v1/models";
@@ -38,44 +37,33 @@ const MODELS_PATH: &str = "/v1/models";
 /// One stream of the downstream filter.
 #[derive(Debug)]
 pub struct Gateway {
-    pub(crate) config: Rc<Config>,
-    pub(crate) vm: Rc<Vm>,
-    /// What is called, by whom, and the request's number; absent for what is answered untraced.
-    pub(crate) inference: Option<Inference>,
-    pub(crate) progress: Progress,
-    pub(crate) reading: Reading,
-    pub(crate) rewriting: Rewriting,
-    /// What the answer says of itself, while it is held.
-    pub(crate) told: Option<Told>,
-    /// How many bytes have come of a refusal whose body says whether the caller may read it.
-    pub(crate) refusal: Option<usize>,
+    config: Rc<Config>,
+    vm: Rc<Vm>,
+    /// What is called, and by whom; absent for what is answered untraced.
+    inference: Option<Inference>,
+    progress: Progress,
+    response: GatewayResponse,
     /// The one attempt, where no upstream filter makes it.
-    pub(crate) attempt: Option<Attempt>,
+    attempt: Option<Attempt>,
 }
 
 /// A request for inference.
 #[derive(Debug)]
-pub(crate) struct Inference {
-    pub(crate) exchange: Shared,
-    pub(crate) number: u64,
-    pub(crate) call: Call,
-    pub(crate) known: Known,
-    pub(crate) headers: Headers,
+struct Inference {
+    session: Session,
+    known: Known,
+    headers: Headers,
 }
 
 /// How far a request has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
+enum Progress {
     /// Its headers or its body are on their way in.
     Arriving,
     /// The gateway has answered it.
     Answered,
     /// It was let go to a provider.
     Forwarded,
-    /// The gateway has answered it instead of what came back, and this is how it ended.
-    Replied(v1::Ending),
-    /// The response has come to its end.
-    Delivered,
 }
 
 impl Gateway {
@@ -86,16 +74,204 @@ impl Gateway {
             vm,
             inference: None,
             progress: Progress::Arriving,
-            reading: Reading::Nothing,
-            rewriting: Rewriting::None,
-            told: None,
-            refusal: None,
+            response: GatewayResponse::default(),
             attempt: None,
         }
     }
 
-    /// The request's headers are here.
-    pub fn on_request_headers(&mut self, host: &impl Host, end_of_stream: bool) -> Step {
+    /// How many bytes of the response are held, beside the content that is captured.
+    pub fn held(&self) -> usize {
+        self.response.held()
+    }
+
+    /// Begins a request that is traced: finds out who is calling, and what is said about it. The error is
+    /// the step of a request that was answered.
+    fn admit(
+        &mut self,
+        host: &impl Host,
+        call: Call,
+        headers: Headers,
+        query: Option<&str>,
+        received_ns: u64,
+    ) -> Result<(), Step> {
+        let family = call.api.family();
+        let Some(session) = Session::begin(&self.config, &self.vm, &headers, call, received_ns) else {
+            return Err(self.turn_away(host, &Refusal::overloaded(), family));
+        };
+        let known = caller::identify(host, &self.config, &headers, query, received_ns);
+        session.authenticated(host);
+        let unknown = Known { grant: Rc::new(Grant::open()), identity: Identity::default() };
+        let (known, denied) = match known {
+            Ok(known) => (known, None),
+            Err(refusal) => (unknown, Some(refusal)),
+        };
+        let Inference { session, known, headers } =
+            self.inference.insert(Inference { session, known, headers });
+        if let Some(refusal) = denied {
+            return Err(self.refuse(host, &refusal));
+        }
+        let said = match RequestMetadata::read(headers) {
+            Ok(said) => said,
+            Err(error) => return Err(self.refuse(host, &Refusal::bad_metadata(&error))),
+        };
+        let policies = Session::policies(&self.config, &known.grant.name, headers);
+        session.record_caller(known, said, &policies);
+        Ok(())
+    }
+
+    /// Lets a request go that both the caller's key and a provider grant, whatever it is: its body is
+    /// neither held nor read, and it has one attempt.
+    fn pass_through(&mut self, host: &impl Host, feature: Feature) -> Step {
+        let Some(Inference { session, known, headers }) = &mut self.inference else { return Step::Continue };
+        match decide::pass(&self.config, &known.grant, feature, &session.call, headers) {
+            Ok(forward) => {
+                // The provider's API, whatever the path looks like.
+                session.call.api = forward.decision.call.api;
+                self.let_go(host, forward, None)
+            }
+            Err(refusal) => self.refuse(host, &refusal),
+        }
+    }
+
+    /// Reads the whole body, decides, and lets the request go to its first target.
+    fn decide(&mut self, host: &impl Host) -> Step {
+        let Some(Inference { session, known, headers }) = &self.inference else { return Step::Continue };
+        let body = host.request_body(self.config.request_body_max);
+        let now_ns = host.now_ns();
+        let mut exchange = session.exchange.borrow_mut();
+        exchange.timing.body_received_ns = now_ns;
+        exchange.request.body_bytes = body.len() as u64;
+        let Decided { findings, outcome } = decide::decide(&decide::Question {
+            config: &self.config,
+            targets: &self.vm.targets,
+            random: &self.vm.random,
+            call: &session.call,
+            caller: &exchange.caller,
+            grant: &known.grant,
+            headers,
+            body: &body,
+            now_ns,
+            clock: &|| host.now_ns(),
+        });
+        let Findings { asked, policies, searched_ns, redactions, resolution } = findings;
+        if let Some(Asked { model, stream, parameters, files }) = asked {
+            let request = &mut exchange.request;
+            (request.model, request.stream, request.files) = (model, stream, files);
+            request.parameters = Some(parameters);
+        }
+        if let Some((begun_ns, ended_ns)) = searched_ns {
+            (exchange.timing.redacting_ns, exchange.timing.redacted_ns) = (begun_ns, ended_ns);
+        }
+        (exchange.redactions, exchange.resolution) = (redactions, resolution);
+        let export = policies.map(|policies| session.export(&policies));
+        match outcome {
+            Ok(forward) => {
+                drop(exchange);
+                self.let_go(host, forward, Some((body, export.flatten())))
+            }
+            Err(refusal) => {
+                if let Some(export) = export {
+                    exchange.content = Content::none(export);
+                }
+                drop(exchange);
+                self.refuse(host, &refusal)
+            }
+        }
+    }
+
+    /// Lets a request go to its first target; `held` is its body where that is held, and how it is exported.
+    fn let_go(
+        &mut self,
+        host: &impl Host,
+        forward: Forward,
+        held: Option<(Vec<u8>, Option<Export>)>,
+    ) -> Step {
+        let Some(Inference { session, .. }) = &self.inference else { return Step::Continue };
+        let Forward { decision, router, characters, is_json, body: sent, response_redaction } = forward;
+        let cluster = decision.plan.next_route().map(|route| route.cluster().to_owned()).unwrap_or_default();
+        let mut exchange = session.exchange.borrow_mut();
+        (exchange.decision, exchange.response_redaction) = (Some(decision), response_redaction);
+        drop(exchange);
+        let mut size = None;
+        if let Some((body, export)) = held {
+            size = Some(body.len());
+            session.capture(export, if is_json { body } else { Vec::new() }, false, characters);
+            session.exchange.borrow_mut().timing.resolved_ns = host.now_ns();
+        }
+        if let (Some(sent), Some(received)) = (sent, size) {
+            // Attempts say its length, and find it in place of the caller's.
+            host.replace_request_start(received, &sent);
+            size = Some(sent.len());
+        }
+        host.set_state(name::STATE_CLUSTER, cluster.as_bytes());
+        host.set_state(name::STATE_STREAM, &session.number.to_le_bytes());
+        self.progress = Progress::Forwarded;
+        if self.config.upstream_filter {
+            router.send(host);
+            return Step::Continue;
+        }
+        // Nobody else will: the same steps as an upstream filter's, on the one copy of the request.
+        let attempt = self.attempt.insert(Attempt::new(Rc::clone(&self.vm)));
+        match (attempt.on_request_headers(host, false), size) {
+            (Step::Continue, Some(size)) => attempt.on_request_body(host, size, true),
+            (Step::Continue, None) => Step::Continue,
+            (Step::Hold, _) => {
+                self.progress = Progress::Answered;
+                Step::Hold
+            }
+        }
+    }
+
+    /// Whether what still passes is of no concern: the gateway's own answer, or what follows the end.
+    fn is_over(&self) -> bool {
+        self.progress == Progress::Answered || self.response.is_over()
+    }
+
+    fn list_models(
+        &mut self,
+        host: &impl Host,
+        headers: &Headers,
+        query: Option<&str>,
+        rest: &str,
+        now_ns: u64,
+    ) -> Step {
+        let known = match caller::identify(host, &self.config, headers, query, now_ns) {
+            Ok(known) => known,
+            Err(refusal) => return self.turn_away(host, &refusal, DEFAULT_FAMILY),
+        };
+        match models::answer(&self.config, &known.grant, rest) {
+            Ok(body) => self.answer(host, "application/json", &body),
+            Err(refusal) => self.turn_away(host, &refusal, DEFAULT_FAMILY),
+        }
+    }
+
+    fn answer(&mut self, host: &impl Host, content_type: &str, body: &str) -> Step {
+        self.progress = Progress::Answered;
+        let mut headers = Outgoing::default();
+        headers.add(name::CONTENT_TYPE, content_type.as_bytes());
+        host.respond(200, &headers, body.as_bytes());
+        Step::Hold
+    }
+
+    /// Refuses a request that is traced.
+    fn refuse(&mut self, host: &impl Host, refusal: &Refusal) -> Step {
+        let Some(Inference { session, .. }) = &self.inference else {
+            return self.turn_away(host, refusal, DEFAULT_FAMILY);
+        };
+        self.progress = Progress::Answered;
+        session.refuse(host, refusal)
+    }
+
+    /// Refuses one that is not.
+    fn turn_away(&mut self, host: &impl Host, refusal: &Refusal, family: &Family) -> Step {
+        self.progress = Progress::Answered;
+        host.refuse(refusal, family, "");
+        Step::Hold
+    }
+}
+
+impl Role for Gateway {
+    fn on_request_headers(&mut self, host: &impl Host, end_of_stream: bool) -> Step {
         let received_ns = host.now_ns();
         let mut headers = host.request_headers();
         let target = headers.text(name::PATH);
@@ -134,7 +310,7 @@ impl Gateway {
                     NotServed::Method { allow } => Refusal::wrong_method(allow),
                     NotServed::Model => Refusal::model_in_path(format!("model: {why}.")),
                 };
-                return self.turn_away(host, &refusal, family_of(path), "");
+                return self.turn_away(host, &refusal, family_of(path));
             }
         };
         if let Err(step) = self.admit(host, call, headers, query, received_ns) {
@@ -147,7 +323,7 @@ impl Gateway {
         }
         let announced = inference.headers.number(name::CONTENT_LENGTH).unwrap_or(0);
         if usize::try_from(announced).map_or(true, |announced| announced > self.config.request_body_max) {
-            return self.refuse(host, &self.too_large());
+            return self.refuse(host, &too_large(&self.config));
         }
         if end_of_stream {
             return self.decide(host);
@@ -155,21 +331,22 @@ impl Gateway {
         Step::Hold
     }
 
-    /// `size` bytes of the request's body are buffered.
-    pub fn on_request_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
+    fn on_request_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
         match self.progress {
             Progress::Answered => return Step::Hold,
-            Progress::Forwarded | Progress::Replied(_) | Progress::Delivered => {
+            Progress::Arriving if !self.response.is_over() => {}
+            Progress::Arriving | Progress::Forwarded => {
                 // Passed through, and not one byte of it read.
-                if let Some(inference) = self.inference.as_ref().filter(|it| it.call.passed.is_some()) {
-                    inference.exchange.borrow_mut().request.body_bytes += size as u64;
+                if let Some(Inference { session, .. }) = &self.inference
+                    && session.call.passed.is_some()
+                {
+                    session.exchange.borrow_mut().request.body_bytes += size as u64;
                 }
                 return Step::Continue;
             }
-            Progress::Arriving => {}
         }
         if size > self.config.request_body_max {
-            return self.refuse(host, &self.too_large());
+            return self.refuse(host, &too_large(&self.config));
         }
         if !end_of_stream {
             return Step::Hold;
@@ -177,248 +354,53 @@ impl Gateway {
         self.decide(host)
     }
 
-    /// The request's trailers are here, so its body has ended.
-    pub fn on_request_trailers(&mut self, host: &impl Host) -> Step {
-        match self.progress {
-            Progress::Answered => Step::Hold,
-            Progress::Forwarded | Progress::Replied(_) | Progress::Delivered => {
-                if self.attempt.is_some() {
-                    host.drop_request_trailers();
-                }
-                Step::Continue
-            }
-            Progress::Arriving => {
-                let step = self.decide(host);
-                if self.attempt.is_some() {
-                    host.drop_request_trailers();
-                }
-                step
-            }
-        }
-    }
-
-    /// All is over: settles what was learnt of the targets, and hands the event to the outbox.
-    pub fn on_log(&mut self, host: &impl Host) {
-        let Some(Inference { exchange, number, .. }) = self.inference.take() else { return };
-        self.vm.streams.borrow_mut().leave(number);
-        let mut exchange = exchange.take();
-        exchange.timing.done_ns = host.now_ns();
-        let ending = match self.progress {
-            Progress::Answered => v1::Ending::Rejected,
-            Progress::Replied(ending) => ending,
-            // Delivered and answered by the provider: nothing needs explaining.
-            Progress::Delivered if exchange.answered => v1::Ending::Completed,
-            _ => reader::explain(&host.response_details(), &mut exchange),
+    fn on_request_trailers(&mut self, host: &impl Host) -> Step {
+        let step = match self.progress {
+            Progress::Answered => return Step::Hold,
+            Progress::Arriving if !self.response.is_over() => self.decide(host),
+            Progress::Arriving | Progress::Forwarded => Step::Continue,
         };
-        exchange.redactions.extend(std::mem::take(&mut self.rewriting).told());
-        record::finish(exchange, ending, std::mem::take(&mut self.reading), &self.vm, &self.config);
+        if self.attempt.is_some() {
+            host.drop_request_trailers();
+        }
+        step
     }
 
-    /// Begins a request that is traced: finds out who is calling, and what is said about it. The error is
-    /// the step of a request that was answered.
-    fn admit(
-        &mut self,
-        host: &impl Host,
-        call: Call,
-        headers: Headers,
-        query: Option<&str>,
-        received_ns: u64,
-    ) -> Result<(), Step> {
-        let family = call.api.family();
-        let exchange = record::begin(&headers, &call, received_ns, &self.vm);
-        let Some(number) = self.vm.streams.borrow_mut().enter(&exchange) else {
-            return Err(self.turn_away(host, &Refusal::overloaded(), family, ""));
-        };
-        let known = caller::identify(host, &self.config, &headers, query, received_ns);
-        if !self.config.is_open() {
-            exchange.borrow_mut().timing.authenticated_ns = host.now_ns();
-        }
-        let unknown = Known { grant: Rc::new(Grant::open()), identity: Identity::default() };
-        let (known, denied) = match known {
-            Ok(known) => (known, None),
-            Err(refusal) => (unknown, Some(refusal)),
-        };
-        let inference = self.inference.insert(Inference { exchange, number, call, known, headers });
-        if let Some(refusal) = denied {
-            return Err(self.refuse(host, &refusal));
-        }
-        let metadata = match RequestMetadata::read(&inference.headers) {
-            Ok(metadata) => metadata.with_key_metadata(&inference.known.grant.metadata),
-            Err(error) => return Err(self.refuse(host, &Refusal::bad_metadata(&error))),
-        };
-        let redaction = self.config.redaction.as_ref();
-        let policies = redaction
-            .map(|redaction| redaction.policies(&inference.known.grant.name, "", &inference.headers))
-            .unwrap_or_default();
-        let export = Export::new(redaction, policies.exported, family);
-        caller::record(&mut inference.exchange.borrow_mut(), &inference.known, metadata, export);
-        Ok(())
-    }
-
-    /// Lets a request go that both the caller's key and a provider grant, whatever it is: its body is
-    /// neither held nor read, and it has one attempt.
-    fn pass_through(&mut self, host: &impl Host, feature: Feature) -> Step {
-        let Some(inference) = &mut self.inference else { return Step::Continue };
-        let Inference { call, known, headers, .. } = &*inference;
-        match decide::pass(&self.config, &known.grant, feature, call, headers) {
-            Ok(decided) => {
-                // The provider's API, whatever the path looks like.
-                inference.call.api = decided.decision.call.api;
-                self.let_go(host, decided, None)
-            }
-            Err(refusal) => self.refuse(host, &refusal),
-        }
-    }
-
-    /// Reads the whole body, decides, and lets the request go to its first target.
-    fn decide(&mut self, host: &impl Host) -> Step {
-        let Some(inference) = &mut self.inference else { return Step::Continue };
-        let body = host.request_body(self.config.request_body_max);
-        let now_ns = host.now_ns();
-        let mut exchange = inference.exchange.borrow_mut();
-        exchange.timing.body_received_ns = now_ns;
-        exchange.request.body_bytes = body.len() as u64;
-        let decided = decide::decide(
-            &decide::Question {
-                config: &self.config,
-                vm: &self.vm,
-                call: &inference.call,
-                grant: &inference.known.grant,
-                headers: &inference.headers,
-                body: &body,
-                now_ns,
-                clock: &|| host.now_ns(),
-            },
-            &mut exchange,
-        );
-        drop(exchange);
-        match decided {
-            Ok(decided) => self.let_go(host, decided, Some(body)),
-            Err(refusal) => self.refuse(host, &refusal),
-        }
-    }
-
-    /// Lets a request go to its first target; `body` is its body where that is held.
-    fn let_go(&mut self, host: &impl Host, mut decided: Decided, body: Option<Vec<u8>>) -> Step {
-        let Some(inference) = &self.inference else { return Step::Continue };
-        decided.decision.forwarded = forwarded(inference, &self.config);
-        decided.decision.baggage = trace_context::baggage(&inference.headers);
-        if let Some(ms) = decided.orders.timeout_ms.filter(|_| !self.config.upstream_filter) {
-            // Among the provider's headers, which are there already when Envoy's router takes it out.
-            decided.decision.forwarded.push((name::ENVOY_TIMEOUT, ms.to_string().into_bytes()));
-        }
-        let mut exchange = inference.exchange.borrow_mut();
-        exchange.decision = Some(decided.decision);
-        exchange.returning = decided.returning.take();
-        let mut size = body.as_ref().map(Vec::len);
-        let sent = decided.body.take();
-        if let Some(body) = body {
-            let kept = if decided.is_json { body } else { Vec::new() };
-            exchange.content = Content::begin(
-                &self.config.capture,
-                decided.export,
-                &self.vm.budget,
-                kept,
-                decided.characters,
-            );
-            if self.vm.policy.borrow().excludes() {
-                exchange.content.withhold();
-            }
-            exchange.timing.resolved_ns = host.now_ns();
-        }
-        drop(exchange);
-        if let (Some(sent), Some(received)) = (sent, size) {
-            // Attempts say its length, and find it in place of the caller's.
-            host.replace_request_start(received, &sent);
-            size = Some(sent.len());
-        }
-        host.set_state(name::STATE_CLUSTER, decided.cluster.as_bytes());
-        host.set_state(name::STATE_STREAM, &inference.number.to_le_bytes());
-        self.progress = Progress::Forwarded;
-        if self.config.upstream_filter {
-            decided.orders.send(host);
+    fn on_response_headers(&mut self, host: &impl Host, end_of_stream: bool) -> Step {
+        let Some(inference) = self.inference.as_ref().filter(|_| !self.is_over()) else {
             return Step::Continue;
-        }
-        // Nobody else will: the same steps as an upstream filter's, on the one copy of the request.
-        let attempt = self.attempt.insert(Attempt::new(Rc::clone(&self.vm)));
-        match (attempt.on_request_headers(host), size) {
-            (Step::Continue, Some(size)) => attempt.on_request_body(host, size, true),
-            (Step::Continue, None) => Step::Continue,
-            (Step::Hold, _) => {
-                self.progress = Progress::Answered;
-                Step::Hold
-            }
-        }
-    }
-
-    /// Whether what still passes is of no concern: the gateway's own answer, or what follows the end.
-    pub(crate) fn is_over(&self) -> bool {
-        matches!(self.progress, Progress::Answered | Progress::Replied(_) | Progress::Delivered)
-    }
-
-    fn list_models(
-        &mut self,
-        host: &impl Host,
-        headers: &Headers,
-        query: Option<&str>,
-        rest: &str,
-        now_ns: u64,
-    ) -> Step {
-        let known = match caller::identify(host, &self.config, headers, query, now_ns) {
-            Ok(known) => known,
-            Err(refusal) => return self.turn_away(host, &refusal, DEFAULT_FAMILY, ""),
         };
-        match models::answer(&self.config, &known.grant, rest) {
-            Ok(body) => self.answer(host, "application/json", &body),
-            Err(refusal) => self.turn_away(host, &refusal, DEFAULT_FAMILY, ""),
+        if let Some(attempt) = &mut self.attempt
+            && !is_local_reply(&host.response_details())
+        {
+            attempt.on_response_headers(host, end_of_stream);
         }
+        self.response.on_headers(host, &inference.session, end_of_stream)
     }
 
-    fn answer(&mut self, host: &impl Host, content_type: &str, body: &str) -> Step {
-        self.progress = Progress::Answered;
-        let mut headers = Outgoing::default();
-        headers.add(name::CONTENT_TYPE, content_type.as_bytes());
-        host.respond(200, &headers, body.as_bytes());
-        Step::Hold
-    }
-
-    /// Answers a request that is traced.
-    fn refuse(&mut self, host: &impl Host, refusal: &Refusal) -> Step {
-        let Some(inference) = &self.inference else {
-            return self.turn_away(host, refusal, DEFAULT_FAMILY, "");
+    fn on_response_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
+        let Some(inference) = self.inference.as_ref().filter(|_| !self.is_over()) else {
+            return Step::Continue;
         };
-        let family = inference.call.api.family();
-        let mut exchange = inference.exchange.borrow_mut();
-        exchange.response.status = refusal.status.into();
-        refusal.code.clone_into(&mut exchange.response.error_type);
-        if exchange.timing.body_received_ns != 0 {
-            exchange.timing.resolved_ns = host.now_ns();
-        }
-        let trace_id = match self.config.response_headers {
-            true => trace_context::trace_id(&exchange.trace),
-            false => String::new(),
+        self.response.on_body(host, &inference.session, size, end_of_stream)
+    }
+
+    fn on_response_trailers(&mut self, host: &impl Host) -> Step {
+        let Some(inference) = self.inference.as_ref().filter(|_| !self.is_over()) else {
+            return Step::Continue;
         };
-        drop(exchange);
-        self.turn_away(host, refusal, family, &trace_id)
+        self.response.on_trailers(host, &inference.session)
     }
 
-    fn turn_away(&mut self, host: &impl Host, refusal: &Refusal, family: &Family, trace_id: &str) -> Step {
-        self.progress = Progress::Answered;
-        host.refuse(refusal, family, trace_id);
-        Step::Hold
-    }
-
-    fn too_large(&self) -> Refusal {
-        Refusal::too_large(ByteSize(self.config.request_body_max as u64))
-    }
-}
-
-impl Drop for Gateway {
-    /// A stream that ends without `on_log` leaves nothing behind either.
-    fn drop(&mut self) {
-        if let Some(inference) = self.inference.take() {
-            self.vm.streams.borrow_mut().leave(inference.number);
-        }
+    /// Settles what was learnt of the targets, and hands the event to the outbox.
+    fn on_log(&mut self, host: &impl Host) {
+        let Some(Inference { session, .. }) = self.inference.take() else { return };
+        let response = std::mem::take(&mut self.response);
+        let ending = match self.progress {
+            Progress::Answered => Some(v1::Ending::Rejected),
+            _ => response.ending(session.exchange.borrow().answered),
+        };
+        session.finish(host, ending, response.into_body());
     }
 }
 
@@ -432,13 +414,4 @@ fn forget_key(host: &impl Host, headers: &mut Headers, path: &str) {
         out.add(key, value);
     }
     host.set_request_headers(&out);
-}
-
-/// The caller's headers that go on.
-fn forwarded(inference: &Inference, config: &Config) -> Vec<(&'static str, Vec<u8>)> {
-    // Envoy chooses no route without this one. Where the provider's headers are there before the route
-    // is chosen, they must have it, and the route takes it out.
-    let for_route = (!config.upstream_filter).then_some(name::X_FORWARDED_PROTO);
-    let names = inference.call.api.forwarded_headers().chain(for_route);
-    names.filter_map(|key| Some((key, inference.headers.get(key)?.to_vec()))).collect()
 }

@@ -1,43 +1,83 @@
-//! The way back: what the downstream filter does with a response, as it passes or once it is whole.
+//! The way back: what the gateway does with a response, as it passes or once it is whole.
 
 use weir_event::v1;
 
 use crate::api::credentials::{speaks_of_credentials, without_keys};
 use crate::capture::transcript::Transcript;
+use crate::event::ending;
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::{Host, Step};
 use crate::refusal::Refusal;
-use crate::response::framing::framer::is_compressed;
+use crate::response::body::{ResponseBody, Settled};
+use crate::response::framing::form::is_compressed;
+use crate::response::outgoing::{GatewayHeaders, Length, send_headers, send_refusal};
 use crate::response::parser::ResponseParser;
-use crate::response::reader;
-use crate::response::reader::{Length, Reading, Rewriting, Told};
 use crate::response::redact::whole::Outcome;
-use crate::roles::attempt::word;
-use crate::roles::gateway::{Gateway, Progress};
+use crate::roles::hold::word;
+use crate::roles::session::Session;
 
 /// No caller's upgrade reaches a provider, so none was asked for.
 const SWITCHING_PROTOCOLS: u16 = 101;
 /// Most bytes of a provider's 401 or 403 that are held until it is known whether the caller may read it.
 const REFUSAL_HELD_MAX: usize = 64 << 10;
 
-impl Gateway {
-    /// The response's headers are here.
-    pub fn on_response_headers(&mut self, host: &impl Host, end_of_stream: bool) -> Step {
-        let Some(inference) = &self.inference else { return Step::Continue };
-        if self.is_over() {
-            return Step::Continue;
+/// One response of the gateway's.
+#[derive(Debug, Default)]
+pub(crate) struct GatewayResponse {
+    progress: Progress,
+    body: ResponseBody,
+    /// What it says about how it came about, while its headers are held.
+    headers: Option<GatewayHeaders>,
+    /// How many bytes have come of a refusal whose body says whether the caller may read it.
+    refusal: Option<usize>,
+}
+
+/// How far a response has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Progress {
+    /// It has not come to its end.
+    #[default]
+    Passing,
+    /// The gateway has answered instead of what came back, and this is how the request ended.
+    Replied(v1::Ending),
+    /// It has come to its end.
+    Delivered,
+}
+
+impl GatewayResponse {
+    /// Whether what still passes is of no concern: the gateway's own response, or what follows the end.
+    pub fn is_over(&self) -> bool {
+        self.progress != Progress::Passing
+    }
+
+    /// How the request ended, where that needs no explanation of Envoy's.
+    pub fn ending(&self, is_answered: bool) -> Option<v1::Ending> {
+        match self.progress {
+            Progress::Replied(ending) => Some(ending),
+            // Delivered and answered by the provider: nothing needs explaining.
+            Progress::Delivered if is_answered => Some(v1::Ending::Completed),
+            Progress::Delivered | Progress::Passing => None,
         }
-        if let Some(attempt) = &mut self.attempt
-            && !reader::is_local_reply(&host.response_details())
-        {
-            attempt.on_response_headers(host, end_of_stream);
-        }
+    }
+
+    /// What was read of it, and what is held.
+    pub fn into_body(self) -> ResponseBody {
+        self.body
+    }
+
+    /// How many bytes of it are held, beside the content that is captured.
+    pub fn held(&self) -> usize {
+        self.body.held()
+    }
+
+    /// Its headers are here.
+    pub fn on_headers(&mut self, host: &impl Host, session: &Session, end_of_stream: bool) -> Step {
         let headers = host.response_headers();
-        let status = headers.number(name::STATUS).and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
+        let status = status_of(&headers);
         let is_upgrade = status == SWITCHING_PROTOCOLS;
-        // Marked: the provider's answer after all, since Envoy made no further attempt.
+        // Marked: the provider's response after all, since Envoy made no further attempt.
         let provider_answered =
-            is_upgrade || inference.exchange.borrow().answered || headers.get(name::WEIR_RETRY).is_some();
+            is_upgrade || session.exchange.borrow().answered || headers.get(name::WEIR_RETRY).is_some();
         let is_refusal = provider_answered && matches!(status, 401 | 403);
         if is_refusal && !end_of_stream && !is_compressed(&headers) {
             self.refusal = Some(0);
@@ -55,63 +95,114 @@ impl Gateway {
         };
         // Whatever comes behind an upgrade is no body either.
         if let Some(refusal) = instead.as_ref().filter(|_| end_of_stream || is_upgrade) {
-            return self.answer_instead(host, refusal, provider_answered);
+            return self.reply(host, session, refusal, provider_answered);
         }
-        inference.exchange.borrow_mut().answered = provider_answered;
+        session.exchange.borrow_mut().answered = provider_answered;
         match instead {
-            Some(refusal) => self.replace(host, &refusal, Transcript::default()),
-            None => self.let_through(host, &headers, status, end_of_stream),
+            Some(refusal) => {
+                let own = session.gateway_headers();
+                self.replace(host, session, &refusal, own.as_ref(), Transcript::default());
+                Step::Continue
+            }
+            None => self.let_through(host, session, &headers, end_of_stream),
         }
     }
 
-    /// Has a refusal go out instead of the answer that came, which has a body.
-    fn replace(&mut self, host: &impl Host, refusal: &Refusal, said: Transcript) -> Step {
-        let Some(inference) = &self.inference else { return Step::Continue };
-        let exchange = &mut *inference.exchange.borrow_mut();
-        let told = self.config.response_headers.then(|| Told::of(exchange));
-        let family = inference.call.api.family();
-        self.reading = Reading::replace(host, refusal, family, exchange, told.as_ref(), said);
+    /// `size` bytes of its body are here.
+    pub fn on_body(&mut self, host: &impl Host, session: &Session, size: usize, end_of_stream: bool) -> Step {
+        if !self.judge_refusal(host, session, size, end_of_stream) {
+            return Step::Hold;
+        }
+        match self.body.settle(host, size, end_of_stream, session.config.response_body_max) {
+            Settled::Before => {}
+            Settled::NotYet => return Step::Hold,
+            Settled::Now => {
+                session.exchange.borrow_mut().response.streamed = self.body.is_stream();
+                if !self.body.is_held() {
+                    let (headers, own) = (host.response_headers(), self.headers.take());
+                    let is_passed = session.call.passed.is_some();
+                    send_headers(host, &headers, self.body.length(), own.as_ref(), is_passed);
+                }
+            }
+            Settled::Refused(refusal) => {
+                let own = self.headers.take();
+                self.replace(host, session, &refusal, own.as_ref(), Transcript::default());
+            }
+        }
+        let step = if self.body.is_held() {
+            self.hold(host, session, size, end_of_stream)
+        } else {
+            let exchange = &mut *session.exchange.borrow_mut();
+            self.body.pass(host, size, end_of_stream, &mut exchange.response, &mut exchange.timing)
+        };
+        if end_of_stream {
+            self.progress = Progress::Delivered;
+        }
+        step
+    }
+
+    /// Its trailers are here, so its body has ended.
+    pub fn on_trailers(&mut self, host: &impl Host, session: &Session) -> Step {
+        // All that is held was seen before, but nobody said then that it was all.
+        if let Some(read) = self.refusal.or(self.body.awaited()) {
+            return self.on_body(host, session, read, true);
+        }
+        self.progress = Progress::Delivered;
         Step::Continue
     }
 
-    /// Lets an answer go to the caller, and sees to it that it is read and rewritten.
-    fn let_through(&mut self, host: &impl Host, headers: &Headers, status: u16, end_of_stream: bool) -> Step {
-        let Some(inference) = &self.inference else { return Step::Continue };
-        let mut exchange = inference.exchange.borrow_mut();
-        let exchange = &mut *exchange;
+    /// Replaces a response, body included, with a refusal. What was withheld `said` so much.
+    fn replace(
+        &mut self,
+        host: &impl Host,
+        session: &Session,
+        refusal: &Refusal,
+        own: Option<&GatewayHeaders>,
+        said: Transcript,
+    ) {
+        let response = &mut session.exchange.borrow_mut().response;
+        let family = session.call.api.family();
+        self.body = ResponseBody::refusal(host, refusal, family, response, own, said);
+    }
+
+    /// Lets a response go to the caller, and sees to it that it is read and rewritten.
+    fn let_through(
+        &mut self,
+        host: &impl Host,
+        session: &Session,
+        headers: &Headers,
+        end_of_stream: bool,
+    ) -> Step {
+        let (own, api) = (session.gateway_headers(), session.call.api);
+        let is_passed = session.call.passed.is_some();
+        let status = status_of(headers);
+        let mut exchange = session.exchange.borrow_mut();
         exchange.response.status = status.into();
-        let told = self.config.response_headers.then(|| Told::of(exchange));
-        let returning = exchange.returning.take().filter(|_| !end_of_stream);
-        let rewriting = match returning {
-            None => Ok(Rewriting::None),
-            Some(returning) => {
-                exchange.timing.returning_ns = host.now_ns();
-                Rewriting::of(returning, headers, self.config.response_body_max)
-            }
-        };
-        match rewriting {
+        let response_redaction = exchange.response_redaction.take().filter(|_| !end_of_stream);
+        if response_redaction.is_some() {
+            exchange.timing.returning_ns = host.now_ns();
+        }
+        match ResponseBody::new(headers, response_redaction, session.config.response_body_max) {
             Err(refusal) => {
-                let (family, said) = (inference.call.api.family(), Transcript::default());
-                self.reading = Reading::replace(host, &refusal, family, exchange, told.as_ref(), said);
+                drop(exchange);
+                self.replace(host, session, &refusal, own.as_ref(), Transcript::default());
             }
-            Ok(rewriting) => {
-                self.rewriting = rewriting;
-                let transcript = exchange.content.transcript(&self.vm.budget);
-                let unasked = status < 300 && exchange.asked_for_usage();
-                self.reading = match inference.call.passed {
-                    Some(_) => Reading::Nothing,
-                    None => Reading::of(headers, inference.call.api, exchange, transcript, unasked),
+            Ok(body) => {
+                self.body = if is_passed {
+                    body
+                } else {
+                    let destination = exchange.content.destination(&session.vm.budget);
+                    let strips_usage = status < 300 && exchange.asked_for_usage();
+                    body.stripping_usage(strips_usage).read(headers, api, destination)
                 };
-                exchange.response.streamed = self.reading.is_stream();
-                exchange.response.unread = matches!(self.reading, Reading::Compressed);
-                if let Rewriting::Whole(..) | Rewriting::Open(..) = self.rewriting {
-                    // They wait for the body, of which they say the length.
-                    self.told = told;
+                exchange.response.streamed = self.body.is_stream();
+                exchange.response.unread = self.body.is_compressed();
+                if self.body.is_held() {
+                    // The headers wait for the body, of which they say the length.
+                    self.headers = own;
                     return Step::Hold;
                 }
-                let length = self.reading.length(&self.rewriting);
-                let is_passed = inference.call.passed.is_some();
-                Reading::send_headers(host, headers, length, told.as_ref(), is_passed);
+                send_headers(host, headers, self.body.length(), own.as_ref(), is_passed);
             }
         }
         if end_of_stream {
@@ -121,10 +212,16 @@ impl Gateway {
     }
 
     /// `size` bytes of a provider's 401 or 403 are held: it is withheld where it speaks of the gateway's own
-    /// credentials, and goes to the caller else. What is withheld is told all the same. Returns whether that
-    /// is decided.
-    fn judge_refusal(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> bool {
-        let (Some(inference), Some(seen)) = (&self.inference, &mut self.refusal) else { return true };
+    /// credentials, and goes to the caller else. What is withheld is exported all the same. Returns whether
+    /// that is decided.
+    fn judge_refusal(
+        &mut self,
+        host: &impl Host,
+        session: &Session,
+        size: usize,
+        end_of_stream: bool,
+    ) -> bool {
+        let Some(seen) = &mut self.refusal else { return true };
         *seen = size;
         if !end_of_stream && size < REFUSAL_HELD_MAX {
             return false;
@@ -132,16 +229,16 @@ impl Gateway {
         self.refusal = None;
         let body = host.response_chunk(0, size.min(REFUSAL_HELD_MAX));
         let headers = host.response_headers();
-        let mut exchange = inference.exchange.borrow_mut();
+        let mut exchange = session.exchange.borrow_mut();
         exchange.answered = true;
-        let status = headers.number(name::STATUS).and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
+        let status = status_of(&headers);
         if status != 401 && !speaks_of_credentials(&body) {
             drop(exchange);
-            self.let_through(host, &headers, status, false);
+            self.let_through(host, session, &headers, false);
             return true;
         }
-        let transcript = exchange.content.transcript(&self.vm.budget).without_outputs();
-        let mut answer = ResponseParser::new(inference.call.api, transcript);
+        let transcript = exchange.content.destination(&session.vm.budget).transcript.without_outputs();
+        let mut answer = ResponseParser::new(session.call.api, transcript);
         let mut said = v1::Response { status: status.into(), ..Default::default() };
         answer.read(&body, &mut said);
         if let Some(attempt) = exchange.last_attempt().filter(|_| !said.error_type.is_empty()) {
@@ -150,156 +247,78 @@ impl Gateway {
         drop(exchange);
         let mut said = answer.finish(0, true, &mut said);
         said.rewrite_error_message(without_keys);
-        self.replace(host, &Refusal::provider_auth(), said);
+        let own = session.gateway_headers();
+        self.replace(host, session, &Refusal::provider_auth(), own.as_ref(), said);
         true
     }
 
-    /// Answers anew instead of an answer without a body: into that none could be put.
-    fn answer_instead(&mut self, host: &impl Host, refusal: &Refusal, provider_answered: bool) -> Step {
-        let Some(inference) = &self.inference else { return Step::Continue };
-        let mut exchange = inference.exchange.borrow_mut();
-        // As long as Envoy's account is that of the answer that came.
+    /// Replies anew instead of a response without a body: into that none could be put.
+    fn reply(
+        &mut self,
+        host: &impl Host,
+        session: &Session,
+        refusal: &Refusal,
+        provider_answered: bool,
+    ) -> Step {
+        let mut exchange = session.exchange.borrow_mut();
+        // As long as Envoy's account is that of the response that came.
         let ending = match provider_answered {
             true => v1::Ending::Completed,
-            false => reader::explain(&host.response_details(), &mut exchange),
+            false => ending::explain(&host.response_details(), &mut exchange),
         };
         exchange.answered = provider_answered;
         exchange.response.status = refusal.status.into();
         refusal.code.clone_into(&mut exchange.response.error_type);
-        let body = refusal.body(inference.call.api.family());
-        let told = self.config.response_headers.then(|| Told::of(&exchange));
         drop(exchange);
+        let body = refusal.body(session.call.api.family());
+        let own = session.gateway_headers();
         let mut headers = Outgoing::default();
         headers.add(name::CONTENT_TYPE, b"application/json");
-        if let Some(told) = &told {
-            told.add_to(&mut headers);
+        if let Some(own) = &own {
+            own.add_to(&mut headers);
         }
         self.progress = Progress::Replied(ending);
         host.respond(refusal.status, &headers, body.as_bytes());
         Step::Hold
     }
 
-    /// `size` bytes of the response's body are passing.
-    pub fn on_response_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
-        if self.is_over() {
-            return Step::Continue;
-        }
-        if !self.judge_refusal(host, size, end_of_stream) || !self.settle(host, size, end_of_stream) {
-            return Step::Hold;
-        }
-        if let Rewriting::Whole(..) = self.rewriting {
-            return self.hold_response(host, size, end_of_stream);
-        }
-        let Some(inference) = &self.inference else { return Step::Continue };
-        let mut exchange = inference.exchange.borrow_mut();
-        let exchange = &mut *exchange;
-        let (response, timing) = (&mut exchange.response, &mut exchange.timing);
-        let step = self.reading.pass(host, size, end_of_stream, &mut self.rewriting, response, timing);
-        if end_of_stream {
-            self.progress = Progress::Delivered;
-        }
-        step
-    }
-
     /// `size` bytes of a response are held until it is whole.
-    fn hold_response(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
-        let (Some(inference), Rewriting::Whole(whole, read)) = (&self.inference, &mut self.rewriting) else {
-            return Step::Continue;
-        };
-        let mut exchange = inference.exchange.borrow_mut();
-        let exchange = &mut *exchange;
-        let fresh = host.response_chunk(*read, size.saturating_sub(*read));
-        self.reading.look(host, &fresh, &mut exchange.timing);
-        let begins = *read == 0;
-        *read += fresh.len();
-        let is_large = *read > self.config.response_body_max;
-        if !end_of_stream && !is_large {
+    fn hold(&mut self, host: &impl Host, session: &Session, size: usize, end_of_stream: bool) -> Step {
+        let exchange = &mut *session.exchange.borrow_mut();
+        let held_max = session.config.response_body_max;
+        let Some((outcome, found)) =
+            self.body.hold(host, size, end_of_stream, held_max, &mut exchange.timing)
+        else {
             return Step::Hold;
-        }
-        let outcome = if is_large {
-            whole.too_large().map_or(Outcome::Same, Outcome::Refused)
-        } else if begins {
-            whole.rewrite(&fresh)
-        } else {
-            whole.rewrite(&host.response_chunk(0, *read))
         };
-        exchange.redactions.extend(whole.told());
-        exchange.timing.returned_ns = host.now_ns();
-        self.rewriting = Rewriting::None;
-        let told = self.told.take();
-        let headers = host.response_headers();
-        let is_passed = inference.call.passed.is_some();
+        exchange.redactions.extend(found);
+        let (headers, own) = (host.response_headers(), self.headers.take());
+        let is_passed = session.call.passed.is_some();
         exchange.response.body_bytes += match outcome {
             Outcome::Same => {
-                Reading::send_headers(host, &headers, Length::Same, told.as_ref(), is_passed);
+                send_headers(host, &headers, Length::Same, own.as_ref(), is_passed);
                 size
             }
             Outcome::Changed(body) => {
-                Reading::send_headers(host, &headers, Length::Is(body.len()), told.as_ref(), is_passed);
+                send_headers(host, &headers, Length::Is(body.len()), own.as_ref(), is_passed);
                 host.replace_response_chunk(size, &body);
                 body.len()
             }
             Outcome::Refused(refusal) => {
-                let body = refusal.body(inference.call.api.family());
-                Reading::send_refusal(host, &refusal, &body, &mut exchange.response, told.as_ref());
+                let body = refusal.body(session.call.api.family());
+                send_refusal(host, &refusal, &body, &mut exchange.response, own.as_ref());
                 host.replace_response_chunk(size, body.as_bytes());
                 // What may follow goes nowhere, and what came is read no further.
-                self.reading = if end_of_stream {
-                    std::mem::take(&mut self.reading)
-                } else {
-                    Reading::Replaced(String::new(), Transcript::default())
-                };
+                if !end_of_stream {
+                    self.body.drop_rest();
+                }
                 body.len()
             }
         } as u64;
-        if end_of_stream {
-            self.progress = Progress::Delivered;
-        }
         Step::Continue
     }
+}
 
-    /// Settles how a response is rewritten that is held until its first bytes tell. Returns whether that is
-    /// settled.
-    fn settle(&mut self, host: &impl Host, size: usize, is_end: bool) -> bool {
-        let (Some(inference), Rewriting::Open(..)) = (&self.inference, &self.rewriting) else { return true };
-        let settled = self.rewriting.settle(host, size, is_end, self.config.response_body_max);
-        let mut exchange = inference.exchange.borrow_mut();
-        match settled {
-            None => return false,
-            Some(Ok(form)) => {
-                self.reading.settle(form);
-                exchange.response.streamed = self.reading.is_stream();
-                if !matches!(self.rewriting, Rewriting::Whole(..)) {
-                    let (headers, told) = (host.response_headers(), self.told.take());
-                    let length = self.reading.length(&self.rewriting);
-                    let is_passed = inference.call.passed.is_some();
-                    Reading::send_headers(host, &headers, length, told.as_ref(), is_passed);
-                }
-            }
-            Some(Err(refusal)) => {
-                let (family, told, said) =
-                    (inference.call.api.family(), self.told.take(), Transcript::default());
-                self.reading = Reading::replace(host, &refusal, family, &mut exchange, told.as_ref(), said);
-            }
-        }
-        true
-    }
-
-    /// The response's trailers are here, so its body has ended.
-    pub fn on_response_trailers(&mut self, host: &impl Host) -> Step {
-        if self.is_over() {
-            return Step::Continue;
-        }
-        // All that is held was seen before, but nobody said then that it was all.
-        if let Some(read) = self.refusal.or(self.rewriting.awaited()) {
-            return self.on_response_body(host, read, true);
-        }
-        self.progress = Progress::Delivered;
-        Step::Continue
-    }
-
-    /// How many bytes of the response are held, beside the content that is kept.
-    pub fn held(&self) -> usize {
-        self.reading.held() + self.rewriting.held()
-    }
+fn status_of(headers: &Headers) -> u16 {
+    headers.number(name::STATUS).and_then(|status| u16::try_from(status).ok()).unwrap_or(0)
 }

@@ -6,9 +6,11 @@ use crate::api::Api;
 use crate::capture::transcript::Transcript;
 use crate::headers::Headers;
 use crate::host::Host;
-use crate::response::framing::framer::{Form, Framing};
+use crate::json::truncate::pieces::{LONG, Pieces};
+use crate::response::framing::event::Event;
+use crate::response::framing::form::Form;
+use crate::response::framing::framer::Framer;
 use crate::response::framing::opening::Opening;
-use crate::response::framing::pieces::{LONG, Pieces};
 use crate::response::parser::ResponseParser;
 
 /// Most bytes of a response that are held.
@@ -43,7 +45,7 @@ pub struct Held {
     /// Whether its first bytes have told its form.
     is_settled: bool,
     /// The messages of a stream.
-    framing: Option<Framing>,
+    framer: Option<Framer>,
     /// A response in one piece.
     whole: Pieces,
     answer: ResponseParser,
@@ -62,7 +64,7 @@ impl Held {
             api,
             form,
             is_settled: !is_open,
-            framing: Framing::new(form, LONG),
+            framer: Framer::new(form, LONG),
             whole: Pieces::new(HELD_MAX, LONG),
             answer: ResponseParser::new(api, Transcript::counting()),
             response: v1::Response::default(),
@@ -93,16 +95,16 @@ impl Held {
 
     fn settle(&mut self, form: Form) {
         (self.form, self.is_settled) = (form, true);
-        self.framing = Framing::new(form, LONG);
+        self.framer = Framer::new(form, LONG);
     }
 
     fn read(&mut self, fresh: &[u8], is_end: bool) -> Verdict {
-        let Self { framing, answer, response, .. } = self;
-        let Some(framing) = framing else { return self.read_whole(fresh, is_end) };
+        let Self { framer, answer, response, .. } = self;
+        let Some(framer) = framer else { return self.read_whole(fresh, is_end) };
         // What comes first counts: a token goes out, also where an error follows it at once.
         let mut verdict = Verdict::Held;
-        let mut on_message = |message: &[u8]| {
-            let has_token = answer.read_event(message, response);
+        let on_event = |event: &Event<'_>| {
+            let has_token = answer.read_message(event, response);
             if verdict == Verdict::Held {
                 verdict = match (has_token, response.error_type.as_str()) {
                     (true, _) => Verdict::Good,
@@ -111,10 +113,7 @@ impl Held {
                 };
             }
         };
-        framing.feed(fresh, &mut on_message);
-        if is_end {
-            framing.finish(&mut on_message);
-        }
+        framer.read(fresh, is_end, on_event);
         match verdict {
             Verdict::Held if is_end && response.chunks == 0 => Verdict::Failed(EMPTY.to_owned()),
             Verdict::Held if is_end => Verdict::Good,

@@ -1,7 +1,12 @@
 //! What the filter does in each place of Envoy's chain: gateway, attempt, observer.
 
 pub mod attempt;
+pub mod caller;
 pub mod gateway;
-pub mod gateway_response;
+mod gateway_response;
 pub mod hold;
 pub mod observer;
+pub mod role;
+mod session;
+
+pub use crate::roles::role::Role;

@@ -1,8 +1,8 @@
 //! The plan of one request: which targets it may go to, in which order, and what follows an attempt.
 //!
-//! Envoy makes the attempts; the plan tells it where each one goes. An attempt that brings no answer
+//! Envoy makes the attempts; the plan tells it where each one goes. An attempt that brings no response
 //! at all (refused, reset, too late) is followed by what was chosen before it began, since no callback
-//! comes then; one that brings an answer is followed by what its status asks for. Attempts are bounded
+//! comes then; one that brings a response is followed by what its status asks for. Attempts are bounded
 //! by [`ATTEMPTS_MAX`], and a plan that has come to its end never begins another.
 
 use std::rc::Rc;
@@ -54,7 +54,7 @@ impl Plan {
         targets.saturating_mul(self.failover.attempts).min(ATTEMPTS_MAX).saturating_sub(1)
     }
 
-    /// Begins the next attempt and chooses what follows it if it brings no answer: the next target, or
+    /// Begins the next attempt and chooses what follows it if it brings no response: the next target, or
     /// the same one where there is none and attempts are left.
     /// Gives the target and its place in the plan.
     pub fn begin(&mut self) -> Option<(usize, Rc<Route>)> {
@@ -67,13 +67,13 @@ impl Plan {
         Some((next, route))
     }
 
-    /// Chooses what follows if the attempt brings no answer, or none that is the caller's yet: one that
+    /// Chooses what follows if the attempt brings no response, or none that is the caller's yet: one that
     /// is held until its first token may still be given up.
     pub fn without_answer(&mut self) {
         self.next = self.next_target().or_else(|| self.same_target());
     }
 
-    /// Chooses what follows an answer with this status, with which so much was asked for; of the request's
+    /// Chooses what follows a response with this status, with which so much was asked for; of the request's
     /// time `left_ms` is left, where that is limited. Returns whether another attempt follows; else this
     /// answer is the caller's.
     pub fn answered(&mut self, status: u16, asked: Asked, left_ms: Option<u64>) -> bool {

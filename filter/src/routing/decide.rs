@@ -1,6 +1,10 @@
 //! The decision about one request: which model, whether the caller may use it, and which targets it
 //! goes to in which order. Everything is in memory; nothing waits.
 
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use weir_event::v1;
@@ -8,32 +12,36 @@ use weir_event::v1;
 use crate::api::call::Call;
 use crate::api::{Api, Feature};
 use crate::auth::Grant;
-use crate::balancing::{Facts, Strategy, order};
-use crate::capture::content::Content;
+use crate::balancing::{Facts, Strategy, TargetStates, order};
 use crate::config::{Config, Failover, NoPassthrough, VirtualModel};
 use crate::duration::Duration;
-use crate::event::exchange::{Decision, Exchange};
-use crate::event::vm::Vm;
 use crate::headers::{Headers, name};
-use crate::host::Host;
 use crate::json::edit::{BodyEdits, Edits, ModelEdit};
-use crate::redaction::Export;
+use crate::random::Random;
+use crate::redact::Policies;
 use crate::refusal::Refusal;
 use crate::request::body::Body;
-use crate::response::redact::Returning;
+use crate::response::redact::ResponseRedaction;
 use crate::routing::attempts::Plan;
+use crate::routing::decision::Decision;
+use crate::routing::router_headers::RouterHeaders;
+use crate::trace_context;
 
 /// Longest time that a caller may ask for, in ms.
 const TIMEOUT_MAX_MS: u64 = 3_600_000;
 
-/// What is asked.
+/// What is asked, and the state that the decision reads.
 pub struct Question<'a> {
     /// The configuration.
     pub config: &'a Config,
-    /// What this VM knows of the targets.
-    pub vm: &'a Vm,
+    /// What this VM has seen of the targets.
+    pub targets: &'a RefCell<TargetStates>,
+    /// Draws by lot.
+    pub random: &'a RefCell<Random>,
     /// What is called.
     pub call: &'a Call,
+    /// Who asks.
+    pub caller: &'a v1::Caller,
     /// What the caller may do.
     pub grant: &'a Grant,
     /// The request's headers.
@@ -46,69 +54,76 @@ pub struct Question<'a> {
     pub clock: &'a dyn Fn() -> u64,
 }
 
-/// What was decided.
+/// What was decided, and what was found out for it.
 #[derive(Debug)]
 pub struct Decided {
+    /// What was found out, as far as the decision came.
+    pub findings: Findings,
+    /// What goes on; the refusal goes to the caller.
+    pub outcome: Result<Forward, Refusal>,
+}
+
+/// What was found out about a request.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// What its body asks for; absent where it cannot be read.
+    pub asked: Option<Asked>,
+    /// What holds for its model, also where it is refused; absent where the model is not known.
+    pub policies: Option<Policies>,
+    /// When the search for what must not be sent began and ended, in Unix ns.
+    pub searched_ns: Option<(u64, u64)>,
+    /// What was found of that.
+    pub redactions: Vec<v1::Redaction>,
+    /// Which rule decided.
+    pub resolution: Option<v1::Resolution>,
+}
+
+/// What a body asks for.
+#[derive(Debug)]
+pub struct Asked {
+    /// The model.
+    pub model: String,
+    /// Whether a stream was asked for.
+    pub stream: bool,
+    /// The parameters that concern no content.
+    pub parameters: v1::Parameters,
+    /// The files of a form.
+    pub files: Vec<v1::FormFile>,
+}
+
+/// A request that goes on.
+#[derive(Debug)]
+pub struct Forward {
     /// What the attempts need.
     pub decision: Decision,
-    /// The cluster of the first attempt.
-    pub cluster: String,
-    /// What Envoy is told about this request.
-    pub orders: Orders,
+    /// What Envoy's router does.
+    pub router: RouterHeaders,
     /// How many characters the request's texts have.
     pub characters: u64,
     /// Whether its body is JSON, and so can be part of an event.
     pub is_json: bool,
     /// The body that is sent in place of the caller's, where something in it must not be.
     pub body: Option<Vec<u8>>,
-    /// How its content is told; absent: not at all.
-    pub export: Option<Export>,
-    /// What is done with its answer; absent: nothing.
-    pub returning: Option<Returning>,
+    /// What is done with its response; absent: nothing.
+    pub response_redaction: Option<ResponseRedaction>,
 }
 
-/// What Envoy's router is told about one request, beside where it goes.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Orders {
-    /// How many attempts may follow the first.
-    pub retries: u32,
-    /// Longest time for one attempt until its first token, in ms.
-    pub try_timeout_ms: Option<u64>,
-    /// Longest time for the whole request, in ms.
-    pub timeout_ms: Option<u64>,
-    /// The pause before another attempt, where it is not the usual one.
-    pub backoff: Option<Duration>,
+/// Decides about a request whose body is here.
+pub fn decide(question: &Question<'_>) -> Decided {
+    let mut findings = Findings::default();
+    let outcome = forward(question, &mut findings);
+    Decided { findings, outcome }
 }
 
-impl Orders {
-    /// Gives the orders, and has the route chosen by the filter state as it is now.
-    pub fn send(&self, host: &impl Host) {
-        if *self == Self::default() {
-            return host.reroute();
-        }
-        if let Some(backoff) = self.backoff.filter(|_| self.retries > 0) {
-            host.set_state(name::STATE_BACKOFF, backoff.to_string().as_bytes());
-        }
-        // A change of headers has the route chosen anew too.
-        host.set_request_header(name::ENVOY_MAX_RETRIES, self.retries.to_string().as_bytes());
-        for (name, ms) in
-            [(name::ENVOY_TRY_TIMEOUT, self.try_timeout_ms), (name::ENVOY_TIMEOUT, self.timeout_ms)]
-        {
-            if let Some(ms) = ms {
-                host.set_request_header(name, ms.to_string().as_bytes());
-            }
-        }
-    }
-}
-
-/// Decides, and notes on the exchange what was asked and decided, as far as it came.
-pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decided, Refusal> {
+fn forward(question: &Question<'_>, findings: &mut Findings) -> Result<Forward, Refusal> {
     let content_type = question.headers.get(name::CONTENT_TYPE).unwrap_or_default();
-    let body = Body::read(question.call, content_type, question.body)?;
-    exchange.request.model.clone_from(&body.model);
-    exchange.request.stream = body.stream;
-    exchange.request.parameters = Some(body.parameters.clone());
-    exchange.request.files.clone_from(&body.files);
+    let mut body = Body::read(question.call, content_type, question.body)?;
+    findings.asked = Some(Asked {
+        model: body.model.clone(),
+        stream: body.stream,
+        parameters: std::mem::take(&mut body.parameters),
+        files: std::mem::take(&mut body.files),
+    });
     if let Some((member, feature)) = body.references.missing(|feature| question.grant.features.has(feature)) {
         return Err(Refusal::reference_not_granted(member, feature));
     }
@@ -118,43 +133,44 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
     let policies = redaction
         .map(|redaction| redaction.policies(&question.grant.name, &body.model, question.headers))
         .unwrap_or_default();
-    let export = Export::new(redaction, policies.exported, family);
-    // From here on the model's policy holds, also where the request is refused.
-    exchange.content = Content::none(export.clone());
+    findings.policies = Some(policies);
     if !question.grant.models.allows(&body.model) {
         return Err(Refusal::model_not_allowed(&body.model));
     }
     let (mut sent, mut restorer) = (None, None);
     if let Some(redaction) = redaction.filter(|redaction| redaction.searches(&policies.forwarded)) {
-        exchange.timing.redacting_ns = (question.clock)();
+        let begun_ns = (question.clock)();
         let searched = match &body.form {
             Some(_) => redaction.unreadable(&policies.forwarded).map(|()| None),
-            None => redaction.forward(&policies.forwarded, family, question.body).map(Some),
+            None => {
+                redaction.forward(&policies.forwarded, family, question.body, Some(&body.object)).map(Some)
+            }
         };
-        exchange.timing.redacted_ns = (question.clock)();
+        findings.searched_ns = Some((begun_ns, (question.clock)()));
         if let Some(searched) = searched? {
             sent = searched.body;
-            exchange.redactions = searched.found;
+            findings.redactions = searched.found;
             restorer = searched.restorer;
         }
     }
-    let returning = redaction
-        .and_then(|redaction| Returning::new(redaction, policies.returned, restorer, question.call.api));
+    let response_redaction = redaction.and_then(|redaction| {
+        ResponseRedaction::new(redaction, policies.returned, restorer, question.call.api)
+    });
     let body = match &sent {
         Some(sent) => Body::read(question.call, content_type, sent)?,
         None => body,
     };
     let bytes = sent.as_deref().unwrap_or(question.body);
     let model = resolved.model;
-    let chosen = in_order(question, &model, exchange);
-    exchange.resolution = Some(v1::Resolution {
+    let chosen = in_order(question, &model);
+    findings.resolution = Some(v1::Resolution {
         rule: resolved.rule,
         targets: u32::try_from(model.routes.len()).unwrap_or(u32::MAX),
         strategy: strategy_name(&model).to_owned(),
     });
     let mut routes = Vec::with_capacity(chosen.len());
     let mut edits = Vec::with_capacity(chosen.len());
-    let mut asks_for_usage = Vec::with_capacity(chosen.len());
+    let mut usage_asked_of = Vec::with_capacity(chosen.len());
     let usage_edit = body.usage_edit(question.call.api);
     let mut withheld = None;
     let targets_max = if question.config.upstream_filter { usize::MAX } else { 1 };
@@ -177,15 +193,14 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
         let model_edit = ModelEdit { json: &json, at: &body.model_at, required };
         let usage = usage_edit.as_ref().filter(|_| route.include_usage());
         let wanted = Edits { model: Some(model_edit), params: Some(&route.params), usage };
-        asks_for_usage.push(usage.is_some());
+        usage_asked_of.push(usage.is_some());
         edits.push(BodyEdits::new(bytes, &body.object, &wanted));
         routes.push(Rc::clone(route));
     }
-    let Some(first) = routes.first() else {
+    if routes.is_empty() {
         let refusal = |(member, feature)| Refusal::reference_not_granted(member, feature);
         return Err(withheld.map_or_else(|| Refusal::no_target(&body.model), refusal));
-    };
-    let cluster = first.cluster().to_owned();
+    }
     let follows_up = question.config.upstream_filter;
     let failover = match follows_up {
         true => Rc::clone(&model.failover),
@@ -193,7 +208,7 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
     };
     let plan = Plan::new(routes, failover);
     let first_token = model.timeouts.first_token.filter(|_| body.stream && follows_up);
-    let orders = Orders {
+    let router = RouterHeaders {
         retries: plan.retries_max(),
         try_timeout_ms: first_token.map(Duration::as_ms),
         timeout_ms: timeout(question.headers, &model)?,
@@ -204,15 +219,15 @@ pub fn decide(question: &Question<'_>, exchange: &mut Exchange) -> Result<Decide
         plan,
         edits,
         body_bytes: bytes.len(),
-        asks_for_usage,
-        forwarded: Vec::new(),
-        baggage: None,
+        usage_asked_of,
+        forwarded: forwarded(question.call.api, question.headers, question.config, router.timeout_ms),
+        baggage: trace_context::baggage(question.headers),
         hold_for_token: first_token.is_some(),
-        time_limit_ms: orders.timeout_ms,
+        time_limit_ms: router.timeout_ms,
         hurried: question.headers.get(name::WEIR_TIMEOUT_MS).is_some(),
     };
     let (characters, is_json) = (body.object.text_bytes() as u64, body.form.is_none());
-    Ok(Decided { decision, cluster, orders, characters, is_json, export, returning, body: sent })
+    Ok(Forward { decision, router, characters, is_json, response_redaction, body: sent })
 }
 
 /// Decides about a request that is passed through: whether key and provider grant its feature, and
@@ -223,7 +238,7 @@ pub fn pass(
     feature: Feature,
     call: &Call,
     headers: &Headers,
-) -> Result<Decided, Refusal> {
+) -> Result<Forward, Refusal> {
     if !grant.features.has(feature) {
         return Err(Refusal::feature_not_granted(feature));
     }
@@ -236,7 +251,7 @@ pub fn pass(
         })?;
     let route = model.routes.first().ok_or_else(Refusal::unknown_path)?;
     let api = Api::passthrough(route.kind().family());
-    let mut returning = None;
+    let mut response_redaction = None;
     if let Some(redaction) = &config.redaction {
         // What is passed through is not read, so what must not be sent cannot be found in it.
         let policies = redaction.policies(&grant.name, "", headers);
@@ -244,31 +259,46 @@ pub fn pass(
         if may_have_body && redaction.searches(&policies.forwarded) {
             redaction.unreadable(&policies.forwarded)?;
         }
-        returning = Returning::new(redaction, policies.returned, None, api);
+        response_redaction = ResponseRedaction::new(redaction, policies.returned, None, api);
     }
     if feature.is_for_any_model() && !grant.models.allows(&format!("{}/", route.provider())) {
         return Err(Refusal::needs_every_model(route.provider()));
     }
+    let router = RouterHeaders { timeout_ms: timeout(headers, &model)?, ..RouterHeaders::default() };
     let decision = Decision {
         call: Call { api, ..call.clone() },
         plan: Plan::new(vec![Rc::clone(route)], Rc::clone(&model.failover)),
         edits: Vec::new(),
         body_bytes: 0,
-        asks_for_usage: Vec::new(),
-        forwarded: Vec::new(),
-        baggage: None,
+        usage_asked_of: Vec::new(),
+        forwarded: forwarded(api, headers, config, router.timeout_ms),
+        baggage: trace_context::baggage(headers),
         hold_for_token: false,
         time_limit_ms: None,
         hurried: headers.get(name::WEIR_TIMEOUT_MS).is_some(),
     };
-    let orders = Orders { timeout_ms: timeout(headers, &model)?, ..Orders::default() };
-    let cluster = route.cluster().to_owned();
-    let (body, export) = (None, None);
-    Ok(Decided { decision, cluster, orders, characters: 0, is_json: false, body, export, returning })
+    Ok(Forward { decision, router, characters: 0, is_json: false, body: None, response_redaction })
 }
 
-fn in_order(question: &Question<'_>, model: &VirtualModel, exchange: &Exchange) -> Vec<usize> {
-    let caller = &exchange.caller;
+/// The caller's headers that go on, and the time limit where nobody else sets it.
+fn forwarded(
+    api: Api,
+    headers: &Headers,
+    config: &Config,
+    timeout_ms: Option<u64>,
+) -> Vec<(&'static str, Vec<u8>)> {
+    // Envoy chooses no route without this one. Where the provider's headers are there before the route
+    // is chosen, they must have it, and the route takes it out.
+    let for_route = (!config.upstream_filter).then_some(name::X_FORWARDED_PROTO);
+    let names = api.forwarded_headers().chain(for_route);
+    // Among the provider's headers, which are there already when Envoy's router takes it out.
+    let timeout = timeout_ms.filter(|_| !config.upstream_filter);
+    let timeout = timeout.map(|ms| (name::ENVOY_TIMEOUT, ms.to_string().into_bytes()));
+    names.filter_map(|key| Some((key, headers.get(key)?.to_vec()))).chain(timeout).collect()
+}
+
+fn in_order(question: &Question<'_>, model: &VirtualModel) -> Vec<usize> {
+    let caller = question.caller;
     let facts = Facts {
         metadata: &caller.metadata,
         key_name: &caller.key_name,
@@ -280,8 +310,8 @@ fn in_order(question: &Question<'_>, model: &VirtualModel, exchange: &Exchange) 
         &model.policy,
         &model.candidates,
         &facts,
-        &mut question.vm.targets.borrow_mut(),
-        &mut question.vm.random.borrow_mut(),
+        &mut question.targets.borrow_mut(),
+        &mut question.random.borrow_mut(),
         question.now_ns,
     )
 }

@@ -2,4 +2,6 @@
 
 pub mod attempts;
 pub mod decide;
+pub mod decision;
 pub mod models;
+pub mod router_headers;

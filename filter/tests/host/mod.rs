@@ -15,6 +15,7 @@ use weir_filter::config::{Config, PluginConfig};
 use weir_filter::event::vm::Vm;
 use weir_filter::headers::{Headers, Outgoing};
 use weir_filter::host::{Host, Step};
+use weir_filter::roles::Role as _;
 use weir_filter::roles::attempt::Attempt;
 use weir_filter::roles::gateway::Gateway;
 
@@ -185,7 +186,7 @@ impl Stream {
 
     pub fn attempt(&self) -> Attempt {
         let mut attempt = Attempt::new(Rc::clone(&self.vm));
-        assert_eq!(attempt.on_request_headers(&self.host), Step::Continue);
+        assert_eq!(attempt.on_request_headers(&self.host, false), Step::Continue);
         let size = self.host.request_body.borrow().len();
         assert_eq!(attempt.on_request_body(&self.host, size, true), Step::Continue);
         attempt
@@ -202,7 +203,7 @@ impl Stream {
             *self.host.response_body.borrow_mut() = piece.as_bytes().to_vec();
             self.gateway.on_response_body(&self.host, piece.len(), at + 1 == pieces.len());
         }
-        attempt.on_response_end(&self.host);
+        attempt.on_response_trailers(&self.host);
     }
 
     /// Passes a response to the gateway role alone, its body in pieces of one size, as Envoy does: held data is

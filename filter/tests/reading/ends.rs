@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use weir_event::v1::{Ending, TraceEvent, UsageSource};
 use weir_filter::api::Api;
 use weir_filter::api::{anthropic, cohere, gemini, openai};
+use weir_filter::roles::Role as _;
 
 use super::host::{CONFIG, Stream};
 use super::stream_of;

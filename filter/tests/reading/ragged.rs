@@ -4,6 +4,7 @@ use serde_json::json;
 use weir_event::v1::{Ending, TraceEvent, UsageSource};
 
 use super::host::{CONFIG, Stream};
+use weir_filter::roles::Role as _;
 
 const PIER: &str = r#"data: {"choices":[{"index":0,"delta":{"content":"At the pier."}}]}"#;
 const STOP: &str = r#"data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":10,"completion_tokens":5}}"#;
@@ -24,7 +25,7 @@ fn answered(path: &str, content_type: &str, body: &str, size: usize) -> TraceEve
         headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).to_vec();
     attempt.on_response_headers(&stream.host, false);
     stream.receive(&headers, body.as_bytes(), size);
-    attempt.on_response_end(&stream.host);
+    attempt.on_response_trailers(&stream.host);
     stream.event().unwrap()
 }
 

@@ -10,7 +10,8 @@ use weir_filter::api::call::Call;
 use weir_filter::api::{anthropic, gemini, openai};
 use weir_filter::headers::Headers;
 use weir_filter::json::truncate::Limits;
-use weir_filter::response::framing::framer::Framing;
+use weir_filter::response::framing::form::Form;
+use weir_filter::response::framing::framer::Framer;
 use weir_filter::response::parser::ResponseParser;
 
 use super::{Read, finish, stream, transcript, whole};
@@ -54,12 +55,11 @@ fn streamed(api: Api, name: &str) -> Read {
     let content_type = if name.ends_with(".sse") { "text/event-stream" } else { "application/json" };
     let headers = Headers(vec![("content-type".to_owned(), content_type.into())]);
     let limits = Limits { string: 64 << 10, total: 64 << 10 };
-    let mut framing = Framing::of(api, &headers, limits).unwrap();
+    let mut framer = Framer::new(Form::of(api, &headers), limits).unwrap();
     let mut answer = ResponseParser::new(api, transcript());
     let mut response = v1::Response { status: 200, ..Default::default() };
     let mut tokens = Vec::new();
-    framing.feed(&fixture(name), |event| tokens.push(answer.read_event(event, &mut response)));
-    framing.finish(|event| tokens.push(answer.read_event(event, &mut response)));
+    framer.read(&fixture(name), true, |event| tokens.push(answer.read_message(event, &mut response)));
     assert!(!answer.is_cut(), "{name}");
     finish(answer, response, tokens)
 }

@@ -7,8 +7,9 @@ use weir_filter::api::Api;
 use weir_filter::api::{anthropic, cohere, gemini, openai};
 use weir_filter::capture::transcript::Transcript;
 use weir_filter::headers::Headers;
-use weir_filter::response::framing::framer::Framing;
-use weir_filter::response::framing::pieces::LONG;
+use weir_filter::json::truncate::pieces::LONG;
+use weir_filter::response::framing::form::Form;
+use weir_filter::response::framing::framer::Framer;
 use weir_filter::response::parser::ResponseParser;
 
 use super::{Read, stream, whole};
@@ -76,13 +77,13 @@ fn a_usage_of_any_length_is_read() {
 /// Reads a stream in pieces of this size, without capturing content.
 fn in_pieces(api: Api, events: &[Value], size: usize) -> v1::Usage {
     let headers = Headers(vec![("content-type".to_owned(), b"text/event-stream".to_vec())]);
-    let mut framing = Framing::of(api, &headers, LONG).unwrap();
+    let mut framer = Framer::new(Form::of(api, &headers), LONG).unwrap();
     let (mut answer, mut response) =
         (ResponseParser::new(api, Transcript::counting()), v1::Response::default());
     let stream: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
     for piece in stream.as_bytes().chunks(size) {
-        framing.feed(piece, |event| {
-            answer.read_event(event, &mut response);
+        framer.read(piece, false, |event| {
+            answer.read_message(event, &mut response);
         });
     }
     answer.finish(0, true, &mut response);

@@ -151,6 +151,8 @@ pub struct Object<'a> {
 impl<'a> Object<'a> {
     /// Parses a text that is a single object, apart from white space.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, JsonError> {
+        #[cfg(test)]
+        PARSED.set(PARSED.get() + 1);
         let text = std::str::from_utf8(bytes).map_err(|error| JsonError::Utf8(error.valid_up_to()))?;
         Self::scan(text)
     }
@@ -218,6 +220,17 @@ impl<'a> Object<'a> {
         let pairs = folded.iter().zip(folded.iter().skip(1));
         pairs.into_iter().find(|(a, b)| a.0 == b.0).map(|(a, b)| (a.1, b.1))
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    static PARSED: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+/// How many texts this thread has parsed, for tests of how often one is.
+#[cfg(test)]
+pub(crate) fn parsed() -> u32 {
+    PARSED.get()
 }
 
 /// Folds the case of a key, by Unicode (`ſ` is `s`, `K` is `k`).

@@ -5,6 +5,7 @@
 //! pieces are bounded by the limits, however long the text is. The grammar is checked only as far as needed to
 //! find the ends of values; the reader of the result parses it.
 
+pub mod pieces;
 #[cfg(test)]
 mod tests;
 

@@ -286,8 +286,8 @@ fn detectors_of_the_operators_own_are_found_by_pattern_checksum_and_context() {
     for (text, expected) in [
         ("see TCK-1234 and TCK-0000, TCK-12", "see [TICKET] and TCK-0000, TCK-12"),
         ("no. 12345674 and 12345678", "no. [MEMBER] and 12345678"),
-        ("Personalnummer: A12345. Room B12345", "Personalnummer: [STAFF]. Room [STAFF]"),
-        ("Room B12345", "Room B12345"),
+        ("Personalnummer: A12345. BudgetPermit B12345", "Personalnummer: [STAFF]. BudgetPermit [STAFF]"),
+        ("BudgetPermit B12345", "BudgetPermit B12345"),
         ("ＴＣＫ－１２３４", "[TICKET]"),
         ("a@example.org, a@example.com", "a@example.org, [EMAIL]"),
     ] {

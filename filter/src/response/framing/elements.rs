@@ -1,153 +1,120 @@
-//! The elements of a JSON array, read as they come: how Gemini streams where server-sent events are
-//! not asked for (Gemini API, "models.streamGenerateContent").
-//!
-//! Bytes may be split anywhere. An element that lies whole in one piece is handed out from there;
-//! what is held of others is bounded ([`Pieces`]). Only objects are elements; what else stands in
-//! the array, or behind it, is passed over.
+//! The elements of a JSON array: how Gemini streams where server-sent events are not asked for (Gemini
+//! API, "models.streamGenerateContent"). Only objects are elements.
 
-use crate::json::truncate::Limits;
-use crate::response::framing::pieces::{Pieces, RAW_MAX};
-
-/// The state between two pieces of a stream.
-#[derive(Debug, Default)]
-pub struct Splitter {
-    /// How many brackets are open, that of the array included; it has not begun at 0.
-    depth: usize,
-    /// Whether an element is open.
-    in_element: bool,
-    in_string: bool,
-    escaped: bool,
-    held: Pieces,
-    skipped: u32,
+/// What was found, by where it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// An element of the array.
+    Element(usize),
+    /// An object without an array around it.
+    Bare(usize),
+    /// White space, the opening bracket, or a comma.
+    Between(usize),
+    /// The closing bracket.
+    Close(usize),
+    /// What is no object.
+    Odd(usize),
 }
 
-impl Splitter {
-    /// A splitter that keeps so much of a long element that comes in pieces.
-    pub fn new(limits: Limits) -> Self {
-        Self { held: Pieces::new(RAW_MAX, limits), ..Self::default() }
-    }
+/// Finds where elements end in what is held of a stream.
+#[derive(Debug, Default)]
+pub(crate) struct Scan {
+    at: usize,
+    /// How many brackets are open, that of the array included.
+    depth: usize,
+    /// The array has begun.
+    in_array: bool,
+    inside: Inside,
+    in_string: bool,
+    escaped: bool,
+}
 
-    /// Takes the next bytes and calls `on_element` with each object that they complete.
-    pub fn feed(&mut self, bytes: &[u8], mut on_element: impl FnMut(&[u8])) {
-        // Where the element that is open began in these bytes, if it did not begin before them.
-        let mut start = self.in_element.then_some(0);
-        let mut at = 0;
-        while let Some(byte) = bytes.get(at) {
+/// What is open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Inside {
+    #[default]
+    Nothing,
+    Object,
+    /// A value that is no object.
+    Other,
+}
+
+impl Scan {
+    /// The next part of what is held from `from` on; `None` where more of it has to come.
+    pub fn next(&mut self, held: &[u8], from: usize) -> Option<Found> {
+        self.at = self.at.max(from);
+        while let Some(byte) = held.get(self.at) {
             if self.in_string {
-                let rest = bytes.get(at..).unwrap_or_default();
+                let rest = held.get(self.at..).unwrap_or_default();
                 if std::mem::take(&mut self.escaped) {
-                    at += 1;
+                    self.at += 1;
                     continue;
                 }
-                let Some(found) = memchr::memchr2(b'"', b'\\', rest) else { break };
-                at += found + 1;
+                let Some(found) = memchr::memchr2(b'"', b'\\', rest) else {
+                    self.at = held.len();
+                    return None;
+                };
+                self.at += found + 1;
                 match rest.get(found) {
                     Some(b'"') => self.in_string = false,
                     _ => self.escaped = true,
                 }
+                if let (false, Some(found)) = (self.in_string, self.ended()) {
+                    return Some(found);
+                }
                 continue;
             }
-            at += 1;
-            match byte {
-                // Outside of elements a string could only be another kind of element.
-                b'"' => self.in_string = self.depth > 0,
-                b'[' | b'{' => {
-                    // Without an array around it, an object stands alone: it is the one element.
-                    let alone = self.depth == 0 && *byte == b'{';
-                    self.depth += usize::from(alone);
-                    if self.depth == 1 && *byte == b'{' {
-                        self.in_element = true;
-                        start = Some(at - 1);
-                    }
-                    self.depth += 1;
-                }
-                b']' | b'}' => {
+            self.at += 1;
+            match (byte, self.inside) {
+                (b'"', Inside::Object | Inside::Other) => self.in_string = true,
+                (b'{' | b'[', Inside::Object | Inside::Other) => self.depth += 1,
+                (b'}' | b']', Inside::Object | Inside::Other) => {
                     self.depth = self.depth.saturating_sub(1);
-                    if self.depth == 1
-                        && let Some(from) = start.take()
-                    {
-                        self.in_element = false;
-                        let element = bytes.get(from..at).unwrap_or_default();
-                        self.hand_out(element, &mut on_element);
+                    if let Some(found) = self.ended() {
+                        return Some(found);
                     }
                 }
-                _ => {}
+                (_, Inside::Object | Inside::Other) => {}
+                (b'{', Inside::Nothing) => (self.inside, self.depth) = (Inside::Object, self.depth + 1),
+                (b'[', Inside::Nothing) if !self.in_array => {
+                    (self.in_array, self.depth) = (true, 1);
+                    return Some(Found::Between(self.at));
+                }
+                (b'[', Inside::Nothing) => (self.inside, self.depth) = (Inside::Other, self.depth + 1),
+                (b'"', Inside::Nothing) if self.in_array => {
+                    (self.inside, self.in_string) = (Inside::Other, true);
+                }
+                (b']', Inside::Nothing) if self.in_array => {
+                    (self.in_array, self.depth) = (false, 0);
+                    return Some(Found::Close(self.at));
+                }
+                (b',', Inside::Nothing) if self.in_array => return Some(Found::Between(self.at)),
+                (b' ' | b'\t' | b'\r' | b'\n', Inside::Nothing) => return Some(Found::Between(self.at)),
+                _ => return Some(Found::Odd(self.at)),
             }
         }
-        if let Some(from) = start {
-            self.held.push(bytes.get(from..).unwrap_or_default());
+        None
+    }
+
+    /// What is open, if anything.
+    pub fn inside(&self) -> Inside {
+        self.inside
+    }
+
+    /// Forgets so many bytes, which are no longer held.
+    pub fn forget(&mut self, bytes: usize) {
+        self.at = self.at.saturating_sub(bytes);
+    }
+
+    /// What ends here, where all its brackets are closed.
+    fn ended(&mut self) -> Option<Found> {
+        if self.depth != usize::from(self.in_array) {
+            return None;
         }
-    }
-
-    /// How many bytes are held.
-    pub fn held(&self) -> usize {
-        self.held.held()
-    }
-
-    /// Elements of which nothing could be read because they were too large and no JSON.
-    pub fn skipped(&self) -> u32 {
-        self.skipped
-    }
-
-    fn hand_out(&mut self, element: &[u8], on_element: &mut impl FnMut(&[u8])) {
-        if self.held.is_empty() {
-            return on_element(element);
-        }
-        self.held.push(element);
-        if !self.held.take(on_element) {
-            self.skipped = self.skipped.saturating_add(1);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn read(text: &str, size: usize) -> Vec<String> {
-        let (mut splitter, mut elements) = (Splitter::default(), Vec::new());
-        for piece in text.as_bytes().chunks(size) {
-            splitter.feed(piece, |element| elements.push(String::from_utf8(element.to_vec()).unwrap()));
-        }
-        elements
-    }
-
-    #[test]
-    fn elements_are_found_however_the_array_is_cut() {
-        let text = "[{\"a\": [1, {\"b\": \"]}\\\"\\\\\"}]}\n,\r\n{\"é\": {}}, 7, [{}], \"{\", {}\n]\n";
-        let whole = read(text, text.len());
-        assert_eq!(whole, ["{\"a\": [1, {\"b\": \"]}\\\"\\\\\"}]}", "{\"é\": {}}", "{}"]);
-        for size in 1..text.len() {
-            assert_eq!(read(text, size), whole, "pieces of {size}");
-        }
-    }
-
-    #[test]
-    fn an_object_alone_is_one_element() {
-        assert_eq!(read("{\"error\": {\"code\": 400}}\n", 5), ["{\"error\": {\"code\": 400}}"]);
-    }
-
-    #[test]
-    fn of_a_long_element_the_small_members_are_read_and_little_is_held() {
-        let text = format!("[{{\"t\":\"{}\",\"n\":7}},{{\"n\":8}}]", "x y".repeat(RAW_MAX));
-        let (mut splitter, mut elements) = (Splitter::default(), Vec::new());
-        for piece in text.as_bytes().chunks(999) {
-            splitter.feed(piece, |element| elements.push(String::from_utf8(element.to_vec()).unwrap()));
-            assert!(splitter.held.held() <= 2 * RAW_MAX);
-        }
-        assert!(elements[0].ends_with("…\",\"n\":7}"));
-        assert_eq!(elements[1], "{\"n\":8}");
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_makes_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), size in 1usize..20) {
-            let mut splitter = Splitter::default();
-            for piece in bytes.chunks(size) {
-                splitter.feed(piece, |_| {});
-            }
-        }
+        Some(match (std::mem::take(&mut self.inside), self.in_array) {
+            (Inside::Object, true) => Found::Element(self.at),
+            (Inside::Object, false) => Found::Bare(self.at),
+            (Inside::Other | Inside::Nothing, _) => Found::Odd(self.at),
+        })
     }
 }

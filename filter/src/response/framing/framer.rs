@@ -1,185 +1,280 @@
-//! How a response comes, and how it is cut into messages: events, elements of an array, or one piece.
+//! Cuts a stream into its parts, once for all who read or rewrite it, without losing a byte.
+//!
+//! Bytes may be split anywhere. An event that lies whole in one piece is handed out from there; what is
+//! held of others is bounded: the bytes of one that grows larger are handed out as they come, and its data
+//! is made short ([`crate::json::truncate`]), so that its small members, such as usage, are read all the
+//! same.
 
-use crate::api::Api;
-use crate::headers::{Headers, name};
-use crate::json::truncate::Limits;
-use crate::response::framing::opening::Shape;
-use crate::response::framing::{elements, sse};
+use std::borrow::Cow;
 
-/// How a response comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// In one piece of JSON.
-    Json,
-    /// In one piece of text.
-    Text,
-    /// As server-sent events.
-    Events,
-    /// As the elements of a JSON array.
-    Elements,
-    /// In a way that cannot be read.
-    Unknown,
-}
+use crate::json::truncate::pieces::RAW_MAX;
+use crate::json::truncate::{Abridger, Limits};
+use crate::response::framing::elements;
+use crate::response::framing::elements::Inside;
+use crate::response::framing::event::{Event, Fields, Part};
+use crate::response::framing::form::Form;
+use crate::response::framing::sse;
 
-impl Form {
-    /// How a response to a call of this API comes, by what its headers say.
-    pub fn of(api: Api, headers: &Headers) -> Self {
-        if is_compressed(headers) {
-            Self::Unknown
-        } else if has_type(headers, "text/event-stream") {
-            Self::Events
-        } else if api.operation.streams == Some(true)
-            && api.family().streams_arrays
-            && has_type(headers, "application/json")
-        {
-            Self::Elements
-        } else if may_be_json(headers) {
-            Self::Json
-        } else if has_type(headers, "text/") {
-            Self::Text
-        } else {
-            Self::Unknown
-        }
-    }
-
-    /// Whether the body of a response with these headers may show that it comes in another form.
-    pub fn is_open(self, api: Api, headers: &Headers) -> bool {
-        !is_compressed(headers) && (self == Self::Events || api.operation.may_stream)
-    }
-
-    /// How it comes, by what its body begins like.
-    #[must_use]
-    pub fn seen(self, api: Api, shape: Shape) -> Self {
-        let in_elements = api.operation.may_stream && api.family().streams_arrays;
-        match (shape, self) {
-            (Shape::Array, _) if in_elements => Self::Elements,
-            (Shape::Object | Shape::Array, Self::Events) => Self::Json,
-            (Shape::Object, Self::Text | Self::Unknown) if api.operation.may_stream => Self::Json,
-            (Shape::Events, _) if api.operation.may_stream => Self::Events,
-            _ => self,
-        }
-    }
-
-    /// Whether it is a stream.
-    pub fn is_stream(self) -> bool {
-        matches!(self, Self::Events | Self::Elements)
-    }
-}
-
-/// The messages of a stream, as they come.
+/// The state between two pieces of a stream.
 #[derive(Debug)]
-pub enum Framing {
-    /// Server-sent events.
-    Events(sse::Parser),
-    /// The elements of a JSON array.
-    Elements(elements::Splitter),
+pub struct Framer {
+    scan: Scan,
+    /// What has come of the part that is not whole yet.
+    held: Vec<u8>,
+    /// Most bytes of an event that are held.
+    held_max: usize,
+    /// What is kept of a larger one.
+    limits: Limits,
+    large: Option<Box<Large>>,
+    skipped: u32,
 }
 
-impl Framing {
-    /// The framing of a response that comes in this form; `None` for one in one piece. Of a long message
-    /// that comes in pieces so much is kept.
+#[derive(Debug)]
+enum Scan {
+    Events(sse::Scan),
+    Elements(elements::Scan),
+}
+
+/// A message that is too large to be held.
+#[derive(Debug)]
+enum Large {
+    Event(sse::Long),
+    Element(Abridger),
+    /// It is none.
+    Odd,
+}
+
+impl Framer {
+    /// The framer of a response that comes in this form; `None` for one in one piece. `limits` say how much
+    /// is kept of an event that is too large to be held.
     pub fn new(form: Form, limits: Limits) -> Option<Self> {
-        match form {
-            Form::Events => Some(Self::Events(sse::Parser::new(limits))),
-            Form::Elements => Some(Self::Elements(elements::Splitter::new(limits))),
-            Form::Json | Form::Text | Form::Unknown => None,
+        let scan = match form {
+            Form::Events => Scan::Events(sse::Scan::default()),
+            Form::Elements => Scan::Elements(elements::Scan::default()),
+            Form::Json | Form::Text | Form::Unknown => return None,
+        };
+        Some(Self { scan, held: Vec::new(), held_max: RAW_MAX, limits, large: None, skipped: 0 })
+    }
+
+    /// Holds events of so many bytes, if more than before.
+    #[must_use]
+    pub fn holding(self, bytes: usize) -> Self {
+        Self { held_max: self.held_max.max(bytes), ..self }
+    }
+
+    /// Takes the next bytes and calls `on_part` with each part that they complete. At the end of the stream
+    /// nothing is held back.
+    pub fn feed(&mut self, piece: &[u8], is_end: bool, mut on_part: impl FnMut(Part<'_>)) {
+        let mut held = std::mem::take(&mut self.held);
+        let was_empty = held.is_empty();
+        if !was_empty {
+            held.extend_from_slice(piece);
+        }
+        let buffer = if was_empty { piece } else { held.as_slice() };
+        let mut done = 0;
+        while let Some(end) = self.next(buffer, done, is_end, &mut on_part) {
+            done = end;
+        }
+        let open = buffer.get(done..).unwrap_or_default();
+        if self.large.is_some() && !open.is_empty() || open.len() > self.held_max {
+            self.pass_large(open, done);
+            on_part(Part::Piece(open));
+            done = buffer.len();
+        }
+        if was_empty {
+            held.extend_from_slice(piece.get(done..).unwrap_or_default());
+        } else {
+            held.drain(..done);
+        }
+        // A large event must not keep its room for the rest of the stream.
+        if held.is_empty() && held.capacity() > 2 * RAW_MAX {
+            held = Vec::new();
+        }
+        self.held = held;
+        match &mut self.scan {
+            Scan::Events(scan) => scan.forget(done),
+            Scan::Elements(scan) => scan.forget(done),
         }
     }
 
-    /// The same by what the headers of a response to a call of this API say.
-    pub fn of(api: Api, headers: &Headers, limits: Limits) -> Option<Self> {
-        Self::new(Form::of(api, headers), limits)
-    }
-
-    /// Takes the next bytes and calls `on_message` with each message that they complete.
-    pub fn feed(&mut self, bytes: &[u8], on_message: impl FnMut(&[u8])) {
-        match self {
-            Self::Events(parser) => parser.feed(bytes, on_message),
-            Self::Elements(splitter) => splitter.feed(bytes, on_message),
-        }
-    }
-
-    /// The response has come to its end, or will not: hands out what only the end completes.
-    pub fn finish(&mut self, on_message: impl FnMut(&[u8])) {
-        match self {
-            Self::Events(parser) => parser.finish(on_message),
-            Self::Elements(_) => {}
-        }
+    /// Takes the next bytes and calls `on_event` with each event that they complete, for those who only read.
+    pub fn read(&mut self, bytes: &[u8], is_end: bool, mut on_event: impl FnMut(&Event<'_>)) {
+        self.feed(bytes, is_end, |part| {
+            if let Part::Event(event) | Part::Short(event) = part
+                && event.is_whole()
+            {
+                on_event(event);
+            }
+        });
     }
 
     /// How many bytes are held.
     pub fn held(&self) -> usize {
-        match self {
-            Self::Events(parser) => parser.held(),
-            Self::Elements(splitter) => splitter.held(),
-        }
+        let large = match self.large.as_deref() {
+            Some(Large::Event(long)) => long.short.held(),
+            Some(Large::Element(short)) => short.held(),
+            Some(Large::Odd) | None => 0,
+        };
+        self.held.len() + large
     }
 
-    /// Messages of which nothing could be read because they were too large and no JSON.
+    /// Events of which nothing could be read because they were too large and no JSON.
     pub fn skipped(&self) -> u32 {
+        self.skipped
+    }
+
+    /// Hands out the next part of `buffer` from `from` on, and gives where it ends; `None` where more of it
+    /// has to come.
+    fn next(
+        &mut self,
+        buffer: &[u8],
+        from: usize,
+        is_end: bool,
+        on_part: &mut impl FnMut(Part<'_>),
+    ) -> Option<usize> {
+        let rest = buffer.get(from..).filter(|rest| !rest.is_empty() || self.large.is_some())?;
+        let (end, found) = match &mut self.scan {
+            Scan::Elements(_) => return self.next_element(buffer, from, is_end, on_part),
+            Scan::Events(scan) => match scan.event_end(buffer, is_end) {
+                Some((end, found)) => (end, Some(found)),
+                None if is_end => (buffer.len(), None),
+                None => return None,
+            },
+        };
+        let bytes = buffer.get(from..end).unwrap_or_default();
+        if let Some(large) = self.large.take() {
+            let (is_last, fields) = (found.is_none(), found.map(|found| found.fields).unwrap_or_default());
+            self.end_large(*large, bytes, is_last, fields, on_part);
+            return (!rest.is_empty()).then_some(end);
+        }
+        let is_last = found.is_none();
+        let found = match (found, &mut self.scan) {
+            (Some(found), _) => found,
+            (None, Scan::Events(scan)) => scan.finish(buffer),
+            (None, Scan::Elements(_)) => sse::Found::default(),
+        };
+        let (data, data_at) = match (found.bare, found.data) {
+            (Some(bare), _) => (Cow::Borrowed(buffer.get(bare..end).unwrap_or_default()), Some(bare)),
+            (None, None) => (Cow::Borrowed(&[][..]), None),
+            (None, Some(_)) if found.has_more_data => (sse::joined_data(bytes), None),
+            (None, Some(at)) => {
+                let start = at.start;
+                (Cow::Borrowed(buffer.get(at).unwrap_or_default()), Some(start))
+            }
+        };
+        let space = data.len() - data.trim_ascii_start().len();
+        let event = Event {
+            bytes,
+            data_at: data_at.map(|at| at + space - from),
+            fields: found.fields,
+            is_bare: found.bare.is_some(),
+            is_last,
+            ..Event::of(&data)
+        };
+        on_part(Part::Event(&event));
+        Some(end)
+    }
+
+    fn next_element(
+        &mut self,
+        buffer: &[u8],
+        from: usize,
+        is_end: bool,
+        on_part: &mut impl FnMut(Part<'_>),
+    ) -> Option<usize> {
+        use elements::Found::{Bare, Between, Close, Element, Odd};
+        let Scan::Elements(scan) = &mut self.scan else { return None };
+        let found = match scan.next(buffer, from) {
+            Some(found) => found,
+            // What has begun goes on as it is.
+            None if is_end && from < buffer.len() => Odd(buffer.len()),
+            None => return None,
+        };
+        let (Element(end) | Bare(end) | Between(end) | Close(end) | Odd(end)) = found;
+        let bytes = buffer.get(from..end).unwrap_or_default();
+        if let Some(large) = self.large.take() {
+            self.end_large(*large, bytes, false, Fields::default(), on_part);
+            return Some(end);
+        }
+        match found {
+            Element(_) => on_part(Part::Event(&Event::of(bytes))),
+            Bare(_) => {
+                on_part(Part::Event(&Event { is_bare: true, is_last: true, ..Event::of(bytes) }));
+            }
+            Between(_) => on_part(Part::Between(bytes)),
+            Close(_) => on_part(Part::Close(bytes)),
+            Odd(_) => on_part(Part::Odd(bytes)),
+        }
+        Some(end)
+    }
+
+    /// Takes bytes of a message that is too large to be held; the first of them stand at `start` in what was
+    /// scanned.
+    fn pass_large(&mut self, bytes: &[u8], start: usize) {
+        let mut data = bytes;
+        let large = match &mut self.large {
+            Some(large) => large,
+            None => {
+                let short = Abridger::new(self.limits);
+                let large = match &self.scan {
+                    Scan::Events(scan) => {
+                        // What stands on lines before a bare object is not its data.
+                        let bare = scan.bare_at();
+                        data = bytes.get(bare.map_or(0, |bare| bare - start)..).unwrap_or_default();
+                        Large::Event(sse::Long::new(short, bare.is_some()))
+                    }
+                    Scan::Elements(scan) if scan.inside() == Inside::Object => Large::Element(short),
+                    Scan::Elements(_) => Large::Odd,
+                };
+                self.large.insert(Box::new(large))
+            }
+        };
+        large.feed(data);
+    }
+
+    /// Hands out the last bytes of a message that was too large to be held, and what was made of it.
+    fn end_large(
+        &mut self,
+        mut large: Large,
+        bytes: &[u8],
+        is_last: bool,
+        fields: Fields,
+        on_part: &mut impl FnMut(Part<'_>),
+    ) {
+        large.feed(bytes);
+        on_part(Part::Piece(bytes));
+        let (short, is_bare) = match large {
+            Large::Event(mut long) => {
+                long.end_line();
+                if !long.has_data {
+                    return;
+                }
+                let is_bare = long.is_bare();
+                (long.short, is_bare)
+            }
+            Large::Element(short) => (short, false),
+            Large::Odd => return,
+        };
+        if is_last && !is_bare && short.is_unfinished() {
+            return;
+        }
+        match short.finish() {
+            Some(short) => {
+                let event = Event { bytes: &[], fields, is_bare, is_last, ..Event::of(&short.json) };
+                on_part(Part::Short(&event));
+            }
+            None if is_last && !is_bare => {}
+            None => self.skipped = self.skipped.saturating_add(1),
+        }
+    }
+}
+
+impl Large {
+    fn feed(&mut self, bytes: &[u8]) {
         match self {
-            Self::Events(parser) => parser.skipped(),
-            Self::Elements(splitter) => splitter.skipped(),
+            Self::Event(long) => long.feed(bytes),
+            Self::Element(short) => short.feed(bytes),
+            Self::Odd => {}
         }
-    }
-}
-
-/// Whether a response is compressed, which nobody has asked for.
-pub fn is_compressed(headers: &Headers) -> bool {
-    let encoding = headers.get(name::CONTENT_ENCODING).unwrap_or(b"identity");
-    !encoding.eq_ignore_ascii_case(b"identity")
-}
-
-/// Whether a response in one piece may be JSON: it says so, or says nothing.
-fn may_be_json(headers: &Headers) -> bool {
-    let media_type = headers.get(name::CONTENT_TYPE).unwrap_or(b"json");
-    memchr::memmem::find(&media_type.to_ascii_lowercase(), b"json").is_some()
-}
-
-/// Whether a response has a media type that begins so.
-fn has_type(headers: &Headers, expected: &str) -> bool {
-    let media_type = headers.get(name::CONTENT_TYPE).unwrap_or_default();
-    media_type.get(..expected.len()).is_some_and(|start| start.eq_ignore_ascii_case(expected.as_bytes()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::{anthropic, cohere, gemini, openai};
-
-    fn typed(content_type: &str) -> Headers {
-        Headers(vec![(name::CONTENT_TYPE.to_owned(), content_type.as_bytes().to_vec())])
-    }
-
-    #[test]
-    fn a_response_comes_as_its_body_shows_and_else_as_its_type_says() {
-        use Form::{Elements, Events, Json, Text, Unknown};
-        for (api, content_type, by_type, shape, seen) in [
-            (openai::CHAT, "text/plain", Text, Shape::Events, Events),
-            (openai::CHAT, "application/json", Json, Shape::Events, Events),
-            (openai::RESPONSES, "application/octet-stream", Unknown, Shape::Events, Events),
-            (anthropic::MESSAGES, "application/x-ndjson", Json, Shape::Events, Events),
-            (cohere::CHAT, "text/event-stream", Events, Shape::Object, Json),
-            (openai::COMPLETIONS, "text/plain", Text, Shape::Object, Json),
-            (openai::CHAT, "text/html", Text, Shape::Other, Text),
-            (openai::CHAT, "text/event-stream", Events, Shape::Other, Events),
-            (gemini::STREAM, "application/json", Elements, Shape::Events, Events),
-            (gemini::STREAM, "application/json", Elements, Shape::Object, Elements),
-            (gemini::STREAM, "text/event-stream", Events, Shape::Array, Elements),
-            (gemini::GENERATE, "text/plain", Text, Shape::Array, Elements),
-            // What a model has heard may begin like a field.
-            (openai::TRANSCRIPTION, "text/plain", Text, Shape::Events, Text),
-            (openai::TRANSCRIPTION, "text/event-stream", Events, Shape::Object, Json),
-        ] {
-            let headers = typed(content_type);
-            let form = Form::of(api, &headers);
-            assert_eq!(form, by_type, "{api:?} {content_type}");
-            assert_eq!(form.seen(api, shape), seen, "{api:?} {content_type} {shape:?}");
-            assert!(form.seen(api, shape) == form || form.is_open(api, &headers), "{api:?} {content_type}");
-        }
-        let mut compressed = typed("text/event-stream");
-        compressed.0.push((name::CONTENT_ENCODING.to_owned(), b"gzip".to_vec()));
-        let form = Form::of(openai::CHAT, &compressed);
-        assert_eq!((form, form.is_open(openai::CHAT, &compressed)), (Unknown, false));
     }
 }

@@ -1,11 +1,11 @@
 //! What a response is by how its body begins. Servers call streams `text/plain`, `application/json` or
 //! nothing at all, and one JSON object `text/event-stream`; a body's first bytes tell them apart.
 
+use crate::json::truncate::pieces::{MARK, body};
+
 /// Most bytes that are held until it is known: a byte order mark, or the start of a field's name.
 pub const OPENING_MAX: usize = 5;
 
-/// The byte order mark that a body may begin with.
-const MARK: &[u8] = b"\xef\xbb\xbf";
 /// The fields of server-sent events (WHATWG HTML, "Interpreting an event stream"); a comment has no name.
 const FIELDS: [&[u8]; 5] = [b"data:", b"event:", b"id:", b"retry:", b":"];
 
@@ -49,12 +49,6 @@ impl Opening {
             _ => Shape::Other,
         })
     }
-}
-
-/// A body without the white space and the byte order mark that it may begin with.
-pub fn body(bytes: &[u8]) -> &[u8] {
-    let marked = bytes.trim_ascii_start();
-    marked.strip_prefix(MARK).unwrap_or(marked).trim_ascii_start()
 }
 
 #[cfg(test)]

@@ -1,17 +1,17 @@
-//! What callers receive of answers: masked or refused where something must not be returned, and with
+//! What callers receive of responses: masked or refused where something must not be returned, and with
 //! their own values again where the model repeats their placeholders.
 //!
-//! An answer in one piece is held until it is whole ([`whole`]); a stream is rewritten as it flows
+//! A response in one piece is held until it is whole ([`whole`]); a stream is rewritten as it flows
 //! ([`stream`]), text by text ([`channel`]), by what each API streams ([`pieces`]). What cannot be
 //! searched is not returned, unless it may pass; where values are only restored, it passes as it is.
 //! What was not changed stays byte for byte as it was. The values live as long as the request.
 
 pub mod channel;
-pub mod frames;
 pub mod stream;
 pub mod whole;
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::rc::Rc;
 
 use weir_event::v1;
@@ -20,12 +20,12 @@ use crate::api::Api;
 use crate::redact::{Counts, Edit, Replacement, Restorer, ReturnedPolicy, Search, Unreadable};
 use crate::redaction::Redaction;
 use crate::refusal::Refusal;
-use crate::response::framing::framer::Form;
+use crate::response::framing::form::Form;
 
-/// What becomes of the answer to one request.
+/// What becomes of the response to one request.
 #[derive(Debug)]
-pub struct Returning {
-    redaction: Rc<Redaction>,
+pub struct ResponseRedaction {
+    engine: Rc<Redaction>,
     policy: ReturnedPolicy,
     restorer: Option<Restorer>,
     api: Api,
@@ -33,7 +33,7 @@ pub struct Returning {
     restored: Counts,
 }
 
-/// Why an answer does not go on.
+/// Why a response does not go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Stopped {
     /// It holds what is refused.
@@ -42,8 +42,8 @@ enum Stopped {
     Unreadable,
 }
 
-impl Returning {
-    /// What is to be done with an answer to a call of this API; `None` where nothing is.
+impl ResponseRedaction {
+    /// What is to be done with a response to a call of this API; `None` where nothing is.
     pub fn new(
         redaction: &Rc<Redaction>,
         policy: ReturnedPolicy,
@@ -52,7 +52,7 @@ impl Returning {
     ) -> Option<Self> {
         let is_needed = !policy.actions.is_off() || restorer.is_some();
         is_needed.then(|| Self {
-            redaction: Rc::clone(redaction),
+            engine: Rc::clone(redaction),
             policy,
             restorer,
             api,
@@ -66,45 +66,51 @@ impl Returning {
         self.api
     }
 
-    /// How an answer that comes in this form can be searched.
+    /// How a response that comes in this form can be searched.
     pub fn readable(&self, form: Form) -> Form {
         // Which texts of an unknown stream belong together is not known either.
         if self.api.is_passthrough() && form.is_stream() { Form::Unknown } else { form }
     }
 
-    /// What goes out instead of an answer that cannot be searched; `None` where it passes as it is.
+    /// What goes out instead of a response that cannot be searched; `None` where it passes as it is.
     pub fn unreadable(&self) -> Option<Refusal> {
         let refuses = !self.policy.actions.is_off() && self.policy.on_unreadable == Unreadable::Refuse;
         refuses.then(Refusal::response_unreadable)
     }
 
-    /// What was found and restored, as events tell it.
-    fn told(&self) -> Vec<v1::Redaction> {
-        let mut told = self.redaction.reported(&self.found, v1::RedactedFor::Caller);
-        told.extend(self.redaction.reported(&self.restored, v1::RedactedFor::Restored));
-        told
+    /// What was found and restored, as events report it.
+    fn report(&self) -> Vec<v1::Redaction> {
+        let mut report = self.engine.reported(&self.found, v1::RedactedFor::Caller);
+        report.extend(self.engine.reported(&self.restored, v1::RedactedFor::Restored));
+        report
     }
 
     fn replacement(&self) -> Replacement {
-        self.redaction.replacement(self.policy.actions.replacement)
+        self.engine.replacement(self.policy.actions.replacement)
     }
 
-    /// Notes what was found, and whether it stops the answer.
+    /// Notes what was found, and whether it stops the response.
     fn note(&mut self, counts: &Counts) -> Result<(), Stopped> {
         self.found.merge(counts);
-        match self.redaction.blocked(&self.policy.actions, counts) {
+        match self.engine.blocked(&self.policy.actions, counts) {
             Some(names) => Err(Stopped::Blocked(Refusal::response_blocked(&names))),
             None => Ok(()),
         }
     }
 
-    /// Rewrites a JSON text. `texts` are strings of it that were rewritten already, in order.
-    fn json<'t>(&mut self, text: &'t str, texts: Vec<Edit>) -> Result<Cow<'t, str>, Stopped> {
+    /// Rewrites a JSON text. `texts` are strings of it that were rewritten already, in order; the bytes of
+    /// `without` go.
+    fn json<'t>(
+        &mut self,
+        text: &'t str,
+        texts: Vec<Edit>,
+        without: Option<Range<usize>>,
+    ) -> Result<Cow<'t, str>, Stopped> {
         let except: Vec<usize> = texts.iter().map(|edit| edit.range.start).collect();
         let mut edits = Vec::new();
         if !self.policy.actions.is_off() {
             let search = Search {
-                detectors: self.redaction.detectors(),
+                detectors: self.engine.detectors(),
                 set: self.policy.actions.all(),
                 fields: self.api.family().response_fields,
                 except: &except,
@@ -115,6 +121,7 @@ impl Returning {
             self.note(&counts)?;
             edits = changes;
         }
+        edits.extend(without.map(|range| Edit { range, text: String::new() }));
         let (text, except) = apply(text, edits, texts);
         let Some(restorer) = &self.restorer else { return Ok(text) };
         Ok(match restorer.restore_json(&text, &except, &mut self.restored) {

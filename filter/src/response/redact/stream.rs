@@ -4,24 +4,24 @@
 //! still become a match or a placeholder; the rest of a text leaves before the event that ends it, in
 //! an event of its own or with its last piece. Where the stream has to stop, the error of the API's
 //! own shape is the last thing that the caller sees; of what stopped it nothing was sent. What is held
-//! is bounded: an event by the largest answer that is held, texts by [`TEXTS_MAX`].
+//! is bounded: texts by [`TEXTS_MAX`].
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use weir_event::v1;
 
 use crate::api::family::operation::Continuation;
 use crate::api::family::texts::{Ends, Piece, Pieces, Text};
-use crate::json::scan::Object;
 use crate::redact::{Counts, Edit};
 use crate::refusal::Refusal;
-use crate::response::framing::cut;
-use crate::response::framing::cut::Data;
-use crate::response::framing::framer::Form;
+use crate::response::framing::event::{Data, Event, Part};
+use crate::response::framing::form::Form;
+use crate::response::framing::sse;
+use crate::response::framing::strip_usage::Change;
 use crate::response::redact::channel::Channel;
-use crate::response::redact::frames::{Cut, Cutter, Elements, Events};
-use crate::response::redact::{Returning, Stopped};
+use crate::response::redact::{ResponseRedaction, Stopped};
 
 /// Most texts of one stream that are under way.
 const TEXTS_MAX: usize = 128;
@@ -29,17 +29,14 @@ const TEXTS_MAX: usize = 128;
 /// A stream that is on its way to the caller.
 #[derive(Debug)]
 pub struct Stream {
-    returning: Returning,
-    cutter: Cutter,
-    /// What has come of the message that is not whole yet.
-    held: Vec<u8>,
-    /// Most bytes of it.
-    held_max: usize,
+    redaction: ResponseRedaction,
+    /// Whether its messages are the elements of an array, and not events.
+    is_array: bool,
     /// The texts that are under way, each with its place in the order in which they began.
     texts: HashMap<Text, (u64, Channel)>,
     /// How many have begun.
     begun: u64,
-    /// Which answer it is, as its events say.
+    /// Which response it is, as its events say.
     identity: String,
     sequence: Option<u64>,
     /// Whether events have names.
@@ -55,17 +52,11 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// One that comes in this form, of which a message may have so many bytes.
-    pub fn new(returning: Returning, form: Form, held_max: usize) -> Self {
-        let cutter = match form {
-            Form::Elements => Cutter::Elements(Elements::default()),
-            _ => Cutter::Events(Events::default()),
-        };
+    /// One that comes in this form.
+    pub fn new(redaction: ResponseRedaction, form: Form) -> Self {
         Self {
-            returning,
-            cutter,
-            held: Vec::new(),
-            held_max,
+            redaction,
+            is_array: form == Form::Elements,
             texts: HashMap::new(),
             begun: 0,
             identity: String::new(),
@@ -78,34 +69,32 @@ impl Stream {
         }
     }
 
-    /// Takes the next piece of the stream and gives what goes on instead of it; `None` where that is
-    /// the piece as it is. At the end nothing is held back.
-    pub fn pass(&mut self, piece: &[u8], is_end: bool) -> Option<Vec<u8>> {
-        if self.stopped.is_some() {
-            return (!piece.is_empty()).then(Vec::new);
+    /// Its first bytes show that it comes in this form.
+    pub fn settle(&mut self, form: Form) {
+        self.is_array = form == Form::Elements;
+    }
+
+    /// Appends what goes on in place of the next part of the stream, of which `without` goes in any case.
+    pub(crate) fn pass(&mut self, part: &Part<'_>, without: &Change, out: &mut Vec<u8>) {
+        if self.stopped.is_none()
+            && let Err(refusal) = self.part(part, without, out)
+        {
+            self.stop(&refusal, out);
         }
-        let was_empty = self.held.is_empty();
-        self.held.extend_from_slice(piece);
-        let held = std::mem::take(&mut self.held);
-        let (mut out, mut done) = (Vec::with_capacity(held.len()), 0);
-        let passed = self.messages(&held, &mut done, is_end, &mut out);
-        if let Err(refusal) = passed {
-            self.stop(&refusal, &mut out);
-            return Some(out);
+    }
+
+    /// The stream has ended: appends what is held of its texts.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        if self.stopped.is_none()
+            && let Err(refusal) = self.release(&Ends::All, &[], out)
+        {
+            self.stop(&refusal, out);
         }
-        let is_same = was_empty && done == held.len() && out == piece;
-        self.held = held;
-        self.held.drain(..done);
-        self.cutter.forget(done);
-        if self.held.is_empty() {
-            self.held = Vec::new();
-        }
-        (!is_same).then_some(out)
     }
 
     /// How many bytes are held back.
     pub fn held(&self) -> usize {
-        self.held.len() + self.texts.values().map(|(_, channel)| channel.held()).sum::<usize>()
+        self.texts.values().map(|(_, channel)| channel.held()).sum()
     }
 
     /// The code of what stopped the stream, where something did.
@@ -114,192 +103,182 @@ impl Stream {
     }
 
     /// What was found and restored.
-    pub fn told(mut self) -> Vec<v1::Redaction> {
+    pub fn report(mut self) -> Vec<v1::Redaction> {
         for (_, channel) in std::mem::take(&mut self.texts).into_values() {
-            self.returning.found.merge(&channel.counts());
+            self.redaction.found.merge(&channel.counts());
         }
-        self.returning.told()
+        self.redaction.report()
     }
 
-    fn messages(
-        &mut self,
-        held: &[u8],
-        done: &mut usize,
-        is_end: bool,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Refusal> {
-        while let Some(cut) = self.cutter.next(held, *done, is_end) {
-            let (Cut::Message(end) | Cut::Alone(end) | Cut::Between(end) | Cut::Close(end)) = cut else {
+    fn part(&mut self, part: &Part<'_>, without: &Change, out: &mut Vec<u8>) -> Result<(), Refusal> {
+        match part {
+            Part::Event(_) if *without == Change::Gone => {}
+            Part::Event(event) if self.is_array => self.element(event, out)?,
+            Part::Event(event) => self.event(event, without, out)?,
+            // Its pieces went on, where they may.
+            Part::Short(_) => (self.passing, self.comma_due) = (false, self.is_array),
+            Part::Piece(bytes) => {
+                if !std::mem::replace(&mut self.passing, true) {
+                    self.unreadable()?;
+                }
+                out.extend_from_slice(bytes);
+            }
+            Part::Between(bytes) => {
+                self.in_array |= *bytes == b"[";
+                self.comma_due &= *bytes != b",";
+                out.extend_from_slice(bytes);
+            }
+            Part::Close(bytes) => {
+                self.release(&Ends::All, &[], out)?;
+                out.extend_from_slice(bytes);
+            }
+            Part::Odd(bytes) => {
                 self.unreadable()?;
-                // From here on it is no array, and passes as it is.
-                self.passing = true;
-                break;
-            };
-            let part = held.get(*done..end).unwrap_or_default();
-            *done = end;
-            if self.passing && matches!(cut, Cut::Message(_) | Cut::Alone(_)) {
-                out.extend_from_slice(part);
-                self.passing = false;
-                continue;
-            }
-            match cut {
-                Cut::Between(_) => {
-                    self.in_array |= part == b"[";
-                    self.comma_due &= part != b",";
-                    out.extend_from_slice(part);
-                }
-                Cut::Close(_) => {
-                    self.release(&Ends::All, &[], out)?;
-                    out.extend_from_slice(part);
-                }
-                _ => match &self.cutter {
-                    Cutter::Events(_) => self.event(part, matches!(cut, Cut::Alone(_)), out)?,
-                    Cutter::Elements(_) => self.element(part, matches!(cut, Cut::Alone(_)), out)?,
-                },
+                out.extend_from_slice(bytes);
             }
         }
-        let open = held.len().saturating_sub(*done);
-        if open > self.held_max && !self.passing {
-            self.unreadable()?;
-            self.passing = true;
-        }
-        if is_end || self.passing {
-            out.extend_from_slice(held.get(*done..).unwrap_or_default());
-            *done = held.len();
-        }
-        if is_end {
-            self.release(&Ends::All, &[], out)?;
+        if !matches!(part, Part::Piece(_)) {
+            self.passing = false;
         }
         Ok(())
     }
 
     /// What cannot be searched is here: stops the stream, unless it may pass.
     fn unreadable(&self) -> Result<(), Refusal> {
-        self.returning.unreadable().map_or(Ok(()), Err)
+        self.redaction.unreadable().map_or(Ok(()), Err)
     }
 
-    fn element(&mut self, element: &[u8], is_alone: bool, out: &mut Vec<u8>) -> Result<(), Refusal> {
-        let rewritten = match std::str::from_utf8(element) {
-            Ok(text) => self.data(text, is_alone, out)?,
-            Err(_) => self.unreadable().map(|()| None)?,
-        };
-        out.extend_from_slice(rewritten.as_deref().map_or(element, str::as_bytes));
-        self.comma_due = !is_alone;
+    fn element(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+        let rewritten = self.data(event, None, out)?;
+        out.extend_from_slice(rewritten.as_deref().map_or(event.bytes, str::as_bytes));
+        self.comma_due = !event.is_last;
         Ok(())
     }
 
-    fn event(&mut self, event: &[u8], is_last: bool, out: &mut Vec<u8>) -> Result<(), Refusal> {
-        let Ok(text) = std::str::from_utf8(event) else {
+    fn event(&mut self, event: &Event<'_>, without: &Change, out: &mut Vec<u8>) -> Result<(), Refusal> {
+        let Ok(text) = std::str::from_utf8(event.bytes) else {
             self.unreadable()?;
-            out.extend_from_slice(event);
+            without.apply(event, out);
             return Ok(());
         };
-        if text.starts_with('{') {
-            let rewritten = self.data(text, true, out)?;
-            out.extend_from_slice(rewritten.as_deref().unwrap_or(text).as_bytes());
-            return Ok(());
-        }
-        let mut data: Option<Cow<'_, str>> = None;
-        for (_, line) in cut::lines(event) {
-            let Some(value) = cut::data(line).and_then(|value| std::str::from_utf8(value).ok()) else {
-                self.named |= line.starts_with(b"event:");
-                continue;
-            };
-            data = Some(match data {
-                None => Cow::Borrowed(value),
-                Some(before) => Cow::Owned(format!("{before}\n{value}")),
-            });
-        }
-        let data = data.as_deref().unwrap_or_default().trim();
-        let rewritten = match Data::of(data.as_bytes()) {
+        self.named |= event.fields.is_named;
+        let rewritten = match event.kind {
+            // It is searched as the text of a line, which it is.
+            _ if event.fields.in_error_field && event.data_at.is_some() => None,
             Data::Nothing => None,
             Data::Done => {
                 self.release(&Ends::All, &[], out)?;
                 None
             }
-            Data::Message => self.data(data, is_last, out)?,
+            Data::Message => self.data(event, without.range(), out)?,
         };
-        self.write_event(text, rewritten.as_deref(), out)
+        let rewritten = rewritten.or_else(|| without.left_of(event.data));
+        match (event.data_at, &rewritten) {
+            (Some(at), Some(data)) if event.is_bare => {
+                out.extend_from_slice(event.bytes.get(..at).unwrap_or_default());
+                out.extend_from_slice(data.as_bytes());
+                out.extend_from_slice(event.bytes.get(at + event.data.len()..).unwrap_or_default());
+            }
+            (_, None) if event.is_bare => out.extend_from_slice(event.bytes),
+            _ => self.write_event(text, event, rewritten.as_deref(), out)?,
+        }
+        Ok(())
     }
 
     /// Writes an event with other data, or with its own. What stands on its other lines is searched too.
-    fn write_event(&mut self, event: &str, data: Option<&str>, out: &mut Vec<u8>) -> Result<(), Refusal> {
-        let mut data = data.map(|data| data.split('\n'));
-        let is_replaced = data.is_some();
-        let (mut at, mut is_written) = (0, false);
-        for (start, line) in cut::lines(event.as_bytes()) {
+    fn write_event(
+        &mut self,
+        text: &str,
+        event: &Event<'_>,
+        data: Option<&str>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
+        // Where the data stands on one line, it alone is replaced.
+        let place = data.and(event.data_at);
+        let mut data = data;
+        let (mut at, is_replaced) = (0, data.is_some());
+        for (start, line) in sse::lines(event.bytes) {
             let end = start + line.len();
             let Ok(line) = std::str::from_utf8(line) else { continue };
-            match cut::data(line.as_bytes()) {
+            if let Some(place) = place.filter(|place| (start..end).contains(place)) {
+                out.extend_from_slice(text.get(at..place).unwrap_or_default().as_bytes());
+                out.extend_from_slice(data.take().unwrap_or_default().as_bytes());
+                at = place + event.data.len();
+                continue;
+            }
+            match sse::data(line.as_bytes()) {
                 Some(_) if !is_replaced => continue,
-                Some(_) if is_written => {
-                    // What its lines said is on the first one; the line goes with its end.
-                    let ends = event.as_bytes().get(end..).unwrap_or_default();
-                    let length = match ends {
-                        [b'\r', b'\n', ..] => 2,
-                        [] => 0,
-                        _ => 1,
-                    };
-                    out.extend_from_slice(event.get(at..start).unwrap_or_default().as_bytes());
-                    at = end + length;
-                }
                 Some(_) => {
-                    out.extend_from_slice(event.get(at..start).unwrap_or_default().as_bytes());
-                    let lines: Vec<&str> = data.take().into_iter().flatten().collect();
-                    out.extend_from_slice(b"data: ");
-                    out.extend_from_slice(lines.join("\ndata: ").as_bytes());
-                    (at, is_written) = (end, true);
+                    out.extend_from_slice(text.get(at..start).unwrap_or_default().as_bytes());
+                    at = end;
+                    match data.take() {
+                        Some(data) => {
+                            out.extend_from_slice(b"data: ");
+                            out.extend_from_slice(data.replace('\n', "\ndata: ").as_bytes());
+                        }
+                        // What its lines said is on the first one; the line goes with its end.
+                        None => {
+                            at += match event.bytes.get(end..).unwrap_or_default() {
+                                [b'\r', b'\n', ..] => 2,
+                                [] => 0,
+                                _ => 1,
+                            };
+                        }
+                    }
                 }
                 None => {
-                    let searched = self.line(line)?;
-                    if let Some(searched) = searched {
-                        out.extend_from_slice(event.get(at..start).unwrap_or_default().as_bytes());
+                    if let Some(searched) = self.line(line)? {
+                        out.extend_from_slice(text.get(at..start).unwrap_or_default().as_bytes());
                         out.extend_from_slice(searched.as_bytes());
                         at = end;
                     }
                 }
             }
         }
-        out.extend_from_slice(event.get(at..).unwrap_or_default().as_bytes());
+        out.extend_from_slice(text.get(at..).unwrap_or_default().as_bytes());
         Ok(())
     }
 
     /// What a line becomes that is no data; `None` where it stays.
     fn line(&mut self, line: &str) -> Result<Option<String>, Refusal> {
-        let set = self.returning.policy.actions.all();
+        let set = self.redaction.policy.actions.all();
         if set.is_empty() || line.is_empty() {
             return Ok(None);
         }
-        let (mut counts, mut replacement) = (Counts::default(), self.returning.replacement());
-        let redacted = self.returning.redaction.detectors().redact(set, line, &mut replacement, &mut counts);
+        let (mut counts, mut replacement) = (Counts::default(), self.redaction.replacement());
+        let redacted = self.redaction.engine.detectors().redact(set, line, &mut replacement, &mut counts);
         let redacted = matches!(redacted, Cow::Owned(_)).then(|| redacted.into_owned());
         self.note(&counts)?;
         Ok(redacted)
     }
 
-    /// Rewrites a message; `None` where it stays. `is_last` says that no other follows. What was held of
-    /// texts that end with it goes before it.
-    fn data(&mut self, data: &str, is_last: bool, out: &mut Vec<u8>) -> Result<Option<String>, Refusal> {
-        let Ok(object) = Object::parse(data.as_bytes()) else {
+    /// Rewrites a message; `None` where it stays. What was held of texts that end with it goes before it.
+    fn data(
+        &mut self,
+        event: &Event<'_>,
+        without: Option<Range<usize>>,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<String>, Refusal> {
+        let (Ok(data), Some(object)) = (std::str::from_utf8(event.data), &event.object) else {
             return self.unreadable().map(|()| None);
         };
-        let api = self.returning.api;
-        let mut found = api.find_texts(data, &object);
-        if is_last {
+        let api = self.redaction.api;
+        let mut found = api.find_texts(data, object);
+        if event.is_last {
             found.ends = Ends::All;
         }
         if found.sequence.is_some() {
             self.sequence = found.sequence;
         }
         if self.identity.is_empty() || api.dialect().has_identity_per_event {
-            let identity = (api.dialect().identity)(&object);
+            let identity = (api.dialect().identity)(object);
             if !identity.is_empty() {
                 self.identity = identity;
             }
         }
         let texts = self.texts(data, &found)?;
         self.release(&found.ends, &found.pieces, out)?;
-        match self.returning.json(data, texts) {
+        match self.redaction.json(data, texts, without) {
             Ok(Cow::Borrowed(_)) => Ok(None),
             Ok(Cow::Owned(text)) => Ok(Some(text)),
             Err(Stopped::Blocked(refusal)) => Err(refusal),
@@ -332,18 +311,18 @@ impl Stream {
 
     /// Adds a piece to its text, and gives what can leave; `None` where there are too many texts.
     fn advance(&mut self, piece: &Piece, said: &str, is_last: bool) -> Result<Option<String>, Refusal> {
-        let Returning { redaction, policy, .. } = &self.returning;
+        let ResponseRedaction { engine, policy, .. } = &self.redaction;
         if !self.texts.contains_key(&piece.text) {
             if self.texts.len() >= TEXTS_MAX {
                 return Ok(None);
             }
-            let replacement = self.returning.replacement();
-            let channel = Channel::new(redaction.detectors(), policy.actions.all(), replacement, piece.kind);
+            let replacement = self.redaction.replacement();
+            let channel = Channel::new(engine.detectors(), policy.actions.all(), replacement, piece.kind);
             self.begun += 1;
             self.texts.insert(piece.text.clone(), (self.begun, channel));
         }
         let Some((_, channel)) = self.texts.get_mut(&piece.text) else { return Ok(None) };
-        let Returning { restorer, restored, .. } = &mut self.returning;
+        let ResponseRedaction { restorer, restored, .. } = &mut self.redaction;
         let text = channel.pass(said, is_last, restorer.as_ref(), restored);
         let counts = channel.counts();
         if is_last {
@@ -362,7 +341,7 @@ impl Stream {
         let mut over: Vec<(Text, (u64, Channel))> = self.texts.extract_if(|text, _| is_over(text)).collect();
         over.sort_by_key(|(_, (begun, _))| *begun);
         for (text, (_, mut channel)) in over {
-            let Returning { restorer, restored, .. } = &mut self.returning;
+            let ResponseRedaction { restorer, restored, .. } = &mut self.redaction;
             let rest = channel.pass("", true, restorer.as_ref(), restored);
             self.note(&channel.counts())?;
             if rest.is_empty() {
@@ -370,7 +349,7 @@ impl Stream {
             }
             let json = serde_json::Value::from(rest).to_string();
             let more = Continuation { identity: &self.identity, json: &json, sequence: self.sequence };
-            let data = (self.returning.api.dialect().write_text)(&text, &more);
+            let data = (self.redaction.api.dialect().write_text)(&text, &more);
             self.send(text.event.as_deref(), &data, out);
         }
         Ok(())
@@ -378,33 +357,30 @@ impl Stream {
 
     /// Sends a message of the gateway's own.
     fn send(&mut self, name: Option<&str>, data: &str, out: &mut Vec<u8>) {
-        match &self.cutter {
-            Cutter::Events(_) => {
-                if let Some(name) = name.filter(|_| self.named) {
-                    out.extend_from_slice(format!("event: {name}\n").as_bytes());
-                }
-                out.extend_from_slice(format!("data: {data}\n\n").as_bytes());
+        if self.is_array {
+            if self.comma_due {
+                out.push(b',');
             }
-            Cutter::Elements(_) => {
-                if self.comma_due {
-                    out.push(b',');
-                }
-                out.extend_from_slice(data.as_bytes());
-                // What follows brings the comma that it needs, or is the end.
-                let follows_element = !self.comma_due && self.in_array;
-                if follows_element {
-                    out.push(b',');
-                }
+            out.extend_from_slice(data.as_bytes());
+            // What follows brings the comma that it needs, or is the end.
+            let follows_element = !self.comma_due && self.in_array;
+            if follows_element {
+                out.push(b',');
             }
+            return;
         }
+        if let Some(name) = name.filter(|_| self.named) {
+            out.extend_from_slice(format!("event: {name}\n").as_bytes());
+        }
+        out.extend_from_slice(format!("data: {data}\n\n").as_bytes());
     }
 
     /// Ends the stream with an error.
     fn stop(&mut self, refusal: &Refusal, out: &mut Vec<u8>) {
         self.stopped = Some(refusal.code);
-        let api = self.returning.api;
+        let api = self.redaction.api;
         let (name, data) = api.error_event(&refusal.details(), self.sequence);
-        if let Cutter::Elements(_) = &self.cutter {
+        if self.is_array {
             let comma = if self.comma_due { "," } else { "" };
             let close = if self.in_array { "]" } else { "" };
             out.extend_from_slice(format!("{comma}{data}{close}").as_bytes());
@@ -417,7 +393,7 @@ impl Stream {
     }
 
     fn note(&mut self, counts: &Counts) -> Result<(), Refusal> {
-        self.returning.note(counts).or_else(|stopped| match stopped {
+        self.redaction.note(counts).or_else(|stopped| match stopped {
             Stopped::Blocked(refusal) => Err(refusal),
             Stopped::Unreadable => self.unreadable(),
         })
@@ -425,7 +401,7 @@ impl Stream {
 
     /// Whether what was found so far stops the stream.
     fn check(&self, counts: &Counts) -> Result<(), Refusal> {
-        let blocked = self.returning.redaction.blocked(&self.returning.policy.actions, counts);
+        let blocked = self.redaction.engine.blocked(&self.redaction.policy.actions, counts);
         blocked.map_or(Ok(()), |names| Err(Refusal::response_blocked(&names)))
     }
 }

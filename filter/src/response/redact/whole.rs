@@ -1,4 +1,4 @@
-//! Rewriting of an answer in one piece, once it is whole.
+//! Rewriting of a response in one piece, once it is whole.
 
 use std::borrow::Cow;
 
@@ -7,13 +7,13 @@ use weir_event::v1;
 
 use crate::redact::Counts;
 use crate::refusal::Refusal;
-use crate::response::framing::framer::Form;
-use crate::response::redact::{Returning, Stopped};
+use crate::response::framing::form::Form;
+use crate::response::redact::{ResponseRedaction, Stopped};
 
-/// An answer that is held until it is whole.
+/// A response that is held until it is whole.
 #[derive(Debug)]
 pub struct Whole {
-    returning: Returning,
+    redaction: ResponseRedaction,
     is_text: bool,
 }
 
@@ -24,19 +24,19 @@ pub enum Outcome {
     Same,
     /// This body.
     Changed(Vec<u8>),
-    /// This, instead of the answer.
+    /// This, instead of the response.
     Refused(Refusal),
 }
 
 impl Whole {
     /// One that comes in this form.
-    pub fn new(returning: Returning, form: Form) -> Self {
-        Self { returning, is_text: form == Form::Text }
+    pub fn new(redaction: ResponseRedaction, form: Form) -> Self {
+        Self { redaction, is_text: form == Form::Text }
     }
 
-    /// What goes out instead of an answer that is larger than is held; `None` where it passes as it is.
+    /// What goes out instead of a response that is larger than is held; `None` where it passes as it is.
     pub fn too_large(&self) -> Option<Refusal> {
-        self.returning.unreadable()
+        self.redaction.unreadable()
     }
 
     /// Rewrites the whole body.
@@ -51,28 +51,28 @@ impl Whole {
             Ok(Cow::Borrowed(_)) => Outcome::Same,
             Ok(Cow::Owned(text)) => Outcome::Changed(text.into_bytes()),
             Err(Stopped::Blocked(refusal)) => Outcome::Refused(refusal),
-            Err(Stopped::Unreadable) => self.returning.unreadable().map_or(Outcome::Same, Outcome::Refused),
+            Err(Stopped::Unreadable) => self.redaction.unreadable().map_or(Outcome::Same, Outcome::Refused),
         }
     }
 
     /// What was found and restored.
-    pub fn told(&self) -> Vec<v1::Redaction> {
-        self.returning.told()
+    pub fn report(&self) -> Vec<v1::Redaction> {
+        self.redaction.report()
     }
 
     fn json<'t>(&mut self, text: &'t str) -> Result<Cow<'t, str>, Stopped> {
         serde_json::from_str::<IgnoredAny>(text).map_err(|_| Stopped::Unreadable)?;
-        self.returning.json(text, Vec::new())
+        self.redaction.json(text, Vec::new(), None)
     }
 
     fn text<'t>(&mut self, text: &'t str) -> Result<Cow<'t, str>, Stopped> {
-        let (mut counts, set) = (Counts::default(), self.returning.policy.actions.all());
-        let mut replacement = self.returning.replacement();
-        let detectors = self.returning.redaction.detectors();
+        let (mut counts, set) = (Counts::default(), self.redaction.policy.actions.all());
+        let mut replacement = self.redaction.replacement();
+        let detectors = self.redaction.engine.detectors();
         let redacted = detectors.redact(set, text, &mut replacement, &mut counts);
-        self.returning.note(&counts)?;
-        let Some(restorer) = &self.returning.restorer else { return Ok(redacted) };
-        Ok(match restorer.restore(&redacted, &mut self.returning.restored) {
+        self.redaction.note(&counts)?;
+        let Some(restorer) = &self.redaction.restorer else { return Ok(redacted) };
+        Ok(match restorer.restore(&redacted, &mut self.redaction.restored) {
             Cow::Owned(restored) => Cow::Owned(restored),
             Cow::Borrowed(_) => redacted,
         })

@@ -11,10 +11,11 @@ use weir_event::v1;
 use crate::capture::budget::{Budget, BudgetPermit};
 use crate::capture::transcript::Transcript;
 use crate::config::Capture;
+use crate::json::truncate::pieces::{LONG, Pieces};
 use crate::json::truncate::{Abridged, Limits, abridge};
 use crate::redact::Counts;
 use crate::redaction::Export;
-use crate::response::framing::pieces::{LONG, Pieces};
+use crate::response::reader::{Destination, Read};
 
 /// Longest response in one piece that is held unchanged; of a longer one, small values are still read.
 const WHOLE_MAX: usize = 64 << 10;
@@ -100,29 +101,21 @@ impl Content {
         }
     }
 
-    /// Whether the response is captured.
+    /// Whether what comes back is captured.
     fn captures(&self) -> bool {
         self.export.is_some() && !self.is_withheld
     }
 
-    /// The transcript for a stream.
-    pub fn transcript(&self, budget: &Rc<Budget>) -> Transcript {
+    /// Where what is read of the response goes.
+    pub fn destination(&self, budget: &Rc<Budget>) -> Destination {
+        let (limit, whole) = (self.limit, pieces(self.limit, self.captures()));
         match self.captures() {
-            true => Transcript::capturing(self.limit, BudgetPermit::new(budget)),
-            false => Transcript::counting(),
-        }
-    }
-
-    /// The buffer for a response in one piece.
-    pub fn whole(&self) -> Pieces {
-        pieces(self.limit, self.captures())
-    }
-
-    /// Limits for a long message of a stream that arrives in pieces.
-    pub fn of_long_messages(&self) -> Limits {
-        match self.captures() {
-            true => Limits { string: self.limit, total: self.limit },
-            false => LONG,
+            true => Destination {
+                transcript: Transcript::capturing(limit, BudgetPermit::new(budget)),
+                whole,
+                long_messages: Limits { string: limit, total: limit },
+            },
+            false => Destination { transcript: Transcript::counting(), whole, long_messages: LONG },
         }
     }
 
@@ -188,17 +181,6 @@ fn redact_output(export: &Export, output: &mut v1::Output, shortened: bool, coun
         export.text(r#type, false, counts);
         export.arguments(json, shortened, counts);
     }
-}
-
-/// What was read of a response.
-#[derive(Debug, Default)]
-pub struct Read {
-    /// The transcript of a stream, as far as it is captured.
-    pub transcript: Transcript,
-    /// The body of a response in one piece, and whether it was truncated.
-    pub body: Option<(Vec<u8>, bool)>,
-    /// Whether the transport ended it although its API had not.
-    pub is_cut: bool,
 }
 
 /// A buffer for a body that passes, limited to so much, or to small values alone.

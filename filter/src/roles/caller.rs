@@ -4,8 +4,8 @@
 use std::rc::Rc;
 
 use crate::auth::{Grant, Identity, RequestMetadata, check_no_other_credential, credential, is_short_text};
-use crate::capture::content::Content;
 use crate::config::Config;
+use crate::event::content::Content;
 use crate::event::exchange::Exchange;
 use crate::headers::Headers;
 use crate::host::Host;

@@ -5,8 +5,9 @@
 //! read all the same.
 
 use crate::json::truncate::{Abridger, Limits};
-use crate::response::framing::opening;
 
+/// The byte order mark that a body may begin with.
+pub(crate) const MARK: &[u8] = b"\xef\xbb\xbf";
 /// Most bytes of one event of a stream that are held as they are.
 pub const RAW_MAX: usize = 4 << 10;
 /// What is kept of a longer one where its content is of no interest.
@@ -50,7 +51,7 @@ impl Pieces {
 
     /// Takes the next piece of a body, without the white space and the byte order mark that it may begin with.
     pub fn push_body(&mut self, piece: &[u8]) {
-        self.push(if self.is_empty() { opening::body(piece) } else { piece });
+        self.push(if self.is_empty() { body(piece) } else { piece });
     }
 
     /// Whether nothing is held.
@@ -94,4 +95,10 @@ impl Pieces {
     pub fn held(&self) -> usize {
         self.raw.len() + self.long.as_ref().map_or(0, |long| long.held())
     }
+}
+
+/// A body without the white space and the byte order mark that it may begin with.
+pub fn body(bytes: &[u8]) -> &[u8] {
+    let marked = bytes.trim_ascii_start();
+    marked.strip_prefix(MARK).unwrap_or(marked).trim_ascii_start()
 }

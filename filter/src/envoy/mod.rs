@@ -4,6 +4,8 @@
 //! those panic only on a status that Envoy gives for a wrong order of calls, which the roles keep
 //! right. No borrow of the VM's state is held across a hostcall that could come back into it.
 
+mod wasi;
+
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
@@ -15,14 +17,15 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType, MetricType};
 use weir_event::{CONTENT_TYPE, INGEST_PATH, POLICY_PATH, v1};
 
-use crate::config::{Config, Mode, PluginConfig, Role};
+use crate::config::{Config, Mode, PluginConfig, Role as ConfiguredRole};
 use crate::event::capture_policy;
 use crate::event::outbox;
-use crate::event::outbox::Answer;
+use crate::event::outbox::CallOutcome;
 use crate::event::resource;
-use crate::event::vm::{ENTROPY, Vm};
+use crate::event::vm::Vm;
 use crate::headers::{Headers, Outgoing, name};
 use crate::host::{Host, Step};
+use crate::roles::Role;
 use crate::roles::attempt::Attempt;
 use crate::roles::gateway::Gateway;
 use crate::roles::observer::Observer;
@@ -38,67 +41,19 @@ thread_local! {
 }
 
 fn vm() -> Rc<Vm> {
-    VM.with(|cell| Rc::clone(cell.get_or_init(|| Rc::new(Vm::new(&entropy())))))
-}
-
-#[allow(unsafe_code)]
-#[link(wasm_import_module = "wasi_snapshot_preview1")]
-unsafe extern "C" {
-    /// WASI preview 1, `random_get`. Envoy provides it to any module that imports it.
-    fn random_get(buffer: *mut u8, len: usize) -> u32;
-    /// The same, `environ_sizes_get`: how many variables there are, and how many bytes they take.
-    fn environ_sizes_get(count: *mut usize, bytes: *mut usize) -> u32;
-    /// The same, `environ_get`: where each variable begins, and all of them, each with a zero behind it.
-    fn environ_get(places: *mut *mut u8, bytes: *mut u8) -> u32;
-}
-
-/// The environment variables that `host_env_keys` of the plugin's VM lets in, each with a zero behind it.
-#[allow(unsafe_code)]
-fn variables() -> Option<Vec<u8>> {
-    const MAX: usize = 1 << 20;
-    let (mut count, mut size) = (0, 0);
-    // SAFETY: both pointers are those of variables that outlive the call.
-    if unsafe { environ_sizes_get(&raw mut count, &raw mut size) } != 0 || count > MAX || size > MAX {
-        return None;
-    }
-    let (mut places, mut bytes) = (vec![std::ptr::null_mut(); count], vec![0; size]);
-    // SAFETY: both buffers are as long as the host has just said that it needs, and outlive the call.
-    if unsafe { environ_get(places.as_mut_ptr(), bytes.as_mut_ptr()) } != 0 {
-        return None;
-    }
-    Some(bytes)
-}
-
-/// One of them.
-fn variable(name: &str) -> Option<Vec<u8>> {
-    variable_in(&variables()?, name).map(<[u8]>::to_vec)
-}
-
-fn variable_in<'a>(variables: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    let mut pairs = variables.split(|byte| *byte == 0);
-    pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+    VM.with(|cell| Rc::clone(cell.get_or_init(|| Rc::new(Vm::new(&wasi::entropy())))))
 }
 
 /// What is known of this Envoy: by its environment, and by its node.
 fn resource() -> BTreeMap<String, String> {
-    let variables = variables().unwrap_or_default();
+    let variables = wasi::variables().unwrap_or_default();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).ok();
     let property = |above: &[&str], path: &[&str]| {
         hostcalls::get_property([above, path].concat()).ok().flatten().and_then(text)
     };
     // Envoys of before had the node elsewhere.
     let node = |path: &[&str]| property(&["xds", "node"], path).or_else(|| property(&["node"], path));
-    resource::of_envoy(&|name| variable_in(&variables, name).map(<[u8]>::to_vec).and_then(text), &node)
-}
-
-#[allow(unsafe_code)]
-fn entropy() -> [u8; ENTROPY] {
-    let mut bytes = [0; ENTROPY];
-    // SAFETY: the pointer and length are those of `bytes`, which outlives the call.
-    if unsafe { random_get(bytes.as_mut_ptr(), bytes.len()) } != 0 {
-        error!("the host gave no random bytes: event ids of this worker may not be unique");
-    }
-    bytes
+    resource::of_envoy(&|name| wasi::variable_in(&variables, name).map(<[u8]>::to_vec).and_then(text), &node)
 }
 
 enum Plugin {
@@ -125,10 +80,10 @@ struct Root {
     vm: Rc<Vm>,
     plugin: Plugin,
     stats: Option<Stats>,
-    /// The calls that this context has made and that are not answered: a context that goes takes its
-    /// answers with it.
+    /// The calls that this context has made and that have no response yet: a context that goes takes its
+    /// responses with it.
     calls: RefCell<HashSet<u32>>,
-    /// Another configuration has taken its place; it goes when its last call is answered.
+    /// Another configuration has taken its place; it goes when its last call has its response.
     is_leaving: bool,
 }
 
@@ -143,11 +98,11 @@ impl Root {
             .flatten()
             .unwrap_or_default();
         let plugin = PluginConfig::from_json(&json).map_err(|error| error.to_string())?;
-        if plugin.role == Role::Attempt {
+        if plugin.role == ConfiguredRole::Attempt {
             self.plugin = Plugin::Attempt;
             return Ok(());
         }
-        let config = Config::with_variables(&plugin, &mut self.vm.target_ids.borrow_mut(), &variable)
+        let config = Config::with_variables(&plugin, &mut self.vm.target_ids.borrow_mut(), &wasi::variable)
             .map_err(|error| error.to_string())?;
         self.vm.budget.set(config.capture.budget);
         if config.exporter.is_some() {
@@ -303,12 +258,12 @@ fn memory_bytes() -> i64 {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, num_headers: usize, body_size: usize, _trailers: usize) {
-        let answer = if num_headers == 0 {
-            Answer::Failed
+        let outcome = if num_headers == 0 {
+            CallOutcome::Failed
         } else {
             let headers = read_headers(MapType::HttpCallResponseHeaders);
             let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, body_size).ok().flatten();
-            Answer::Status {
+            CallOutcome::Status {
                 status: headers
                     .number(name::STATUS)
                     .and_then(|status| u16::try_from(status).ok())
@@ -318,8 +273,8 @@ impl Context for Root {
             }
         };
         let now_ns = now_ns();
-        if !self.vm.policy.borrow_mut().answered(token, &answer, now_ns) {
-            self.vm.outbox.borrow_mut().answered(token, answer, now_ns, &mut self.vm.random.borrow_mut());
+        if !self.vm.policy.borrow_mut().answered(token, &outcome, now_ns) {
+            self.vm.outbox.borrow_mut().answered(token, outcome, now_ns, &mut self.vm.random.borrow_mut());
         }
         self.calls.borrow_mut().remove(&token);
         if !self.is_leaving {
@@ -365,23 +320,22 @@ impl RootContext for Root {
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
         Some(match &self.plugin {
             Plugin::Gateway(config) if config.mode == Mode::Observe => {
-                Box::new(Observing(Observer::new(Rc::clone(config), Rc::clone(&self.vm))))
+                Box::new(Stream(Observer::new(Rc::clone(config), Rc::clone(&self.vm))))
             }
-            Plugin::Gateway(config) => {
-                Box::new(Downstream(Gateway::new(Rc::clone(config), Rc::clone(&self.vm))))
-            }
-            Plugin::Attempt => Box::new(Upstream(Attempt::new(Rc::clone(&self.vm)))),
+            Plugin::Gateway(config) => Box::new(Stream(Gateway::new(Rc::clone(config), Rc::clone(&self.vm)))),
+            Plugin::Attempt => Box::new(Stream(Attempt::new(Rc::clone(&self.vm)))),
             // Envoy serves nothing through a plugin that refused its configuration.
             Plugin::Unconfigured => return None,
         })
     }
 }
 
-struct Downstream(Gateway);
+/// One stream of a role.
+struct Stream<R>(R);
 
-impl Context for Downstream {}
+impl<R: Role> Context for Stream<R> {}
 
-impl HttpContext for Downstream {
+impl<R: Role> HttpContext for Stream<R> {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         action(self.0.on_request_headers(&Envoy, end_of_stream))
     }
@@ -408,73 +362,6 @@ impl HttpContext for Downstream {
 
     fn on_log(&mut self) {
         self.0.on_log(&Envoy);
-    }
-}
-
-struct Observing(Observer);
-
-impl Context for Observing {}
-
-impl HttpContext for Observing {
-    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        action(self.0.on_request_headers(&Envoy, end_of_stream))
-    }
-
-    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        action(self.0.on_request_body(&Envoy, size, end_of_stream))
-    }
-
-    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        action(self.0.on_request_trailers(&Envoy))
-    }
-
-    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        self.0.on_response_headers(&Envoy, end_of_stream);
-        Action::Continue
-    }
-
-    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        action(self.0.on_response_body(&Envoy, size, end_of_stream))
-    }
-
-    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        self.0.on_response_trailers(&Envoy);
-        Action::Continue
-    }
-
-    fn on_log(&mut self) {
-        self.0.on_log(&Envoy);
-    }
-}
-
-struct Upstream(Attempt);
-
-impl Context for Upstream {}
-
-impl HttpContext for Upstream {
-    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        action(self.0.on_request_headers(&Envoy))
-    }
-
-    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        action(self.0.on_request_body(&Envoy, size, end_of_stream))
-    }
-
-    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        action(self.0.on_request_trailers(&Envoy))
-    }
-
-    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        action(self.0.on_response_headers(&Envoy, end_of_stream))
-    }
-
-    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        action(self.0.on_response_body(&Envoy, size, end_of_stream))
-    }
-
-    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        self.0.on_response_end(&Envoy);
-        Action::Continue
     }
 }
 
@@ -581,11 +468,11 @@ impl Host for Envoy {
     }
 
     fn respond(&self, status: u16, headers: &Outgoing<'_>, body: &[u8]) {
-        // The SDK takes text here; what the gateway answers itself is always text.
+        // The SDK takes text here; what the gateway responds itself is always text.
         let headers =
             headers.pairs().filter_map(|(name, value)| Some((name, std::str::from_utf8(value).ok()?)));
         if hostcalls::send_http_response(status.into(), headers.collect(), Some(body)).is_err() {
-            error!("the host refused an answer");
+            error!("the host refused a response");
         }
     }
 }
