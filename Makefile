@@ -24,7 +24,9 @@ run: setup-run wasm bins ## Start the gateway on this machine: Envoy, the export
 ##@ Check
 test: setup fmt-check lint wasm unit wasm-test fuzz-short bins kubernetes docker e2e ## Run all that follow here, the end-to-end tests last
 
-lint: setup-run ## Run clippy for this machine and for wasm, every warning an error
+lint: setup-run ## Run clippy for this machine and for wasm, every warning an error, and check the tree's structure
+	@echo "== structure"
+	@cargo test -q -p weir-structure --locked
 	@echo "== clippy"
 	@cargo clippy --workspace --all-targets --locked -- -D warnings
 	@echo "== clippy, wasm"

@@ -1,0 +1,37 @@
+//! Checks the rules of the workspace's structure: imports and folders depend downward, folders and
+//! files stay small, an API family's name stays in its folder, and replaced words stay replaced.
+//!
+//! [`Tree::read`] takes the sources from disk; everything behind it works on that text alone.
+//! Test code is left out throughout: `tests.rs` files and all that is `#[cfg(test)]`.
+
+mod circles;
+mod crates;
+mod folders;
+mod imports;
+mod limits;
+mod resolve;
+mod source;
+mod violation;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use source::Tree;
+pub use violation::Violation;
+
+/// Every violation in `tree`, circles first and the shortest of them first. A file that does not
+/// parse is a violation of its own.
+pub fn check(tree: &Tree) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for package in tree.packages() {
+        let parsed = imports::parse(tree, package);
+        found.extend(parsed.errors.iter().cloned());
+        let imports = resolve::edges(&parsed);
+        found.extend(circles::of_files(&imports));
+        found.extend(folders::circles(package, tree, &imports));
+        found.extend(words::check(&parsed));
+    }
+    found.extend(limits::check(tree));
+    found
+}
