@@ -16,7 +16,7 @@ if ! kubectl kustomize --help >/dev/null 2>&1; then
 fi
 dir=$(mktemp -d "${TMPDIR:-/tmp}/weir-kubernetes-XXXXXX")
 trap 'rm -rf "$dir"' EXIT
-for place in envoy/kubernetes/base envoy/kubernetes/overlays/*/; do
+for place in envoy/kubernetes/base envoy/kubernetes/overlays/*/ examples/istio; do
     kubectl kustomize "$place" >"$dir/all.yaml"
     cp "$dir/all.yaml" "$dir/built-$(basename "$place").yaml"
     status=0
