@@ -26,7 +26,7 @@ pub(crate) fn circles(package: &str, tree: &Tree, edges: &Edges) -> Vec<Violatio
 }
 
 fn circles_at(level: &str, root: bool, tree: &Tree, edges: &Edges) -> Vec<Violation> {
-    let mut graph: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    let mut graph: BTreeMap<String, BTreeMap<String, Vec<String>>> = BTreeMap::new();
     let mut files_alone = true;
     for (from, targets) in edges {
         for (to, (line, path)) in targets {
@@ -36,7 +36,7 @@ fn circles_at(level: &str, root: bool, tree: &Tree, edges: &Edges) -> Vec<Violat
             if a != b {
                 files_alone &= a == *from && b == *to;
                 let import = format!("{from}:{line} imports {to} ({path})");
-                graph.entry(a).or_default().entry(b).or_insert(import);
+                graph.entry(a).or_default().entry(b).or_default().push(import);
             }
         }
     }
@@ -44,7 +44,14 @@ fn circles_at(level: &str, root: bool, tree: &Tree, edges: &Edges) -> Vec<Violat
     if files_alone {
         return Vec::new();
     }
-    circles::report("folder circle", &graph, |from, to, import| format!("{from} -> {to}: {import}"))
+    circles::report("folder circle", &graph, |from, to, imports| {
+        let first = imports.first().map_or("", String::as_str);
+        let more = match imports.len().saturating_sub(1) {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        format!("{from} -> {to}: {first}{more}")
+    })
 }
 
 /// The part of `level` that `file` belongs to, or nothing when it lies elsewhere.

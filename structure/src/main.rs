@@ -1,6 +1,7 @@
 //! `structure [ROOT] [PREFIX…]`: prints where the workspace at ROOT (here) breaks the rules of its
 //! structure, or only what names a path that begins with a PREFIX. Its exit code is 1 when it does.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,6 +21,11 @@ fn main() -> anyhow::Result<ExitCode> {
     for violation in &found {
         writeln!(out, "{violation}")?;
     }
-    writeln!(out, "{} violations", found.len())?;
+    let mut rules: BTreeMap<&str, usize> = BTreeMap::new();
+    for violation in &found {
+        *rules.entry(violation.rule).or_default() += 1;
+    }
+    let rules: Vec<String> = rules.iter().map(|(rule, count)| format!("{rule} {count}")).collect();
+    writeln!(out, "{} violations: {}", found.len(), rules.join(", "))?;
     Ok(if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
