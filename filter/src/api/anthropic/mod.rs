@@ -8,7 +8,7 @@ use serde_json::json;
 use weir_event::v1;
 
 use crate::api::family::operation::Operation;
-use crate::api::family::provider::{Provider, passed_as_called};
+use crate::api::family::provider::Provider;
 use crate::api::family::{Api, Family};
 use crate::redact::Fields;
 
@@ -59,18 +59,9 @@ pub static FAMILY: Family = Family {
 };
 
 static PROVIDER: Provider = Provider {
-    name: "anthropic",
-    description: "Anthropic's. Its URL is without the version.",
-    provider_name: "anthropic",
-    route_prefix: "",
-    version_in_url: "",
-    lacks: &[],
-    path: |to| to.as_called(),
-    passed_path: passed_as_called,
-    takes_model_from_path: |_, _| false,
-    is_asked_for_usage: |_, _| false,
     auth_header: ("x-api-key", ""),
     fixed_headers: &[VERSION],
+    ..Provider::new("anthropic", "Anthropic's. Its URL is without the version.")
 };
 
 /// The type of an error by its status (Anthropic API, "Errors").

@@ -8,7 +8,7 @@ use serde_json::json;
 use weir_event::v1;
 
 use crate::api::family::operation::Operation;
-use crate::api::family::provider::{Provider, passed_as_called};
+use crate::api::family::provider::Provider;
 use crate::api::family::{Api, Family};
 use crate::redact::Fields;
 
@@ -40,17 +40,4 @@ pub static FAMILY: Family = Family {
     says_pause_in_body: false,
 };
 
-static PROVIDER: Provider = Provider {
-    name: "cohere",
-    description: "Cohere's. Its URL is without the version.",
-    provider_name: "cohere",
-    route_prefix: "",
-    version_in_url: "",
-    lacks: &[],
-    path: |to| to.as_called(),
-    passed_path: passed_as_called,
-    takes_model_from_path: |_, _| false,
-    is_asked_for_usage: |_, _| false,
-    auth_header: ("authorization", "Bearer "),
-    fixed_headers: &[],
-};
+static PROVIDER: Provider = Provider::new("cohere", "Cohere's. Its URL is without the version.");

@@ -38,6 +38,26 @@ pub struct Provider {
     pub fixed_headers: &'static [(&'static str, &'static str)],
 }
 
+impl Provider {
+    /// A kind that has the paths of its API, names the model in the body and takes a bearer token.
+    pub const fn new(name: &'static str, description: &'static str) -> Self {
+        Self {
+            name,
+            description,
+            provider_name: name,
+            route_prefix: "",
+            version_in_url: "",
+            lacks: &[],
+            path: |to| Some(format!("{}{}{}", to.prefix, to.route, to.query)),
+            passed_path: |path| Cow::Borrowed(path),
+            takes_model_from_path: |_, _| false,
+            is_asked_for_usage: |_, _| false,
+            auth_header: ("authorization", "Bearer "),
+            fixed_headers: &[],
+        }
+    }
+}
+
 /// Where a call goes. Every path is made of constants, the provider's own prefix and the model as one
 /// percent-encoded segment, so a name cannot reach another operation or another model than the one meant.
 #[derive(Debug)]
@@ -87,16 +107,4 @@ impl Settings {
     pub fn api_version(&self) -> Option<&str> {
         self.api_version.as_deref()
     }
-}
-
-impl Destination<'_> {
-    /// The path of a provider that has the route as it was called.
-    pub fn as_called(&self) -> Option<String> {
-        Some(format!("{}{}{}", self.prefix, self.route, self.query))
-    }
-}
-
-/// A path that is passed through as it was called.
-pub fn passed_as_called(path: &str) -> Cow<'_, str> {
-    Cow::Borrowed(path)
 }

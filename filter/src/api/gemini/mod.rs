@@ -8,7 +8,7 @@ use serde_json::json;
 use weir_event::v1;
 
 use crate::api::family::operation::Operation;
-use crate::api::family::provider::{Provider, passed_as_called};
+use crate::api::family::provider::Provider;
 use crate::api::family::{Api, Family};
 use crate::redact::Fields;
 
@@ -101,21 +101,14 @@ pub static FAMILY: Family = Family {
 };
 
 static PROVIDER: Provider = Provider {
-    name: "gemini",
-    description: "Gemini's. Its URL is without the version.",
     provider_name: "gcp.gemini",
-    route_prefix: "",
-    version_in_url: "",
-    lacks: &[],
     path: |to| {
         let (before, after) = to.route.split_once("{model}")?;
         Some(format!("{}{before}{}{after}{}", to.prefix, to.segment, to.query))
     },
-    passed_path: passed_as_called,
     takes_model_from_path: |_, _| true,
-    is_asked_for_usage: |_, _| false,
     auth_header: ("x-goog-api-key", ""),
-    fixed_headers: &[],
+    ..Provider::new("gemini", "Gemini's. Its URL is without the version.")
 };
 
 /// The code's name for an HTTP status (google.rpc.Code, "HTTP Mapping").

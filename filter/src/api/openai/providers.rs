@@ -32,31 +32,24 @@ const VERSIONS: [&str; 3] = ["/v1", "/openai/v1", "/v1beta/openai"];
 /// OpenAI's, or anything compatible with it. Gemini's OpenAI-compatible paths want another credential than its own, so
 /// they are a provider of this kind, with a URL that ends in /v1beta/openai.
 pub(crate) static OPENAI: Provider = Provider {
-    name: "openai",
-    description: "OpenAI's, or anything compatible with it. Its URL includes the version: `…/v1`.",
-    provider_name: "openai",
-    route_prefix: "",
     version_in_url: "/v1",
-    lacks: &[],
     path: |to| Some(format!("{}{}", to.prefix, operation_path(to.route)?)),
     passed_path: |path| {
         Cow::Borrowed(VERSIONS.iter().find_map(|version| after(path, version)).unwrap_or(path))
     },
-    takes_model_from_path: |_, _| false,
     is_asked_for_usage: |host, _| {
         !REPORTING_HOSTS.iter().any(|reporting| host.eq_ignore_ascii_case(reporting))
     },
-    auth_header: ("authorization", "Bearer "),
-    fixed_headers: &[],
+    ..Provider::new(
+        "openai",
+        "OpenAI's, or anything compatible with it. Its URL includes the version: `…/v1`.",
+    )
 };
 
 /// Azure OpenAI.
 pub(crate) static AZURE: Provider = Provider {
-    name: "azure-openai",
-    description: "Azure OpenAI. Its URL is that of the resource.",
     provider_name: "azure.ai.openai",
     route_prefix: "/openai/",
-    version_in_url: "",
     lacks: &[v1::Api::OpenaiModerations, v1::Api::OpenaiImageVariation],
     path: azure_path,
     passed_path: |path| match after(path, "/v1") {
@@ -66,7 +59,7 @@ pub(crate) static AZURE: Provider = Provider {
     takes_model_from_path: |operation, settings| dated_version(operation, settings).is_some(),
     is_asked_for_usage: |_, settings| date(settings).is_none_or(|version| version >= AZURE_INCLUDE_USAGE),
     auth_header: ("api-key", ""),
-    fixed_headers: &[],
+    ..Provider::new("azure-openai", "Azure OpenAI. Its URL is that of the resource.")
 };
 
 fn azure_path(to: &Destination<'_>) -> Option<String> {

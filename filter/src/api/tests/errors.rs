@@ -5,40 +5,35 @@ use serde_json::{Value, json};
 use crate::api::family::error_details::ErrorDetails;
 use crate::api::{Family, anthropic, cohere, gemini, openai};
 
-fn body(family: &Family, status: u16, kind: &str, code: &str, param: Option<&str>, message: &str) -> String {
-    (family.error)(&ErrorDetails { status, kind, code, param, message })
-}
-
-fn read(family: &Family, status: u16) -> Value {
-    let text =
-        body(family, status, "invalid_request_error", "model_not_found", Some("model"), "No \"x\"\r\n.");
+fn read(family: &Family, status: u16, param: Option<&str>) -> Value {
+    let (kind, code, message) = ("invalid_request_error", "model_not_found", "No \"x\"\r\n.");
+    let text = (family.error)(&ErrorDetails { status, kind, code, param, message });
     serde_json::from_str(&text).unwrap()
 }
 
 #[test]
 fn each_api_reads_its_own_shape() {
     assert_eq!(
-        read(&openai::FAMILY, 404),
+        read(&openai::FAMILY, 404, Some("model")),
         json!({"error": {"message": "No \"x\"\r\n.", "type": "invalid_request_error",
             "param": "model", "code": "model_not_found"}})
     );
     assert_eq!(
-        read(&anthropic::FAMILY, 404),
+        read(&anthropic::FAMILY, 404, Some("model")),
         json!({"type": "error", "error": {"type": "not_found_error", "message": "No \"x\"\r\n.",
             "code": "model_not_found"}})
     );
-    let gemini = read(&gemini::FAMILY, 404);
+    let gemini = read(&gemini::FAMILY, 404, Some("model"));
     assert_eq!(gemini["error"]["code"], 404);
     assert_eq!(gemini["error"]["status"], "NOT_FOUND");
     assert_eq!(gemini["error"]["message"], "No \"x\"\r\n.");
     assert_eq!(gemini["error"]["details"][0]["reason"], "MODEL_NOT_FOUND");
-    assert_eq!(read(&cohere::FAMILY, 404)["message"], "No \"x\"\r\n.");
+    assert_eq!(read(&cohere::FAMILY, 404, Some("model"))["message"], "No \"x\"\r\n.");
 }
 
 #[test]
 fn a_param_that_is_not_known_is_null() {
-    let text = body(&openai::FAMILY, 502, "server_error", "provider_unreachable", None, "m");
-    assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["error"]["param"], Value::Null);
+    assert_eq!(read(&openai::FAMILY, 502, None)["error"]["param"], Value::Null);
 }
 
 #[test]
@@ -57,7 +52,7 @@ fn every_status_of_the_gateways_has_a_name_in_each_api() {
         (503, "overloaded_error", "UNAVAILABLE"),
         (504, "timeout_error", "DEADLINE_EXCEEDED"),
     ] {
-        assert_eq!(read(&anthropic::FAMILY, status)["error"]["type"], anthropic, "{status}");
-        assert_eq!(read(&gemini::FAMILY, status)["error"]["status"], rpc, "{status}");
+        assert_eq!(read(&anthropic::FAMILY, status, None)["error"]["type"], anthropic, "{status}");
+        assert_eq!(read(&gemini::FAMILY, status, None)["error"]["status"], rpc, "{status}");
     }
 }
