@@ -25,7 +25,7 @@ use crate::{
     ship::fleet::{Fleet, Report},
 };
 
-/// How many sources `/status` names.
+/// How many workers `/status` names.
 const SOURCES_SHOWN: usize = 50;
 
 /// What the admin listener reads.
@@ -37,7 +37,7 @@ pub struct Admin {
     pub metrics: Arc<Metrics>,
     /// The destinations.
     pub fleet: Fleet,
-    /// The sources.
+    /// The workers.
     pub sources: Workers,
     /// Whether this process takes events.
     pub ingests: bool,

@@ -1,8 +1,4 @@
-//! NATS JetStream: the stream that events are kept in, the durable consumers they are read by, the dead letters
-//! and the ledgers.
-//!
-//! The exporter starts whether NATS is there or not and says through [`Bus::state`] what is missing.
-//! While NATS is not connected nothing is published, so nothing queues up in the client.
+//! The connection to NATS: its state, and what is to be there.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},

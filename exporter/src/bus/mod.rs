@@ -23,7 +23,6 @@ mod retention;
 mod seen;
 mod settings;
 mod store;
-mod tail;
 
 pub use cell::{Cell, Unwritten};
 pub use client::Bus;

@@ -112,7 +112,7 @@ impl<S: Store> Ingest<S> {
         *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Policy::new(settings);
     }
 
-    /// The ledgers of sources.
+    /// The ledgers of workers.
     pub fn sources(&self) -> Workers {
         self.sources.clone()
     }

@@ -23,5 +23,5 @@ pub fn consumer(destination: &DestinationSettings) -> ConsumerSettings {
 
 /// The name of a destination's consumer.
 pub fn consumer_name(destination: &str) -> String {
-    format!("{}{destination}", CONSUMER_PREFIX)
+    format!("{CONSUMER_PREFIX}{destination}")
 }

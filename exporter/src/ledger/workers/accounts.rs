@@ -1,8 +1,4 @@
-//! The ledger of each source (each of the gateway's workers): what it says that it made, and what was stored of
-//! it, over all exporters and their restarts.
-//!
-//! Ingest enters into memory and waits for nothing; a keeper brings what came into JetStream's key-value store,
-//! where every exporter reads the whole. Only so many accounts are open; one that is closed stays in the sums.
+//! The accounts as this process knows them: what was read, what is being written and what came since.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +18,7 @@ use super::{
     shard::{Name, Shard},
 };
 
-/// Into so many values the accounts are divided, by the first digit of a source's name.
+/// Into so many values the accounts are divided, by the first digit of a worker's name.
 pub(super) const SHARDS: usize = 16;
 
 /// Accounts that a part may hold however few there are to be in all: names are drawn, not dealt out.
@@ -124,7 +120,7 @@ impl Workers {
         }
     }
 
-    /// The sums over all sources, and how many accounts are open; none before the store was asked what was before.
+    /// The sums over all workers, and how many accounts are open; none before the store was asked what was before.
     pub fn sums(&self) -> Option<(usize, Figures)> {
         let parts = self.parts()?;
         let mut sums = Figures::default();
@@ -178,7 +174,7 @@ impl Workers {
     }
 }
 
-/// Which part a source is in.
+/// Which part a worker is in.
 fn place(name: Name) -> usize {
     usize::from(name.0.first().copied().unwrap_or_default() >> 4)
 }

@@ -2,7 +2,7 @@
 //!
 //! Each part of the accounts is one value under `source.`, written by its revision: a write that meets another
 //! exporter's is made again on top of it. Nothing waits for it. What a killed exporter had not written is in the
-//! sources' next word; what may have been written is written again, for it counts once.
+//! workers' next report; what may have been written is written again, for it counts once.
 
 use std::{sync::Arc, time::Duration};
 
@@ -36,7 +36,7 @@ const LAST_WRITE: Duration = Duration::from_secs(5);
 /// The largest value, unless NATS takes less.
 const MAX_VALUE: usize = 512 << 10;
 
-/// Keeps the accounts of sources.
+/// Keeps the accounts of workers.
 pub struct WorkersKeeper {
     sources: Workers,
     bus: Bus,

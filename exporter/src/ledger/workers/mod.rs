@@ -1,4 +1,4 @@
-//! The ledger of each source (each of the gateway's workers): what it says that it made, and what was stored of
+//! The ledger of each of the gateway's workers: what it says that it made, and what was stored of
 //! it, over all exporters and their restarts.
 //!
 //! Ingest enters into memory and waits for nothing; a keeper brings what came into JetStream's key-value store,

@@ -1,8 +1,8 @@
-//! The account of one source: which of its events came, and what it says of itself.
+//! The account of one worker: which of its events came, and what it says of itself.
 //!
 //! A worker counts its events from 1 and reports its running totals with every batch, so an account heals: what was
-//! not written down before an exporter was killed is in the source's next word. Everything here can be entered
-//! twice and in any order without being counted twice. Totals are a source's claim, not truth: one that cannot be is
+//! not written down before an exporter was killed is in the worker's next report. Everything here can be entered
+//! twice and in any order without being counted twice. Totals are a worker's claim, not truth: one that cannot be is
 //! not believed, and the account says so.
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use weir_event::v1::Totals;
 
 use crate::ledger::ranges::Ranges;
 
-/// Ranges that a source's sequences may be in; beyond it the lowest gap counts as missing until the source says
+/// Ranges that a worker's sequences may be in; beyond it the lowest gap counts as missing until the worker says
 /// otherwise.
 pub(super) const MAX_PARTS: usize = 256;
 
@@ -21,7 +21,7 @@ pub const MAX_EVENTS: u64 = 1 << 48;
 /// More events than an outbox can hold, which has 4 MiB at most, with those under way.
 const OUTBOX_EVENTS: u64 = 1 << 18;
 
-/// Figures of one source, or of all. `created = stored + refused + dropped + sampled_out + unsent`.
+/// Figures of one worker, or of all. `created = stored + refused + dropped + sampled_out + unsent`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Figures {
@@ -31,16 +31,16 @@ pub struct Figures {
     pub refused: u64,
     /// Of those unsent: below the highest sequence that came, so lost or late.
     pub missing: u64,
-    /// By the source's word: events made.
+    /// As the worker reports: events made.
     pub created: u64,
-    /// By the source's word: events dropped because its outbox was full.
+    /// As the worker reports: events dropped because its outbox was full.
     pub dropped: u64,
-    /// By the source's word: events left out by sampling.
+    /// As the worker reports: events left out by sampling.
     pub sampled_out: u64,
-    /// By the source's word: events not yet sent when it last sent some.
+    /// As the worker reports: events not yet sent when it last sent some.
     pub pending: u64,
-    /// By the source's word: events made of which nothing is known here: on their way, or lost with it. Of a
-    /// source that is dead there may be more, made after its last batch: how many is not known.
+    /// As the worker reports: events made of which nothing is known here: on their way, or lost with it. Of a
+    /// worker that is dead there may be more, made after its last batch: how many is not known.
     pub unsent: u64,
 }
 
@@ -57,7 +57,7 @@ impl Figures {
     }
 }
 
-/// What a source last said of itself.
+/// What a worker last reported of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct Claim {
@@ -76,7 +76,7 @@ impl Claim {
         [self.accepted, self.dropped, self.refused, self.sampled_out].into_iter().fold(0, u64::saturating_add)
     }
 
-    /// A source's totals only grow, so the later word is the larger one, whichever came first.
+    /// A worker's totals only grow, so the later word is the larger one, whichever came first.
     fn hear(&mut self, other: &Self) {
         let assured = self.assured.max(other.assured);
         if (other.created, other.settled()) > (self.created, self.settled()) {
@@ -92,7 +92,7 @@ impl Claim {
 
 impl Claim {
     /// With a batch of which so many events are stored, and whose highest sequence is this one; nothing where it
-    /// cannot be. A source has made what it accounts for and what its outbox holds, and no more.
+    /// cannot be. A worker has made what it accounts for and what its outbox holds, and no more.
     fn of(totals: &Totals, stored: u64, highest: u64) -> Option<Self> {
         let claim = Self::claimed(totals, stored);
         let settled = claim.settled();
@@ -117,7 +117,7 @@ impl Claim {
     }
 }
 
-/// What came of a source since its account was last written.
+/// What came of a worker since its account was last written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct News {
     /// When, in Unix seconds.
@@ -172,7 +172,7 @@ impl News {
     }
 }
 
-/// A source's account.
+/// A worker's account.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Record {
@@ -187,7 +187,7 @@ pub(super) struct Record {
     #[serde(skip_serializing_if = "Ranges::is_empty")]
     refused: Ranges,
     claim: Claim,
-    /// What it had settled before this account began, of a source whose earlier account is closed.
+    /// What it had settled before this account began, of a worker whose earlier account is closed.
     #[serde(skip_serializing_if = "Claim::is_nothing")]
     before: Claim,
     /// It once said of itself what cannot be, which is not in its figures.
@@ -201,7 +201,7 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl Record {
-    /// The account of a source whose earlier one is closed and counted: from its present word on.
+    /// The account of a worker whose earlier one is closed and counted: from its present report on.
     pub(super) fn reopened(news: &News) -> Self {
         let before = Claim { created: news.claim.settled(), pending: 0, ..news.claim };
         Self { before, ..Self::default() }
@@ -220,7 +220,7 @@ impl Record {
             self.below = self.below.saturating_add(last.saturating_sub(first).saturating_add(1));
             self.floor = last;
         }
-        // The source's own count of these stands beside it.
+        // The worker's own count of these stands beside it.
         while self.refused.parts() > MAX_PARTS {
             self.refused.pop_first();
         }

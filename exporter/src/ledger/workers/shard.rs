@@ -1,6 +1,6 @@
 //! The accounts that are written as one value, and the total of those that were closed.
 //!
-//! A source that is closed goes into the total within the same value, so no crash counts it twice or not at all.
+//! A worker that is closed goes into the total within the same value, so no crash counts it twice or not at all.
 //! Pure: what time it is comes in.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -10,13 +10,13 @@ use weir_event::SOURCE_LEN;
 
 use super::record::{Figures, News, Record};
 
-/// Seconds without a word after which a source's account is closed: a week.
+/// Seconds without a report after which a worker's account is closed: a week.
 const MAX_SILENCE: u64 = 7 * 24 * 3600;
 
-/// Closed sources that are remembered by name, so that one that comes back is not counted from its beginning.
+/// Closed workers that are remembered by name, so that one that comes back is not counted from its beginning.
 const MAX_CLOSED: usize = 64;
 
-/// A source's name: 16 bytes, in hex where it is written.
+/// A worker's name: 16 bytes, in hex where it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Name(pub(super) [u8; SOURCE_LEN]);
 
@@ -86,7 +86,7 @@ impl Shard {
         by_age.into_iter().take(over).for_each(|(_, name)| self.close(name));
     }
 
-    /// The sums over all sources, open and closed.
+    /// The sums over all workers, open and closed.
     pub(super) fn sums(&self) -> Figures {
         let mut sums = self.gone;
         self.sources.values().for_each(|record| sums.add(&record.figures()));
