@@ -1,4 +1,4 @@
-//! The capture policy: whether content may be captured.
+//! The capture policy: whether the gateway may capture the content of requests.
 //!
 //! It says less than the gateway's own configuration or the same, never more: the stricter of both holds.
 

@@ -1,7 +1,7 @@
-//! The page: settings, health and traces to look at, on a listener of its own.
+//! The page: settings, health and traces, on a listener of its own.
 //!
-//! All that it shows is JSON under `/api`, described by `/api/openapi.json`; the rest are plain files that are
-//! part of the program. What it holds is bounded, and where it is off nothing of it runs.
+//! All data is JSON under `/api`, described by `/api/openapi.json`; the rest are plain files that are part of the
+//! program. What it holds is bounded, and where it is off nothing of it runs.
 
 mod api;
 mod assets;
@@ -40,7 +40,7 @@ const MAX_CONNECTIONS: usize = 256;
 /// The largest body.
 const MAX_BODY: usize = 1 << 20;
 
-/// The page, to be served and to be told of other settings.
+/// The page: serves requests and takes changed settings.
 #[derive(Clone)]
 pub struct Page(Arc<Shared>);
 

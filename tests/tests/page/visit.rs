@@ -81,7 +81,7 @@ async fn a_first_visitor_adds_middleware_sees_a_request_delivered_keeps_content_
     browser.reads("1 of ").await;
     browser.find(".rows .tr").await.click().await.expect("a click");
     browser.reads(&answered.trace.trace_id).await;
-    browser.reads("No content was kept.").await;
+    browser.reads("No content was captured.").await;
 
     // Two windows: the second to save is told, and nothing is lost.
     let address = stack.exporter.page("/#/settings/middleware");

@@ -32,7 +32,7 @@ const MAX_ACK_PENDING: usize = 16 * PULL_EVENTS;
 /// How long an acknowledgement may take to be handed to the client.
 const ACK_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Pause after NATS did not give what was asked.
+/// Pause after a failed pull.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The consumer that events are counted by. It starts at what is new, so that a backlog of days is not

@@ -55,13 +55,13 @@ impl Instrument {
         }
     }
 
-    /// Its description.
+    /// What it measures.
     pub fn description(self) -> &'static str {
         match self {
             Self::TokenUsage => "Input and output tokens of an operation.",
             Self::OperationDuration => "Duration of an operation, all attempts included.",
-            Self::TimeToFirstChunk => "Time to the first chunk of a streamed answer.",
-            Self::TimePerOutputChunk => "Time between the chunks of a streamed answer.",
+            Self::TimeToFirstChunk => "Time to the first chunk of a streamed response.",
+            Self::TimePerOutputChunk => "Time between the chunks of a streamed response.",
         }
     }
 

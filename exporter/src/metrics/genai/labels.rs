@@ -1,7 +1,7 @@
 //! A label set: the attributes that distinguish the series of an instrument.
 //!
 //! Texts come from callers and providers, so each is cut at a length; how many sets there may be is bounded
-//! where they are kept.
+//! where they are stored.
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use prometheus_client::encoding::{EncodeLabel as _, EncodeLabelSet, LabelSetEncoder};
@@ -10,7 +10,7 @@ use prometheus_client::encoding::{EncodeLabel as _, EncodeLabelSet, LabelSetEnco
 /// specification, "Overflow attribute").
 pub const OVERFLOW: &str = "otel.metric.overflow";
 
-/// The longest text in characters.
+/// Characters of a text that are used.
 const MAX_TEXT: usize = 128;
 
 /// An attribute's value.
@@ -35,8 +35,8 @@ impl Labels {
     #[must_use]
     pub fn text(mut self, name: &'static str, value: &str) -> Self {
         if !value.is_empty() {
-            let kept: String = value.chars().take(MAX_TEXT).collect();
-            self.0.push((name, Value::Text(kept.into())));
+            let cut: String = value.chars().take(MAX_TEXT).collect();
+            self.0.push((name, Value::Text(cut.into())));
         }
         self
     }

@@ -48,8 +48,8 @@ fn labels(event: &TraceEvent, request: &Request, response: &Response, last: &Att
     labels.text(names::SERVER_ADDRESS, &last.host).whole(names::SERVER_PORT, last.port)
 }
 
-/// The model that was asked for, where it is known to be one. A caller can invent names: one that no
-/// configuration holds is believed once a provider has responded.
+/// The requested model, where it is known to be one. A caller can invent names: one that is not configured counts
+/// only after a provider responded to it.
 pub(crate) fn request_model<'e>(event: &TraceEvent, request: &'e Request, response: &Response) -> &'e str {
     let rule = event.resolution.as_ref().map_or("", |resolution| resolution.rule.as_str());
     let believed = !rule.is_empty() && (200..400).contains(&response.status);

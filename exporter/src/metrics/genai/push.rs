@@ -1,7 +1,7 @@
-//! Pushing: one task an endpoint posts the counts at an interval, and once at the end.
+//! Pushing: one task per endpoint posts the counts at an interval, and once at the end.
 //!
-//! A push that fails is not repeated: the next one says it all again, or with delta temporality what came
-//! since the last one that was taken. So nothing is queued for an endpoint that is away.
+//! A failed push is not repeated: the next one carries all counts again, or with delta temporality those since the
+//! last push that was accepted. So nothing is stored for an endpoint that is away.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -82,7 +82,7 @@ impl Pushes {
             ending.extend(go);
         }
         for (settings, taken) in ended(ending).await {
-            // What was taken is not said again.
+            // Counts that were accepted are not sent again.
             let same = new.iter_mut().find(|push| push.settings.name == settings.name);
             if let (Some(push), Some(taken)) = (same.filter(|push| push.settings.delta), taken) {
                 push.taken = Some(taken);
@@ -128,8 +128,8 @@ struct MetricsPush {
     taken: Taken,
     counts: Arc<GenAi>,
     metrics: CountingMetrics,
-    /// The last failure that was reported, so that each is reported once.
-    reported: Option<String>,
+    /// The last failure that was logged, so that each is logged once.
+    logged: Option<String>,
 }
 
 impl MetricsPush {
@@ -145,15 +145,7 @@ impl MetricsPush {
         let taken = settings.delta.then(|| (Aggregate::default(), counts.started()));
         let mut resource = settings.resource.clone();
         resource.entry(INSTANCE_ID.to_owned()).or_insert_with(|| pushes.instance.to_string());
-        Ok(Self {
-            settings,
-            sender,
-            resource,
-            taken,
-            counts,
-            metrics: pushes.metrics.clone(),
-            reported: None,
-        })
+        Ok(Self { settings, sender, resource, taken, counts, metrics: pushes.metrics.clone(), logged: None })
     }
 
     /// Pushes until `stop`, then once more; gives what was taken.
@@ -177,7 +169,7 @@ impl MetricsPush {
         self.taken
     }
 
-    /// Posts the counts once; gives how long the endpoint asked to be left alone.
+    /// Posts the counts once; returns the Retry-After of the endpoint.
     async fn push(&mut self) -> Option<Duration> {
         let (now, all) = (SystemTime::now(), self.counts.snapshot());
         let (counts, start, temporality, held) = match &self.taken {
@@ -232,10 +224,10 @@ impl MetricsPush {
         let destination = &*self.settings.name;
         self.metrics.pushed(destination, "delivered");
         let reason = "the destination refused some of the metrics for good";
-        if rejected > 0 && self.reported.as_deref() != Some(reason) {
+        if rejected > 0 && self.logged.as_deref() != Some(reason) {
             warn!(destination, rejected, "{reason}");
-            self.reported = Some(reason.to_owned());
-        } else if rejected == 0 && self.reported.take().is_some() {
+            self.logged = Some(reason.to_owned());
+        } else if rejected == 0 && self.logged.take().is_some() {
             info!(destination, "metrics are taken again");
         }
     }
@@ -244,9 +236,9 @@ impl MetricsPush {
     fn failed(&mut self, outcome: &'static str, reason: String, hint: &str) {
         let destination = &*self.settings.name;
         self.metrics.pushed(destination, outcome);
-        if self.reported.as_deref() != Some(&reason) {
+        if self.logged.as_deref() != Some(&reason) {
             warn!(destination, reason, "metrics were not taken: {hint}");
-            self.reported = Some(reason);
+            self.logged = Some(reason);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 
 use weir_event::EventId;
 
-/// How many ids are remembered.
+/// How many ids are held.
 pub const RECENT: usize = 16_384;
 
 /// The last [`RECENT`] ids.

@@ -1,6 +1,6 @@
-//! `/api/dead-letters`: events that a destination refused: why, when, whole; sent again or deleted.
+//! `/api/dead-letters`: lists, shows, replays and deletes events that a destination refused.
 //!
-//! What concerns many goes in rounds, each an answer that says whether there are more.
+//! Bulk calls work in rounds; each response says whether more remain.
 
 use std::sync::Arc;
 
@@ -23,11 +23,11 @@ use crate::{
     },
 };
 
-/// Letters of one answer, where it is not said and at most.
+/// Letters of one response, by default and at most.
 const LIMIT: usize = 100;
 const MOST: usize = 1000;
 
-/// Letters of one round: each takes two answers of NATS.
+/// Letters of one round: each takes two round trips to NATS.
 const ROUND: usize = 200;
 
 /// An event that a destination refused.
@@ -149,7 +149,7 @@ pub(in crate::page) async fn replay_one(
 ) -> Result<Reply<Round>, Refusal> {
     let letter = find(&shared, number).await?;
     shared.subjects.bus.replay(&letter).await?;
-    told(&shared, &actor, "replayed", &letter.destination, 1).await;
+    audit(&shared, &actor, "replayed", &letter.destination, 1).await;
     Ok(Reply(Round { done: 1, more: false }))
 }
 
@@ -166,7 +166,7 @@ pub(in crate::page) async fn purge_one(
 ) -> Result<Reply<Round>, Refusal> {
     let letter = find(&shared, number).await?;
     shared.subjects.bus.forget(letter.number).await?;
-    told(&shared, &actor, "deleted", &letter.destination, 1).await;
+    audit(&shared, &actor, "deleted", &letter.destination, 1).await;
     Ok(Reply(Round { done: 1, more: false }))
 }
 
@@ -222,12 +222,12 @@ async fn round(shared: &Shared, actor: &Actor, of: &Of, replay: bool) -> Result<
         }
     }
     let count = meant.len().min(ROUND);
-    told(shared, actor, if replay { "replayed" } else { "deleted" }, &of.destination, count).await;
+    audit(shared, actor, if replay { "replayed" } else { "deleted" }, &of.destination, count).await;
     Ok(Reply(Round { done: count, more: meant.len() > ROUND }))
 }
 
-/// Says in the log and in the audit trail who did it.
-async fn told(shared: &Shared, actor: &Actor, what: &str, destination: &str, count: usize) {
+/// Writes who did it to the log and the audit trail.
+async fn audit(shared: &Shared, actor: &Actor, what: &str, destination: &str, count: usize) {
     if count > 0 {
         shared.subjects.managed.note_letters(&actor.changes(), what, destination, count).await;
     }

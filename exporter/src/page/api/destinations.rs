@@ -82,7 +82,7 @@ enum SecretField {
 #[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "it describes what is read field by field")]
 struct Save {
-    /// The one that was looked at; null to create.
+    /// The one that was read; null to create.
     revision: Option<u64>,
     settings: Settings,
     /// By field, such as `key` or `headers.x-api-key`.
@@ -105,9 +105,9 @@ struct Test {
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "it describes what is read field by field")]
 struct Removal {
-    /// The one that was looked at.
+    /// The one that was read.
     revision: u64,
-    /// How many events were seen to wait.
+    /// How many waiting events the caller has seen.
     #[param(nullable = false)]
     backlog: Option<u64>,
 }
@@ -127,7 +127,7 @@ struct Newest {
 #[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "it describes what is read field by field")]
 struct SetPolicy {
-    /// The one that was looked at; null or 0 where it was never changed.
+    /// The one that was read; null or 0 where it was never changed.
     revision: Option<u64>,
     switch: Switch,
 }

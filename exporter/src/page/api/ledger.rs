@@ -16,39 +16,39 @@ use crate::{
 /// created = accepted + refused + dropped + sampled_out + elsewhere
 #[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq, ToSchema)]
 pub(in crate::page) struct Gateway {
-    /// Workers of Envoy's that were heard of.
+    /// Envoy workers that have reported.
     workers: usize,
-    /// By their word.
+    /// As the workers report.
     created: u64,
-    /// Answered as stored.
+    /// Acknowledged as stored.
     accepted: u64,
-    /// Answered as never to be stored.
+    /// Refused for good.
     refused: u64,
-    /// By their word: the outbox was full.
+    /// As the workers report: the outbox was full.
     dropped: u64,
-    /// By their word: left out by sampling.
+    /// As the workers report: left out by sampling.
     sampled_out: u64,
     /// The rest: on the way, or lost with their worker.
     elsewhere: u64,
-    /// By their word, not yet answered when they last sent something.
+    /// As the workers report: not yet acknowledged when they last sent.
     pending: u64,
 }
 
 /// What became of every event.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::page) struct Ledger {
-    /// None before it was read from NATS.
+    /// Null before it was read from NATS.
     #[schema(required)]
     gateway: Option<Gateway>,
     /// Each: stored = delivered + rejected + dead_lettered + filtered + evicted + purged + backlog.
     destinations: Vec<Report>,
-    /// Letters that lie in their stream, where that can be asked.
+    /// Dead letters in the stream; null where NATS is not connected.
     #[schema(required)]
     pub(in crate::page) dead_letters: Option<u64>,
 }
 
 impl Ledger {
-    /// Whether no worker of the gateway was heard of.
+    /// Whether no worker of the gateway has reported.
     pub(in crate::page) fn is_empty(&self) -> bool {
         self.gateway.is_none_or(|gateway| gateway.created == 0)
     }
@@ -100,7 +100,7 @@ mod tests {
         let one = Gateway::new(2, &sums);
         assert_eq!(one.elsewhere, 11);
         assert_eq!(one.created, one.accepted + one.refused + one.dropped + one.sampled_out + one.elsewhere);
-        // A worker's word may be older than what it sent since.
+        // A worker's report may be older than what it sent since.
         assert_eq!(Gateway::new(1, &Figures { stored: 5, ..Figures::default() }).elsewhere, 0);
     }
 }

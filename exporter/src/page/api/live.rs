@@ -1,6 +1,6 @@
-//! `GET /api/events`: server-sent events that say when there is something new. What it is, is asked for then.
+//! `GET /api/events`: server-sent events that announce changes; the page then fetches what changed.
 //!
-//! `requests` says that a request came, `state` that a ledger or a condition changed. Both at most a few times a
+//! `requests` announces requests, `state` a change of a ledger or a condition. Both at most a few times a
 //! second, whatever the traffic; a listener that does not read holds up nothing.
 
 use std::{
@@ -31,7 +31,7 @@ use crate::page::{
 /// The shortest time between two events.
 const APART: Duration = Duration::from_millis(250);
 
-/// How often the ledgers and conditions are looked at.
+/// How often the ledgers and conditions are compared.
 const LOOK: Duration = Duration::from_secs(1);
 
 struct Listener {

@@ -23,7 +23,7 @@ use crate::{
     spans::ExportProfile,
 };
 
-/// Requests of one answer, where it is not said and at most.
+/// Requests of one response, by default and at most.
 const LIMIT: usize = 200;
 const MOST: usize = 1000;
 
@@ -175,7 +175,7 @@ fn gone() -> Refusal {
     Refusal::not_found("this request is not held any more: newer ones took its place")
 }
 
-/// By which names the page tells spans.
+/// The profile by which the page shows spans.
 pub(in crate::page) fn view(shared: &Shared) -> ExportProfile {
     ExportProfile { prices: Arc::clone(&shared.settings().prices), ..ExportProfile::default() }
 }

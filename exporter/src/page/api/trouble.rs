@@ -17,11 +17,11 @@ const BACKLOG: u64 = 1000;
 #[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::page) enum Level {
-    /// Something is or will be lost, or nothing goes on.
+    /// Events are or will be lost, or processing has stopped.
     Error,
-    /// Something should be looked at.
+    /// Needs attention.
     Warning,
-    /// Good to know.
+    /// Information.
     Note,
 }
 
@@ -59,15 +59,15 @@ pub(in crate::page) fn all(
         found.push(Trouble::new(
             Level::Error,
             format!("The exporter is not ready: {why}."),
-            "Requests go on, and the gateway's workers keep their events for a while. See that nats-server runs with \
-             JetStream and can be reached.",
+            "Requests go on, and the gateway's workers hold their events for a while. Check that nats-server runs \
+             with JetStream and can be reached.",
         ));
     }
     if let Some(why) = shared.subjects.wrong() {
         found.push(Trouble::new(
             Level::Error,
             format!("The configuration on disk is refused: {why}."),
-            "The one before goes on. Mend the file; it is read again by itself.",
+            "The previous one stays in force. Fix the file; it is reloaded automatically.",
         ));
     }
     let wanted = shared.subjects.managed.wanted();
@@ -76,7 +76,7 @@ pub(in crate::page) fn all(
         found.push(
             Trouble::new(
                 Level::Warning,
-                "No destination is set: events are kept and go nowhere.",
+                "No destination is set: events are stored and go nowhere.",
                 "Add one.",
             )
             .at("add-destination"),
@@ -91,7 +91,7 @@ pub(in crate::page) fn all(
             Trouble::new(
                 Level::Warning,
                 format!("{count} {} refused by a destination and set aside.", were(count, "event")),
-                "See why, mend the cause, and replay them.",
+                "Fix the cause, then replay them.",
             )
             .at("dead-letters"),
         );
@@ -119,12 +119,12 @@ fn of_wanted(name: &str, wanted: &Wanted) -> Option<Trouble> {
         Wanted::Waits => Trouble::new(
             Level::Warning,
             format!("{name} is set and does not run yet."),
-            "It is started within seconds, and again every other second. Where it stays so, the exporter's log says why.",
+            "It is started within seconds, and again every other second. If it does not start, the exporter's log says why.",
         ),
         Wanted::Refused(why) => Trouble::new(
             Level::Error,
             format!("{name} is saved and cannot run here: {why}."),
-            "Nothing is sent to it, and its events wait. Mend what is said, and save it anew.",
+            "Nothing is sent to it, and its events wait. Fix that and save it again.",
         ),
     };
     Some(trouble.at(format!("settings/{name}")))
@@ -142,7 +142,7 @@ fn of_condition(report: &Report) -> Option<Trouble> {
         "retrying" => Trouble::new(
             Level::Warning,
             format!("{name} cannot take events now: {reason}.{waiting}"),
-            "Nothing is lost yet: it is tried again by itself. See that the endpoint is up.",
+            "Nothing is lost yet: delivery is retried. Check that the endpoint is up.",
         ),
         "misconfigured" => Trouble::new(
             Level::Error,
@@ -170,7 +170,7 @@ fn growing(before: &Totals, now: &Totals) -> Vec<Trouble> {
                 "{dropped} {} dropped by the gateway in the last minutes: its outbox was full.",
                 were(dropped, "event")
             ),
-            "The exporter takes too little or was away. Give it more CPU, or start another one.",
+            "The exporter is too slow or was away. Give it more CPU, or start another one.",
         ));
     }
     let refused = now.refused.saturating_sub(before.refused);
@@ -178,7 +178,7 @@ fn growing(before: &Totals, now: &Totals) -> Vec<Trouble> {
         found.push(Trouble::new(
             Level::Error,
             format!("{refused} {} refused by ingest for good in the last minutes.", were(refused, "event")),
-            "The exporter's log says why. Are gateway and exporter of versions that go together?",
+            "The exporter's log says why. Are the versions of gateway and exporter compatible?",
         ));
     }
     for (name, count) in &now.evicted {
@@ -187,8 +187,8 @@ fn growing(before: &Totals, now: &Totals) -> Vec<Trouble> {
             found.push(
                 Trouble::new(
                     Level::Error,
-                    format!("{evicted} {} lost to {name} in the last minutes: the stream was full, or they too old.", were(evicted, "event")),
-                    "Mend the destination, or raise stream.max_bytes and stream.max_age.",
+                    format!("{evicted} {} lost to {name} in the last minutes: the stream was full, or they were too old.", were(evicted, "event")),
+                    "Fix the destination, or raise stream.max_bytes and stream.max_age.",
                 )
                 .at(format!("settings/{name}")),
             );
@@ -201,7 +201,7 @@ fn growing(before: &Totals, now: &Totals) -> Vec<Trouble> {
                 Trouble::new(
                     Level::Warning,
                     format!("{name} falls behind: {backlog} events wait, {} more than minutes ago.", backlog - earlier),
-                    "It takes events slower than they come. Raise its concurrency, or look at the endpoint's answer times.",
+                    "It takes events slower than they come. Raise its concurrency, or check the endpoint's response times.",
                 )
                 .at(format!("settings/{name}")),
             );

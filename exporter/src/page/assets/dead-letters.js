@@ -1,4 +1,4 @@
-// Events that a destination refused: why and when, whole; sent again or deleted.
+// Events that a destination refused, with reason, time and spans; replayed or deleted.
 
 import { api, get, query, refresher } from "./api.js";
 import { dot, empty, failed, h, sure, toast } from "./dom.js";
@@ -7,7 +7,7 @@ import { waterfall } from "./trace.js";
 
 export function deadLetters() {
   const body = h("div", {}, h("p", { class: "quiet" }, "Loading …"));
-  const told = h("p", { class: "quiet", role: "status" });
+  const summary = h("p", { class: "quiet", role: "status" });
   const opened = new Map();
 
   async function act(button, does, done) {
@@ -33,7 +33,7 @@ export function deadLetters() {
     }
   }
 
-  const replayed = ({ done }) => `${plural(done, "event")} ${done === 1 ? "goes" : "go"} to the destination again`;
+  const replayed = ({ done }) => `${plural(done, "event")} sent to the destination again`;
   const deleted = ({ done }) => `${plural(done, "dead letter")} deleted`;
 
   function row(letter) {
@@ -43,7 +43,7 @@ export function deadLetters() {
       h("tr", {},
         h("td", { "data-name": "Refused" }, h("time", { datetime: new Date(letter.at_ms).toISOString() }, day(letter.at_ms))),
         h("td", { "data-name": "Destination" }, letter.destination),
-        h("td", { class: "why", "data-name": "Why" }, letter.reason || "no reason was told"),
+        h("td", { class: "why", "data-name": "Why" }, letter.reason || "no reason given"),
         h("td", { "data-name": "Request" }, request ? [h("b", {}, request.model || request.path), " ", h("small", {}, request.status || "")] : h("span", { class: "quiet" }, "not readable")),
         h("td", { class: "n", "data-name": "Size" }, bytes(letter.bytes)),
         h("td", { class: "actions" }, toggle,
@@ -63,7 +63,7 @@ export function deadLetters() {
     }
     try {
       const { spans } = await get(`dead-letters/${number}`);
-      opened.set(number, spans ? whole(spans) : h("p", { class: "quiet" }, "It is no event that can be read."));
+      opened.set(number, spans ? whole(spans) : h("p", { class: "quiet" }, "This event cannot be read."));
     } catch (error) {
       opened.set(number, failed(error));
     }
@@ -85,9 +85,9 @@ export function deadLetters() {
     }
     const { letters, more } = answer;
     window.dispatchEvent(new CustomEvent("weir:dead", { detail: answer.all }));
-    told.textContent = letters.length ? `${plural(answer.all, "event")} refused by a destination${more ? `; the oldest ${count(letters.length)} are shown` : ""}. They are kept for 30 days.` : "";
+    summary.textContent = letters.length ? `${plural(answer.all, "event")} refused by a destination${more ? `; the oldest ${count(letters.length)} are shown` : ""}. They are stored for 30 days.` : "";
     if (!letters.length) {
-      body.replaceChildren(empty("No dead letters", "An event that a destination refuses for good is set aside here, so that it holds up no others."));
+      body.replaceChildren(empty("No dead letters", "An event that a destination refuses for good is set aside here, so that it does not block others."));
       return;
     }
     const destinations = [...new Set(letters.map((letter) => letter.destination))];
@@ -106,5 +106,5 @@ export function deadLetters() {
         h("tbody", {}, letters.map(row)))));
   });
   refresh();
-  return { title: "Dead letters", element: h("div", { class: "view" }, h("h1", {}, "Dead letters"), told, body), refresh: (kind) => { if (kind === "state") refresh(); }, stop: refresh.stop };
+  return { title: "Dead letters", element: h("div", { class: "view" }, h("h1", {}, "Dead letters"), summary, body), refresh: (kind) => { if (kind === "state") refresh(); }, stop: refresh.stop };
 }

@@ -5,7 +5,7 @@ import { dialog, dot, failed, h, toast } from "./dom.js";
 import { plural, sentence } from "./format.js";
 import { HEALTH } from "./settings.js";
 
-// Headers of such names carry secrets, whatever is said of them; the exporter thinks so too.
+// Headers of such names carry secrets, marked or not; the exporter uses the same rule.
 const SECRET = /auth|key|token|secret|password|cookie/i;
 const isSet = (value) => value != null && typeof value === "object" && value.set === true;
 const list = (text) => text.split(",").map((one) => one.trim()).filter(Boolean);
@@ -29,13 +29,13 @@ const select = (value, options) => {
   return element;
 };
 
-// A secret: never shown, kept as it is where nothing is entered.
+// A secret: never shown, unchanged unless another is entered.
 function secret(current, disabled) {
   const element = input("", { type: "password", autocomplete: "new-password", disabled });
-  if (isSet(current)) element.placeholder = current.last4 ? `•••• ${current.last4}: kept unless you enter another` : "•••• kept unless you enter another";
+  if (isSet(current)) element.placeholder = current.last4 ? `•••• ${current.last4}: unchanged unless you enter another` : "•••• unchanged unless you enter another";
   return element;
 }
-const told = (element, current) => (element.value ? { set: element.value } : isSet(current) ? "keep" : undefined);
+const change = (element, current) => (element.value ? { set: element.value } : isSet(current) ? "keep" : undefined);
 
 // Rows of name and value, some of them secret.
 function pairs(path, entries, { secrets, names, disabled, canSave }) {
@@ -189,7 +189,7 @@ export function destination(name) {
       set("metrics", metrics);
       if (metrics === "off") next.metrics = false;
       const secretsNow = {};
-      if (mw) secretsNow.key = told(c.key, settings.key);
+      if (mw) secretsNow.key = change(c.key, settings.key);
       const plain = {};
       for (const one of headers.read()) {
         if (one.secret) secretsNow[`headers.${one.name.toLowerCase()}`] = one.value ? { set: one.value } : isSet(one.current) ? "keep" : { set: "" };

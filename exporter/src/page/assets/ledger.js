@@ -8,25 +8,25 @@ import { count, plural } from "./format.js";
 const FATES = [
   ["delivered", "good", "delivered"],
   ["backlog", "wait", "waiting"],
-  ["filtered", "mute", "not wanted (when)"],
+  ["filtered", "mute", "filtered (when)"],
   ["dead_lettered", "warn", "dead-lettered"],
   ["rejected", "bad", "rejected"],
   ["evicted", "bad", "lost (stream full or too old)"],
   ["purged", "mute", "purged"],
 ];
 
-// A stage: its name, its sum, its parts [[count, class, words]], and the rest that no part tells.
+// A stage: its name, its sum, its parts [[count, class, words]], and the rest that no part accounts for.
 function stage({ name, about, sum, parts, scale, rest, settles, href }) {
   const shown = parts.filter(([n]) => n > 0);
   const bar = h("div", { class: "stage-bar", vars: { "--part": `${scale ? (100 * sum) / scale : 0}%` } },
     shown.map(([n, kind, words]) => h("i", { class: `seg ${kind}`, title: `${count(n)} ${words}`, vars: { "flex-grow": String(n) } })));
-  const told = shown.map(([n, kind, words], place) => [place ? " + " : "", h("span", {}, h("i", { class: `key ${kind}` }), `${count(n)} ${words}`)]);
+  const legend = shown.map(([n, kind, words], place) => [place ? " + " : "", h("span", {}, h("i", { class: `key ${kind}` }), `${count(n)} ${words}`)]);
   const verdict = rest === 0 ? h("em", { class: "sum ok" }, "adds up") : h("em", { class: "sum" }, settles ?? `${count(rest)} under way`);
   return h("div", { class: "stage" },
     h("div", { class: "stage-name" }, href ? h("a", { href }, name) : h("b", {}, name), about && h("small", {}, about)),
     h("div", { class: "stage-sum" }, count(sum)),
     bar,
-    h("p", { class: "stage-told" }, sum || shown.length ? [...told, " ", verdict] : h("span", { class: "quiet" }, "nothing yet")));
+    h("p", { class: "stage-legend" }, sum || shown.length ? [...legend, " ", verdict] : h("span", { class: "quiet" }, "nothing yet")));
 }
 
 // The band from so much of one bar to so much of the next.
@@ -54,13 +54,13 @@ export function flow(ledger) {
         ],
       }),
       band(gateway.accepted, gateway.accepted, scale),
-      stage({ name: "Accepted", about: "stored in JetStream, then answered", sum: gateway.accepted, scale, rest: 0, parts: [[gateway.accepted, "good", "stored"]] }));
+      stage({ name: "Accepted", about: "stored in JetStream, then acknowledged", sum: gateway.accepted, scale, rest: 0, parts: [[gateway.accepted, "good", "stored"]] }));
   }
   const branches = destinations.map((one) => {
     const parts = FATES.map(([figure, kind, words]) => [one[figure], kind, words]);
     const sum = parts.reduce((all, [n]) => all + n, 0);
     const before = gateway ? one.stored - gateway.accepted : 0;
-    const about = before > 0 ? `${one.target} · ${count(before)} replayed, or of workers not counted here` : one.target;
+    const about = before > 0 ? `${one.target} · ${count(before)} replayed, or from workers not counted here` : one.target;
     const kind = { well: "ok", retrying: "warn" }[one.condition] ?? "bad";
     return [
       gateway ? band(gateway.accepted, one.stored, scale) : null,

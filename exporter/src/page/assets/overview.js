@@ -6,7 +6,7 @@ import { dot, failed, h } from "./dom.js";
 import { count, money, percent, plural, short, time } from "./format.js";
 import { flow } from "./ledger.js";
 
-// Kept while the page is open, so that coming back finds what was chosen; colours stay with their names.
+// Lives as long as the page, so that a choice survives navigation; a name keeps its colour.
 const chosen = { by: "model", window: null };
 const colours = new Map();
 
@@ -16,7 +16,7 @@ const colour = (name) => {
   return colours.get(name);
 };
 
-// Until somebody chooses: an hour, or fifteen minutes where there is nothing older.
+// By default an hour, or fifteen minutes where there is nothing older.
 const minutesShown = (hour) => chosen.window ?? (hour.series.some((one) => one.requests.slice(0, -15).some(Boolean)) ? 60 : 15);
 
 const sum = (values) => values.reduce((all, value) => all + value, 0);
@@ -114,7 +114,7 @@ export function overview() {
     windows.show();
     // A chart that somebody reads stays as it is until they are done.
     if (!figures.querySelector(".tip:not([hidden])")) figures.replaceChildren(...panels(last.hour));
-    const skipped = last.hour.skipped ? h("span", {}, `Very dense traffic: ${plural(last.hour.skipped, "more request")} were not looked at.`) : null;
+    const skipped = last.hour.skipped ? h("span", {}, `Very dense traffic: ${plural(last.hour.skipped, "more request")} are not shown.`) : null;
     legend.replaceChildren(...grouped(last.hour).map((group) => h("span", {}, h("i", { class: `key c${group.color}` }), group.name)), ...(skipped ? [skipped] : []));
     models.replaceChildren(table(last.hour));
   }
@@ -134,7 +134,7 @@ export function overview() {
   const element = h("div", { class: "view" },
     h("h1", { class: "sr" }, "Overview"),
     state,
-    h("div", { class: "head" }, h("h2", {}, "Lately"),
+    h("div", { class: "head" }, h("h2", {}, "Recent traffic"),
       toggle("Colours by", [["model", "by model"], ["provider", "by provider"]], () => chosen.by, (by) => { chosen.by = by; draw(); }),
       windows),
     figures, legend,

@@ -15,7 +15,7 @@ function card(one) {
   const { settings } = one;
   return h("a", { class: "panel destination", href: `#/settings/${encodeURIComponent(one.name)}` },
     h("div", { class: "row" }, dot(kind), h("b", {}, one.name), h("span", { class: "chip" }, TYPES[one.type] ?? one.type),
-      one.locked && h("span", { class: "chip", title: "It stands in the exporter's file or environment and is changed there." }, `locked: ${one.source}`),
+      one.locked && h("span", { class: "chip", title: "Set in the exporter's file or environment; change it there." }, `locked: ${one.source}`),
       settings.exclude_request_data && h("span", { class: "chip" }, "no request data"),
       h("span", { class: "grow" }), h("span", { class: `word ${kind}` }, word)),
     h("div", { class: "quiet mono" }, target(one)),
@@ -41,7 +41,7 @@ export function settings() {
       box.disabled = true;
       try {
         await api("PUT", "policy", { revision: answer.revision, switch: box.checked ? "exclude" : "off" });
-        toast(box.checked ? "Prompts and answers stay in Envoy from now on" : "The gateway's own configuration decides again");
+        toast(box.checked ? "Prompts and responses stay in Envoy from now on" : "The gateway's own configuration decides again");
       } catch (error) {
         toast(error.status === 409 ? "Somebody else changed it meanwhile: look again." : `${error.message}.`, true);
       }
@@ -51,8 +51,8 @@ export function settings() {
     } });
     return h("div", { class: "switch" }, box, h("div", {},
       h("label", { for: "exclude" }, "Exclude request data everywhere"),
-      h("p", { class: "quiet" }, "Prompts, answers and error texts stay in Envoy: within a second no worker sends any more, and what is on the way is stripped before it is stored."),
-      h("p", {}, dot(answer.content === "exclude" ? "ok" : "note"), h("b", {}, answer.content === "exclude" ? "Content is excluded now. " : "Content is kept where gateway.yaml allows it. "), h("span", { class: "quiet" }, answer.why ?? ""))));
+      h("p", { class: "quiet" }, "Prompts, responses and error texts stay in Envoy: within a second no worker sends them, and events on the way are stripped before they are stored."),
+      h("p", {}, dot(answer.content === "exclude" ? "ok" : "note"), h("b", {}, answer.content === "exclude" ? "Content is excluded now. " : "Content is captured where gateway.yaml allows it. "), h("span", { class: "quiet" }, answer.why ?? ""))));
   }
 
   function showAudit({ entries }) {
@@ -68,7 +68,7 @@ export function settings() {
 
   const destinations = () => load(list, "destinations", ({ destinations: all, secrets }) => h("div", { class: "destinations" },
     !secrets.can_save && h("p", { class: "hint" }, dot("note"), h("span", {}, h("b", {}, "Secrets cannot be saved here. "), sentence(secrets.reason))),
-    all.length ? all.map(card) : empty("No destination yet", "Events are kept in the stream until there is one.")));
+    all.length ? all.map(card) : empty("No destination yet", "Events are stored in the stream until there is one.")));
   const refresh = refresher(async () => { await Promise.all([destinations(), load(policy, "policy", showPolicy), load(audit, "audit?limit=20", showAudit)]); });
   const refreshList = refresher(destinations, 1500);
   refresh();

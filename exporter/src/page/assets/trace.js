@@ -13,9 +13,9 @@ const SAID = [
   ["gen_ai.tool.definitions", "Tools"],
 ];
 const WHY_NOT = {
-  excluded: "It is excluded: by redaction.exported, by the switch on OTEL Config, or by the caller.",
-  no_room: "There was no room for it: other requests had used up the gateway's budget for content.",
-  "": "The gateway keeps content only where redaction.exported says so.",
+  excluded: "Excluded by redaction.exported, by the switch on OTEL Config, or by the caller.",
+  no_room: "The gateway's capture budget was used up by other requests.",
+  "": "The gateway captures content only where redaction.exported says so.",
 };
 
 const parse = (text) => {
@@ -83,7 +83,7 @@ function part(one) {
 
 function said(spans, content) {
   const span = spans.find((one) => SAID.some(([name]) => one.attributes[name]));
-  if (!span) return h("p", { class: "quiet" }, "No content was kept. ", WHY_NOT[content] ?? WHY_NOT[""]);
+  if (!span) return h("p", { class: "quiet" }, "No content was captured. ", WHY_NOT[content] ?? WHY_NOT[""]);
   return h("div", { class: "said" }, SAID.map(([name, title]) => {
     const list = parse(span.attributes[name] ?? "");
     if (!Array.isArray(list)) return span.attributes[name] ? h("section", {}, h("h3", {}, title), h("pre", {}, span.attributes[name])) : null;
@@ -121,7 +121,7 @@ export function trace(id) {
       h("a", { href: "#/traces", class: "back" }, "← Traces"),
       h("div", { class: "head" }, h("h1", {}, dot(statusKind(whole)), `${whole.method} ${whole.path}`),
         h("div", { class: "actions" },
-          h("button", { type: "button", title: whole.curl.note ?? "the same request again; the key is left to a variable", onclick: () => copy(whole.curl.line, "curl") }, "Copy as curl"),
+          h("button", { type: "button", title: whole.curl.note ?? "sends the request again; the key is a variable", onclick: () => copy(whole.curl.line, "curl") }, "Copy as curl"),
           h("button", { type: "button", onclick: otlp }, "Copy as OTLP JSON"),
           Object.entries(whole.links).map(([label, href]) => h("a", { class: "button", href, target: "_blank", rel: "noopener noreferrer" }, `Open in ${label} ↗`)))),
       h("dl", { class: "facts" },

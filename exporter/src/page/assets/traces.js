@@ -10,9 +10,9 @@ const MARGIN = 8;
 const PAGE = 1000;
 const HEAD = 200;
 
-// Kept while the page is open: coming back from a trace finds the list as it was left.
+// Lives as long as the page: coming back from a trace finds the list as it was left.
 const filter = { text: "", model: "", provider: "", key: "", status: "" };
-let kept = { top: 0, active: 0 };
+let left = { top: 0, active: 0 };
 
 const STATUSES = [["", "any status"], ["ok", "ok"], ["error", "failed"], ["2xx", "2xx"], ["4xx", "4xx"], ["429", "429"], ["5xx", "5xx"]];
 
@@ -33,7 +33,7 @@ function line(row, at) {
     cell("t-tokens n", row.input == null && row.output == null ? "–" : `${short(row.input ?? 0)} → ${short(row.output ?? 0)}`),
     cell("t-cost n", money(row.cost)),
     cell("t-error", row.error && h("span", { class: "bad" }, row.error)),
-    cell("t-done", h("span", { class: row.settled ? "done" : "waits", title: row.settled ? "every destination is done with it" : "a destination has yet to take it" }, row.settled ? "✓" : "…")));
+    cell("t-done", h("span", { class: row.settled ? "done" : "waits", title: row.settled ? "every destination has settled it" : "a destination has yet to take it" }, row.settled ? "✓" : "…")));
 }
 
 export function traces() {
@@ -51,12 +51,12 @@ export function traces() {
       .map(([kind, name]) => h("span", { class: `td ${kind}`, role: "columnheader" }, name)));
   const table = h("div", { class: "grid", role: "table", "aria-label": "Requests" }, head, list);
   const message = h("div", {});
-  const told = h("p", { class: "quiet told", role: "status" });
+  const summary = h("p", { class: "quiet summary", role: "status" });
   const jump = h("button", { type: "button", class: "jump", hidden: true, onclick: () => { list.scrollTop = 0; fresh = 0; draw(); } });
 
   let height = 0;
   let drawn = new Map();
-  let active = kept.active;
+  let active = left.active;
   let waiting = false;
 
   const rowHeight = () => (matchMedia("(max-width: 720px)").matches ? 58 : 34);
@@ -81,7 +81,7 @@ export function traces() {
     for (const [row, element] of drawn) if (next.get(row) !== element) element.remove();
     for (const element of next.values()) if (!element.isConnected) space.append(element);
     drawn = next;
-    kept = { top: list.scrollTop, active };
+    left = { top: list.scrollTop, active };
     if (list.scrollTop < height) fresh = 0;
     jump.hidden = !fresh;
     jump.textContent = `${plural(fresh, "new request")} ↑`;
@@ -91,11 +91,11 @@ export function traces() {
   function say(answer) {
     const { room } = answer;
     const some = matching !== room.held ? `${count(matching)} of ${count(room.held)} match` : `the latest ${plural(room.held, "request")}`;
-    told.textContent = room.most === 0 ? "" : `${some} · ${bytes(room.bytes)} of ${bytes(room.most_bytes)}, ${count(room.most)} at most`;
+    summary.textContent = room.most === 0 ? "" : `${some} · ${bytes(room.bytes)} of ${bytes(room.most_bytes)}, ${count(room.most)} at most`;
     const nothing = rows.length === 0;
     table.hidden = nothing;
     if (!nothing) message.replaceChildren();
-    else if (room.most === 0) message.replaceChildren(empty("Requests are not held", "page.traces is 0 in the exporter's configuration."));
+    else if (room.most === 0) message.replaceChildren(empty("Requests are not listed", "page.traces is 0 in the exporter's configuration."));
     else if (room.held === 0) message.replaceChildren(empty("No request yet", "Send one through the gateway: it shows up here at once."));
     else message.replaceChildren(empty("No request matches", h("button", { type: "button", onclick: clear }, "Clear the filters")));
   }
@@ -171,7 +171,7 @@ export function traces() {
   }
 
   let typing = null;
-  const text = h("input", { type: "search", value: filter.text, placeholder: "Trace, event, answer or conversation id", "aria-label": "Text of ids, user or path", oninput: () => {
+  const text = h("input", { type: "search", value: filter.text, placeholder: "Trace, event, response or conversation id", "aria-label": "Text of ids, user or path", oninput: () => {
     clearTimeout(typing);
     typing = setTimeout(() => { filter.text = text.value; search(); }, 200);
   } });
@@ -192,7 +192,7 @@ export function traces() {
   const open = (at) => {
     const row = rows[at];
     if (!row) return;
-    kept = { top: list.scrollTop, active: at };
+    left = { top: list.scrollTop, active: at };
     location.hash = `#/traces/${encodeURIComponent(row.id)}`;
   };
   list.addEventListener("click", (event) => {
@@ -220,7 +220,7 @@ export function traces() {
   resized.observe(list);
 
   load(false).then(() => {
-    list.scrollTop = kept.top;
+    list.scrollTop = left.top;
     draw();
   });
 
@@ -230,7 +230,7 @@ export function traces() {
     element: h("div", { class: "view tall" },
       h("h1", { class: "sr" }, "Traces"),
       h("div", { class: "filters" }, text, selects.model, selects.provider, selects.key, status, pause),
-      told, jump, message, table),
+      summary, jump, message, table),
     refresh: () => { if (!paused) refresh(); },
     stop: () => { refresh.stop(); resized.disconnect(); clearTimeout(typing); },
   };

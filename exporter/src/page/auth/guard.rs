@@ -1,4 +1,4 @@
-//! What every request to the page must pass, and what every answer carries.
+//! Checks every request to the page, and adds security headers to every response.
 //!
 //! A browser on the operator's machine can be made to send requests here by any site it visits. So a request
 //! must name a host that is ours (or a site could take over a name and point it here: DNS rebinding), must not
@@ -27,11 +27,11 @@ pub(in crate::page) const OWN: HeaderName = HeaderName::from_static("x-weir-page
 /// What of `/api` asks for no login.
 pub(in crate::page) const OPEN: [&str; 2] = ["/api/login", "/api/session"];
 
-/// How long an answer may take to begin: a destination's test has its own deadline below this.
+/// How long a response may take to begin: a destination's test has its own deadline below this.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Of what an answer says to browsers. Nothing from elsewhere, nothing inline, in no frame, and no text
-/// becomes script or markup.
+/// Security headers of every response: nothing from elsewhere, nothing inline, no frame, and no text becomes
+/// script or markup.
 const HEADERS: [(&str, &str); 8] = [
     (
         "content-security-policy",
@@ -120,7 +120,7 @@ fn same(origin: &HeaderValue, host: &Authority) -> bool {
         && authority.port_u16().unwrap_or(own) == host.port_u16().unwrap_or(own)
 }
 
-/// Lets a request through, with who asks among its extensions, or answers it.
+/// Lets a request through with its caller among the extensions, or refuses it.
 pub(in crate::page) async fn pass(
     State(guard): State<Arc<Guard>>,
     mut request: Request,

@@ -1,4 +1,4 @@
-//! What is told of a request in one line.
+//! A request in one line.
 
 use serde::Serialize;
 use utoipa::{ToSchema, openapi::Object};
@@ -58,7 +58,7 @@ pub(in crate::page) struct Row {
     /// What became of its content; empty where that is not known.
     #[schema(schema_with = captures)]
     pub(in crate::page) content: &'static str,
-    /// The model as figures are told by: one that a caller invented has no name.
+    /// The model that figures are grouped by; empty where a caller invented it.
     #[serde(skip)]
     pub(in crate::page) known_model: String,
     /// When it was over, in Unix milliseconds.

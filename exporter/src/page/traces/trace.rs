@@ -124,8 +124,8 @@ fn value(any: &AnyValue) -> Value {
     }
 }
 
-/// The request as a command line that sends it again, without any key: a variable stands in its place. What was
-/// not kept cannot be in it; then `None` for the body's reason, else why the body is not the whole one.
+/// The request as a curl command with a variable in place of the key, and why its body is not the whole one,
+/// if it is not.
 pub(in crate::page) fn curl(event: &TraceEvent) -> (String, Option<&'static str>) {
     let request = event.request.clone().unwrap_or_default();
     let scheme = if request.scheme.is_empty() { "http" } else { &request.scheme };
@@ -147,9 +147,7 @@ pub(in crate::page) fn curl(event: &TraceEvent) -> (String, Option<&'static str>
     let note = match body {
         Some(body) => {
             let _ = write!(line, " \\\n  -d {}", quoted(&String::from_utf8_lossy(body)));
-            content
-                .filter(|content| content.request_shortened)
-                .map(|_| "the body was shortened when it was kept")
+            content.filter(|content| content.request_shortened).map(|_| "the captured body was shortened")
         }
         None if request.method == "GET" => None,
         None => {
@@ -163,7 +161,7 @@ pub(in crate::page) fn curl(event: &TraceEvent) -> (String, Option<&'static str>
                 }
                 let _ = write!(line, " \\\n  -d {}", quoted(&Value::Object(body).to_string()));
             }
-            Some("the body was not kept, so what was said is not in it")
+            Some("the body was not captured, so the messages are missing")
         }
     };
     (line, note)
@@ -228,7 +226,7 @@ mod tests {
     fn without_content_curl_says_so() {
         let (line, note) = curl(&streamed());
         assert!(line.ends_with(r#"-d '{"model":"smart","stream":true}'"#), "{line}");
-        assert!(note.unwrap().contains("not kept"));
+        assert!(note.unwrap().contains("not captured"));
     }
 
     #[test]

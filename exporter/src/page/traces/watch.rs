@@ -1,7 +1,7 @@
-//! The task that looks at events for the page, by a tail reader of its own.
+//! Reads events for the page, with a tail reader of its own.
 //!
-//! It reads at a bounded rate: what comes faster is skipped and counted, so that the page costs the exporter little
-//! whatever the traffic. Nothing waits for it.
+//! At a bounded rate: what comes faster is skipped and counted, so that the page costs the exporter little whatever
+//! the traffic. Nothing waits for it.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -27,13 +27,13 @@ const PULL: usize = 256;
 /// What one pull asks for: what is there, as soon as there is anything.
 const ASK: Ask = Ask { events: PULL, bytes: 1 << 20, wait: Duration::from_secs(1), at_once: true };
 
-/// Events looked at in a second.
+/// Events read in a second.
 const RATE: f64 = 2000.0;
 
 /// When so many wait they are skipped.
 const TOO_MANY: u64 = 8000;
 
-/// Pause after NATS did not give what was asked.
+/// Pause after a failed pull.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// What was seen, for all who look at the page.
