@@ -80,6 +80,12 @@ impl Headers {
     }
 }
 
+impl<'a> FromIterator<(&'a str, &'a str)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).collect())
+    }
+}
+
 /// A value that is safe to send: without control characters, so it cannot end its header. Envoy would pass CR
 /// LF in a value on as a second header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

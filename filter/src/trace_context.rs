@@ -156,8 +156,7 @@ mod tests {
     const VALID: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
     fn of(headers: &[(&str, &str)]) -> v1::TraceContext {
-        let pairs = headers.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec()));
-        of_request(&Headers(pairs.collect()), &mut Random::from_seed([7; 32]))
+        of_request(&headers.iter().copied().collect(), &mut Random::from_seed([7; 32]))
     }
 
     #[test]

@@ -9,7 +9,6 @@ mod host;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use prost::Message;
 use serde_json::json;
 use weir_event::v1;
 use weir_filter::event::vm::{ENTROPY, Vm};
@@ -150,16 +149,12 @@ fn it_is_redacted_where_requests_are_observed() {
         let place =
             [(":method", "POST"), (":path", "/v1/chat/completions"), (":authority", "api.openai.com")];
         let headers = [place.as_slice(), &SAID, &more, &[("content-length", length)]].concat();
-        let headers = headers.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec()));
-        let host = FakeHost { request_headers: RefCell::new(headers.collect()), ..FakeHost::default() };
+        let host = FakeHost { request_headers: RefCell::new(host::pairs(&headers)), ..FakeHost::default() };
         let mut observer = Observer::new(config, Rc::clone(&vm));
         let step = observer.on_request_headers(&host, false);
         assert_eq!(step == Step::Hold, large);
         observer.on_log(&host);
-        let batch = vm.outbox.borrow_mut().next_batch(u64::MAX).unwrap();
-        let batch = v1::EventBatch::decode(batch.body.as_slice()).unwrap();
-        let event = v1::TraceEvent::decode(batch.events[0].clone()).unwrap();
-        assert_redacted(&event, redaction);
+        assert_redacted(&host::next_event(&vm).unwrap(), redaction);
     }
 }
 

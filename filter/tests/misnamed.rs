@@ -80,7 +80,7 @@ fn what_the_gateway_asked_for_comes_out_of_a_stream_whatever_it_is_called_and_ho
             for size in [1, 2, 7, sent.len()] {
                 let case = format!("{content_type:?} {before:?} in pieces of {size}");
                 let mut stream = ask(KEEP, CHAT, &chat(true));
-                let delivered = stream.receive(&headers(content_type), sent.as_bytes(), size);
+                let delivered = stream.receive(&headers(content_type), sent.as_bytes(), &[size]);
                 assert_eq!(String::from_utf8(delivered).unwrap(), right, "{case}");
                 let out = stream.host.response_headers.borrow().clone();
                 assert!(out.iter().all(|(name, _)| name != "content-length"), "{case}");
@@ -127,7 +127,7 @@ fn a_stream_of_every_api_is_read_whatever_it_is_called_and_also_where_none_was_a
             for size in [1, answer.len()] {
                 let case = format!("{path} {content_type:?} in pieces of {size}");
                 let mut stream = ask(KEEP, path, &body);
-                let delivered = stream.receive(&headers(content_type), answer.as_bytes(), size);
+                let delivered = stream.receive(&headers(content_type), answer.as_bytes(), &[size]);
                 assert_eq!(String::from_utf8(delivered).unwrap(), answer, "{case}");
                 let event = stream.event().unwrap();
                 assert_eq!(text(&event), "At the pier.", "{case}");
@@ -152,7 +152,7 @@ fn one_object_is_read_as_one_also_where_it_is_called_a_stream_or_text() {
                 let case = format!("{path} {content_type} {before:?} in pieces of {size}");
                 let mut stream = ask(KEEP, path, &body);
                 let sent = format!("{before}{answer}");
-                let delivered = stream.receive(&headers(content_type), sent.as_bytes(), size);
+                let delivered = stream.receive(&headers(content_type), sent.as_bytes(), &[size]);
                 assert_eq!(String::from_utf8(delivered).unwrap(), sent, "{case}");
                 let event = stream.event().unwrap();
                 let kept = event.content.unwrap().response;
@@ -178,7 +178,7 @@ fn what_is_returned_is_searched_by_what_it_is_and_not_by_what_it_is_called() {
         for size in [1, 50, sent.len()] {
             let case = format!("{content_type:?} in pieces of {size}");
             let mut stream = ask(MASK, CHAT, &chat(true));
-            let delivered = stream.receive(&headers(content_type), sent.as_bytes(), size);
+            let delivered = stream.receive(&headers(content_type), sent.as_bytes(), &[size]);
             let delivered = String::from_utf8(delivered).unwrap();
             let said: String = delivered
                 .split("\n\n")
@@ -197,7 +197,7 @@ fn what_is_returned_is_searched_by_what_it_is_and_not_by_what_it_is_called() {
     let whole = r#"{"choices":[{"index":0,"message":{"content":"Ask ann@example.com."}}]}"#;
     for content_type in OTHER_TYPES.iter().chain(&["text/event-stream"]) {
         let mut stream = ask(MASK, CHAT, &chat(true));
-        let delivered = stream.receive(&headers(content_type), whole.as_bytes(), 10);
+        let delivered = stream.receive(&headers(content_type), whole.as_bytes(), &[10]);
         assert_eq!(
             String::from_utf8(delivered).unwrap(),
             whole.replace("ann@example.com", "[EMAIL]"),
@@ -209,7 +209,7 @@ fn what_is_returned_is_searched_by_what_it_is_and_not_by_what_it_is_called() {
 #[test]
 fn white_space_that_keeps_a_connection_open_goes_on_at_once() {
     let mut stream = ask(KEEP, CHAT, &chat(true));
-    let delivered = stream.receive(&headers("application/json"), b"\n", 1);
+    let delivered = stream.receive(&headers("application/json"), b"\n", &[1]);
     assert_eq!(delivered, b"\n");
     assert_eq!(stream.event().unwrap().response.unwrap().error_type, "empty_response");
 }

@@ -15,7 +15,6 @@ mod host;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use prost::Message;
 use weir_event::v1;
 use weir_filter::event::vm::{ENTROPY, Vm};
 use weir_filter::host::Step;
@@ -45,9 +44,8 @@ impl Stream {
             vec![(":method", "POST"), (":path", "/v1/chat/completions"), (":authority", "api.openai.com")];
         pairs.retain(|(name, _)| !headers.iter().any(|(given, _)| given == name));
         pairs.extend_from_slice(headers);
-        let pairs = pairs.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect();
         let host = FakeHost {
-            request_headers: RefCell::new(pairs),
+            request_headers: RefCell::new(host::pairs(&pairs)),
             details: "via_upstream".to_owned(),
             ..FakeHost::default()
         };
@@ -72,8 +70,7 @@ impl Stream {
     }
 
     fn respond(&mut self, headers: &[(&str, &str)], pieces: &[&str]) -> String {
-        *self.host.response_headers.borrow_mut() =
-            headers.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect();
+        self.host.set_response(headers);
         self.observer.on_response_headers(&self.host, pieces.is_empty());
         let mut received = Vec::new();
         for (at, piece) in pieces.iter().enumerate() {
@@ -86,18 +83,10 @@ impl Stream {
         String::from_utf8(received).unwrap()
     }
 
-    fn response_header(&self, name: &str) -> Option<String> {
-        let headers = self.host.response_headers.borrow();
-        let found = headers.iter().find(|(key, _)| key == name)?;
-        Some(String::from_utf8(found.1.clone()).unwrap())
-    }
-
     fn event(&mut self) -> Option<v1::TraceEvent> {
         self.observer.on_log(&self.host);
         assert!(self.vm.streams.borrow().is_empty(), "a finished request leaves nothing behind");
-        let batch = self.vm.outbox.borrow_mut().next_batch(u64::MAX)?;
-        let batch = v1::EventBatch::decode(batch.body.as_slice()).unwrap();
-        Some(v1::TraceEvent::decode(batch.events[0].clone()).unwrap())
+        host::next_event(&self.vm)
     }
 }
 
@@ -120,7 +109,7 @@ fn a_request_passes_as_it_is_and_is_exported_with_model_provider_and_tokens() {
     assert_eq!(stream.piece(BODY, true), Step::Continue);
     assert_eq!(*stream.host.request_body.borrow(), BODY);
     assert_eq!(stream.respond(JSON, &[&ANSWER[..30], &ANSWER[30..]]), ANSWER);
-    assert_eq!(stream.response_header("content-length").as_deref(), Some("9"));
+    assert_eq!(stream.host.response_header("content-length").as_deref(), Some("9"));
     let event = stream.event().unwrap();
     assert!(!format!("{event:?}").contains("canary"), "{event:?}");
     assert_eq!(event.ending(), v1::Ending::Completed);
@@ -217,9 +206,9 @@ fn a_providers_refusal_and_its_cookies_are_the_callers() {
     let headers = [(":status", "401"), ("content-type", "application/json"), ("set-cookie", "a=1")];
     let error = r#"{"error":{"message":"Incorrect API key provided","code":"invalid_api_key"}}"#;
     assert_eq!(stream.respond(&headers, &[error]), error);
-    assert_eq!(stream.response_header(":status").as_deref(), Some("401"));
-    assert_eq!(stream.response_header("set-cookie").as_deref(), Some("a=1"));
-    assert_eq!(stream.response_header("x-weir-model").as_deref(), Some("openai/gpt-4o"));
+    assert_eq!(stream.host.response_header(":status").as_deref(), Some("401"));
+    assert_eq!(stream.host.response_header("set-cookie").as_deref(), Some("a=1"));
+    assert_eq!(stream.host.response_header("x-weir-model").as_deref(), Some("openai/gpt-4o"));
     assert_eq!(stream.event().unwrap().response.unwrap().status, 401);
 }
 
@@ -251,7 +240,7 @@ fn what_must_not_reach_the_provider_is_masked_and_the_length_is_not_promised_bef
     assert!(sent.contains("mail [EMAIL_1]") && !sent.contains("ann@"), "{sent}");
     let answered = stream.respond(JSON, &[&ANSWER[..99], &ANSWER[99..]]);
     assert!(answered.contains("I wrote to ann@example.com, not to [EMAIL]"), "{answered}");
-    assert_eq!(stream.response_header("content-length"), None);
+    assert_eq!(stream.host.response_header("content-length"), None);
     let event = stream.event().unwrap();
     let scopes: Vec<_> = event.redactions.iter().map(v1::Redaction::scope).collect();
     for scope in [v1::RedactedFor::Provider, v1::RedactedFor::Caller, v1::RedactedFor::Restored] {

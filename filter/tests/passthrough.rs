@@ -171,7 +171,7 @@ fn what_is_passed_through_says_where_something_stands_and_speaks_no_more_for_the
         ("set-cookie2", "a=1"),
         ("x-weir-model", "a/b"),
     ];
-    stream.receive(&headers, b"x", 1);
+    stream.receive(&headers, b"x", &[1]);
     let headers = stream.host.response_headers.borrow();
     let names: Vec<&str> = headers.iter().map(|(key, _)| key.as_str()).collect();
     assert_eq!(names[..3], [":status", "content-range", "location"]);

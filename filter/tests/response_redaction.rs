@@ -51,27 +51,9 @@ fn ask(config: &Rc<Config>, path: &str, body: &Value) -> Stream {
 /// Responds with pieces of these sizes, repeated, and returns what the caller receives.
 fn respond(stream: &mut Stream, headers: &[(&str, &str)], body: &[u8], sizes: &[usize]) -> Vec<u8> {
     let mut attempt = stream.attempt();
-    *stream.host.response_headers.borrow_mut() =
-        headers.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect();
+    stream.host.set_response(headers);
     attempt.on_response_headers(&stream.host, false);
-    stream.gateway.on_response_headers(&stream.host, false);
-    let (mut delivered, mut at, mut sizes) = (Vec::new(), 0, sizes.iter().cycle());
-    loop {
-        let end = (at + sizes.next().unwrap().max(&1)).min(body.len());
-        let is_end = end == body.len();
-        // Held data is there again, followed by the new piece.
-        stream.host.response_body.borrow_mut().extend_from_slice(&body[at..end]);
-        let size = stream.host.response_body.borrow().len();
-        let is_held = stream.gateway.on_response_body(&stream.host, size, is_end) == Step::Hold;
-        assert!(!is_held || !is_end, "all is let go of");
-        if !is_held {
-            delivered.extend(stream.host.response_body.borrow_mut().drain(..));
-        }
-        at = end;
-        if is_end {
-            break;
-        }
-    }
+    let delivered = stream.deliver(body, sizes);
     attempt.on_response_trailers(&stream.host);
     delivered
 }
@@ -79,13 +61,6 @@ fn respond(stream: &mut Stream, headers: &[(&str, &str)], body: &[u8], sizes: &[
 fn reply(stream: &mut Stream, content_type: &str, body: &str, size: usize) -> String {
     let headers = [(":status", "200"), ("content-type", content_type), ("content-length", "1")];
     String::from_utf8(respond(stream, &headers, body.as_bytes(), &[size])).unwrap()
-}
-
-/// A header of the response as the caller receives it.
-fn header(stream: &Stream, name: &str) -> Option<String> {
-    let headers = stream.host.response_headers.borrow();
-    let found = headers.iter().find(|(key, _)| key == name)?;
-    Some(String::from_utf8(found.1.clone()).unwrap())
 }
 
 fn found(event: &v1::TraceEvent, scope: v1::RedactedFor) -> Vec<(&str, u64)> {
@@ -236,7 +211,7 @@ fn a_stream_that_holds_what_is_blocked_ends_with_the_apis_own_error_and_nothing_
                 Kind::Gemini | Kind::GeminiArray => assert_eq!(last["error"]["status"], "PERMISSION_DENIED"),
                 Kind::Cohere => assert_eq!(last["delta"]["finish_reason"], "ERROR"),
             }
-            assert_eq!(header(&stream, "content-length"), None);
+            assert_eq!(stream.host.response_header("content-length"), None);
             let event = stream.event().unwrap();
             assert_eq!(event.response.as_ref().unwrap().error_type, "content_blocked");
             assert_eq!(found(&event, v1::RedactedFor::Caller), [("email", 1)]);
@@ -267,8 +242,8 @@ fn a_response_in_one_piece_is_masked_restored_or_refused_and_its_length_reported
         let expected =
             chat("é [EMAIL]").replace(r#"{"content":[{"token":"ann"},{"token":".canary"}]}"#, "null");
         assert_eq!(delivered, expected);
-        assert_eq!(header(&stream, "content-length").unwrap(), delivered.len().to_string());
-        assert!(header(&stream, "x-weir-trace-id").is_some());
+        assert_eq!(stream.host.response_header("content-length").unwrap(), delivered.len().to_string());
+        assert!(stream.host.response_header("x-weir-trace-id").is_some());
         let event = stream.event().unwrap();
         assert_eq!(found(&event, v1::RedactedFor::Caller), [("email", 2)]);
         assert_eq!(event.response.as_ref().unwrap().body_bytes, delivered.len() as u64);
@@ -288,13 +263,13 @@ fn a_response_in_one_piece_is_masked_restored_or_refused_and_its_length_reported
         let delivered: Value =
             serde_json::from_str(&reply(&mut stream, "application/json", &chat(EMAIL), size)).unwrap();
         assert_eq!(delivered["error"]["code"], "content_blocked");
-        assert_eq!(header(&stream, ":status").unwrap(), "403");
+        assert_eq!(stream.host.response_header(":status").unwrap(), "403");
         assert_eq!(stream.event().unwrap().response.unwrap().status, 403);
 
         let mut stream = ask(r#"{"returned": {"action": "mask"}}"#, "hello");
         let same = "{ \"choices\" : [ ], \"x\" : \"\\u00e9\" }";
         assert_eq!(reply(&mut stream, "application/json", same, size), same);
-        assert_eq!(header(&stream, "content-length").unwrap(), "1", "as the provider said");
+        assert_eq!(stream.host.response_header("content-length").unwrap(), "1", "as the provider said");
     }
 }
 
@@ -331,10 +306,10 @@ fn what_cannot_be_searched_is_not_returned_unless_it_may_pass_and_is_where_value
                 assert_eq!(delivered, body, "{headers:?} {redaction}");
                 continue;
             }
-            assert_eq!(header(&stream, ":status").unwrap(), "502", "{headers:?} {redaction}");
+            assert_eq!(stream.host.response_header(":status").unwrap(), "502", "{headers:?} {redaction}");
             let error: Value = serde_json::from_slice(&delivered).unwrap();
             assert_eq!(error["error"]["code"], "content_unreadable", "{headers:?} {redaction}");
-            assert_eq!(header(&stream, "content-length").unwrap(), delivered.len().to_string());
+            assert_eq!(stream.host.response_header("content-length").unwrap(), delivered.len().to_string());
         }
     }
 }

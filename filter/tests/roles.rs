@@ -172,9 +172,7 @@ fn a_mark_of_the_providers_own_asks_for_no_other_attempt() {
     let mut stream = Stream::new(&[], BODY);
     stream.arrive();
     let mut attempt = stream.attempt();
-    *stream.host.response_headers.borrow_mut() = [(":status", "200"), ("x-weir-retry", "1"), ("x-kept", "1")]
-        .map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec()))
-        .to_vec();
+    stream.host.set_response(&[(":status", "200"), ("x-weir-retry", "1"), ("x-kept", "1")]);
     attempt.on_response_headers(&stream.host, false);
     let names: Vec<String> =
         stream.host.response_headers.borrow().iter().map(|(key, _)| key.clone()).collect();
@@ -187,7 +185,7 @@ fn returned(config: &str, request: &[(&str, &str)], headers: &[(&str, &str)]) ->
     assert_eq!(stream.arrive(), Step::Continue);
     stream.attempt();
     stream.host.details = "via_upstream".to_owned();
-    stream.receive(headers, ANSWER.as_bytes(), 50);
+    stream.receive(headers, ANSWER.as_bytes(), &[50]);
     let headers = stream.host.response_headers.borrow();
     let text = |value: &[u8]| String::from_utf8(value.to_vec()).unwrap();
     headers.iter().map(|(key, value)| (key.clone(), text(value))).collect()
@@ -248,9 +246,7 @@ fn a_provider_cannot_forbid_envoy_another_attempt() {
     );
     stream.arrive();
     let mut attempt = stream.attempt();
-    let headers = [(":status", "503"), ("x-envoy-ratelimited", "true"), ("x-kept", "1")];
-    *stream.host.response_headers.borrow_mut() =
-        headers.map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec())).to_vec();
+    stream.host.set_response(&[(":status", "503"), ("x-envoy-ratelimited", "true"), ("x-kept", "1")]);
     attempt.on_response_headers(&stream.host, true);
     let names: Vec<String> =
         stream.host.response_headers.borrow().iter().map(|(key, _)| key.clone()).collect();
@@ -325,7 +321,7 @@ fn a_403_that_does_not_speak_of_credentials_goes_to_the_caller_as_it_is() {
             let headers = [(":status", "403"), ("content-type", "application/json"), ("x-own", "1")];
             *stream.host.response_headers.borrow_mut() = vec![(":status".to_owned(), b"403".to_vec())];
             attempt.on_response_headers(&stream.host, false);
-            let delivered = stream.receive(&headers, body.as_bytes(), size);
+            let delivered = stream.receive(&headers, body.as_bytes(), &[size]);
             assert_eq!(String::from_utf8(delivered).unwrap(), body);
             let sent = weir_filter::headers::Headers(stream.host.response_headers.borrow().clone());
             assert_eq!((sent.text(":status").as_str(), sent.text("x-own").as_str()), ("403", "1"));
@@ -359,7 +355,7 @@ fn what_is_withheld_of_a_refusal_is_in_the_trace_where_content_is() {
             *stream.host.response_headers.borrow_mut() = vec![(":status".to_owned(), status.into())];
             attempt.on_response_headers(&stream.host, false);
             let headers = [(":status", status), ("content-type", "application/json")];
-            let delivered = String::from_utf8(stream.receive(&headers, body.as_bytes(), size)).unwrap();
+            let delivered = String::from_utf8(stream.receive(&headers, body.as_bytes(), &[size])).unwrap();
             assert!(delivered.contains("provider_auth") && !delivered.contains("bad key"), "{delivered}");
             let event = stream.event().unwrap();
             let response = event.response.as_ref().unwrap();

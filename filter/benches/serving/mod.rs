@@ -88,7 +88,7 @@ impl Host for Bench {
 }
 
 fn headers(pairs: &[(&str, &str)]) -> Headers {
-    Headers(pairs.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect())
+    pairs.iter().copied().collect()
 }
 
 /// The host of a request with a prompt of about this many bytes.

@@ -146,7 +146,7 @@ mod tests {
     type Request<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>);
 
     fn headers(pairs: &[(&str, &str)]) -> Headers {
-        Headers(pairs.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect())
+        pairs.iter().copied().collect()
     }
 
     fn found(pairs: &[(&str, &str)], query: Option<&str>) -> Result<Option<String>, CredentialError> {

@@ -188,8 +188,7 @@ mod tests {
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<RequestMetadata, MetadataError> {
-        let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
-        RequestMetadata::read(&Headers(pairs.collect()))
+        RequestMetadata::read(&pairs.iter().copied().collect())
     }
 
     fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -47,9 +47,15 @@ impl FakeHost {
     }
 
     pub fn header(&self, name: &str) -> Option<String> {
-        let headers = self.request_headers.borrow();
-        let found = headers.iter().find(|(key, _)| key == name)?;
-        Some(String::from_utf8(found.1.clone()).unwrap())
+        value_of(&self.request_headers.borrow(), name)
+    }
+
+    pub fn response_header(&self, name: &str) -> Option<String> {
+        value_of(&self.response_headers.borrow(), name)
+    }
+
+    pub fn set_response(&self, headers: &[(&str, &str)]) {
+        *self.response_headers.borrow_mut() = pairs(headers);
     }
 
     pub fn refused(&self) -> (u16, serde_json::Value) {
@@ -57,6 +63,22 @@ impl FakeHost {
         let (status, body) = answered.as_ref().expect("an answer");
         (*status, serde_json::from_str::<serde_json::Value>(body).unwrap()["error"].clone())
     }
+}
+
+fn value_of(headers: &[(String, Vec<u8>)], name: &str) -> Option<String> {
+    let found = headers.iter().find(|(key, _)| key == name)?;
+    Some(String::from_utf8(found.1.clone()).unwrap())
+}
+
+pub fn pairs(headers: &[(&str, &str)]) -> Vec<(String, Vec<u8>)> {
+    headers.iter().copied().collect::<Headers>().0
+}
+
+/// The first event in the outbox.
+pub fn next_event(vm: &Vm) -> Option<v1::TraceEvent> {
+    let batch = vm.outbox.borrow_mut().next_batch(u64::MAX)?;
+    let batch = v1::EventBatch::decode(batch.body.as_slice()).unwrap();
+    Some(v1::TraceEvent::decode(batch.events[0].clone()).unwrap())
 }
 
 pub fn owned(headers: &Outgoing<'_>) -> Vec<(String, Vec<u8>)> {
@@ -160,13 +182,11 @@ impl Stream {
     pub fn under(config: &Rc<Config>, headers: &[(&str, &str)], body: &[u8]) -> Self {
         let vm = Rc::new(Vm::new(&[5; weir_filter::event::vm::ENTROPY]));
         vm.budget.set(config.capture.budget);
-        let mut pairs = vec![(":method", "POST"), (":path", "/v1/chat/completions"), (":authority", "gw")];
-        pairs.retain(|(name, _)| !headers.iter().any(|(given, _)| given == name));
-        pairs.extend_from_slice(headers);
+        let mut given = vec![(":method", "POST"), (":path", "/v1/chat/completions"), (":authority", "gw")];
+        given.retain(|(name, _)| !headers.iter().any(|(given, _)| given == name));
+        given.extend_from_slice(headers);
         let host = FakeHost {
-            request_headers: RefCell::new(
-                pairs.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect(),
-            ),
+            request_headers: RefCell::new(pairs(&given)),
             request_body: RefCell::new(body.to_vec()),
             ..FakeHost::default()
         };
@@ -193,10 +213,7 @@ impl Stream {
     }
 
     pub fn respond(&mut self, attempt: &mut Attempt, status: &str, content_type: &str, pieces: &[&str]) {
-        *self.host.response_headers.borrow_mut() = vec![
-            (":status".to_owned(), status.as_bytes().to_vec()),
-            ("content-type".to_owned(), content_type.as_bytes().to_vec()),
-        ];
+        self.host.set_response(&[(":status", status), ("content-type", content_type)]);
         attempt.on_response_headers(&self.host, false);
         self.gateway.on_response_headers(&self.host, false);
         for (at, piece) in pieces.iter().enumerate() {
@@ -206,30 +223,32 @@ impl Stream {
         attempt.on_response_trailers(&self.host);
     }
 
-    /// Passes a response to the gateway role alone, its body in pieces of one size, as Envoy does: held data is
-    /// there again, followed by the next piece. Returns what the caller receives.
-    pub fn receive(&mut self, headers: &[(&str, &str)], body: &[u8], size: usize) -> Vec<u8> {
-        *self.host.response_headers.borrow_mut() =
-            headers.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect();
+    /// Passes a response to the gateway role alone, its body in pieces of these sizes, repeated, as Envoy does: held
+    /// data is there again, followed by the next piece. Returns what the caller receives.
+    pub fn receive(&mut self, headers: &[(&str, &str)], body: &[u8], sizes: &[usize]) -> Vec<u8> {
+        self.host.set_response(headers);
+        self.deliver(body, sizes)
+    }
+
+    /// The same, with the headers that the host has.
+    pub fn deliver(&mut self, body: &[u8], sizes: &[usize]) -> Vec<u8> {
         self.gateway.on_response_headers(&self.host, body.is_empty());
-        let (mut delivered, pieces) = (Vec::new(), body.chunks(size));
-        let last = pieces.len().saturating_sub(1);
-        for (at, piece) in pieces.enumerate() {
+        let (mut delivered, mut rest, mut sizes) = (Vec::new(), body, sizes.iter().cycle());
+        while !rest.is_empty() {
+            let piece = rest.split_off(..(*sizes.next().unwrap()).clamp(1, rest.len())).unwrap();
             self.host.response_body.borrow_mut().extend_from_slice(piece);
             let buffered = self.host.response_body.borrow().len();
-            if self.gateway.on_response_body(&self.host, buffered, at == last) == Step::Continue {
+            if self.gateway.on_response_body(&self.host, buffered, rest.is_empty()) == Step::Continue {
                 delivered.append(&mut self.host.response_body.borrow_mut());
             }
         }
-        assert!(self.host.response_body.borrow().is_empty(), "all is let go of");
+        assert!(self.host.response_body.borrow().is_empty(), "everything held was released");
         delivered
     }
 
     pub fn event(&mut self) -> Option<v1::TraceEvent> {
         self.gateway.on_log(&self.host);
         assert!(self.vm.streams.borrow().is_empty(), "a finished request leaves nothing behind");
-        let batch = self.vm.outbox.borrow_mut().next_batch(u64::MAX)?;
-        let batch = v1::EventBatch::decode(batch.body.as_slice()).unwrap();
-        Some(v1::TraceEvent::decode(batch.events[0].clone()).unwrap())
+        next_event(&self.vm)
     }
 }

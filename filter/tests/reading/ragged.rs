@@ -21,10 +21,9 @@ fn answered(path: &str, content_type: &str, body: &str, size: usize) -> TraceEve
     stream.arrive();
     let mut attempt = stream.attempt();
     let headers = [(":status", "200"), ("content-type", content_type)];
-    *stream.host.response_headers.borrow_mut() =
-        headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).to_vec();
+    stream.host.set_response(&headers);
     attempt.on_response_headers(&stream.host, false);
-    stream.receive(&headers, body.as_bytes(), size);
+    stream.receive(&headers, body.as_bytes(), &[size]);
     attempt.on_response_trailers(&stream.host);
     stream.event().unwrap()
 }
