@@ -14,7 +14,6 @@ pub mod auth;
 pub mod balancing;
 pub mod capture;
 pub mod config;
-pub mod duration;
 #[cfg(all(target_arch = "wasm32", feature = "proxy-wasm"))]
 mod envoy;
 pub mod event;

@@ -81,7 +81,7 @@ sbom.pop("serialNumber", None)
 sbom["metadata"].pop("timestamp", None)
 with open(target, "w") as file:
     json.dump(sbom, file, indent=1, sort_keys=True)
-for folder in ("event", "filter", "exporter", "envoy", "demo", "structure", "tests"):
+for folder in ("event", "settings", "filter", "exporter", "envoy", "demo", "structure", "tests"):
     left = os.path.join(here, folder, os.path.basename(source))
     if os.path.exists(left):
         os.remove(left)

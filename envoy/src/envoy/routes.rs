@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use weir_filter::config::cluster_name;
-use weir_filter::duration::Duration;
 use weir_filter::headers::name;
+use weir_settings::Duration;
 
 use super::buffer_limit;
 use crate::gateway::Gateway;

@@ -7,10 +7,10 @@
 use std::hash::{DefaultHasher, Hasher};
 
 use serde::{Deserialize, Serialize};
+use weir_settings::Duration;
 
 use crate::balancing::condition::Facts;
 use crate::config::ConfigError;
-use crate::duration::Duration;
 
 /// Shortest `for`: below it nothing would be sticky, and replicas' clocks differ by as much.
 const LASTS_MIN: Duration = Duration::from_secs(1);

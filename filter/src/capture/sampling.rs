@@ -7,8 +7,7 @@
 use serde::de;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use weir_event::v1;
-
-use crate::duration::Duration;
+use weir_settings::Duration;
 
 /// Bits of randomness in a trace id (W3C Trace Context Level 2, "Random Trace ID Flag").
 const RANDOM_BITS: u32 = 56;

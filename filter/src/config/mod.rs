@@ -24,26 +24,10 @@ pub use crate::config::token::Token;
 pub use crate::config::trace::Capture;
 pub use crate::config::upstream::cluster_name;
 pub use crate::config::wire::{
-    ByteSize, Exporter, Fallback, Jwt, Limits, Mode, Model, PluginConfig, Provider, Retry, Role, Target,
-    TargetHeaders, Timeouts, TokenSource, Trace,
+    Exporter, Fallback, Jwt, Limits, Mode, Model, PluginConfig, Provider, Retry, Role, Target, TargetHeaders,
+    Timeouts, TokenSource, Trace,
 };
-
-/// What is wrong with a configuration, and where.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{path}: {message}")]
-pub struct ConfigError {
-    /// The field, such as `models.smart.targets[1].provider`.
-    pub path: String,
-    /// What is wrong with it, and what would be right.
-    pub message: String,
-}
-
-impl ConfigError {
-    /// An error at a field.
-    pub fn at(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { path: path.into(), message: message.into() }
-    }
-}
+pub use weir_settings::{ByteSize, ConfigError, did_you_mean};
 
 impl PluginConfig {
     /// The configuration of the attempt role.
@@ -53,18 +37,6 @@ impl PluginConfig {
 
     /// Reads the plugin's JSON. An error names the field and what would be right.
     pub fn from_json(json: &[u8]) -> Result<Self, ConfigError> {
-        let mut deserializer = serde_json::Deserializer::from_slice(json);
-        serde_path_to_error::deserialize(&mut deserializer)
-            .map_err(|error| ConfigError::at(error.path().to_string(), error.inner().to_string()))
+        weir_settings::json::from_slice(json)
     }
-}
-
-/// `; did you mean "…"?` for the nearest known name, or nothing where none is near.
-pub fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    known
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 3)
-        .min()
-        .map(|(_, candidate)| format!("; did you mean {candidate:?}?"))
-        .unwrap_or_default()
 }

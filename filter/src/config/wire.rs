@@ -4,17 +4,15 @@
 //! by [`crate::config::Config::new`].
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::de::{self, Deserializer, Visitor};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
+use weir_settings::{ByteSize, Duration};
 
 use crate::api::Feature;
 use crate::api::kind::Kind;
 use crate::auth::Key;
 use crate::balancing::{HealthSettings, Sticky, Strategy, When};
 use crate::capture::sampling::AlwaysKeep;
-use crate::duration::Duration;
 use crate::redact::{Redaction, Stricter};
 
 /// What one instance of the plugin is for.
@@ -374,76 +372,6 @@ pub struct TokenSource {
     pub env: String,
 }
 
-/// A number of bytes, written as a number or with a unit: `512`, `64KiB`, `10MiB`, `1GiB`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ByteSize(pub u64);
-
-impl<'de> Deserialize<'de> for ByteSize {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct SizeVisitor;
-        impl Visitor<'_> for SizeVisitor {
-            type Value = ByteSize;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number of bytes such as 65536, \"64KiB\" or \"10MiB\"")
-            }
-            fn visit_u64<E: de::Error>(self, bytes: u64) -> Result<ByteSize, E> {
-                Ok(ByteSize(bytes))
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<ByteSize, E> {
-                ByteSize::parse(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
-            }
-        }
-        deserializer.deserialize_any(SizeVisitor)
-    }
-}
-
-impl Serialize for ByteSize {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(self.0)
-    }
-}
-
-impl ByteSize {
-    fn parse(text: &str) -> Option<Self> {
-        let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-        let unit: u64 = match text.strip_prefix(digits)?.trim() {
-            "" | "B" => 1,
-            "KiB" => 1 << 10,
-            "MiB" => 1 << 20,
-            "GiB" => 1 << 30,
-            _ => return None,
-        };
-        digits.parse::<u64>().ok()?.checked_mul(unit).map(Self)
-    }
-}
-
-#[cfg(feature = "schema")]
-impl schemars::JsonSchema for ByteSize {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "ByteSize".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "description": "A number of bytes, alone or with the unit B, KiB, MiB or GiB.",
-            "type": ["integer", "string"],
-            "minimum": 0,
-            "pattern": "^[0-9]+ *(B|KiB|MiB|GiB)?$",
-            "examples": [65536, "64KiB", "10MiB"],
-        })
-    }
-}
-
-impl fmt::Display for ByteSize {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            n if n > 0 && n.is_multiple_of(1 << 20) => write!(f, "{} MiB", n >> 20),
-            n if n > 0 && n.is_multiple_of(1 << 10) => write!(f, "{} KiB", n >> 10),
-            n => write!(f, "{n} bytes"),
-        }
-    }
-}
-
 fn yes() -> bool {
     true
 }
@@ -454,20 +382,4 @@ fn one() -> u32 {
 
 fn sub() -> String {
     "sub".to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_read_with_and_without_units() {
-        for (text, bytes) in [("7", 7), ("7B", 7), ("64KiB", 65536), ("10 MiB", 10 << 20), ("1GiB", 1 << 30)]
-        {
-            assert_eq!(ByteSize::parse(text), Some(ByteSize(bytes)), "{text}");
-        }
-        for text in ["", "MiB", "1.5MiB", "-1", "99999999999999GiB"] {
-            assert_eq!(ByteSize::parse(text), None, "{text}");
-        }
-    }
 }

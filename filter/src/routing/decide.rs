@@ -8,13 +8,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use weir_event::v1;
+use weir_settings::Duration;
 
 use crate::api::call::Call;
 use crate::api::{Api, Feature};
 use crate::auth::Grant;
 use crate::balancing::{Facts, Strategy, TargetStates, order};
 use crate::config::{Config, Failover, NoPassthrough, VirtualModel};
-use crate::duration::Duration;
 use crate::headers::{Headers, name};
 use crate::json::edit::{BodyEdits, Edits, ModelEdit};
 use crate::random::Random;

@@ -1,18 +1,23 @@
-//! Spans of time as an operator writes them: a whole number with its unit, such as `100ms`.
+//! Spans of time as operators write them: a whole number with its unit, such as `100ms`.
 //!
 //! There is no default unit: a bare `5` could mean seconds or milliseconds, so it is refused. Every
-//! value fits in a `u64` of nanoseconds.
+//! value is at most a year, and fits in a `u64` of nanoseconds.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::amount::{self, TIMES, UnitError};
+
 /// Longest span that is read: a year of 365 days, in milliseconds.
-const MAX_MS: u64 = 365 * 24 * 3_600_000;
-/// The units and their milliseconds, the longest first.
-const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+const MAX_MS: u64 = 365 * 86_400_000;
 const NS_PER_MS: u64 = 1_000_000;
+
+/// The units of a [`Duration`]: all but the day.
+fn units() -> impl DoubleEndedIterator<Item = (&'static str, u64)> {
+    TIMES.into_iter().filter(|(name, _)| *name != "d")
+}
 
 /// A span of time, written as a whole number with the unit `ms`, `s`, `m` or `h`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,14 +62,13 @@ impl Duration {
 
     /// Reads `100ms`, `5s`, `2m` or `1h`.
     pub fn parse(text: &str) -> Result<Self, DurationError> {
-        let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
-        let digits = text.strip_suffix(unit).unwrap_or_default();
-        let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit).ok_or(DurationError::Syntax)?;
-        if digits.is_empty() {
+        let (number, unit) = amount::split(text);
+        let (_, factor) = units().find(|(name, _)| *name == unit).ok_or(DurationError::Syntax)?;
+        if unit.len() == text.len() {
             return Err(DurationError::Syntax);
         }
-        // Only digits are left, so what does not fit is too long.
-        let ms = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(*factor));
+        // What stands before the unit is digits, so a number that does not fit is too long.
+        let ms = number.and_then(|number| number.checked_mul(factor));
         ms.filter(|ms| *ms <= MAX_MS).map(|ms| Self { ms }).ok_or(DurationError::TooLong)
     }
 }
@@ -72,8 +76,8 @@ impl Duration {
 impl fmt::Display for Duration {
     /// In the longest unit that divides it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, factor) = UNITS
-            .into_iter()
+        let (unit, factor) = units()
+            .rev()
             .find(|(_, factor)| self.ms > 0 && self.ms.is_multiple_of(*factor))
             .unwrap_or(("ms", 1));
         write!(f, "{}{unit}", self.ms / factor)
@@ -86,7 +90,7 @@ impl<'de> Deserialize<'de> for Duration {
         impl Visitor<'_> for DurationVisitor {
             type Value = Duration;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a whole number with the unit ms, s, m or h, such as \"100ms\" or \"5s\"")
+                f.write_str(EXPECTED.trim_start_matches("a duration is "))
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
                 Duration::parse(text).map_err(E::custom)
@@ -114,6 +118,40 @@ impl schemars::JsonSchema for Duration {
             "type": "string",
             "pattern": "^[0-9]+(ms|s|m|h)$",
             "examples": ["100ms", "5s", "2m", "1h"],
+        })
+    }
+}
+
+/// A span of time, written as a whole number with the unit `ms`, `s`, `m`, `h` or `d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Time(pub std::time::Duration);
+
+impl FromStr for Time {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let ms = amount::parse(text, &TIMES).filter(|ms| *ms <= MAX_MS).ok_or(UnitError::Time)?;
+        Ok(Self(std::time::Duration::from_millis(ms)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        amount::text(deserializer, "a time such as \"200ms\"")?.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Time {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "pattern": "^[0-9]+ ?(ms|s|m|h|d)$",
+            "description": "A span of time: a whole number with the unit `ms`, `s`, `m`, `h` or `d`."
         })
     }
 }
@@ -154,6 +192,16 @@ mod tests {
             assert_eq!(Duration::parse(text).unwrap().to_string(), text);
         }
         assert_eq!(Duration::from_secs(120).to_string(), "2m");
+    }
+
+    #[test]
+    fn a_time_needs_its_unit() {
+        let days = |count: u64| std::time::Duration::from_secs(count * 86_400);
+        assert_eq!("200ms".parse(), Ok(Time(std::time::Duration::from_millis(200))));
+        assert_eq!("3d".parse(), Ok(Time(days(3))));
+        for text in ["", "5", "5 s s", "-1s", "1.5s", "s", "99999999999999999999s", "366d", "5GiB"] {
+            assert_eq!(text.parse::<Time>(), Err(UnitError::Time), "{text}");
+        }
     }
 
     proptest! {
