@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use weir_filter::config::ConfigError;
+use weir_settings::ConfigError;
 
 /// Where the access log goes: `off`, `stdout`, or the absolute path of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

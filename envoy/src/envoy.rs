@@ -17,8 +17,9 @@ use std::path::PathBuf;
 use std::{fs, io};
 
 use serde_json::{Map, Value, json};
-use weir_filter::config::{ConfigError, Mode, PluginConfig, Role, cluster_name};
+use weir_filter::config::{Mode, PluginConfig, Role, cluster_name};
 use weir_filter::event::resource::DEFAULT_NODE as NODE;
+use weir_settings::ConfigError;
 
 pub(crate) use self::cluster::{CIRCUIT_BREAKER_MAX, SYSTEM_CAS, http_options};
 use self::cluster::{Cluster, tls_socket};

@@ -13,16 +13,14 @@ use weir_filter::api::endpoint::Endpoint;
 use weir_filter::auth::Key;
 use weir_filter::balancing::TargetIds;
 use weir_filter::config;
-use weir_filter::config::{
-    Config, ConfigError, Limits, Mode, Model, PluginConfig, Role, TokenSource, Trace, did_you_mean,
-};
+use weir_filter::config::{Config, Limits, Mode, Model, PluginConfig, Role, TokenSource, Trace};
 use weir_filter::event::resource;
 use weir_filter::redact::Redaction;
+use weir_settings::{ConfigError, Place, yaml};
 
 use crate::access_log::AccessLog;
 use crate::jwt::Jwt;
 use crate::observe;
-use crate::place::{self, Place};
 use crate::provider::{Provider, Secret, check_absolute};
 
 /// The Envoy cluster that leads to the exporter's ingest.
@@ -38,24 +36,9 @@ pub(crate) fn key_field(provider: &str) -> String {
 /// What is wrong with a gateway.yaml.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Not YAML, or not of the shape that the fields have.
-    #[error("{path}: {message}")]
-    Syntax {
-        /// The field, or `the file`.
-        path: String,
-        /// What the parser says.
-        message: String,
-        /// Where it stands.
-        place: Option<Place>,
-    },
-    /// Well-formed, but a field is wrong by itself or beside another.
-    #[error("{error}")]
-    Invalid {
-        /// The field, and what is wrong with it.
-        error: ConfigError,
-        /// Where the field stands.
-        place: Option<Place>,
-    },
+    /// It is no YAML, or a field is wrong by itself or beside another.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A secret's environment variable is not set.
     #[error("{field}: the environment variable {variable} is not set; export it before Envoy is started")]
     MissingVariable {
@@ -69,17 +52,11 @@ pub enum Error {
     Output(String),
 }
 
-impl From<ConfigError> for Error {
-    fn from(error: ConfigError) -> Self {
-        Self::Invalid { error, place: None }
-    }
-}
-
 impl Error {
     /// Where in the file it is, if it is in one place.
     pub fn place(&self) -> Option<Place> {
         match self {
-            Self::Syntax { place, .. } | Self::Invalid { place, .. } => *place,
+            Self::Config(error) => error.place,
             Self::MissingVariable { .. } | Self::Output(_) => None,
         }
     }
@@ -172,22 +149,17 @@ impl Gateway {
     /// Reads and checks a gateway.yaml. An error names the field and what would be right, and shows
     /// no line of the file, which may hold a key in the wrong place.
     pub fn parse(yaml: &str) -> Result<Self, Error> {
-        // The field's path is known only inside; it comes out beside the parser's own error.
-        let mut path = None;
-        let options = serde_saphyr::options! { with_snippet: false };
-        let read = serde_saphyr::with_deserializer_from_str_with_options(yaml, options, |deserializer| {
-            serde_path_to_error::deserialize(deserializer).map_err(|error| {
-                path = Some(error.path().to_string());
-                error.into_inner()
-            })
-        });
-        let gateway: Self = read.map_err(|error| {
-            let path = path.filter(|path| path != ".").unwrap_or_else(|| "the file".to_owned());
-            let place = error.location().and_then(Place::of);
-            let message = format!("{}{}", plain(without_place(&error.to_string())), hint(&path, &error));
-            Error::Syntax { path, message, place }
+        let gateway: Self = yaml::read(yaml).map_err(|mut error| {
+            if error.path == "." {
+                error.path = "the file".to_owned();
+            } else if is_secret(&error.path) && !is_explained(&error.message) {
+                error.message.push_str(
+                    "; give { env: VARIABLE } or { file: /absolute/path }, never the secret itself",
+                );
+            }
+            error
         })?;
-        gateway.check().map_err(|error| Error::Invalid { place: place::find(yaml, &error.path), error })?;
+        gateway.check().map_err(|error| ConfigError { place: yaml::find(yaml, &error.path), ..error })?;
         Ok(gateway)
     }
 
@@ -340,36 +312,14 @@ impl Exporter {
     }
 }
 
-/// The parser's words without its own `at line 3, column 5`, which stands before them in our way.
-fn without_place(message: &str) -> &str {
-    let (said, place) = message.rsplit_once(" at line ").unwrap_or((message, ""));
-    let is_place = place.split(", column ").all(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
-    if is_place { said } else { message }
+/// Whether a message says by itself what would be right.
+fn is_explained(message: &str) -> bool {
+    ["unknown ", "give "].iter().any(|start| message.starts_with(start))
 }
 
-/// The parser's words as an operator would say them.
-fn plain(message: &str) -> &str {
-    match message {
-        "expected mapping start" => "must be a map of fields",
-        "expected sequence start" => "must be a list",
-        "invalid socket address syntax" => "must be an address and a port, such as 0.0.0.0:8080",
-        "invalid u16" | "invalid u32" | "invalid u64" => "must be a whole number, 0 or more",
-        _ => message,
-    }
-}
-
-/// What would be right: the known name nearest to one that is not known, or a place for a secret.
-fn hint(path: &str, error: &serde_saphyr::Error) -> String {
-    match error.without_snippet() {
-        serde_saphyr::Error::SerdeUnknownField { field: name, expected, .. }
-        | serde_saphyr::Error::SerdeUnknownVariant { variant: name, expected, .. } => {
-            did_you_mean(name, expected.iter().copied())
-        }
-        serde_saphyr::Error::Unexpected { .. } if path.ends_with(".key") || path == TOKEN_FIELD => {
-            "; give { env: VARIABLE } or { file: /absolute/path }, never the secret itself".to_owned()
-        }
-        _ => String::new(),
-    }
+/// Whether a field says where a secret is.
+fn is_secret(path: &str) -> bool {
+    path.ends_with(".key") || path == TOKEN_FIELD
 }
 
 fn yes() -> bool {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use weir_filter::api::Feature;
 use weir_filter::api::endpoint::Endpoint;
 use weir_filter::config;
-use weir_filter::config::ConfigError;
+use weir_settings::ConfigError;
 
 /// The key of the claims in jwt_authn's dynamic metadata.
 const PAYLOAD: &str = "weir";

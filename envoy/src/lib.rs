@@ -18,10 +18,7 @@ pub mod istio;
 mod jwt;
 mod new_key;
 mod observe;
-mod place;
 mod provider;
-mod schema;
-mod settings;
 mod yaml;
 
 pub use access_log::AccessLog;
@@ -29,7 +26,23 @@ pub use admin::{Admin, AdminError};
 pub use gateway::{EXPORTER_CLUSTER, Error, Exporter, Gateway, ListenTls};
 pub use jwt::{Jwks, Jwt};
 pub use new_key::{NewKey, NewKeyError};
-pub use place::Place;
 pub use provider::{Provider, Secret, Tls};
-pub use schema::schema;
-pub use settings::settings;
+pub use weir_settings::Place;
+
+/// What the reference of the settings begins with.
+const HEAD: &str = "# Settings of gateway.yaml
+
+Made from the types that read the file (`make generate`); `weir-config schema` prints the same as a JSON schema,
+for editors. A field that is not listed is refused. A file with every section is
+[`envoy/examples/gateway.yaml`](../envoy/examples/gateway.yaml).
+";
+
+/// The schema of gateway.yaml (JSON Schema 2020-12) as indented JSON.
+pub fn schema() -> String {
+    weir_settings::schema::schema::<Gateway>("gateway.yaml")
+}
+
+/// The reference of all settings of gateway.yaml, as Markdown.
+pub fn settings() -> String {
+    weir_settings::table::reference(&serde_json::from_str(&schema()).unwrap_or_default(), HEAD)
+}

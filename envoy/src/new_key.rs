@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use weir_filter::auth::{Key, Keys};
-use weir_filter::config::ConfigError;
+use weir_settings::ConfigError;
 
 /// By this a key is known for one, by people and by scanners for leaked keys.
 const PREFIX: &str = "weir-";

@@ -3,7 +3,7 @@
 //! The listener, its TLS, the ways to the providers and their keys are then those of the proxy that the
 //! filter is put into. What the plugin itself refuses, its own types say.
 
-use weir_filter::config::ConfigError;
+use weir_settings::ConfigError;
 
 use crate::access_log::AccessLog;
 use crate::gateway::{Gateway, TOKEN_FIELD};

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use weir_filter::api::Feature;
 use weir_filter::api::endpoint::Endpoint;
 use weir_filter::api::kind::Kind;
-use weir_filter::config::ConfigError;
+use weir_filter::api::Feature;
+use weir_settings::ConfigError;
 
 /// Longest name that a certificate is checked against, in bytes (RFC 1035, section 2.3.4).
 const SERVER_NAME_MAX: usize = 253;

@@ -3,13 +3,10 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use weir_settings::{Size, Time};
 
 use crate::{
-    config::{
-        Config,
-        units::{Size, Time},
-        wire::PageListen,
-    },
+    config::{Config, wire::PageListen},
     process::logging::LogFormat,
 };
 

@@ -3,12 +3,16 @@
 //! A [`Secret`] has no `Display`, its `Debug` shows nothing of it, and it is read only where it is sent
 //! or compared.
 
-use std::{fmt, fs};
+use std::{fmt, fs, path::PathBuf};
 
-use crate::{
-    config::{ConfigError, wire::SecretRef},
-    process::env::Env,
+use schemars::JsonSchema;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, MapAccess, value::MapAccessDeserializer},
 };
+use weir_settings::ConfigError;
+
+use crate::env::Env;
 
 /// The shortest secret of which the end is shown.
 const MIN_SHOWN: usize = 12;
@@ -74,6 +78,82 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(withheld)")
+    }
+}
+
+/// Where a secret is found: `{ env: VARIABLE }` or `{ file: /path }`. Never the secret itself.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "SecretFields")]
+pub enum SecretRef {
+    /// An environment variable of the exporter's process.
+    Env(String),
+    /// A file; a line end at its end is not part of the secret. It is read anew at every reload.
+    File(PathBuf),
+    /// The secret itself: never written in a file, but opened from what the page has saved.
+    Given(Secret),
+}
+
+/// Where a secret is found: `{ env: VARIABLE }` or `{ file: /path }`. Never the secret itself.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Secret", extend("minProperties" = 1, "maxProperties" = 1))]
+struct SecretFields {
+    /// An environment variable of the exporter's process.
+    #[serde(default)]
+    env: Option<String>,
+    /// A file; a line end at its end is not part of the secret. It is read anew at every reload.
+    #[serde(default)]
+    file: Option<PathBuf>,
+}
+
+impl TryFrom<SecretFields> for SecretRef {
+    type Error = &'static str;
+
+    fn try_from(fields: SecretFields) -> Result<Self, &'static str> {
+        match (fields.env, fields.file) {
+            (Some(variable), None) if !variable.is_empty() => Ok(Self::Env(variable)),
+            (None, Some(file)) => Ok(Self::File(file)),
+            _ => Err("give one of { env: VARIABLE } and { file: /path }"),
+        }
+    }
+}
+
+/// What would be right where a secret's place belongs.
+const PLACE: &str = "give { env: VARIABLE } or { file: /path }, never the secret itself";
+
+impl<'de> Deserialize<'de> for SecretRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = SecretRef;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("{ env: VARIABLE } or { file: /path }")
+            }
+
+            // What stands here instead may be the secret: it is not shown.
+            fn visit_str<E: de::Error>(self, _: &str) -> Result<SecretRef, E> {
+                Err(E::custom(PLACE))
+            }
+
+            fn visit_u64<E: de::Error>(self, _: u64) -> Result<SecretRef, E> {
+                Err(E::custom(PLACE))
+            }
+
+            fn visit_i64<E: de::Error>(self, _: i64) -> Result<SecretRef, E> {
+                Err(E::custom(PLACE))
+            }
+
+            fn visit_f64<E: de::Error>(self, _: f64) -> Result<SecretRef, E> {
+                Err(E::custom(PLACE))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SecretRef, A::Error> {
+                let fields = SecretFields::deserialize(MapAccessDeserializer::new(map))?;
+                SecretRef::try_from(fields).map_err(de::Error::custom)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
     }
 }
 

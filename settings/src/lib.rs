@@ -7,7 +7,13 @@ mod amount;
 mod duration;
 mod error;
 pub mod json;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod size;
+#[cfg(feature = "schema")]
+pub mod table;
+#[cfg(feature = "yaml")]
+pub mod yaml;
 
 pub use amount::UnitError;
 pub use duration::{Duration, DurationError, Time};

@@ -1,7 +1,7 @@
 //! The listener for callers: TLS, the connection manager and the health check.
 
 use serde_json::{Map, Value, json};
-use weir_filter::config::ConfigError;
+use weir_settings::ConfigError;
 
 use super::secrets::Secrets;
 use super::{READ_LIMIT, comment, socket_address};
@@ -15,7 +15,7 @@ const HEALTH_PATH: &str = "/healthz";
 const CERTIFICATE_FIELD: &str = "tls.certificate";
 
 /// Where the connection manager has its routes from.
-pub(crate) enum Routes {
+pub(super) enum Routes {
     /// They stand in it.
     Inline(Vec<Value>),
     /// They are the resource of this name in the file of this config source.
@@ -23,7 +23,7 @@ pub(crate) enum Routes {
 }
 
 /// The listener.
-pub(crate) fn render(
+pub(super) fn render(
     gateway: &Gateway,
     mut filters: Vec<Value>,
     routes: &Routes,
@@ -84,17 +84,17 @@ pub(crate) fn render(
 }
 
 /// The one virtual host and its routes.
-pub(crate) fn route_configuration(routes: &[Value]) -> Value {
+pub(super) fn route_configuration(routes: &[Value]) -> Value {
     json!({"name": "weir", "virtual_hosts": [virtual_host(routes)]})
 }
 
 /// The virtual host of every name.
-pub(crate) fn virtual_host(routes: &[Value]) -> Value {
+pub(super) fn virtual_host(routes: &[Value]) -> Value {
     json!({"name": "weir", "domains": ["*"], "routes": routes})
 }
 
 /// Answers for the gateway: 200, and 503 once it drains. No key is asked for.
-pub(crate) fn health_check() -> Value {
+pub(super) fn health_check() -> Value {
     json!({
         "# Answers a load balancer without a key: 200, and 503 once Envoy is told to drain \
          (POST /healthcheck/fail on its admin interface).": null,

@@ -8,7 +8,7 @@ use super::credentials::Credentials;
 use crate::{
     cli::Role,
     config::{
-        self, Config, ConfigError, ranged,
+        Config, ConfigError, ranged,
         wire::{self, WhenFull},
     },
     destination::ClientTls,
@@ -162,7 +162,7 @@ fn tls(nats: &wire::Nats) -> Result<Option<wire::ClientTls>, ConfigError> {
 }
 
 fn stream(written: &wire::Stream) -> Result<StreamSettings, ConfigError> {
-    let time = |given: Option<config::units::Time>, seconds: u64| {
+    let time = |given: Option<weir_settings::Time>, seconds: u64| {
         given.map_or(Duration::from_secs(seconds), |time| time.0)
     };
     let max_bytes = written.max_bytes.map_or(10 << 30, |size| size.0);

@@ -7,42 +7,18 @@
 mod overlay;
 mod read;
 mod scalars;
-mod schema;
-pub mod units;
 pub mod wire;
 
 use std::net::SocketAddr;
 
 pub use overlay::PREFIX;
-pub use read::{Written, from_json, parse, parse_over};
-pub use schema::schema;
+pub use read::{Written, parse, parse_over};
+pub use weir_settings::{ConfigError, did_you_mean, json::from_value as from_json};
 pub use wire::Config;
 
-/// What is wrong with a configuration: `<field>: <what, and what would be right>`.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{path}: {message}")]
-pub struct ConfigError {
-    /// The field, or `.` for the whole file.
-    pub path: String,
-    /// What is wrong with it.
-    pub message: String,
-}
-
-impl ConfigError {
-    /// An error of this field.
-    pub fn at(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { path: path.into(), message: message.into() }
-    }
-}
-
-/// `; did you mean "…"?` for the nearest of the names that are known, where one is near.
-pub fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    known
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 3)
-        .min()
-        .map(|(_, candidate)| format!("; did you mean {candidate:?}?"))
-        .unwrap_or_default()
+/// The schema of exporter.yaml (JSON Schema 2020-12) as indented JSON.
+pub fn schema() -> String {
+    weir_settings::schema::schema::<Config>("exporter.yaml")
 }
 
 /// A number within its range, or the default.

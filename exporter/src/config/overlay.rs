@@ -6,8 +6,7 @@
 use std::ffi::OsString;
 
 use serde_json::{Map, Value};
-
-use super::ConfigError;
+use weir_settings::{ConfigError, yaml};
 
 /// What the names of such variables begin with.
 pub const PREFIX: &str = "WEIR_EXPORTER__";
@@ -39,8 +38,7 @@ pub(super) fn apply(
                 "must name a field, its parts separated by two underscores",
             ));
         }
-        let value =
-            super::read::value(text).map_err(|_| ConfigError::at(name.as_str(), "is not valid YAML"))?;
+        let value = yaml::value(text).map_err(|_| ConfigError::at(name.as_str(), "is not valid YAML"))?;
         set(tree, &parts, value);
     }
     Ok(named.len())

@@ -9,7 +9,7 @@ use serde::{
     de::{self, MapAccess, SeqAccess, value::MapAccessDeserializer},
 };
 
-use super::wire::{Header, Metrics, OneOrMany, PageListen, SecretFields, SecretRef};
+use super::wire::{Header, Metrics, OneOrMany, PageListen, SecretRef};
 
 /// The most entries of a list.
 const MAX_ENTRIES: usize = 256;
@@ -21,45 +21,6 @@ impl fmt::Debug for Header {
             Self::Text(_) => f.write_str("Text(withheld)"),
             Self::Secret(secret) => fmt::Debug::fmt(secret, f),
         }
-    }
-}
-
-/// What would be right where a secret's place belongs.
-const PLACE: &str = "give { env: VARIABLE } or { file: /path }, never the secret itself";
-
-impl<'de> Deserialize<'de> for SecretRef {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = SecretRef;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("{ env: VARIABLE } or { file: /path }")
-            }
-
-            // What stands here instead may be the secret: it is not shown.
-            fn visit_str<E: de::Error>(self, _: &str) -> Result<SecretRef, E> {
-                Err(E::custom(PLACE))
-            }
-
-            fn visit_u64<E: de::Error>(self, _: u64) -> Result<SecretRef, E> {
-                Err(E::custom(PLACE))
-            }
-
-            fn visit_i64<E: de::Error>(self, _: i64) -> Result<SecretRef, E> {
-                Err(E::custom(PLACE))
-            }
-
-            fn visit_f64<E: de::Error>(self, _: f64) -> Result<SecretRef, E> {
-                Err(E::custom(PLACE))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SecretRef, A::Error> {
-                let fields = SecretFields::deserialize(MapAccessDeserializer::new(map))?;
-                SecretRef::try_from(fields).map_err(de::Error::custom)
-            }
-        }
-        deserializer.deserialize_any(Visitor)
     }
 }
 

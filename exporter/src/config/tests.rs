@@ -82,7 +82,7 @@ fn the_environment_is_laid_over_the_file() {
         ],
     )
     .unwrap();
-    assert_eq!(config.stream.max_bytes, Some(units::Size(2 << 30)));
+    assert_eq!(config.stream.max_bytes, Some(weir_settings::Size(2 << 30)));
     assert_eq!(config.stream.replicas, Some(3));
     let destinations = config.destinations.unwrap();
     assert!(destinations["mw-eu"].exclude_request_data);

@@ -6,9 +6,10 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use weir_settings::{Size, Time};
 
-use super::units::{Size, Time};
-use crate::{process::logging::LogFormat, secret::Secret};
+use crate::process::logging::LogFormat;
+pub use crate::secret::SecretRef;
 
 /// The exporter, as written in exporter.yaml.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
@@ -414,43 +415,6 @@ impl OneOrMany {
         match self {
             Self::One(text) => std::slice::from_ref(text),
             Self::Many(texts) => texts,
-        }
-    }
-}
-
-/// Where a secret is found: `{ env: VARIABLE }` or `{ file: /path }`. Never the secret itself.
-#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
-#[schemars(with = "SecretFields")]
-pub enum SecretRef {
-    /// An environment variable of the exporter's process.
-    Env(String),
-    /// A file; a line end at its end is not part of the secret. It is read anew at every reload.
-    File(PathBuf),
-    /// The secret itself: never written in a file, but opened from what the page has saved.
-    Given(Secret),
-}
-
-/// Where a secret is found: `{ env: VARIABLE }` or `{ file: /path }`. Never the secret itself.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Secret", extend("minProperties" = 1, "maxProperties" = 1))]
-pub(super) struct SecretFields {
-    /// An environment variable of the exporter's process.
-    #[serde(default)]
-    env: Option<String>,
-    /// A file; a line end at its end is not part of the secret. It is read anew at every reload.
-    #[serde(default)]
-    file: Option<PathBuf>,
-}
-
-impl TryFrom<SecretFields> for SecretRef {
-    type Error = &'static str;
-
-    fn try_from(fields: SecretFields) -> Result<Self, &'static str> {
-        match (fields.env, fields.file) {
-            (Some(variable), None) if !variable.is_empty() => Ok(Self::Env(variable)),
-            (None, Some(file)) => Ok(Self::File(file)),
-            _ => Err("give one of { env: VARIABLE } and { file: /path }"),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{fs, net::SocketAddr, path::PathBuf};
 
 use crate::{
     cli::Role,
-    config::{self, ConfigError, loopback, ranged, wire},
+    config::{ConfigError, loopback, ranged, wire},
     process::env::Env,
     secret::Secret,
 };
@@ -66,7 +66,7 @@ impl IngestSettings {
                 }
             }
         }
-        let size = |field: &str, given: Option<config::units::Size>, default: u64, least: u64, most: u64| {
+        let size = |field: &str, given: Option<weir_settings::Size>, default: u64, least: u64, most: u64| {
             let size = given.map_or(default, |size| size.0);
             if !(least..=most).contains(&size) {
                 return Err(ConfigError::at(

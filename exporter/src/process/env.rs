@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ffi::OsString};
 
-use crate::config::ConfigError;
+use weir_settings::ConfigError;
 
 /// The variables of a process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

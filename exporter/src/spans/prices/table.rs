@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde::Deserialize;
+use weir_settings::ConfigError;
 
 use super::kinds::Kind;
 
@@ -144,17 +145,9 @@ pub(super) struct Rates {
 
 /// The models of a table; an error names the field.
 pub(super) fn parse(yaml: &str) -> Result<HashMap<String, Price>, Misfit> {
-    let mut path = None;
-    let options = serde_saphyr::options! { with_snippet: false };
-    let read = serde_saphyr::with_deserializer_from_str_with_options(yaml, options, |deserializer| {
-        serde_path_to_error::deserialize(deserializer).map_err(|error| {
-            path = Some(error.path().to_string());
-            error.into_inner()
-        })
-    });
-    let table: WireTable = read.map_err(|error| Misfit {
-        field: path.unwrap_or_else(|| ".".to_owned()),
-        reason: error.to_string(),
+    let table: WireTable = weir_settings::yaml::read(yaml).map_err(|error| {
+        let ConfigError { path: field, message: reason, .. } = error.with_place_in_message();
+        Misfit { field, reason }
     })?;
     let models = table.models.into_iter().map(|(name, wire)| {
         let price = price(&format!("models.{name}"), &wire)?;

@@ -1,23 +1,15 @@
-//! Every setting of gateway.yaml for people, from the JSON schema: one table a section.
+//! Every setting of a file for people, from its JSON schema: one table a section.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-const HEAD: &str = "# Settings of gateway.yaml
-
-Made from the types that read the file (`make generate`); `weir-config schema` prints the same as a JSON schema,
-for editors. A field that is not listed is refused. A file with every section is
-[`envoy/examples/gateway.yaml`](../envoy/examples/gateway.yaml).
-";
-
-/// The reference of all settings, as Markdown.
-pub fn settings() -> String {
-    let schema: Value = serde_json::from_str(&crate::schema()).unwrap_or_default();
-    let definitions = schema.get("$defs").cloned().unwrap_or_default();
-    let mut out = HEAD.to_owned();
+/// The reference of all settings as Markdown, below its head.
+pub fn reference(schema: &Value, head: &str) -> String {
+    let definitions = &schema["$defs"];
+    let mut out = head.to_owned();
     let mut known = BTreeSet::new();
-    let mut open = vec![("The file".to_owned(), &schema)];
+    let mut open = vec![("The file".to_owned(), schema)];
     // In the order in which they are first named; each once.
     while !open.is_empty() {
         let (title, section) = open.remove(0);

@@ -6,23 +6,10 @@
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-/// A line and a column, both from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The line.
-    pub line: u64,
-    /// The column, in characters.
-    pub column: u64,
-}
-
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}", self.line, self.column)
-    }
-}
+use crate::Place;
 
 impl Place {
-    pub(crate) fn of(location: serde_saphyr::Location) -> Option<Self> {
+    pub(super) fn of(location: serde_saphyr::Location) -> Option<Self> {
         let (line, column) = (location.line(), location.column());
         (line > 0).then_some(Self { line, column })
     }
@@ -37,7 +24,7 @@ enum Node {
 }
 
 /// Where the field of this path stands; absent where the file is no YAML, or the path leads nowhere.
-pub(crate) fn find(yaml: &str, path: &str) -> Option<Place> {
+pub fn find(yaml: &str, path: &str) -> Option<Place> {
     let root: Node = serde_saphyr::from_str(yaml).ok()?;
     let mut best = None;
     search(&root, path, None, 0, &mut best);
