@@ -5,28 +5,22 @@
 //! Envoy; [`schema`] is the file's JSON schema, [`settings`] the same for people, and [`NewKey`]
 //! makes a key for a caller.
 
-mod access_log;
 mod admin;
 pub mod bus;
 pub mod drain;
-pub mod envoy;
-pub mod envoy_gateway;
 mod gateway;
 pub mod image;
 pub mod import;
-pub mod istio;
-mod jwt;
 mod new_key;
-mod observe;
-mod provider;
+mod render;
 mod yaml;
 
-pub use access_log::AccessLog;
 pub use admin::{Admin, AdminError};
-pub use gateway::{EXPORTER_CLUSTER, Error, Exporter, Gateway, ListenTls};
-pub use jwt::{Jwks, Jwt};
+pub use gateway::{
+    AccessLog, EXPORTER_CLUSTER, Error, Exporter, Gateway, Jwks, Jwt, ListenTls, Provider, Secret, Tls,
+};
 pub use new_key::{NewKey, NewKeyError};
-pub use provider::{Provider, Secret, Tls};
+pub use render::{envoy, envoy_gateway, istio};
 pub use weir_settings::Place;
 
 /// What the reference of the settings begins with.

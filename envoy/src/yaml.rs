@@ -12,6 +12,13 @@ const MARK: &str = "# ";
 /// Where a comment's line is broken, in characters.
 const WIDTH: usize = 100;
 
+/// Puts a comment above a map's other fields.
+pub(crate) fn comment(value: &mut Value, text: &str) {
+    if let Some(map) = value.as_object_mut() {
+        map.insert(format!("{MARK}{text}"), Value::Null);
+    }
+}
+
 /// The value as a YAML document.
 pub(crate) fn to_yaml(value: &Value) -> Result<String, Error> {
     let plain = serde_saphyr::to_string(value).map_err(|error| Error::Output(error.to_string()))?;

@@ -12,7 +12,7 @@ use serde::{
 };
 use weir_settings::ConfigError;
 
-use crate::env::Env;
+use crate::process::env::Env;
 
 /// The shortest secret of which the end is shown.
 const MIN_SHOWN: usize = 12;

@@ -68,14 +68,14 @@ fuzz_target!(|yaml: &str| {
 });
 
 /// A mesh's manifests are valid YAML, or refused by field.
-fn manifests(rendered: Result<String, istio::IstioError>) {
+fn manifests(rendered: Result<String, istio::ManifestError>) {
     match rendered {
         Ok(manifests) => {
             for document in manifests.split("\n---\n") {
                 documents(document);
             }
         }
-        Err(istio::IstioError::Field { field, message }) => assert!(!field.is_empty() && !message.is_empty()),
+        Err(istio::ManifestError::Field { field, message }) => assert!(!field.is_empty() && !message.is_empty()),
         Err(error) => panic!("{error}"),
     }
 }

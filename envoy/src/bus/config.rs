@@ -9,7 +9,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, path::Path};
 
-use super::User;
+use super::user::User;
 
 /// Memory on disk is fsynced this often: what NATS has acknowledged survives its own end at once, and that of the
 /// whole machine after so long.

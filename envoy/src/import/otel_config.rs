@@ -2,9 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
+use super::error::ImportError;
 use super::host::Host;
 use super::keys::{Variables, is_secret_header};
-use super::{ImportError, Notes, duration, number};
+use super::notes::Notes;
+use super::value::{duration, number};
 
 /// Stands for an endpoint that is no URL.
 const SET_ME: &str = "http://set-me.invalid";

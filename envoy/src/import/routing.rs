@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Notes, keys::Variables};
+use super::{keys::Variables, notes::Notes};
 
 /// A kind of provider by the name that others give it: name, our API, its usual URL, and the variable
 /// that usually holds its key. Without a URL one must be given.

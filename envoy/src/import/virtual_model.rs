@@ -3,9 +3,11 @@
 
 use serde_json::{Map, Value, json};
 
+use super::error::ImportError;
 use super::keys::is_secret_header;
+use super::notes::Notes;
 use super::routing::{Draft, KNOWN, known};
-use super::{ImportError, Notes, duration, items, number, statuses};
+use super::value::{duration, items, number, statuses};
 
 /// Most attempts at one target that ours makes.
 const ATTEMPTS_MAX: u64 = 5;

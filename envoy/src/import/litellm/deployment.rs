@@ -6,12 +6,11 @@
 use serde_json::{Map, Value, json};
 
 use super::super::{
-    Notes, duration,
     host::Host,
-    items,
     keys::{ENVIRONMENT, Key, Variables, variable},
-    number,
+    notes::Notes,
     routing::{Draft, KNOWN, Known, known},
+    value::{duration, items, number},
 };
 
 /// Fields of `litellm_params` that are parameters of the request, and stay so.

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::error::ImportError;
+use super::notes::Notes;
 use super::routing::{Draft, KNOWN};
-use super::{ImportError, Notes, duration, items, number};
+use super::value::{duration, items, number};
 use deployment::{Defaults, Deployment, Unnamed};
 
 /// Most attempts at one target that ours makes.

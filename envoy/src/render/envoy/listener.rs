@@ -3,9 +3,11 @@
 use serde_json::{Map, Value, json};
 use weir_settings::ConfigError;
 
+use super::access_log;
+use super::connection::{READ_LIMIT, socket_address};
 use super::secrets::Secrets;
-use super::{READ_LIMIT, comment, socket_address};
 use crate::gateway::{Error, Gateway};
+use crate::yaml::comment;
 
 /// Longest silence on a stream in either direction.
 const STREAM_IDLE_TIMEOUT: &str = "300s";
@@ -49,7 +51,7 @@ pub(super) fn render(
         "stream_idle_timeout": STREAM_IDLE_TIMEOUT,
         "request_headers_timeout": "10s",
         "http_filters": filters,
-        "access_log": gateway.access_log.render(),
+        "access_log": access_log::render(&gateway.access_log),
     });
     if let Some(manager) = manager.as_object_mut() {
         match routes {

@@ -12,7 +12,7 @@ use weir_filter::config::cluster_name;
 use weir_filter::headers::name;
 use weir_settings::Duration;
 
-use super::buffer_limit;
+use super::connection::buffer_limit;
 use crate::gateway::Gateway;
 
 /// Longest time for a whole response, streams included. Ten minutes is what OpenAI's own clients

@@ -9,15 +9,16 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use weir_filter::api::endpoint::Endpoint;
 
-use super::{IstioError, NETWORKING, Options, host_name, in_registry, object, outside, tls};
-use crate::envoy::plugin_name;
+use super::options::Options;
+use super::resource::{NETWORKING, host_name, in_registry, object, outside, tls};
 use crate::gateway::{Error, Gateway};
+use crate::render::{envoy::plugin_name, manifest::ManifestError};
 
 /// The port by which applications call an https provider of the usual port, without TLS of their own.
 const PLAIN_PORT: u16 = 80;
 
 /// The manifests.
-pub(crate) fn documents(gateway: &Gateway, options: &Options) -> Result<Vec<Value>, IstioError> {
+pub(crate) fn documents(gateway: &Gateway, options: &Options) -> Result<Vec<Value>, ManifestError> {
     let mut documents = Vec::new();
     // A gateway has its own ways to the providers.
     if options.gateway.is_none() {

@@ -13,11 +13,13 @@ use std::{fs, io};
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+use weir_filter::event::resource::DEFAULT_NODE as NODE;
 
+use super::bootstrap::{admin as render_admin, check_routes};
 use super::listener::{self, Routes};
-use super::routes;
+use super::parts::{Options, Parts};
 use super::secrets::Secrets;
-use super::{NODE, Options, Parts, admin as render_admin, check_routes, tunnel};
+use super::{routes, tunnel};
 use crate::admin::{Admin, AdminError, number};
 use crate::gateway::{Error, Gateway};
 use crate::yaml::to_yaml;

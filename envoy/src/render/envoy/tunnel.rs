@@ -9,13 +9,12 @@
 use serde_json::{Value, json};
 use weir_filter::api::endpoint::Endpoint;
 
-use super::cluster::Cluster;
-
 /// The tunnel to one provider.
 pub(crate) struct Tunnel {
     /// The name of its listener and of the proxy's cluster.
-    name: String,
-    proxy: Endpoint,
+    pub(crate) name: String,
+    /// Where the proxy is.
+    pub(crate) proxy: Endpoint,
 }
 
 impl Tunnel {
@@ -46,11 +45,6 @@ impl Tunnel {
                 },
             }]}],
         })
-    }
-
-    /// The cluster that leads to the proxy.
-    pub(crate) fn cluster(&self, buffer_limit: u64) -> Cluster {
-        Cluster::new(&self.name, self.proxy.clone(), Vec::new(), buffer_limit)
     }
 }
 

@@ -1,10 +1,14 @@
 //! The parts of a gateway to paste into an Envoy configuration of one's own.
 
 use serde_json::{Map, Value, json};
+use weir_filter::event::resource::DEFAULT_NODE as NODE;
 
+use super::bootstrap::Rendered;
+use super::connection::READ_LIMIT;
 use super::listener::virtual_host;
+use super::parts::{Options, Parts};
 use super::secrets::Secrets;
-use super::{NODE, Options, Parts, READ_LIMIT, Rendered, tunnel};
+use super::tunnel;
 use crate::gateway::{Error, Gateway};
 use crate::yaml::{to_yaml, wrapped};
 

@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use crate::gateway::Error;
-use crate::provider::Secret;
+use crate::gateway::{Error, Secret};
 use crate::yaml::to_yaml;
 
 /// The secrets of one bootstrap.

@@ -7,9 +7,9 @@
 use serde_json::{Value, json};
 use weir_filter::redact::Action;
 
-use crate::envoy::{buffer_limit, exporter_cluster, plugin_name};
+use super::envoy::{buffer_limit, exporter_cluster, plugin_name};
+use super::manifest::{ManifestError, check_image, object_in, yaml};
 use crate::gateway::{EXPORTER_CLUSTER, Error, Gateway};
-use crate::istio::{IstioError, check_image, object_in, yaml};
 
 const API: &str = "gateway.envoyproxy.io/v1alpha1";
 
@@ -29,13 +29,13 @@ pub struct Options {
 /// The manifests, separated by `---`, for `kubectl apply -f -`.
 ///
 /// # Errors
-/// [`IstioError`] when an option is wrong, or the gateway routes.
-pub fn envoy_gateway(gateway: &Gateway, options: &Options) -> Result<String, IstioError> {
+/// [`ManifestError`] when an option is wrong, or the gateway routes.
+pub fn envoy_gateway(gateway: &Gateway, options: &Options) -> Result<String, ManifestError> {
     check_image(&options.image, &options.sha256)?;
     if !gateway.observes() {
         let message = "routes, for which a filter must hold a request's headers, and EnvoyExtensionPolicy has no field for that; \
                        say `mode: observe`, or run an Envoy of Weir's own (`weir-config envoy`)";
-        return Err(IstioError::Field { field: "mode".to_owned(), message: message.to_owned() });
+        return Err(ManifestError::Field { field: "mode".to_owned(), message: message.to_owned() });
     }
     let mut documents = Vec::new();
     if let Some(cluster) = exporter_cluster(gateway).transpose()? {
@@ -92,7 +92,7 @@ fn traffic_policy(gateway: &Gateway, options: &Options) -> Value {
     document("ClientTrafficPolicy", options, about, spec)
 }
 
-fn extension_policy(gateway: &Gateway, options: &Options) -> Result<Value, IstioError> {
+fn extension_policy(gateway: &Gateway, options: &Options) -> Result<Value, ManifestError> {
     let variables = gateway.filter_variables();
     let mut about =
         "The filter, for every route of the Gateway. failOpen: true would let requests pass unsearched."

@@ -1,8 +1,13 @@
 //! What is rendered, piece by piece. That Envoy takes it is proved end to end.
 
+use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use serde_json::{Value, json};
+
 use super::*;
+use crate::gateway::{EXPORTER_CLUSTER, Gateway};
 
 fn render(yaml: &str, secrets_dir: Option<&str>) -> (Value, Vec<(PathBuf, Value)>) {
     let gateway = Gateway::parse(yaml).unwrap();

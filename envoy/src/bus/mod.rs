@@ -5,6 +5,7 @@
 //! further certificate can be made by it. What a user may do in NATS stands in [`User`].
 
 mod config;
+mod user;
 
 use std::{
     fs::{self, OpenOptions},
@@ -21,6 +22,8 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyUsagePurpose,
 };
+
+pub use user::User;
 
 /// How long the certificates are good: nothing renews them, so for longer than an installation stays as it is.
 const VALID: Duration = Duration::from_secs(3650 * 24 * 3600);
@@ -54,31 +57,6 @@ pub enum BusError {
     /// The system gives no random bytes.
     #[error("the system gives no random bytes: {0}")]
     Random(#[from] getrandom::Error),
-}
-
-/// A user of NATS, which is a part of the exporter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum User {
-    /// Stores events, and can read none.
-    Ingest,
-    /// Puts the streams in place, reads events, keeps the ledgers and the dead letters.
-    Ship,
-    /// Reads and writes settings, and nothing of events.
-    Settings,
-}
-
-impl User {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Ingest, Self::Ship, Self::Settings];
-
-    /// Its name: that of its directory, too.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ingest => "ingest",
-            Self::Ship => "ship",
-            Self::Settings => "settings",
-        }
-    }
 }
 
 /// What to make.

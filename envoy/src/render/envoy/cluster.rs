@@ -8,9 +8,9 @@ use std::net::IpAddr;
 use serde_json::{Map, Value, json};
 use weir_filter::api::endpoint::Endpoint;
 
-use super::socket_address;
+use super::connection::socket_address;
 use super::tunnel::Tunnel;
-use crate::provider::Tls;
+use crate::gateway::Tls;
 
 /// Envoy allows 3 concurrent retries and 1024 requests a cluster by default; neither is meant here.
 pub(crate) const CIRCUIT_BREAKER_MAX: u32 = 100_000;

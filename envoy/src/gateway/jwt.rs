@@ -6,14 +6,13 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use weir_filter::api::Feature;
 use weir_filter::api::endpoint::Endpoint;
 use weir_filter::config;
 use weir_settings::ConfigError;
 
 /// The key of the claims in jwt_authn's dynamic metadata.
-const PAYLOAD: &str = "weir";
+pub const PAYLOAD: &str = "weir";
 /// The Envoy cluster that leads to the identity provider's keys.
 pub const JWKS_CLUSTER: &str = "weir.jwks";
 
@@ -77,50 +76,5 @@ impl Jwt {
                 Endpoint::parse(url).map(Some).map_err(|message| ConfigError::at("jwt.jwks.url", message))
             }
         }
-    }
-
-    /// Envoy's filter, which goes before ours.
-    pub fn filter(&self) -> Value {
-        let mut provider = json!({
-            "issuer": self.issuer,
-            "payload_in_metadata": PAYLOAD,
-            // A token in a URL ends up in logs, so jwt_authn's default of `access_token` is left out.
-            "from_headers": [{"name": "Authorization", "value_prefix": "Bearer "}],
-            // A token without `exp` would be good for ever.
-            "require_expiration": true,
-            // Our filter sees to it that no other credential is beside it, and lets it go no further.
-            "forward": true,
-        });
-        if let Some(provider) = provider.as_object_mut() {
-            if !self.audiences.is_empty() {
-                provider.insert("audiences".to_owned(), json!(self.audiences));
-            }
-            let (field, keys) = match &self.jwks {
-                Jwks::File(path) => ("local_jwks", json!({"filename": path})),
-                Jwks::Url(url) => (
-                    "remote_jwks",
-                    json!({
-                        "http_uri": {"uri": url, "cluster": JWKS_CLUSTER, "timeout": "5s"},
-                        "cache_duration": "300s",
-                        "async_fetch": {},
-                    }),
-                ),
-            };
-            provider.insert(field.to_owned(), keys);
-        }
-        json!({
-            "name": "envoy.filters.http.jwt_authn",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
-                "providers": {"identity": provider},
-                "rules": [{
-                    "match": {"prefix": "/"},
-                    "requires": {"requires_any": {"requirements": [
-                        {"provider_name": "identity"},
-                        {"allow_missing_or_failed": {}},
-                    ]}},
-                }],
-            },
-        })
     }
 }
