@@ -14,10 +14,10 @@ pub struct Admin {
     url: String,
 }
 
-/// Why the admin interface gave no answer.
+/// Why a call to the admin interface failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
-    /// Nobody answered.
+    /// There was no response.
     #[error("{url}: {source}")]
     Unreachable {
         /// What was asked.
@@ -25,12 +25,12 @@ pub enum AdminError {
         /// Why.
         source: Box<ureq::Error>,
     },
-    /// The answer was no success.
+    /// The response was no success.
     #[error("{url}: status {status}")]
     Refused {
         /// What was asked.
         url: String,
-        /// The answer's status.
+        /// The response's status.
         status: u16,
     },
 }
@@ -66,7 +66,7 @@ impl Admin {
     /// The stats that the regular expression finds, by name.
     ///
     /// # Errors
-    /// [`AdminError`] when there is no answer.
+    /// [`AdminError`] when the call failed.
     pub fn stats(&self, filter: &str) -> Result<BTreeMap<String, String>, AdminError> {
         let url = format!("{}/stats?filter={filter}", self.url);
         let text = self.read(&url, self.agent.get(&url).call())?;
@@ -86,15 +86,15 @@ impl Admin {
     fn read(
         &self,
         url: &str,
-        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+        response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<String, AdminError> {
         let unreachable = |source| AdminError::Unreachable { url: url.to_owned(), source: Box::new(source) };
-        let mut answer = answer.map_err(unreachable)?;
-        let status = answer.status().as_u16();
+        let mut response = response.map_err(unreachable)?;
+        let status = response.status().as_u16();
         if status != 200 {
             return Err(AdminError::Refused { url: url.to_owned(), status });
         }
-        answer.body_mut().read_to_string().map_err(unreachable)
+        response.body_mut().read_to_string().map_err(unreachable)
     }
 }
 

@@ -20,26 +20,26 @@ pub(crate) enum Command {
         /// The file.
         gateway: PathBuf,
     },
-    /// Render an Envoy bootstrap, or what else an Envoy needs.
+    /// Render an Envoy bootstrap, parts of one, or files that a running Envoy reloads.
     Envoy(EnvoyArgs),
     /// Render the manifests for an Istio gateway that routes, or, with `mode: observe`, for sidecars or a
     /// gateway that observe.
     Istio(IstioArgs),
-    /// Render the manifests by which an Envoy Gateway observes (`mode: observe`).
+    /// Render the manifests for an Envoy Gateway that observes (`mode: observe`).
     EnvoyGateway(EnvoyGatewayArgs),
-    /// Render the plugin's JSON alone, for whatever else loads the filter.
+    /// Render only the plugin's JSON, for other ways to load the filter.
     Plugin {
         /// The file.
         gateway: PathBuf,
-        /// Which of the filter's two places it is for.
+        /// Which of the filter's two roles to render.
         #[arg(long, value_enum, default_value_t = RoleArg::Downstream)]
         role: RoleArg,
     },
-    /// Empty a running Envoy before it is ended: afterwards SIGTERM loses no request and no trace event.
+    /// Drain a running Envoy: afterwards SIGTERM loses no request and no trace event.
     Drain(DrainArgs),
-    /// Make a gateway.yaml from the configuration of another gateway, or an exporter.yaml.
+    /// Convert another gateway's configuration to a gateway.yaml or an exporter.yaml.
     Import {
-        /// What it was written for.
+        /// The format of the file.
         #[arg(value_enum)]
         from: ImportArg,
         /// The file; `-` is standard input.
@@ -47,11 +47,11 @@ pub(crate) enum Command {
     },
     /// Print the JSON schema of gateway.yaml, for editors.
     Schema {
-        /// As a reference for people, in Markdown.
+        /// Print a reference in Markdown instead.
         #[arg(long)]
         markdown: bool,
     },
-    /// Make what NATS and the exporter know one another by.
+    /// Generate certificates, users and tokens for NATS and the exporter.
     #[command(subcommand)]
     Bus(BusCommand),
     /// Write the filter as an OCI image, as an image layout that `skopeo copy oci:DIR docker://…` pushes.
@@ -59,7 +59,7 @@ pub(crate) enum Command {
         /// The filter's .wasm file.
         #[arg(long)]
         wasm: PathBuf,
-        /// The directory that the layout is written into.
+        /// The directory to write the layout to.
         #[arg(long)]
         output: PathBuf,
         /// The image's name in the layout.
@@ -75,11 +75,11 @@ pub(crate) enum Command {
 pub(crate) struct EnvoyArgs {
     /// The file.
     pub(crate) gateway: PathBuf,
-    /// The filter's .wasm file, as Envoy will see it.
+    /// Path of the filter's .wasm file, as Envoy sees it.
     #[arg(long, default_value = "/etc/weir/weir_filter.wasm")]
     pub(crate) wasm: PathBuf,
-    /// A directory for resource files, as Envoy will see it, which are written there: by them
-    /// Envoy reads a key's file anew when it is replaced. Without it Envoy reads keys once.
+    /// A directory, as Envoy sees it, to write resource files to, with which Envoy reloads a key when its
+    /// file is replaced. Without it Envoy reads keys once.
     #[arg(long, conflicts_with = "xds_dir")]
     pub(crate) secrets_dir: Option<PathBuf>,
     /// Render the HTTP filters, routes, clusters and secrets to paste into a configuration of your own.
@@ -89,19 +89,19 @@ pub(crate) struct EnvoyArgs {
     /// stays the same; render again after a change, and Envoy takes it without losing a request.
     #[arg(long)]
     pub(crate) xds_dir: Option<PathBuf>,
-    /// Where the running Envoy's admin interface is, for --xds-dir; by default `admin` of gateway.yaml.
+    /// URL of the running Envoy's admin interface, for --xds-dir; by default `admin` of gateway.yaml.
     #[arg(long, requires = "xds_dir")]
     pub(crate) admin: Option<String>,
-    /// Write the bootstrap to this file, in one move, and not to standard output.
+    /// Write the bootstrap to this file, atomically, instead of standard output.
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// Copy the filter from there to --wasm, for an Envoy whose image does not have it.
+    /// Copy the filter from this file to --wasm, for an Envoy image without it.
     #[arg(long, value_name = "FILE")]
     pub(crate) copy_wasm: Option<PathBuf>,
-    /// Fail where an environment variable is not set that Envoy will need, for where both have the same.
+    /// Fail if an environment variable that Envoy needs is not set; for running in Envoy's environment.
     #[arg(long)]
     pub(crate) check_environment: bool,
-    /// The version of Envoy that it is for. What an older one does not know is left out, and said.
+    /// The Envoy version to render for. Features that it does not support are left out and reported.
     #[arg(long)]
     pub(crate) envoy_version: Option<envoy::Version>,
 }
@@ -119,7 +119,7 @@ pub(crate) struct IstioArgs {
     /// The namespace of the pods.
     #[arg(long, default_value = "istio-ingress")]
     pub(crate) namespace: String,
-    /// A label of theirs; can be given several times.
+    /// A label of the pods; can be given several times.
     #[arg(long, value_parser = label, default_value = "istio=ingress")]
     pub(crate) selector: Vec<(String, String)>,
     /// A host name that callers use; can be given several times. For a gateway that routes.
@@ -150,14 +150,14 @@ pub(crate) struct EnvoyGatewayArgs {
 
 #[derive(Args)]
 pub(crate) struct DrainArgs {
-    /// Where Envoy's admin interface is.
+    /// URL of Envoy's admin interface.
     #[arg(long, default_value = "http://127.0.0.1:9901")]
     pub(crate) admin: String,
-    /// How many seconds new requests are still taken, until load balancers have noticed that /healthz
+    /// Seconds during which requests are still accepted, until load balancers have noticed that /healthz
     /// fails.
     #[arg(long, default_value_t = 5)]
     pub(crate) grace: u64,
-    /// How many seconds the whole may take.
+    /// Seconds that draining may take in all.
     #[arg(long, default_value_t = 60)]
     pub(crate) timeout: u64,
 }
@@ -182,16 +182,16 @@ pub(crate) enum ImportArg {
 
 #[derive(Subcommand)]
 pub(crate) enum BusCommand {
-    /// Make certificates, NATS's users and the ingest's token, where they are not there yet: a directory each
+    /// Generate certificates, NATS users and the ingest's token, unless they exist: a directory each
     /// for nats (with its nats.conf), ingest, ship, settings and envoy.
     New {
-        /// The directory that they are made in.
+        /// The directory to write to.
         #[arg(long)]
         dir: PathBuf,
-        /// A name by which NATS is reached; each of several is a node of a cluster.
+        /// A host name of NATS; each of several is a node of a cluster.
         #[arg(long = "host", default_value = "nats")]
         hosts: Vec<String>,
-        /// Where NATS will see its directory.
+        /// Path of the directory nats, as NATS sees it.
         #[arg(long, default_value = "/etc/weir/nats")]
         server_dir: PathBuf,
     },
@@ -199,7 +199,7 @@ pub(crate) enum BusCommand {
 
 #[derive(Subcommand)]
 pub(crate) enum KeyCommand {
-    /// Print a fresh key, this once, and its line for gateway.yaml, which holds its digest alone.
+    /// Print a new key, once, and its line for gateway.yaml, which contains only the key's digest.
     New {
         /// The key's name in events and messages: letters, digits, '-', '_', '.' or '@'.
         #[arg(long)]

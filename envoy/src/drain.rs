@@ -1,9 +1,8 @@
 //! Draining an Envoy before it is ended, so that no request and no trace event is lost.
 //!
-//! What is in a filter's outbox when Envoy exits is lost: a call that is begun then never arrives. So
-//! Envoy is told to take nothing new, and is left alone until what is under way has ended and every
-//! outbox is empty. The filter brings its gauges up to date every 200 ms, so they are believed only
-//! when they have been at rest for several times that.
+//! Events in a filter's outbox are lost when Envoy exits: a call that begins then never arrives. So Envoy stops
+//! accepting requests first, and runs until those under way have ended and every outbox is empty. The filter updates
+//! its gauges every 200 ms, so they count only once they have been zero for several times that.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -39,10 +38,10 @@ pub struct Left {
 /// Why an Envoy could not be drained.
 #[derive(Debug, thiserror::Error)]
 pub enum DrainError {
-    /// Its admin interface does not answer.
+    /// Its admin interface does not respond.
     #[error(transparent)]
     Admin(#[from] AdminError),
-    /// Not all has left in time.
+    /// Something was left at the timeout.
     #[error(
         "after {timeout:?} there are still {} requests under way and {} trace events that the exporter has not taken; they are lost if Envoy is ended now",
         left.requests, left.events
@@ -55,14 +54,13 @@ pub enum DrainError {
     },
 }
 
-/// Drains the Envoy of this admin interface. When this comes back without an error, SIGTERM loses
-/// nothing.
+/// Drains the Envoy of this admin interface. After it returns without an error, SIGTERM loses nothing.
 ///
 /// # Errors
 /// [`DrainError`] when it cannot be asked, or when something is left after the timeout.
 pub fn drain(admin: &Admin, how: Drain) -> Result<(), DrainError> {
     let start = Instant::now();
-    // `/healthz` fails, and each answer closes its connection.
+    // `/healthz` fails, and each response closes its connection.
     admin.command("/healthcheck/fail")?;
     sleep(how.grace.min(how.timeout));
     // Nobody can connect any more; connections that are there stay until they are done.

@@ -2,7 +2,7 @@
 //! any daemon: what Istio, Envoy Gateway and Envoy's image volumes load by URL.
 //!
 //! The image is the "compat" variant of the Wasm Image Specification: one layer, and in it `plugin.wasm`. The same
-//! filter gives the same bytes, so that its digest can be told beforehand.
+//! filter gives the same bytes, so that its digest is known beforehand.
 
 use std::{
     fs,
@@ -143,7 +143,7 @@ mod tests {
     fn the_layer_holds_the_filter_as_plugin_wasm_and_every_digest_is_right() {
         let dir = tempfile::tempdir().unwrap();
         let wasm = b"\0asm\x01\0\0\0and so on";
-        let told = write(wasm, "latest", dir.path()).unwrap();
+        let reported = write(wasm, "latest", dir.path()).unwrap();
         let blob = |digest: &Value| {
             let name = digest.as_str().unwrap().strip_prefix("sha256:").unwrap().to_owned();
             let content = fs::read(dir.path().join("blobs/sha256").join(&name)).unwrap();
@@ -152,7 +152,7 @@ mod tests {
         };
         let index = json(&dir.path().join("index.json"));
         let entry = &index["manifests"][0];
-        assert_eq!(entry["digest"], told);
+        assert_eq!(entry["digest"], reported);
         let manifest: Value = serde_json::from_slice(&blob(&entry["digest"])).unwrap();
         assert_eq!(manifest["annotations"]["module.wasm.image/variant"], "compat");
         let layer = &manifest["layers"][0];

@@ -1,4 +1,4 @@
-//! A fresh key for a caller: shown once, kept by nobody, known to the gateway by its digest.
+//! A fresh key for a caller: printed once, stored nowhere, known to the gateway by its digest.
 
 use std::fmt::{self, Write};
 

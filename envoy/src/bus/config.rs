@@ -1,10 +1,10 @@
 //! nats.conf: TLS, JetStream, and what each user may do.
 //!
 //! Ship has the account that all is stored in. Ingest and settings have accounts of their own, where nothing is stored
-//! and nobody else listens, and import from ship's the subjects that they need. A permission to publish would not
-//! be enough: NATS looks at the subject of a request and not at where its answer goes, so whoever may ask JetStream
-//! anything could have it publish the answer to any subject of the same account. A user may publish to what it names
-//! and listen to what answers it, and to nothing else. The names of subjects are those of NATS's JetStream API, which
+//! and nobody else listens, and import from ship's the subjects that they need. Permissions to publish alone would
+//! not be enough: NATS checks the subject of a request and not its reply subject, so a client that may call JetStream
+//! could have it publish the response to any subject of the same account. A user may publish to the subjects
+//! listed here and receive the replies, and nothing else. The names of subjects are those of NATS's JetStream API, which
 //! [ADR-1 of NATS](https://github.com/nats-io/nats-architecture-and-design) describes.
 
 use std::{collections::BTreeSet, fmt::Write as _, path::Path};
@@ -101,7 +101,7 @@ fn stores() -> String {
 
 /// What lets an account without a store ask ship's for these subjects, and what its user publishes to for that.
 ///
-/// Calls of JetStream's API go by another name on their way: by their own the server would answer them too, that
+/// Calls of JetStream's API go by another name on their way: under their own the server would reply too, that
 /// this account has no JetStream. NATS maps a subject before it looks at permissions.
 fn borrows(asks: &[String]) -> (Vec<String>, String) {
     let (mut publish, mut mappings, mut imports) = (Vec::new(), String::new(), Vec::new());
@@ -172,7 +172,7 @@ fn asks(user: User) -> Vec<String> {
             makes("WEIR_AUDIT", "weir.audit", &["$JS.API.STREAM.MSG.GET.{}"]),
         ]
         .concat(),
-        // No stream of its own making: one that was told to copy another would show it what that one holds.
+        // No stream of its own making: one that copies another would expose what that one holds.
         User::Settings => owned(&[
             "$KV.WEIR_SETTINGS.>",
             "$JS.API.STREAM.INFO.KV_WEIR_SETTINGS",

@@ -1,8 +1,8 @@
-//! What NATS and those who use it know one another by: certificates, users, and the ingest's token.
+//! How NATS and its clients authenticate: certificates, users, and the ingest's token.
 //!
-//! Everything is made afresh, into one directory for each that needs some of it, and nobody gets more than it
-//! needs: NATS learns only the public half of its users, and the private key of the CA is kept nowhere, so no
-//! further certificate can be made by it. What a user may do in NATS stands in [`User`].
+//! Everything is generated, into one directory for each part, and each part gets only what it needs: NATS gets the
+//! public keys of its users alone, and the private key of the CA is discarded, so no further certificate can be signed
+//! with it. [`User`] says what each user may do in NATS.
 
 mod config;
 mod user;
@@ -31,13 +31,13 @@ const VALID: Duration = Duration::from_secs(3650 * 24 * 3600);
 /// Clocks may differ by so much.
 const SKEW: Duration = Duration::from_secs(24 * 3600);
 
-/// As much as cannot be guessed.
+/// The length of a random token, in bytes.
 const RANDOM_BYTES: usize = 32;
 
-/// Why nothing was made.
+/// Why nothing was generated.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
-    /// A host cannot be one.
+    /// A host name is invalid.
     #[error("--host {0:?}: must be a host name or an address, such as nats-1")]
     Host(String),
     /// A file cannot be written.

@@ -42,10 +42,10 @@ pub(crate) fn render(args: EnvoyArgs) -> anyhow::Result<()> {
                 _ if done.written.is_empty() => "nothing has changed".to_owned(),
                 (_, true) => "Envoy has taken it".to_owned(),
                 (Some(admin), false) => {
-                    format!("no Envoy answers at {}, so it is for the next one that starts", admin.url())
+                    format!("no Envoy responds at {}, so it is for the next one that starts", admin.url())
                 }
                 (None, false) => {
-                    "there is no admin interface to ask, so whether Envoy takes it is not known".to_owned()
+                    "there is no admin interface to ask, so whether Envoy takes it is unknown".to_owned()
                 }
             };
             writeln!(io::stderr(), "{} files written; {state}", done.written.len())?;
@@ -82,7 +82,7 @@ fn absolute(option: &str, path: &Path) -> anyhow::Result<PathBuf> {
     std::path::absolute(path).with_context(|| format!("{option} {}", path.display()))
 }
 
-/// Writes a file in one move: who reads it meanwhile reads the one before or this one, whole.
+/// Replaces a file atomically: a concurrent reader sees the old one or the new one, whole.
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let unfinished = path.with_extension("unfinished");
     fs::write(&unfinished, content)?;

@@ -1,4 +1,5 @@
-//! Makes what a gateway needs beside its configuration: keys, users of NATS, an image; and a configuration out of another's.
+//! Makes what a gateway needs beside its configuration (keys, users of NATS, an image), or a configuration from
+//! another gateway's.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -56,7 +57,7 @@ pub(crate) fn key(name: &str) -> anyhow::Result<()> {
     let key = NewKey::generate(name)?;
     writeln!(
         io::stdout(),
-        "{}\n\nGive it to its holder now: it is not kept, and not shown again. Its line under `keys:` in \
+        "{}\n\nGive it to its holder now: it is stored nowhere and not shown again. Its line under `keys:` in \
          gateway.yaml:\n\n  {}",
         key.secret,
         key.line(),

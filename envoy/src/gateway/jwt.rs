@@ -1,6 +1,6 @@
-//! Callers that come with a token of an identity provider: Envoy's jwt_authn filter verifies it, and
-//! hands the claims to ours as dynamic metadata. What it could not verify is no token to ours, which
-//! then asks for a key and answers in the shape of the API.
+//! Callers with a token of an identity provider: Envoy's jwt_authn filter verifies it and passes the claims to ours as
+//! dynamic metadata. Ours treats a token that failed verification as absent: it asks for a key, and refuses in the
+//! API's own error format.
 
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
-//! A provider in gateway.yaml: the plugin's part, and what Envoy alone knows of it.
+//! A provider in gateway.yaml: the plugin's part, and Envoy's.
 //!
-//! Keys, certificates and proxies are places, never values. The plugin sees none of them.
+//! Keys, certificates and proxies are references, never values. The plugin sees none of them.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ pub struct Provider {
     #[serde(default)]
     pub api_version: Option<String>,
     /// Whether the gateway asks it for the usage of a stream on behalf of callers that do not
-    /// (`stream_options.include_usage`), and takes the answer out again. Set `false` for a provider that
+    /// (`stream_options.include_usage`), and removes it from the response. Set `false` for a provider that
     /// sends usage without being asked: else its callers lose the chunk that they would have without the
     /// gateway, and `"usage":null` of the others. Absent: unless the provider is known to send it anyway
     /// (DeepSeek, Groq, Hugging Face, Mistral, Moonshot, OpenRouter, Perplexity, Together, xAI, by their own
@@ -42,8 +42,8 @@ pub struct Provider {
     /// Its key; absent: none is sent.
     #[serde(default)]
     pub key: Option<Secret>,
-    /// Whom an https provider must prove to be, and how Envoy proves who it is; absent: the host of
-    /// the URL, by the system's CAs, and not at all.
+    /// How an https provider is verified, and Envoy's own certificate; absent: the URL's host is
+    /// verified against the system's CAs, and Envoy presents no certificate.
     #[serde(default)]
     pub tls: Option<Tls>,
     /// The HTTP proxy that leads to it, such as `http://proxy:3128`; absent: none. Only for https:

@@ -36,10 +36,10 @@ pub(crate) fn key_field(provider: &str) -> String {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Gateway {
-    /// What is done with requests: `route`, or `observe` where the way of a request is somebody else's
-    /// (a sidecar, or a gateway that has routes of its own). With `observe` whatever says how to route
-    /// is refused, field by field; `providers` then name the hosts whose requests are observed, and
-    /// without any those of every host are.
+    /// What is done with requests: `route`, or `observe` where another proxy routes them (a sidecar, or a
+    /// gateway that has routes of its own). With `observe` every setting about routing is refused, field
+    /// by field; `providers` then name the hosts whose requests are observed: those of every host where
+    /// there are none.
     #[serde(default)]
     pub mode: Mode,
     /// Address and port for callers, such as `0.0.0.0:8080`. Needed where requests are routed.
@@ -63,16 +63,16 @@ pub struct Gateway {
     /// Callers with a token of an identity provider, which Envoy's jwt_authn filter verifies.
     #[serde(default)]
     pub jwt: Option<Jwt>,
-    /// Caps on what is taken in.
+    /// Limits on requests and responses.
     #[serde(default)]
     pub limits: Limits,
-    /// Which requests are traced, and how much of their content is kept.
+    /// Which requests are traced, and how much of their content is captured.
     #[serde(default)]
     pub trace: Trace,
-    /// What becomes of content. Absent: traces hold none, and nothing is looked for.
+    /// How content is redacted. Absent: traces hold none, and nothing is searched.
     #[serde(default)]
     pub redaction: Option<Redaction>,
-    /// Whether answers say how they came about (`x-weir-trace-id`, `x-weir-model`,
+    /// Whether responses have headers that say how they were produced (`x-weir-trace-id`, `x-weir-model`,
     /// `x-weir-attempts`, `server-timing`).
     #[serde(default = "yes")]
     pub response_headers: bool,
@@ -84,7 +84,7 @@ pub struct Gateway {
     /// Where Envoy's access log goes: `off` (the default), `stdout`, or the absolute path of a file.
     #[serde(default)]
     pub access_log: AccessLog,
-    /// Where trace events go; absent: nowhere.
+    /// Where trace events are sent; absent: nowhere.
     #[serde(default)]
     pub exporter: Option<Exporter>,
 }

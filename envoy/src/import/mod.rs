@@ -1,8 +1,7 @@
-//! From another gateway's configuration to ours: what can be carried over is, and what cannot is told
-//! by field.
+//! Converts another gateway's configuration to ours, and reports by field what has no equivalent.
 //!
-//! No secret is carried over: where a key stands in the file itself, a variable takes its place. No variable is sent
-//! to two hosts.
+//! No secret is copied: a key in the file itself is replaced with an environment variable. No variable is sent to two
+//! hosts.
 
 mod error;
 mod host;

@@ -31,6 +31,14 @@ pub(super) const KNOWN: &[Known] = &[
     ("litellm_proxy", "openai", "", ""),
 ];
 
+/// How the names of models begin whose provider is known without a prefix.
+const BARE: [(&str, &str); 3] = [("claude", "anthropic"), ("command", "cohere"), ("gemini", "vertex_ai")];
+
+/// The prefix of the provider of a model that is named without one.
+pub(super) fn prefix_of(model: &str) -> &'static str {
+    BARE.into_iter().find(|(start, _)| model.starts_with(start)).map_or("openai", |(_, prefix)| prefix)
+}
+
 /// The kind of provider that a name speaks of: the same name, else the first that is part of it.
 pub(super) fn known(name: &str) -> Option<&'static Known> {
     let exact = KNOWN.iter().find(|(known, ..)| *known == name);
@@ -86,7 +94,7 @@ impl Draft {
         if self
             .providers
             .values()
-            .any(|provider| matches!(provider["api"].as_str(), Some("anthropic" | "cohere")))
+            .any(|provider| !matches!(provider["api"].as_str(), Some("openai" | "azure-openai")))
         {
             notes.add(
                 "providers",

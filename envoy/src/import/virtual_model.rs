@@ -197,7 +197,7 @@ fn target(
     }
     let mut params = written["override_params"].as_object().cloned().unwrap_or_default();
     if params.remove("prompt_version_fqn").is_some() {
-        notes.add(&format!("{at}.override_params.prompt_version_fqn"), "prompts are not kept here");
+        notes.add(&format!("{at}.override_params.prompt_version_fqn"), "prompts are not stored here");
     }
     if !params.is_empty() {
         target.insert("params".to_owned(), Value::Object(params));
@@ -258,6 +258,6 @@ fn sticky(path: &str, written: &Value, notes: &mut Notes) -> Option<Value> {
         return None;
     }
     let by = format!("metadata.{key}");
-    let kept = number(&written["ttl_seconds"]).and_then(duration).unwrap_or_else(|| "5m".to_owned());
-    Some(json!({"by": by, "for": kept}))
+    let ttl = number(&written["ttl_seconds"]).and_then(duration).unwrap_or_else(|| "5m".to_owned());
+    Some(json!({"by": by, "for": ttl}))
 }

@@ -72,17 +72,17 @@ pub struct Config {
     pub jwt: Option<JwtSource>,
     /// Largest request body in bytes.
     pub request_body_max: usize,
-    /// Largest answer, or event of one, that is held to be rewritten, in bytes.
+    /// Largest response, or event of one, that is held to be rewritten, in bytes.
     pub response_body_max: usize,
-    /// Whether answers say how they came about.
+    /// Whether responses have headers that say how they were produced.
     pub response_headers: bool,
     /// Whether attempts are rewritten by an upstream filter, and so can be followed by others.
     pub upstream_filter: bool,
     /// Which finished requests are sent.
     pub sampling: Sampling,
-    /// How much content is kept.
+    /// How much content is captured.
     pub capture: Capture,
-    /// What becomes of content; absent: none is told.
+    /// How content is redacted; absent: none is exported.
     pub redaction: Option<Rc<Redaction>>,
     /// The way to the exporter.
     pub exporter: Option<Exporter>,

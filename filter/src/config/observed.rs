@@ -90,7 +90,7 @@ pub(crate) fn check(plugin: &PluginConfig) -> Result<(), ConfigError> {
     }
 }
 
-/// An answer's status is on its way to the caller before its body is seen, so no answer can be refused.
+/// A response's status is on its way to the caller before its body is seen, so no response can be refused.
 fn check_returned(returned: &Returned, path: &str) -> Result<(), ConfigError> {
     let (field, right) = match (returned.action, returned.on_unreadable) {
         (Action::Block, _) => ("action", "mask"),

@@ -32,7 +32,7 @@ pub struct Route {
     pub removed_headers: Vec<String>,
     /// Whether the provider receives the trace context.
     pub propagate: bool,
-    /// Where this VM keeps what it has seen of the target.
+    /// Where this VM stores what it has seen of the target.
     pub id: TargetId,
 }
 

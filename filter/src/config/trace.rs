@@ -4,14 +4,14 @@ use crate::capture::sampling::Sampling;
 use crate::config::ConfigError;
 use crate::config::wire::Trace;
 
-/// Least and most that may be kept of one request's content, in bytes.
+/// Least and most that may be captured of one request's content, in bytes.
 const CAPTURE_MIN: u64 = 1 << 10;
 const CAPTURE_MAX: u64 = 1 << 20;
 
-/// How much content is kept.
+/// How much content is captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capture {
-    /// Most bytes of a request, and again of its answer.
+    /// Most bytes of a request, and again of its response.
     pub limit: usize,
     /// Most bytes of all requests that are under way in one VM.
     pub budget: usize,

@@ -31,12 +31,12 @@ pub enum Role {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// Answers for every request: resolves its model, chooses its target, and sends it there.
+    /// Routes every request: resolves its model, chooses its target, and sends it there.
     #[default]
     Route,
-    /// Lets requests go where they go, with the caller's own credentials, and tells what became of
-    /// them; redacts where that is asked for. Where the filter cannot hold a request's headers, as in
-    /// Istio's WasmPlugin and Envoy Gateway's EnvoyExtensionPolicy, nothing else is possible.
+    /// Leaves routing and credentials to others and reports requests and responses; redacts where that is
+    /// asked for. The only mode where the filter cannot hold a request's headers, as in Istio's WasmPlugin
+    /// and Envoy Gateway's EnvoyExtensionPolicy.
     Observe,
 }
 
@@ -68,16 +68,16 @@ pub struct PluginConfig {
     /// Identity from a token that Envoy's jwt_authn filter has verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwt: Option<Jwt>,
-    /// Caps on what is taken in.
+    /// Limits on requests and responses.
     #[serde(default)]
     pub limits: Limits,
-    /// Which requests are traced, and how much of their content is kept.
+    /// Which requests are traced, and how much of their content is captured.
     #[serde(default)]
     pub trace: Trace,
-    /// What becomes of content. Absent: traces hold none, and nothing is looked for.
+    /// How content is redacted. Absent: traces hold none, and nothing is searched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redaction: Option<Redaction>,
-    /// Whether answers say how they came about (`x-weir-trace-id`, `x-weir-model`,
+    /// Whether responses have headers that say how they were produced (`x-weir-trace-id`, `x-weir-model`,
     /// `x-weir-attempts`, `server-timing`).
     #[serde(default = "yes")]
     pub response_headers: bool,
@@ -122,7 +122,7 @@ pub struct Provider {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_version: Option<String>,
     /// Whether the gateway asks it for the usage of a stream on behalf of callers that do not
-    /// (`stream_options.include_usage`), and takes the answer out again. Set `false` for a provider that
+    /// (`stream_options.include_usage`), and removes it from the response. Set `false` for a provider that
     /// sends usage without being asked: else its callers lose the chunk that they would have without the
     /// gateway, and `"usage":null` of the others. Absent: unless the provider is known to send it anyway
     /// (DeepSeek, Groq, Hugging Face, Mistral, Moonshot, OpenRouter, Perplexity, Together, xAI, by their own
@@ -255,7 +255,7 @@ impl Default for Retry {
 #[serde(deny_unknown_fields, default)]
 pub struct Fallback {
     /// The statuses after which the next target is tried; by default those that mean "not now" or "not
-    /// here". One that cannot be reached, breaks off before it answers, or is too late with its first token
+    /// here". One that cannot be reached, breaks off before its response begins, or is too late with its first token
     /// or fails before it (`timeouts.first_token`) is always followed by the next.
     pub on: Vec<u16>,
 }
@@ -272,8 +272,8 @@ impl Default for Fallback {
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
     /// Longest wait of a stream for its first token; then the next target is tried. So it is where the stream
-    /// begins with an error, and where nothing comes or something else than the API's answer, whatever the
-    /// status; the last target's answer goes to the caller as it is.
+    /// begins with an error, and where nothing comes or something that is no response of the API, whatever the
+    /// status; the last target's response goes to the caller as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_token: Option<Duration>,
     /// Longest time for the whole request, all attempts included.
@@ -309,7 +309,7 @@ pub struct Jwt {
 pub struct Limits {
     /// Largest request body, such as `10MiB` (the default).
     pub request_body: ByteSize,
-    /// Largest answer in one piece, and largest event of a stream, that is searched before it is returned
+    /// Largest response in one piece, and largest event of a stream, that is searched before it is returned
     /// (`redaction.returned`), or in which values are restored (`redaction.forwarded.restore`), such as
     /// `10MiB` (the default).
     pub response_body: ByteSize,
@@ -332,7 +332,7 @@ pub struct Trace {
     pub always_keep: Vec<AlwaysKeep>,
     /// Whether the sampled flag of a caller's traceparent decides in place of `sample`.
     pub follow_caller: bool,
-    /// How much is kept of a request's content, and as much again of its answer's.
+    /// How much is captured of a request's content, and as much again of its response's.
     pub capture_limit: ByteSize,
     /// How much content the requests that are under way may hold together, for each worker. Beyond it
     /// they are traced without.

@@ -9,7 +9,7 @@ use super::super::{
     host::Host,
     keys::{ENVIRONMENT, Key, Variables, variable},
     notes::Notes,
-    routing::{Draft, KNOWN, Known, known},
+    routing::{Draft, KNOWN, Known, known, prefix_of},
     value::{duration, items, number},
 };
 
@@ -40,8 +40,6 @@ const PLACE: [&str; 10] = [
 ];
 /// Fields of it that may hold secrets of their own.
 const HEADERS: [&str; 4] = ["extra_headers", "headers", "default_headers", "organization"];
-/// How the names of models begin that LiteLLM knows without a prefix.
-const BARE: [(&str, &str); 3] = [("claude", "anthropic"), ("command", "cohere"), ("gemini", "vertex_ai")];
 
 /// A field of a map; null where it has none.
 fn field<'v>(value: &'v Value, name: &str) -> &'v Value {
@@ -147,10 +145,7 @@ impl<'a> Deployment<'a> {
         let (prefix, model) = match (own["custom_llm_provider"].as_str(), written.split_once('/')) {
             (Some(prefix), _) => (prefix, written),
             (None, Some(parts)) => parts,
-            (None, None) => {
-                let bare = BARE.into_iter().find(|(start, _)| written.starts_with(start));
-                (bare.map_or("openai", |(_, prefix)| prefix), written)
-            }
+            (None, None) => (prefix_of(written), written),
         };
         let Some(known) =
             known(prefix).filter(|(known, ..)| prefix.starts_with(known) || prefix.ends_with(known))
@@ -308,9 +303,9 @@ impl<'a> Deployment<'a> {
         if let Some(weight) = field(&self.params, "weight").as_u64() {
             target.insert("weight".to_owned(), json!(weight));
         }
-        let kept = self.parameters(notes);
-        if !kept.is_empty() {
-            target.insert("params".to_owned(), Value::Object(kept));
+        let params = self.parameters(notes);
+        if !params.is_empty() {
+            target.insert("params".to_owned(), Value::Object(params));
         }
         let path = format!("{}.litellm_params", self.path);
         for name in HEADERS {
@@ -328,7 +323,7 @@ impl<'a> Deployment<'a> {
 
     /// The parameters of the request that the entry sets.
     fn parameters(&self, notes: &mut Notes) -> Map<String, Value> {
-        let mut kept = Map::new();
+        let mut set = Map::new();
         for name in PARAMETERS {
             match field(&self.params, name) {
                 Value::Null => {}
@@ -337,11 +332,11 @@ impl<'a> Deployment<'a> {
                         .add(&self.at(name), "a parameter cannot come from the environment; write its value");
                 }
                 value => {
-                    kept.insert(name.to_owned(), value.clone());
+                    set.insert(name.to_owned(), value.clone());
                 }
             }
         }
-        kept
+        set
     }
 }
 

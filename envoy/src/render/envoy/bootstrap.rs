@@ -14,7 +14,7 @@ use super::{listener, tunnel};
 use crate::gateway::{Error, Gateway};
 use crate::yaml::to_yaml;
 
-/// What Envoy is started with.
+/// The bootstrap, and the files beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered {
     /// The whole bootstrap as YAML.

@@ -6,8 +6,8 @@ use crate::gateway::Gateway;
 
 /// How much of a connection Envoy reads at once, and the most that a body grows by before the filter sees it.
 pub(crate) const READ_LIMIT: u64 = 1 << 20;
-/// How much more of a body Envoy may buffer than the filter takes. Over its own limit Envoy answers a plain
-/// 413 before the filter can give the API's, so the limit stands above by more than one read can bring.
+/// How much more of a body Envoy may buffer than the filter takes. Over its own limit Envoy sends a plain
+/// 413 before the filter can send the API's, so the limit stands above by more than one read can bring.
 const BUFFER_HEADROOM: u64 = 2 * READ_LIMIT;
 /// How much of a body Envoy may hold, in bytes: more than the filter takes.
 pub(crate) fn buffer_limit(gateway: &Gateway) -> u64 {

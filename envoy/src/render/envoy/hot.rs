@@ -1,4 +1,4 @@
-//! Configuration that a running Envoy takes anew: a bootstrap that stays, and files for the rest.
+//! Configuration that a running Envoy reloads: a bootstrap that stays, and files for the rest.
 //!
 //! Envoy watches the directory. Files are moved into place one after another, clusters first and
 //! listeners last, and where Envoy can be asked each is waited for: so a cluster is there before a
@@ -58,7 +58,7 @@ pub struct Publish {
     pub written: Vec<PathBuf>,
     /// Whether a running Envoy has said that it has taken them.
     pub taken: bool,
-    /// The clusters that are kept though nothing names them any more.
+    /// The clusters that stay though nothing refers to them any more.
     pub retired: Vec<String>,
 }
 
@@ -133,7 +133,7 @@ fn source(dir: &Path, file: &str) -> Value {
 }
 
 impl Hot {
-    /// Puts the files into place. Where an Envoy answers at `admin`, each step waits until it has taken
+    /// Puts the files into place. Where an Envoy responds at `admin`, each step waits until it has taken
     /// the one before; where none does, they are for the next one that starts.
     ///
     /// # Errors
@@ -222,7 +222,7 @@ impl Hot {
             .and_then(|text| serde_json::from_str(&text).ok())
             .unwrap_or_default();
         let Ok(before) = fs::read_to_string(self.dir.join(CLUSTERS)) else { return Ok(BTreeMap::new()) };
-        // What cannot be read is not kept: it is no file of ours.
+        // A file that cannot be read is not ours, and is dropped.
         let before: Value = serde_saphyr::from_str(&before).unwrap_or_default();
         let named: BTreeSet<&str> =
             self.clusters.iter().filter_map(|cluster| cluster["name"].as_str()).collect();

@@ -1,9 +1,9 @@
 //! Routes: how Envoy's router finds the cluster of each attempt, and when it makes another.
 //!
 //! Envoy makes the attempts and the filter decides on each: by `x-envoy-max-retries` how many there
-//! may be, by a mark on an answer whether it is followed by another, by filter state where that one
+//! may be, by a mark on a response whether it is followed by another attempt, by filter state where that one
 //! goes. All routes are alike but for the pause between attempts, which only a route can hold. Without
-//! the upstream filter nobody could say any of that, so there is one attempt.
+//! the upstream filter none of that is possible, so there is one attempt.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use super::connection::buffer_limit;
 use crate::gateway::Gateway;
 
 /// Longest time for a whole response, streams included. Ten minutes is what OpenAI's own clients
-/// wait; Envoy's default of 15 s would cut long answers.
+/// wait; Envoy's default of 15 s would cut long responses.
 pub(crate) const ROUTE_TIMEOUT: &str = "600s";
 /// Longest Retry-After that is waited for; the filter takes the next target for a longer one.
 const RETRY_AFTER_MAX: &str = "2s";

@@ -1,7 +1,7 @@
 //! Secrets by reference: what is rendered says where Envoy finds one, and never holds it.
 //!
-//! A secret in the bootstrap is read once: Envoy 1.40 does not read its file anew, even where told
-//! to watch the directory. The same secret in a resource file of its own (SDS from the file
+//! A secret in the bootstrap is read once: Envoy 1.40 does not reread its file, even if it watches
+//! the directory. The same secret in a resource file of its own (SDS from the file
 //! system) is read anew when something is moved into the directory of the secret's file, which is
 //! how `mv` and Kubernetes replace it. A trailing line break in a secret's file is not part of it.
 
