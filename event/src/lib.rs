@@ -4,6 +4,8 @@
 //! in the repository, so that building needs no protobuf compiler. `tests/generated.rs` fails when
 //! the two drift apart.
 
+#[cfg(feature = "fixtures")]
+pub mod fixtures;
 pub mod resource;
 
 use std::fmt;

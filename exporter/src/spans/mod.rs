@@ -18,8 +18,6 @@ mod chat;
 mod content_tests;
 mod facts;
 mod families;
-#[cfg(test)]
-pub(crate) mod fixture;
 mod messages;
 pub mod names;
 mod overlay;
@@ -32,3 +30,5 @@ mod tests;
 pub use build::{of, request};
 pub(crate) use facts::endings::{failure, first_known, start};
 pub use facts::profile::{ExportProfile, Overlays};
+#[cfg(test)]
+pub(crate) use weir_event::fixtures as fixture;

@@ -1,6 +1,6 @@
-//! Events that tests map.
+//! Events made by hand, for tests, benchmarks and examples.
 
-use weir_event::{
+use crate::{
     EventId,
     v1::{
         Api, Attempt, Ending, Parameters, Request, Resolution, Response, Timing, TraceContext, TraceEvent,
@@ -8,24 +8,34 @@ use weir_event::{
     },
 };
 
-pub(crate) const ID: EventId = EventId { source: [0xab; 16], sequence: 7 };
+/// The id of events at the fixed moment.
+pub const ID: EventId = EventId { source: [0xab; 16], sequence: 7 };
 
-/// A Unix time in nanoseconds, so many microseconds after a fixed moment.
-pub(crate) fn at(microseconds: u64) -> u64 {
-    1_700_000_000_000_000_000 + microseconds * 1000
+/// The fixed moment, as a Unix time in nanoseconds.
+const MOMENT: u64 = 1_700_000_000_000_000_000;
+
+/// A Unix time in nanoseconds, so many microseconds after the fixed moment.
+pub fn at(microseconds: u64) -> u64 {
+    MOMENT + microseconds * 1000
 }
 
 /// Every API of the contract: their numbers follow one another.
-pub(crate) fn apis() -> impl Iterator<Item = Api> {
+pub fn apis() -> impl Iterator<Item = Api> {
     (1..).map_while(|number| Api::try_from(number).ok())
 }
 
-/// A streamed answer, one attempt.
-pub(crate) fn streamed() -> TraceEvent {
+/// A streamed response, one attempt.
+pub fn streamed() -> TraceEvent {
+    streamed_at(ID, MOMENT)
+}
+
+/// The same with this id, received at this Unix time in nanoseconds.
+pub fn streamed_at(id: EventId, received_ns: u64) -> TraceEvent {
     let text = str::to_owned;
+    let at = |microseconds: u64| received_ns + microseconds * 1000;
     TraceEvent {
-        source: ID.source.to_vec().into(),
-        sequence: ID.sequence,
+        source: id.source.to_vec().into(),
+        sequence: id.sequence,
         trace: Some(TraceContext {
             trace_id: (1..=16).collect::<Vec<u8>>().into(),
             span_id: vec![0x21; 8].into(),
@@ -56,7 +66,7 @@ pub(crate) fn streamed() -> TraceEvent {
             ..Request::default()
         }),
         resolution: Some(Resolution { rule: text("models.smart"), targets: 1, ..Resolution::default() }),
-        attempts: vec![attempt(1, 0x31, 200, "", (2000, 800_000))],
+        attempts: vec![attempt_at(received_ns, 1, 0x31, 200, "", (2000, 800_000))],
         response: Some(Response {
             status: 200,
             id: text("chatcmpl-1"),
@@ -92,16 +102,16 @@ pub(crate) fn streamed() -> TraceEvent {
     }
 }
 
-/// The same after a first attempt that was answered 503.
-pub(crate) fn failed_over() -> TraceEvent {
+/// A streamed response after a first attempt that failed with 503.
+pub fn failed_over() -> TraceEvent {
     let mut event = streamed();
     event.attempts =
         vec![attempt(1, 0x31, 503, "", (2000, 50_000)), attempt(2, 0x32, 200, "", (51_000, 800_000))];
     event
 }
 
-/// A request for a model that nobody knows.
-pub(crate) fn rejected() -> TraceEvent {
+/// A request for an unknown model.
+pub fn rejected() -> TraceEvent {
     let mut event = streamed();
     event.attempts.clear();
     event.resolution = None;
@@ -118,7 +128,13 @@ pub(crate) fn rejected() -> TraceEvent {
     event
 }
 
-pub(crate) fn attempt(number: u32, id: u8, status: u32, error: &str, times: (u64, u64)) -> Attempt {
+/// An attempt that began and ended so many microseconds after the fixed moment.
+pub fn attempt(number: u32, id: u8, status: u32, error: &str, times: (u64, u64)) -> Attempt {
+    attempt_at(MOMENT, number, id, status, error, times)
+}
+
+fn attempt_at(received_ns: u64, number: u32, id: u8, status: u32, error: &str, times: (u64, u64)) -> Attempt {
+    let at = |microseconds: u64| received_ns + microseconds * 1000;
     Attempt {
         number,
         span_id: vec![id; 8].into(),
