@@ -1,8 +1,8 @@
-//! Renders what has an Envoy Gateway observe calls to providers.
+//! Renders the manifests with which an Envoy Gateway observes calls to providers.
 //!
 //! An EnvoyExtensionPolicy loads the filter, which holds no headers. The filter's own calls need a cluster,
 //! and Envoy Gateway makes clusters for routes alone: so an EnvoyPatchPolicy adds one, which has to be
-//! allowed there. Where bodies are held to be searched, Envoy Gateway's small buffers are made larger.
+//! enabled there. Where bodies are held to be searched, Envoy Gateway's small buffers are made larger.
 
 use serde_json::{Value, json};
 use weir_filter::redact::Action;
@@ -61,7 +61,7 @@ fn target(options: &Options) -> Value {
 fn patch_policy(cluster: &Value, options: &Options) -> Value {
     let about = "The cluster by which the filter reaches the exporter. EnvoyPatchPolicy has to be allowed: \
                  extensionApis.enableEnvoyPatchPolicy: true in Envoy Gateway's own configuration. Without it the filter \
-                 works, and its traces reach nobody.";
+                 works, but exports no traces.";
     let patch = json!({
         "type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
         "name": EXPORTER_CLUSTER,
@@ -83,7 +83,7 @@ fn holds_bodies(gateway: &Gateway) -> bool {
 }
 
 fn traffic_policy(gateway: &Gateway, options: &Options) -> Value {
-    let about = "Bodies that are searched are held, and Envoy Gateway's buffers hold 32 KiB, beyond which Envoy answers 413. If \
+    let about = "Bodies that are searched are held, and Envoy Gateway's buffers hold 32 KiB, beyond which Envoy responds with 413. If \
                  the Gateway has a ClientTrafficPolicy already, only one counts: add this field to it instead.";
     let spec = json!({
         "targetRefs": [target(options)],

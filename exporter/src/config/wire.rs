@@ -23,7 +23,7 @@ pub struct Config {
     pub page: Page,
     /// How NATS is reached.
     pub nats: Nats,
-    /// The stream that events are kept in.
+    /// The stream that events are stored in.
     pub stream: Stream,
     /// The service that spans belong to; `weir-gateway` by default.
     pub service_name: Option<String>,
@@ -42,13 +42,13 @@ pub struct Config {
     /// Where spans go, by name. Absent: what the environment says (MW_*, OTEL_EXPORTER_OTLP_*), else
     /// standard output.
     pub destinations: Option<BTreeMap<String, Destination>>,
-    /// Settings that are made on the page and kept in NATS.
+    /// Settings that are made on the page and stored in NATS.
     pub settings: Managed,
     /// What a log line looks like.
     pub log_format: Option<LogFormat>,
 }
 
-/// Settings that are made on the page and kept in NATS.
+/// Settings that are made on the page and stored in NATS.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Managed {
@@ -82,9 +82,9 @@ pub struct Ingest {
     pub max_body: Option<Size>,
     /// Events of a batch (default: 4096).
     pub max_events: Option<u32>,
-    /// Bytes of batches in handling at once; more are answered 503 (default: 64MiB).
+    /// Bytes of batches in handling at once; more are refused with 503 (default: 64MiB).
     pub max_in_flight: Option<Size>,
-    /// Batches a second; more are answered 503 (default: no limit).
+    /// Batches a second; more are refused with 503 (default: no limit).
     pub max_batches_per_second: Option<u32>,
     /// Connections open at once (default: 1024).
     pub max_connections: Option<u32>,
@@ -123,7 +123,7 @@ pub struct Page {
     /// visible ASCII characters.
     pub token: Option<SecretRef>,
     /// Names by which browsers reach it, such as `weir.example.com`, beside `localhost` and addresses. Under any
-    /// other name nothing is answered.
+    /// other name every request is refused.
     pub hosts: Vec<String>,
     /// TLS on `listen`.
     pub tls: Option<ServerTls>,
@@ -177,15 +177,15 @@ pub struct ClientTls {
     pub key: Option<PathBuf>,
 }
 
-/// The stream that events are kept in.
+/// The stream that events are stored in.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Stream {
     /// How many bytes it may hold (default: 10GiB).
     pub max_bytes: Option<Size>,
-    /// How long it keeps an event at most (default: 72h).
+    /// How long it stores an event at most (default: 72h).
     pub max_age: Option<Time>,
-    /// How long it keeps an event that every destination has (default: 15m).
+    /// How long it stores an event that every destination has (default: 15m).
     pub keep: Option<Time>,
     /// Within this time a repeated event is recognised (default: 10m).
     pub duplicate_window: Option<Time>,
@@ -202,7 +202,7 @@ pub enum WhenFull {
     /// The oldest events make room, and are counted as evicted for each destination that had not had them.
     #[default]
     DropOldest,
-    /// New batches are answered 503, and stay with their senders.
+    /// New batches are refused with 503, and stay with their senders.
     Refuse,
 }
 
@@ -229,7 +229,7 @@ pub struct Retry {
     /// The pause while a refusal stands that someone must mend (default: 30s).
     pub slow: Option<Time>,
     /// Whether statuses that the OTLP specification calls final (500, 501, 505 and above) are retried
-    /// (default: true). Otherwise such a batch is taken for refused, like one answered 400.
+    /// (default: true). Otherwise such a batch counts as refused, as after a 400.
     pub server_errors: Option<bool>,
 }
 
@@ -323,7 +323,7 @@ pub struct Destination {
     /// otlp, middleware: how bodies are compressed (default: gzip).
     #[serde(default)]
     pub compression: Option<Compression>,
-    /// otlp, middleware: how long one POST may take, answer included (default: 10s).
+    /// otlp, middleware: how long one POST may take, response included (default: 10s).
     #[serde(default)]
     pub timeout: Option<Time>,
     /// otlp, middleware: whom to trust, and who we are.
@@ -343,10 +343,10 @@ pub struct Destination {
     /// file: how large it may grow before it is rotated (default: 100MiB).
     #[serde(default)]
     pub max_bytes: Option<Size>,
-    /// file: how many files are kept, the current one included (default: 5).
+    /// file: how many files are retained, the current one included (default: 5).
     #[serde(default)]
     pub max_files: Option<u32>,
-    /// Whether every carrier of content (prompts, answers, tool calls, error texts) is left out.
+    /// Whether every carrier of content (prompts, completions, tool calls, error texts) is left out.
     #[serde(default)]
     pub exclude_request_data: bool,
     /// Further names that spans carry their facts by.
@@ -389,7 +389,7 @@ pub enum Metrics {
 pub struct When {
     /// The caller's metadata, by key.
     pub metadata: BTreeMap<String, OneOrMany>,
-    /// The model, as asked for, as sent or as answered.
+    /// The model: requested, sent or reported in the response.
     pub model: Option<OneOrMany>,
     /// A provider that was tried, by its name in gateway.yaml.
     pub provider: Option<OneOrMany>,

@@ -43,7 +43,7 @@ pub fn fragment(gateway: &Gateway, options: &Options) -> Result<Rendered, Error>
     let head = if gateway.observes() {
         "The parts that let an Envoy with routes of its own observe calls to providers. Where redaction.forwarded is \
          on, a body of more than the listener's per_connection_buffer_limit_bytes (1 MiB unless you set it) is \
-         answered with 413."
+         refused with 413."
             .to_owned()
     } else {
         format!(

@@ -11,7 +11,7 @@ use crate::yaml::comment;
 
 /// Longest silence on a stream in either direction.
 const STREAM_IDLE_TIMEOUT: &str = "300s";
-/// The path at which a load balancer asks whether the gateway takes requests.
+/// The path of health checks by load balancers.
 const HEALTH_PATH: &str = "/healthz";
 /// The field of the listener's certificate.
 const CERTIFICATE_FIELD: &str = "tls.certificate";
@@ -95,10 +95,10 @@ pub(super) fn virtual_host(routes: &[Value]) -> Value {
     json!({"name": "weir", "domains": ["*"], "routes": routes})
 }
 
-/// Answers for the gateway: 200, and 503 once it drains. No key is asked for.
+/// Responds to health checks: 200, and 503 once Envoy drains. Needs no key.
 pub(super) fn health_check() -> Value {
     json!({
-        "# Answers a load balancer without a key: 200, and 503 once Envoy is told to drain \
+        "# Responds to load balancers without a key: 200, and 503 once Envoy drains \
          (POST /healthcheck/fail on its admin interface).": null,
         "name": "envoy.filters.http.health_check",
         "typed_config": {

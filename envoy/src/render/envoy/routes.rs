@@ -119,8 +119,8 @@ fn clusters(names: impl Iterator<Item = String>) -> Value {
 fn retry_policy(backoff: Duration) -> Value {
     let seconds = |ms: u64| format!("{}.{:03}s", ms / 1000, ms % 1000);
     json!({
-        "# refresh_cluster_on_retry asks for the cluster anew before each attempt: so one can go to another provider. \
-         How many there are and after which answers is the filter's to say.": null,
+        "# refresh_cluster_on_retry chooses the cluster again before each attempt, so that one can go to another provider. \
+         The filter decides how many attempts there are and after which responses.": null,
         "retry_on": "connect-failure,refused-stream,reset,retriable-headers",
         "retriable_headers": [{"name": name::WEIR_RETRY, "string_match": {"exact": "1"}}],
         "num_retries": 0,

@@ -1,10 +1,10 @@
-//! What an older Envoy does not know, and what a gateway loses by it.
+//! What an older Envoy does not support, and what a gateway loses without it.
 
 use std::str::FromStr;
 
 use crate::gateway::Gateway;
 
-/// The first Envoy whose router asks anew for the cluster of each attempt
+/// The first Envoy whose router chooses the cluster of each attempt again
 /// (`refresh_cluster_on_retry`).
 const REFRESHES_CLUSTERS: Version = Version { major: 1, minor: 39 };
 /// The first Envoy that has everything else: the route's matcher over filter state was its last part.
@@ -57,7 +57,7 @@ impl std::fmt::Display for Version {
 }
 
 impl Version {
-    /// Takes out of the gateway what this Envoy does not know, and tells what is lost by it.
+    /// Removes from the gateway what this Envoy does not support, and reports what is lost.
     pub fn limit(self, gateway: &mut Gateway) -> Vec<String> {
         if self >= REFRESHES_CLUSTERS || !gateway.upstream_filter {
             return Vec::new();
@@ -81,7 +81,7 @@ impl Version {
                 ));
             }
             if model.timeouts.first_token.is_some() {
-                lost.push(format!("models.{name}.timeouts.first_token: not kept to"));
+                lost.push(format!("models.{name}.timeouts.first_token: not enforced"));
             }
         }
         lost
@@ -123,7 +123,7 @@ models:
         assert_eq!(lost.len(), 4, "{lost:?}");
         assert_eq!(lost[1], "models.x: no fallback between its 2 targets within a request");
         assert_eq!(lost[2], "models.x.retry.attempts: one attempt instead of 2");
-        assert_eq!(lost[3], "models.x.timeouts.first_token: not kept to");
+        assert_eq!(lost[3], "models.x.timeouts.first_token: not enforced");
         assert!(!gateway.upstream_filter);
         assert_eq!(old.limit(&mut gateway), [""; 0]);
     }

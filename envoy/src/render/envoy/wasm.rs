@@ -61,7 +61,7 @@ pub(crate) fn wasm_config(plugin: &PluginConfig, gateway: &Gateway, code: &Value
              would let requests pass unsearched."
         }
         Role::Gateway => {
-            "The gateway: knows the caller, chooses the target, redacts, watches the answer. FAIL_RELOAD builds a \
+            "The gateway: identifies the caller, chooses the target, redacts, reads the response. FAIL_RELOAD builds a \
              VM that trapped anew; FAIL_OPEN would let requests pass unchecked. Without \
              allow_on_headers_stop_iteration the filter would never see a body."
         }
@@ -72,7 +72,7 @@ pub(crate) fn wasm_config(plugin: &PluginConfig, gateway: &Gateway, code: &Value
     };
     if let Some(config) = wasm.get_mut("config") {
         if let (Mode::Observe, Some(config)) = (plugin.mode, config.as_object_mut()) {
-            // It holds no headers, so it runs where this cannot be said.
+            // It holds no headers, so it does not need this.
             config.remove("allow_on_headers_stop_iteration");
         }
         comment(config, about);

@@ -1,7 +1,7 @@
-//! Renders what has Istio's sidecars, or a gateway with routes of its own, observe calls to providers.
+//! Renders the manifests with which Istio's sidecars, or a gateway with routes of its own, observe calls to providers.
 //!
-//! A WasmPlugin is all that the filter needs here: it holds no headers. A sidecar sees what is said only
-//! where it begins TLS itself, so an https provider becomes a host that applications call by http, and to
+//! A WasmPlugin is all that the filter needs here: it holds no headers. A sidecar sees the content only
+//! where it originates TLS itself, so an https provider becomes a host that applications call by http, and to
 //! which the sidecar speaks TLS. The exporter is found by the cluster that the mesh has for its service.
 
 use std::collections::BTreeMap;
@@ -67,7 +67,7 @@ fn service_entry(endpoint: &Endpoint, port: u16, options: &Options) -> Value {
     let Endpoint { host, .. } = endpoint;
     let about = match endpoint.scheme {
         "https" => format!(
-            "Applications call http://{host}{}: the proxy beside them begins TLS, so that it sees what is said.",
+            "Applications call http://{host}{}: the sidecar originates TLS, so that it sees the content.",
             if port == PLAIN_PORT { String::new() } else { format!(":{port}") }
         ),
         _ => format!("Makes {host} known to the mesh."),

@@ -163,7 +163,7 @@ fn service_entry(host: &str, port: u16, subsets: &[Subset<'_>], options: &Option
     let names: Vec<&str> = subsets.iter().map(|(name, ..)| *name).collect();
     let about = format!("Makes {host} known to the mesh, for: {}.", names.join(", "));
     let mut entry = object(NETWORKING, "ServiceEntry", &host_name(host, port), options, &about);
-    // The gateway itself begins TLS, so that the filters of the cluster see requests.
+    // The gateway itself originates TLS, so that the filters of the cluster see requests.
     entry.insert(
         "spec".to_owned(),
         outside(host, &json!({"name": "http", "number": port, "protocol": "HTTP"})),
