@@ -34,7 +34,7 @@ fn run() -> anyhow::Result<()> {
             let text = if markdown { settings() } else { schema() };
             Ok(io::stdout().write_all(text.as_bytes())?)
         }
-        Command::Bus(BusCommand::New { dir, hosts, server_dir }) => commands::bus(dir, hosts, server_dir),
+        Command::Bus(BusCommand::New { dir, hosts, server_dir }) => commands::bus(&dir, hosts, server_dir),
         Command::Image { wasm, output, tag } => commands::image(&wasm, &output, &tag),
         Command::Key(KeyCommand::New { name }) => commands::key(&name),
     }

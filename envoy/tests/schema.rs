@@ -2,6 +2,8 @@
 //!
 //! `WEIR_UPDATE=1 cargo test -p weir-config --test schema` writes it anew.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use std::path::Path;
 
 use weir_settings::schema::{Survey, is_current};

@@ -33,8 +33,8 @@ pub(crate) fn import(from: ImportArg, file: &Path) -> anyhow::Result<()> {
 }
 
 /// Makes certificates, users and the token.
-pub(crate) fn bus(dir: PathBuf, hosts: Vec<String>, server_dir: PathBuf) -> anyhow::Result<()> {
-    let made = bus::make(&bus::Wanted { dir: dir.clone(), hosts, server_dir })?;
+pub(crate) fn bus(dir: &Path, hosts: Vec<String>, server_dir: PathBuf) -> anyhow::Result<()> {
+    let made = bus::make(&bus::Wanted { dir: dir.to_owned(), hosts, server_dir })?;
     let what = match made {
         bus::Made::New => "made certificates, users and the token",
         bus::Made::Kept => "all is there and stays as it is",

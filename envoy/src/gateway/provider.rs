@@ -10,7 +10,6 @@ use serde::Deserialize;
 use weir_filter::api::Feature;
 use weir_filter::api::endpoint::Endpoint;
 use weir_filter::api::kind::Kind;
-use weir_filter::api::Feature;
 use weir_settings::ConfigError;
 
 /// Longest name that a certificate is checked against, in bytes (RFC 1035, section 2.3.4).

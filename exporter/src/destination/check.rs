@@ -12,7 +12,6 @@ use super::{
 use crate::{
     config::{
         ConfigError, ranged,
-        units::Time,
         wire::{self, Overlay},
     },
     spans::{ExportProfile, Overlays, names, resource::Attributes},
@@ -250,7 +249,7 @@ fn batch(path: &str, own: &wire::Batch, general: &wire::Batch) -> Result<BatchSe
 }
 
 fn retry(own: &wire::Retry, general: &wire::Retry) -> RetrySettings {
-    let pick = |own: Option<Time>, general: Option<Time>, ms: u64| {
+    let pick = |own: Option<weir_settings::Time>, general: Option<weir_settings::Time>, ms: u64| {
         own.or(general).map_or(Duration::from_millis(ms), |time| time.0).max(Duration::from_millis(1))
     };
     let first = pick(own.first, general.first, 200);

@@ -1,6 +1,7 @@
 //! What Envoy's router does with one request.
 
-use crate::duration::Duration;
+use weir_settings::Duration;
+
 use crate::headers::name;
 use crate::host::Host;
 
