@@ -18,7 +18,7 @@ use crate::auth::credential::CREDENTIAL_MAX;
 use crate::auth::grant::Grant;
 use crate::auth::metadata;
 use crate::auth::pattern::Patterns;
-use crate::config::ConfigError;
+use weir_settings::ConfigError;
 
 /// Longest name of a key, in bytes.
 const NAME_MAX: usize = 64;

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use crate::config::ConfigError;
+use weir_settings::ConfigError;
 
 /// Longest pattern, in bytes: enough for a provider's name, a slash and a model's name.
 const PATTERN_MAX: usize = 512;

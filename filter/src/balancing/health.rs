@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use weir_settings::Duration;
 
 use crate::balancing::target::{TargetId, is_within, slot_mut, slot_ref};
-use crate::config::ConfigError;
+use weir_settings::ConfigError;
 
 /// Most failures remembered for one target, and thus the highest setting.
 pub const FAILURES_MAX: usize = 16;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use weir_settings::Duration;
 
 use crate::balancing::condition::Facts;
-use crate::config::ConfigError;
+use weir_settings::ConfigError;
 
 /// Shortest `for`: below it nothing would be sticky, and replicas' clocks differ by as much.
 const LASTS_MIN: Duration = Duration::from_secs(1);

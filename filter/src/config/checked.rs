@@ -20,8 +20,9 @@ use crate::config::token::Token;
 use crate::config::trace::Capture;
 use crate::config::upstream::Upstream;
 use crate::config::wire::{Exporter, Mode, PluginConfig};
-use crate::config::{ConfigError, model, observed, redaction, token, trace};
+use crate::config::{model, observed, redaction, token, trace};
 use crate::redaction::Redaction;
+use weir_settings::ConfigError;
 
 /// What a name that a caller used stands for.
 #[derive(Debug)]

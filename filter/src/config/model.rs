@@ -9,7 +9,7 @@ use crate::balancing::{Candidate, Condition, LoadBalancing, Strategy, TargetIds}
 use crate::config::target::{Route, check_model};
 use crate::config::upstream::Upstream;
 use crate::config::wire::{Model, PluginConfig, Timeouts};
-use crate::config::{ConfigError, did_you_mean};
+use weir_settings::{ConfigError, did_you_mean};
 
 /// Most targets of one model.
 const TARGETS_MAX: usize = 32;

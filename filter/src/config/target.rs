@@ -11,9 +11,9 @@ use crate::auth::SECRET_HEADERS;
 use crate::balancing::{TargetId, TargetIds};
 use crate::config::upstream::Upstream;
 use crate::config::wire::Target;
-use crate::config::{ConfigError, did_you_mean};
 use crate::headers::HeaderValue;
 use crate::json::edit::Params;
+use weir_settings::{ConfigError, did_you_mean};
 
 /// Headers that Envoy or the filter decide on, beside those that carry credentials.
 const OWN_HEADERS: [&str; 6] = ["host", "content-length", "transfer-encoding", "connection", "te", "upgrade"];

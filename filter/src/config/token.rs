@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::config::ConfigError;
 use crate::config::wire::Exporter;
+use weir_settings::ConfigError;
 
 /// The exporter's token as the value of a header.
 #[derive(Clone)]

@@ -4,8 +4,8 @@ use crate::api::Features;
 use crate::api::endpoint::Endpoint;
 use crate::api::family::provider::Settings;
 use crate::api::kind::Kind;
-use crate::config::ConfigError;
 use crate::config::wire::Provider;
+use weir_settings::ConfigError;
 
 /// Longest name of a provider, in bytes: it becomes part of an Envoy cluster's name.
 const PROVIDER_NAME_MAX: usize = 64;

@@ -6,7 +6,7 @@ use weir_event::v1;
 
 use crate::api::call::Call;
 use crate::auth::RequestMetadata;
-use crate::config::{ByteSize, Config};
+use crate::config::Config;
 use crate::event::content::Content;
 use crate::event::exchange::Shared;
 use crate::event::vm::Vm;
@@ -22,6 +22,7 @@ use crate::response::redact::ResponseRedaction;
 use crate::roles::caller;
 use crate::roles::caller::Known;
 use crate::trace_context;
+use weir_settings::ByteSize;
 
 /// One traced request. What is under way of it ends with it, also where no `on_log` comes.
 #[derive(Debug)]

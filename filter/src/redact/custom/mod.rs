@@ -14,7 +14,6 @@ use regex_automata::meta::Regex;
 use regex_automata::{Input, Span};
 use regex_syntax::hir::{Hir, HirKind};
 
-use crate::config::ConfigError;
 use crate::redact::custom::cost::{LOOKED_MAX, too_many};
 use crate::redact::custom::pattern::{MATCH_MAX, Next, Pattern, build, compile_hir};
 use crate::redact::custom::settings::{Checksum, Custom};
@@ -22,6 +21,7 @@ use crate::redact::detectors::iban::mod97;
 use crate::redact::detectors::number::luhn;
 use crate::redact::text::fold::{Reading, fold};
 use crate::redact::text::view::View;
+use weir_settings::ConfigError;
 
 /// How far before a match its context words may stand, in bytes.
 const CONTEXT: usize = 96;
