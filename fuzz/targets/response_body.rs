@@ -7,6 +7,7 @@ use prost::Message;
 use weir_event::v1::TraceEvent;
 use weir_filter::api::call::Call;
 use weir_filter::host::Step;
+use weir_filter::roles::Role as _;
 use weir_filter::redact::Fields;
 use weir_fuzz::{CANARY, PATHS, controls, is_clean, pieces, plant, respond, stream};
 
@@ -79,7 +80,7 @@ fn answered(
             delivered.append(&mut stream.host.response_body.borrow_mut());
         }
     }
-    attempt.on_response_end(&stream.host);
+    attempt.on_response_trailers(&stream.host);
     let mut event = stream.event().expect("an event");
     assert_eq!(stream.vm.budget.used(), 0, "all room is given back");
     event.timing = None;
