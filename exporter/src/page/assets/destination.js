@@ -310,7 +310,7 @@ export function destination(name) {
           isNew && h("div", { class: "choices", role: "radiogroup", "aria-label": "Type" }, kinds),
           isNew && field("name", "Name", c.name, "Letters, digits, - and _."),
           middleware, otlp,
-          tick(c.exclude, "Exclude Request Data", "Nothing of prompts, answers and error texts goes there."),
+          tick(c.exclude, "Exclude Request Data", "Prompts, responses and error texts are not sent there."),
           h("details", { open: Object.keys(settings.headers ?? {}).length > 0 }, h("summary", {}, "Headers"), h("p", { class: "quiet" }, seal ?? "They go with every POST. A secret one is sealed like a key."), headers),
           h("details", { open: Object.keys(settings.resource ?? {}).length > 0 }, h("summary", {}, "Resource attributes"), resource),
           h("details", { open: Boolean(settings.when) }, h("summary", {}, "Only some requests (when)"), h("p", { class: "quiet" }, "All that is named must hold. Several are separated by commas; * stands for anything."),

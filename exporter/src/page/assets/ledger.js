@@ -54,7 +54,7 @@ export function flow(ledger) {
         ],
       }),
       band(gateway.accepted, gateway.accepted, scale),
-      stage({ name: "Accepted", about: "stored in JetStream, then acknowledged", sum: gateway.accepted, scale, rest: 0, parts: [[gateway.accepted, "good", "stored"]] }));
+      stage({ name: "Accepted", about: "acknowledged by JetStream", sum: gateway.accepted, scale, rest: 0, parts: [[gateway.accepted, "good", "stored"]] }));
   }
   const branches = destinations.map((one) => {
     const parts = FATES.map(([figure, kind, words]) => [one[figure], kind, words]);

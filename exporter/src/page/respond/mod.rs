@@ -87,7 +87,7 @@ impl IntoResponses for Plain {
 pub(super) struct Refusal {
     status: StatusCode,
     retry_after: Option<u64>,
-    body: Errors,
+    body: Box<Errors>,
 }
 
 /// The body of every error.
@@ -131,7 +131,7 @@ impl Refusal {
     /// With this status and problem.
     pub(super) fn of(status: StatusCode, problem: Problem) -> Self {
         let body = Errors { error: problem.clone(), errors: vec![problem], current: None, backlog: None };
-        Self { status, retry_after: None, body }
+        Self { status, retry_after: None, body: Box::new(body) }
     }
 
     /// Names the field that causes it.

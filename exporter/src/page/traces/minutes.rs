@@ -34,9 +34,9 @@ struct Times(Option<Histogram<u32>>);
 
 impl Times {
     fn add(&mut self, ms: f64) {
-        // Between 1 and a day, also where it is no number.
+        // A tenth of a millisecond to a day; 0 where it is no number.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let time = (ms / UNIT).max(1.0).min(LONGEST) as u64;
+        let time = (ms / UNIT).clamp(1.0, LONGEST) as u64;
         if self.0.is_none() {
             self.0 = Histogram::new(1).ok();
         }
