@@ -5,6 +5,8 @@
 
 #[path = "page/dead_letters.rs"]
 mod dead_letters;
+#[path = "page/described.rs"]
+mod described;
 #[path = "page/doors.rs"]
 mod doors;
 #[path = "page/live.rs"]

@@ -80,9 +80,10 @@ async fn a_destination_that_refuses_is_told_in_a_sentence_with_what_to_do() {
     let rig = Rig::start(&[]).await;
     rig.backend.answer(weir_tests::backend::Reply::status(401));
     Source::new().store(&rig.exporter.url(), 2).await;
-    let told = rig.wait_for("/api/overview", |overview| overview["trouble"][0]["level"] == "error").await;
-    let trouble = &told["trouble"][0];
-    assert_eq!(trouble["what"], "otlp refuses what it gets: HTTP 401. 2 events wait.");
+    let what = "otlp refuses what it gets: HTTP 401. 2 events wait.";
+    let overview = rig.wait_for("/api/overview", |overview| overview["trouble"][0]["what"] == what).await;
+    let trouble = &overview["trouble"][0];
+    assert_eq!(trouble["level"], "error");
     assert!(trouble["advice"].as_str().expect("words").contains("key"), "{trouble}");
     assert_eq!(trouble["view"], "settings/otlp");
 }
