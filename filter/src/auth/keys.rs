@@ -12,13 +12,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use weir_settings::ConfigError;
 
 use crate::api::Feature;
 use crate::auth::credential::CREDENTIAL_MAX;
 use crate::auth::grant::Grant;
 use crate::auth::metadata;
 use crate::auth::pattern::Patterns;
-use weir_settings::ConfigError;
 
 /// Longest name of a key, in bytes.
 const NAME_MAX: usize = 64;

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use weir_settings::ConfigError;
 
 use crate::auth::SECRET_HEADERS;
 use crate::headers::Headers;
-use weir_settings::ConfigError;
 
 /// Most values of one condition, to bound the cost of a decision.
 const VALUES_MAX: usize = 64;

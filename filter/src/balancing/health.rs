@@ -6,10 +6,9 @@
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
-use weir_settings::Duration;
+use weir_settings::{ConfigError, Duration};
 
 use crate::balancing::target::{TargetId, is_within, slot_mut, slot_ref};
-use weir_settings::ConfigError;
 
 /// Most failures remembered for one target, and thus the highest setting.
 pub const FAILURES_MAX: usize = 16;

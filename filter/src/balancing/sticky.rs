@@ -7,10 +7,9 @@
 use std::hash::{DefaultHasher, Hasher};
 
 use serde::{Deserialize, Serialize};
-use weir_settings::Duration;
+use weir_settings::{ConfigError, Duration};
 
 use crate::balancing::condition::Facts;
-use weir_settings::ConfigError;
 
 /// Shortest `for`: below it nothing would be sticky, and replicas' clocks differ by as much.
 const LASTS_MIN: Duration = Duration::from_secs(1);

@@ -7,6 +7,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     rc::Rc,
 };
+use weir_settings::ConfigError;
 
 use crate::api::call::is_model_name;
 use crate::api::{Family, Feature};
@@ -22,7 +23,6 @@ use crate::config::upstream::Upstream;
 use crate::config::wire::{Exporter, Mode, PluginConfig};
 use crate::config::{model, observed, redaction, token, trace};
 use crate::redaction::Redaction;
-use weir_settings::ConfigError;
 
 /// What a name that a caller used stands for.
 #[derive(Debug)]

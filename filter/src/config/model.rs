@@ -2,14 +2,13 @@
 
 use std::{collections::HashMap, rc::Rc};
 
-use weir_settings::Duration;
+use weir_settings::{ConfigError, Duration, did_you_mean};
 
 use crate::balancing::sticky::Seed;
 use crate::balancing::{Candidate, Condition, LoadBalancing, Strategy, TargetIds};
 use crate::config::target::{Route, check_model};
 use crate::config::upstream::Upstream;
 use crate::config::wire::{Model, PluginConfig, Timeouts};
-use weir_settings::{ConfigError, did_you_mean};
 
 /// Most targets of one model.
 const TARGETS_MAX: usize = 32;

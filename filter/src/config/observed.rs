@@ -6,12 +6,13 @@
 
 use std::collections::BTreeMap;
 
+use weir_settings::ConfigError;
+
 use crate::api::call::Call;
 use crate::api::endpoint::Endpoint;
 use crate::api::kind::Kind;
 use crate::config::wire::{PluginConfig, Provider};
 use crate::redact::{Action, Returned, Unreadable};
-use weir_settings::ConfigError;
 
 /// The hosts whose requests are observed; none: those of every host.
 #[derive(Debug, Default)]

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use weir_settings::ConfigError;
+
 use crate::config::PluginConfig;
 use crate::redact;
 use crate::redact::{Detectors, HashKey, Policies, Stricter, Style};
 use crate::redaction::Redaction;
-use weir_settings::ConfigError;
 
 /// How many digits of a hash are shown: enough to tell people apart, 48 bits.
 const HASH_DIGITS: usize = 12;

@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, rc::Rc};
 
+use weir_settings::{ConfigError, did_you_mean};
+
 use crate::api::call::Call;
 use crate::api::call::is_model_name;
 use crate::api::endpoint::Endpoint;
@@ -13,7 +15,6 @@ use crate::config::upstream::Upstream;
 use crate::config::wire::Target;
 use crate::headers::HeaderValue;
 use crate::json::edit::Params;
-use weir_settings::{ConfigError, did_you_mean};
 
 /// Headers that Envoy or the filter decide on, beside those that carry credentials.
 const OWN_HEADERS: [&str; 6] = ["host", "content-length", "transfer-encoding", "connection", "te", "upgrade"];

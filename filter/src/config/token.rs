@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use crate::config::wire::Exporter;
 use weir_settings::ConfigError;
+
+use crate::config::wire::Exporter;
 
 /// The exporter's token as the value of a header.
 #[derive(Clone)]

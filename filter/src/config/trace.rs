@@ -1,8 +1,9 @@
 //! Which finished requests are sent, and how much of their content is kept, checked.
 
+use weir_settings::ConfigError;
+
 use crate::capture::sampling::Sampling;
 use crate::config::wire::Trace;
-use weir_settings::ConfigError;
 
 /// Least and most that may be captured of one request's content, in bytes.
 const CAPTURE_MIN: u64 = 1 << 10;

@@ -1,11 +1,12 @@
 //! A provider, checked: its name, its URL in parts, and the Envoy cluster that leads to it.
 
+use weir_settings::ConfigError;
+
 use crate::api::Features;
 use crate::api::endpoint::Endpoint;
 use crate::api::family::provider::Settings;
 use crate::api::kind::Kind;
 use crate::config::wire::Provider;
-use weir_settings::ConfigError;
 
 /// Longest name of a provider, in bytes: it becomes part of an Envoy cluster's name.
 const PROVIDER_NAME_MAX: usize = 64;

@@ -3,13 +3,14 @@
 //! The stricter of two policies excludes, masks or blocks whatever either of them does, detector by detector.
 //! No key, model or request can make a policy laxer.
 
+use weir_settings::ConfigError;
+
 use crate::redact::detectors::names::Set;
 use crate::redact::engine::compiled::Detectors;
 use crate::redact::engine::replace::Style;
 use crate::redact::settings::{
     Action, Content, Exported, Forwarded, Redaction, Returned, Stricter, Unreadable,
 };
-use weir_settings::ConfigError;
 
 /// What is exported to telemetry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use weir_event::v1;
+use weir_settings::ByteSize;
 
 use crate::api::call::Call;
 use crate::auth::RequestMetadata;
@@ -22,7 +23,6 @@ use crate::response::redact::ResponseRedaction;
 use crate::roles::caller;
 use crate::roles::caller::Known;
 use crate::trace_context;
-use weir_settings::ByteSize;
 
 /// One traced request. What is under way of it ends with it, also where no `on_log` comes.
 #[derive(Debug)]

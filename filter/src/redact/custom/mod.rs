@@ -13,6 +13,7 @@ pub mod settings;
 use regex_automata::meta::Regex;
 use regex_automata::{Input, Span};
 use regex_syntax::hir::{Hir, HirKind};
+use weir_settings::ConfigError;
 
 use crate::redact::custom::cost::{LOOKED_MAX, too_many};
 use crate::redact::custom::pattern::{MATCH_MAX, Next, Pattern, build, compile_hir};
@@ -21,7 +22,6 @@ use crate::redact::detectors::iban::mod97;
 use crate::redact::detectors::number::luhn;
 use crate::redact::text::fold::{Reading, fold};
 use crate::redact::text::view::View;
-use weir_settings::ConfigError;
 
 /// How far before a match its context words may stand, in bytes.
 const CONTEXT: usize = 96;

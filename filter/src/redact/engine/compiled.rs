@@ -13,6 +13,7 @@ use regex_automata::meta::Regex;
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::{Hir, Look};
 use serde::{Deserialize, Serialize};
+use weir_settings::{ConfigError, did_you_mean};
 
 use crate::redact::custom::Expression;
 use crate::redact::custom::pattern::{build, compile_hir};
@@ -24,7 +25,6 @@ use crate::redact::engine::sink::{Found, Sink};
 use crate::redact::text::fold::{Back, Reading, fold};
 use crate::redact::text::placeholder::{Form, LABEL_MAX};
 use crate::redact::text::view::View;
-use weir_settings::{ConfigError, did_you_mean};
 
 /// Most values, and most patterns, that are never redacted, and the longest.
 const ALLOW_MAX: usize = 256;
