@@ -3,19 +3,15 @@
 //! No secret is copied: a key in the file itself is replaced with an environment variable. No variable is sent to two
 //! hosts.
 
-mod error;
-mod host;
-mod keys;
+mod common;
 mod litellm;
-mod notes;
-mod otel_config;
-mod routing;
-mod value;
-mod virtual_model;
+mod truefoundry;
 
-pub use self::error::ImportError;
-use self::notes::Notes;
+pub use common::error::ImportError;
+
 use crate::yaml::{to_yaml, wrapped};
+use common::notes::Notes;
+use truefoundry::{otel_config, virtual_model};
 
 /// What a configuration was written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::{
+use crate::import::common::{
     host::Host,
     keys::{ENVIRONMENT, Key, Variables, variable},
     notes::Notes,

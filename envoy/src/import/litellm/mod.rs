@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::error::ImportError;
-use super::notes::Notes;
-use super::routing::{Draft, KNOWN};
-use super::value::{duration, items, number};
-use deployment::{Defaults, Deployment, Unnamed};
+use self::deployment::{Defaults, Deployment, Unnamed};
+use crate::import::common::error::ImportError;
+use crate::import::common::notes::Notes;
+use crate::import::common::routing::{Draft, KNOWN};
+use crate::import::common::value::{duration, items, number};
 
 /// Most attempts at one target that ours makes.
 const ATTEMPTS_MAX: f64 = 5.0;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 /// How LiteLLM names a variable of its environment.
-pub(super) const ENVIRONMENT: &str = "os.environ/";
+pub(in crate::import) const ENVIRONMENT: &str = "os.environ/";
 
 /// What stands for a key where software demands one that its server does not: as [`plain`] writes it.
 const STAND_INS: [&str; 28] = [
@@ -43,7 +43,7 @@ const STAND_INS: [&str; 28] = [
 
 /// A key as a file gives it. It has no `Debug`: a literal is never shown.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Key {
+pub(in crate::import) enum Key {
     /// The file says nothing.
     Absent,
     /// The file says that there is none.
@@ -56,7 +56,7 @@ pub(super) enum Key {
 
 impl Key {
     /// The key that a field gives.
-    pub(super) fn of(value: &Value) -> Self {
+    pub(in crate::import) fn of(value: &Value) -> Self {
         let text = match value {
             Value::Null => return Self::Absent,
             Value::String(text) => text.trim().to_owned(),
@@ -70,7 +70,7 @@ impl Key {
 }
 
 /// The variable that a text of the form `os.environ/NAME` names.
-pub(super) fn variable(text: &str) -> Option<&str> {
+pub(in crate::import) fn variable(text: &str) -> Option<&str> {
     let name = text.trim().strip_prefix(ENVIRONMENT)?;
     let is_first = |c: char| c.is_ascii_alphabetic() || c == '_';
     let is_next = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -89,7 +89,7 @@ fn plain(text: &str) -> String {
 }
 
 /// Whether a header holds a secret, by its name or by its value.
-pub(super) fn is_secret_header(name: &str, value: &str) -> bool {
+pub(in crate::import) fn is_secret_header(name: &str, value: &str) -> bool {
     const NAMES: [&str; 8] =
         ["auth", "key", "token", "secret", "password", "cookie", "credential", "signature"];
     const VALUES: [&str; 4] = ["bearer ", "basic ", "sk-", "token "];
@@ -99,7 +99,7 @@ pub(super) fn is_secret_header(name: &str, value: &str) -> bool {
 
 /// The variables of the file that is being made, each with the host that it belongs to.
 #[derive(Default)]
-pub(super) struct Variables {
+pub(in crate::import) struct Variables {
     /// Names that no new variable is given.
     reserved: BTreeSet<String>,
     /// The origin that each variable belongs to.
@@ -110,12 +110,12 @@ pub(super) struct Variables {
 
 impl Variables {
     /// Keeps a name from being given to a new variable.
-    pub(super) fn reserve(&mut self, variable: &str) {
+    pub(in crate::import) fn reserve(&mut self, variable: &str) {
         self.reserved.insert(variable.to_owned());
     }
 
     /// Keeps every variable that a value names, however deep, from being given to a new one.
-    pub(super) fn reserve_named(&mut self, value: &Value) {
+    pub(in crate::import) fn reserve_named(&mut self, value: &Value) {
         match value {
             Value::String(text) => {
                 if let Some(variable) = variable(text) {
@@ -129,13 +129,13 @@ impl Variables {
     }
 
     /// Gives a variable to a host, unless another one has it. Whether the host has it now.
-    pub(super) fn claim(&mut self, variable: &str, origin: &str) -> bool {
+    pub(in crate::import) fn claim(&mut self, variable: &str, origin: &str) -> bool {
         self.owners.entry(variable.to_owned()).or_insert_with(|| origin.to_owned()) == origin
     }
 
     /// The variable of this key at this host: the one that was made for it before, else `preferred` where no host has
     /// that, else a new one whose name is made of `stem` and `ending`.
-    pub(super) fn own(
+    pub(in crate::import) fn own(
         &mut self,
         key: &str,
         origin: &str,

@@ -7,20 +7,20 @@ use weir_filter::api::endpoint::Endpoint;
 
 /// A base URL, without anything in it that could be a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Host {
+pub(in crate::import) struct Host {
     /// The URL as ours is written: no credentials, no query, no slash at the end.
-    pub(crate) url: String,
+    pub(in crate::import) url: String,
     /// Scheme, host and port, the port always. What a key is bound to.
-    pub(crate) origin: String,
+    pub(in crate::import) origin: String,
     /// Whether a key would be readable on its way there: plain HTTP beyond this machine.
-    pub(crate) in_clear: bool,
+    pub(in crate::import) in_clear: bool,
     /// Whether credentials or a query were left out of the URL.
-    pub(crate) shortened: bool,
+    pub(in crate::import) shortened: bool,
 }
 
 impl Host {
     /// Reads an absolute `http` or `https` URL; nothing where it is none.
-    pub(crate) fn of(written: &str) -> Option<Self> {
+    pub(in crate::import) fn of(written: &str) -> Option<Self> {
         let (scheme, rest) = written.trim().split_once("://")?;
         let scheme = scheme.to_ascii_lowercase();
         let end = rest.find(['?', '#']).unwrap_or(rest.len());

@@ -4,10 +4,10 @@ use serde_json::Value;
 
 /// What a reader should know beside the result.
 #[derive(Debug, Default)]
-pub(super) struct Notes(pub(super) Vec<String>);
+pub(in crate::import) struct Notes(pub(in crate::import) Vec<String>);
 
 impl Notes {
-    pub(super) fn add(&mut self, field: &str, message: &str) {
+    pub(in crate::import) fn add(&mut self, field: &str, message: &str) {
         let note = format!("{field}: {message}");
         if !self.0.contains(&note) {
             self.0.push(note);
@@ -15,7 +15,7 @@ impl Notes {
     }
 
     /// Notes every field of a map that is not among these.
-    pub(super) fn others(&mut self, path: &str, map: &Value, known: &[&str], message: &str) {
+    pub(in crate::import) fn others(&mut self, path: &str, map: &Value, known: &[&str], message: &str) {
         for name in map.as_object().into_iter().flat_map(|map| map.keys()) {
             if !known.contains(&name.as_str()) {
                 self.add(&format!("{path}.{name}"), message);

@@ -3,16 +3,16 @@
 
 use serde_json::{Map, Value, json};
 
-use super::error::ImportError;
-use super::keys::is_secret_header;
-use super::notes::Notes;
-use super::routing::{Draft, KNOWN, known};
-use super::value::{duration, items, number, statuses};
+use crate::import::common::error::ImportError;
+use crate::import::common::keys::is_secret_header;
+use crate::import::common::notes::Notes;
+use crate::import::common::routing::{Draft, KNOWN, known};
+use crate::import::common::value::{duration, items, number, statuses};
 
 /// Most attempts at one target that ours makes.
 const ATTEMPTS_MAX: u64 = 5;
 
-pub(super) fn gateway(file: &Value, notes: &mut Notes) -> Result<Value, ImportError> {
+pub(in crate::import) fn gateway(file: &Value, notes: &mut Notes) -> Result<Value, ImportError> {
     let mut draft = Draft::default();
     KNOWN.iter().for_each(|(.., usual)| draft.variables.reserve(usual));
     match file["type"].as_str() {

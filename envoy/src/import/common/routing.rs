@@ -8,9 +8,9 @@ use super::{keys::Variables, notes::Notes};
 
 /// A kind of provider by the name that others give it: name, our API, its usual URL, and the variable
 /// that usually holds its key. Without a URL one must be given.
-pub(super) type Known = (&'static str, &'static str, &'static str, &'static str);
+pub(in crate::import) type Known = (&'static str, &'static str, &'static str, &'static str);
 
-pub(super) const KNOWN: &[Known] = &[
+pub(in crate::import) const KNOWN: &[Known] = &[
     ("azure", "azure-openai", "", "AZURE_API_KEY"),
     ("openai", "openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),
     ("anthropic", "anthropic", "https://api.anthropic.com", "ANTHROPIC_API_KEY"),
@@ -35,37 +35,37 @@ pub(super) const KNOWN: &[Known] = &[
 const BARE: [(&str, &str); 3] = [("claude", "anthropic"), ("command", "cohere"), ("gemini", "vertex_ai")];
 
 /// The prefix of the provider of a model that is named without one.
-pub(super) fn prefix_of(model: &str) -> &'static str {
+pub(in crate::import) fn prefix_of(model: &str) -> &'static str {
     BARE.into_iter().find(|(start, _)| model.starts_with(start)).map_or("openai", |(_, prefix)| prefix)
 }
 
 /// The kind of provider that a name speaks of: the same name, else the first that is part of it.
-pub(super) fn known(name: &str) -> Option<&'static Known> {
+pub(in crate::import) fn known(name: &str) -> Option<&'static Known> {
     let exact = KNOWN.iter().find(|(known, ..)| *known == name);
     exact.or_else(|| KNOWN.iter().find(|(known, ..)| name.to_ascii_lowercase().contains(known)))
 }
 
 /// The gateway that is being made.
 #[derive(Default)]
-pub(super) struct Draft {
+pub(in crate::import) struct Draft {
     /// The providers by name.
-    pub(super) providers: BTreeMap<String, Value>,
+    pub(in crate::import) providers: BTreeMap<String, Value>,
     /// The models by name.
-    pub(super) models: Map<String, Value>,
+    pub(in crate::import) models: Map<String, Value>,
     /// The variables that hold the providers' keys.
-    pub(super) variables: Variables,
+    pub(in crate::import) variables: Variables,
 }
 
 impl Draft {
     /// The name of this provider: one that is the same, or a new one by the first free name.
-    pub(super) fn provider(&mut self, name: &str, provider: Value) -> String {
+    pub(in crate::import) fn provider(&mut self, name: &str, provider: Value) -> String {
         let name = self.first(name, |there| *there == provider);
         self.providers.entry(name.clone()).or_insert(provider);
         name
     }
 
     /// The name that a provider will have which is like none that is there.
-    pub(super) fn next_name(&self, name: &str) -> String {
+    pub(in crate::import) fn next_name(&self, name: &str) -> String {
         self.first(name, |_| false)
     }
 
@@ -85,7 +85,7 @@ impl Draft {
     }
 
     /// The whole gateway.yaml.
-    pub(super) fn finish(self, notes: &mut Notes) -> Value {
+    pub(in crate::import) fn finish(self, notes: &mut Notes) -> Value {
         notes.add(
             "keys",
             "the keys of callers are not carried over, and without any the gateway is open to whoever reaches it. Make \

@@ -2,16 +2,16 @@
 
 use serde_json::{Map, Value, json};
 
-use super::error::ImportError;
-use super::host::Host;
-use super::keys::{Variables, is_secret_header};
-use super::notes::Notes;
-use super::value::{duration, number};
+use crate::import::common::error::ImportError;
+use crate::import::common::host::Host;
+use crate::import::common::keys::{Variables, is_secret_header};
+use crate::import::common::notes::Notes;
+use crate::import::common::value::{duration, number};
 
 /// Stands for an endpoint that is no URL.
 const SET_ME: &str = "http://set-me.invalid";
 
-pub(super) fn exporter(file: &Value, notes: &mut Notes) -> Result<Value, ImportError> {
+pub(in crate::import) fn exporter(file: &Value, notes: &mut Notes) -> Result<Value, ImportError> {
     let mut found = Vec::new();
     find("", file, &mut found);
     let (metrics, traces): (Vec<_>, Vec<_>) = found.into_iter().partition(|(path, exporter)| {
