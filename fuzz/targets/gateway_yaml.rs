@@ -75,7 +75,9 @@ fn manifests(rendered: Result<String, istio::ManifestError>) {
                 documents(document);
             }
         }
-        Err(istio::ManifestError::Field { field, message }) => assert!(!field.is_empty() && !message.is_empty()),
+        Err(istio::ManifestError::Field { field, message }) => {
+            assert!(!field.is_empty() && !message.is_empty())
+        }
         Err(error) => panic!("{error}"),
     }
 }

@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 use weir_filter::api::call::Call;
 use weir_filter::host::Step;
 use weir_filter::json::scan::Object;
-use weir_filter::redact::Fields;
 use weir_fuzz::{PATHS, controls, is_clean, plant, stream};
 
 fuzz_target!(|data: &[u8]| {

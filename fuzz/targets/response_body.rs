@@ -7,8 +7,7 @@ use prost::Message;
 use weir_event::v1::TraceEvent;
 use weir_filter::api::call::Call;
 use weir_filter::host::Step;
-use weir_filter::roles::Role as _;
-use weir_filter::redact::Fields;
+use weir_filter::roles::role::Role as _;
 use weir_fuzz::{CANARY, PATHS, controls, is_clean, pieces, plant, respond, stream};
 
 /// Most bytes of a message that are held where its content is captured, and overhead: the default of

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use weir_event::v1;
-use weir_filter::api::Api;
+use weir_filter::api::openai;
 use weir_filter::capture::transcript::Transcript;
 use weir_filter::headers::Headers;
 use weir_filter::json::truncate::pieces::{LONG, Pieces, RAW_MAX};
@@ -60,7 +60,7 @@ fn passed(pieces: &[&[u8]]) -> Vec<u8> {
     let destination =
         Destination { transcript: Transcript::counting(), whole: Pieces::default(), long_messages: LONG };
     let body = ResponseBody::default().stripping_usage(true);
-    let mut body = body.read(&headers, Api::OpenAiChat, destination);
+    let mut body = body.read(&headers, openai::CHAT, destination);
     let (mut held, mut out) = (Vec::new(), Vec::new());
     let end = [&[][..]];
     for (place, piece) in pieces.iter().chain(&end).enumerate() {
