@@ -7,16 +7,13 @@ use anyhow::Context;
 
 /// All files under every `*/src` of a workspace, and the packages' manifests; those that are no text are there with no text.
 #[derive(Default)]
-pub struct Tree {
+pub(crate) struct Tree {
     files: BTreeMap<String, String>,
 }
 
 impl Tree {
     /// Reads every file under `ROOT/*/src`.
-    ///
-    /// # Errors
-    /// When a directory or a file cannot be read.
-    pub fn read(root: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn read(root: &Path) -> anyhow::Result<Self> {
         let mut tree = Self::default();
         let entries = std::fs::read_dir(root).with_context(|| format!("reading {}", root.display()))?;
         for entry in entries {
@@ -31,7 +28,7 @@ impl Tree {
     }
 
     /// A tree made of `(path, text)` pairs.
-    pub fn of(files: &[(&str, &str)]) -> Self {
+    pub(crate) fn of(files: &[(&str, &str)]) -> Self {
         Self { files: files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect() }
     }
 
@@ -87,11 +84,13 @@ pub(crate) fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-/// Whether `path` is a file of test code by its name: `tests.rs`, `tests_*.rs`, or below `tests/`
-/// within a `src` folder.
+/// Whether `path` is a file of test code by its name: `tests.rs`, `tests_*.rs`, `*_tests.rs`, or below
+/// `tests/` within a `src` folder.
 pub(crate) fn is_test(path: &str) -> bool {
     let within = path.split_once("/src/").map_or(path, |(_, within)| within);
-    within.split('/').any(|part| part == "tests" || part == "tests.rs" || part.starts_with("tests_"))
+    within.split('/').any(|part| {
+        part == "tests" || part == "tests.rs" || part.starts_with("tests_") || part.ends_with("_tests.rs")
+    })
 }
 
 /// Whether `path` is written by a program.

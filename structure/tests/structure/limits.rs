@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::imports;
 use crate::source::{Tree, is_generated, is_test, parent};
 use crate::violation::Violation;
 
@@ -14,8 +15,8 @@ const SOURCES: [&str; 4] = [".rs", ".js", ".css", ".html"];
 /// An API family's name, which stands for all of them, and how many files outside its folders may use it.
 const FAMILY: &str = "cohere";
 const MAX_FAMILY_FILES: usize = 8;
-/// Packages that name families for a reason of their own: tests, and this rule.
-const FAMILY_FREE: [&str; 2] = ["tests/", "structure/"];
+/// The package whose every file is a test.
+const FAMILY_FREE: &str = "tests/";
 
 /// Every folder, file and name beyond its limit.
 pub(crate) fn check(tree: &Tree) -> Vec<Violation> {
@@ -56,11 +57,12 @@ fn family(tree: &Tree) -> Option<Violation> {
     let named: Vec<String> = tree
         .files()
         .filter(|(path, _)| path.ends_with(".rs") && !path.contains(FAMILY))
-        .filter(|(path, _)| !is_test(path) && !is_generated(path))
-        .filter(|(path, _)| !FAMILY_FREE.iter().any(|package| path.starts_with(package)))
+        .filter(|(path, _)| !is_test(path) && !is_generated(path) && !path.starts_with(FAMILY_FREE))
+        .filter(|(_, text)| names_family(text))
         .filter_map(|(path, text)| {
-            let at = text.lines().position(|line| line.to_ascii_lowercase().contains(FAMILY))?;
-            Some(format!("\n    {path}:{}", at + 1))
+            let lines = imports::without_tests(text);
+            let (at, _) = lines.into_iter().find(|(_, line)| names_family(line))?;
+            Some(format!("\n    {path}:{at}"))
         })
         .collect();
     (named.len() > MAX_FAMILY_FILES).then(|| Violation {
@@ -71,4 +73,8 @@ fn family(tree: &Tree) -> Option<Violation> {
             named.concat()
         ),
     })
+}
+
+fn names_family(text: &str) -> bool {
+    text.to_ascii_lowercase().contains(FAMILY)
 }

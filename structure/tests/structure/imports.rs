@@ -24,6 +24,21 @@ pub(crate) fn parse(tree: &Tree, package: &str) -> Crate {
     parsed
 }
 
+/// The lines of a source, each with its number, except those of modules of tests.
+pub(crate) fn without_tests(text: &str) -> Vec<(usize, &str)> {
+    let items = syn::parse_file(text).map_or_else(|_| Vec::new(), |file| file.items);
+    let lines_of = |item: &syn::Item| match item {
+        syn::Item::Mod(module) if is_test_code(&module.attrs) => {
+            let (brace, _) = module.content.as_ref()?;
+            Some(line(&module.ident)..=brace.span.close().end().line)
+        }
+        _ => None,
+    };
+    let tests: Vec<_> = items.iter().filter_map(lines_of).collect();
+    let lines = text.lines().enumerate().map(|(before, line)| (before + 1, line));
+    lines.filter(|(at, _)| !tests.iter().any(|test| test.contains(at))).collect()
+}
+
 fn read_file(into: &mut Crate, tree: &Tree, path: &str, folder: String, above: Option<usize>) -> usize {
     let text = syn::parse_file(tree.text(path).unwrap_or_default());
     let module = into.add_file(path.to_owned(), folder, above);

@@ -4,12 +4,12 @@ use std::fmt;
 
 /// One broken rule: its name, and a message with the file and line to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
+pub(crate) struct Violation {
     /// The rule's name: `file circle`, `parent circle`, `folder circle`, `entries`, `lines`, `family`,
     /// `word` or `syntax`.
-    pub rule: &'static str,
+    pub(crate) rule: &'static str,
     /// What breaks it, and where.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 impl fmt::Display for Violation {

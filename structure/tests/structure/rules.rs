@@ -1,4 +1,4 @@
-use crate::{Tree, check};
+use crate::{check, source::Tree};
 
 fn violations(files: &[(&str, &str)]) -> Vec<String> {
     check(&Tree::of(files)).iter().map(ToString::to_string).collect()
@@ -168,4 +168,20 @@ fn folders_files_families_and_words_have_limits() {
     assert_eq!(rules, ["word", "word", "word", "entries", "lines", "family"], "{found:#?}");
     assert!(found[3].contains("a/src: 23 entries"), "{found:#?}");
     assert!(found[4].contains("a/src/f0.rs:501"), "{found:#?}");
+}
+
+#[test]
+fn tests_name_families_freely() {
+    let names: Vec<String> = (0..9).map(|at| format!("a/src/f{at}.rs")).collect();
+    let family = |text: &str| {
+        let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), text)).collect();
+        let mut found = violations(&files);
+        found.retain(|line| line.starts_with("family"));
+        found.pop()
+    };
+    let test = "fn f() {}\n#[cfg(test)]\nmod tests {\n    const COHERE: u8 = 0;\n}\n";
+    assert_eq!(family(test), None);
+    let found = family(&format!("{test}// Cohere\n")).expect("nine files name it");
+    assert!(found.contains("a/src/f0.rs:6"), "{found}");
+    assert_eq!(violations(&[("a/src/x/same_tests.rs", &"\n".repeat(501))]), [""; 0]);
 }
