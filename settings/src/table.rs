@@ -17,7 +17,6 @@ pub fn reference(schema: &Value, head: &str) -> String {
         write_section(&mut out, &title, section, &mut named);
         for name in named {
             if let Some(definition) = definitions.get(&name)
-                && is_section(definition)
                 && known.insert(name.clone())
             {
                 open.push((name, definition));
@@ -54,11 +53,6 @@ fn write_section(out: &mut String, title: &str, section: &Value, named: &mut Vec
             out.push_str(&format!("| {} | {about} |\n", value(variant, named)));
         }
     }
-}
-
-/// Whether a definition has a section of its own: it has fields, or variants that are described.
-fn is_section(definition: &Value) -> bool {
-    definition["properties"].is_object() || variants(definition).next().is_some()
 }
 
 fn variants(schema: &Value) -> impl Iterator<Item = &Value> {
