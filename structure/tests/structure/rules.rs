@@ -1,4 +1,4 @@
-use crate::{check, source::Tree};
+use crate::{check, links, source::Tree};
 
 fn violations(files: &[(&str, &str)]) -> Vec<String> {
     check(&Tree::of(files)).iter().map(ToString::to_string).collect()
@@ -184,4 +184,19 @@ fn tests_name_families_freely() {
     let found = family(&format!("{test}// Cohere\n")).expect("nine files name it");
     assert!(found.contains("a/src/f0.rs:6"), "{found}");
     assert_eq!(violations(&[("a/src/x/same_tests.rs", &"\n".repeat(501))]), [""; 0]);
+}
+
+#[test]
+fn links_lead_to_files_and_headings_and_code_to_paths() {
+    let read = |path: &str| match path {
+        "docs" | "a/src" => Some(String::new()),
+        "docs/b.md" => Some("# The `b` file, in full\n".to_owned()),
+        _ => None,
+    };
+    let text = "[1](b.md) [2](../docs/b.md#the-b-file-in-full) [3](https://c.example/d) `docs/NAME/x` `e/f`\n\
+        ```\n[4](not.md)\n```\n[5](c.md) [6](b.md#the-c-file) `docs/c.md`";
+    let found: Vec<String> =
+        links::broken("docs/a.md", text, &read).iter().map(ToString::to_string).collect();
+    let lost = ["c.md", "b.md#the-c-file", "docs/c.md"];
+    assert_eq!(found, lost.map(|target| format!("link: docs/a.md:5: {target} leads nowhere")));
 }
