@@ -38,7 +38,7 @@ pub struct Admin {
     /// The destinations.
     pub fleet: Fleet,
     /// The workers.
-    pub sources: Workers,
+    pub workers: Workers,
     /// Whether this process takes events.
     pub ingests: bool,
     /// What is wrong with the last configuration.
@@ -76,7 +76,7 @@ async fn metrics(State(admin): State<Admin>) -> Response {
     // One that was refused may have the name of one that runs.
     let runs = |name: &String| admin.fleet.runs(name);
     admin.metrics.ship.show_running(wanted.keys().map(|name| (name.as_str(), runs(name))));
-    if let Some((count, sums)) = admin.sources.sums() {
+    if let Some((count, sums)) = admin.workers.sums() {
         admin.metrics.ingest.show_workers(count, &sums);
     }
     match admin.metrics.render() {
@@ -142,7 +142,7 @@ async fn status(State(admin): State<Admin>) -> Response {
         configuration: admin.wrong.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         destinations: admin.fleet.reports(),
         settings: admin.saved.summary(),
-        gateway: admin.sources.report(SOURCES_SHOWN),
+        gateway: admin.workers.report(SOURCES_SHOWN),
         ingest: admin.ingest(),
     };
     match serde_json::to_vec_pretty(&status) {

@@ -144,19 +144,19 @@ impl Exporter {
             let ingest = Ingest::new(bus.clone(), &settings.ingest, metrics.ingest.clone());
             ingest.under(saved.policy())
         });
-        let sources =
-            ingest.as_ref().map_or_else(|| Workers::new(settings.ingest.max_sources), Ingest::sources);
+        let workers =
+            ingest.as_ref().map_or_else(|| Workers::new(settings.ingest.max_sources), Ingest::workers);
         let wrong = Arc::new(Mutex::new(None));
 
         let (last, entered) = (CancellationToken::new(), CancellationToken::new());
-        let accounts = WorkersKeeper::new(sources.clone(), bus.clone(), settings.role.ingests());
+        let accounts = WorkersKeeper::new(workers.clone(), bus.clone(), settings.role.ingests());
         let accounts = tokio::spawn(accounts.run(entered.clone()));
         let mut background = JoinSet::new();
         let admin = Admin {
             bus: bus.clone(),
             metrics: Arc::clone(&metrics),
             fleet: fleet.clone(),
-            sources: sources.clone(),
+            workers: workers.clone(),
             ingests: settings.role.ingests(),
             wrong: Arc::clone(&wrong),
             saved: saved.clone(),
@@ -167,9 +167,9 @@ impl Exporter {
                 bus: bus.clone(),
                 fleet: fleet.clone(),
                 metrics: Arc::clone(&metrics),
-                sources: sources.clone(),
+                workers: workers.clone(),
                 wrong: Arc::clone(&wrong),
-                managed: saved.clone(),
+                saved: saved.clone(),
             };
             (Page::new(&settings.page, subjects, stop.clone()), listener)
         });

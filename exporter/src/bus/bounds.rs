@@ -12,7 +12,7 @@ const CHOICES: usize = 256;
 const TOOL_CALLS: usize = 8192;
 /// Other parts of all choices, for which the filter counts the same.
 const PARTS: usize = 8192;
-/// Detectors that matched, each once for everyone whom it was looked for.
+/// Detectors that matched, counted once for each audience (telemetry, provider, caller).
 const REDACTIONS: usize = 1024;
 /// Files of a form, 64 parts at most in the filter.
 const FILES: usize = 64;

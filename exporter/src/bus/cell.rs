@@ -29,7 +29,7 @@ pub struct Cell<'s> {
 pub struct Unwritten {
     /// What went wrong.
     pub error: BusError,
-    /// What may have been written all the same: its write was not answered.
+    /// What may have been written all the same: its write was not acknowledged.
     pub attempted: Option<Bytes>,
 }
 

@@ -316,8 +316,8 @@ fn identified(auth: &NatsAuth, refused: &Refused) -> ConnectOptions {
         NatsAuth::Credentials(file) => {
             let (file, refused) = (file.clone(), refused.clone());
             ConnectOptions::with_auth_callback(move |nonce| {
-                let answer = Credentials::read(&file).and_then(|credentials| credentials.answer(&nonce));
-                std::future::ready(answer.map_err(|error| {
+                let auth = Credentials::read(&file).and_then(|credentials| credentials.sign(&nonce));
+                std::future::ready(auth.map_err(|error| {
                     let why = format!("nats.credentials: {} {error}", file.display());
                     refused.send_replace(Some(format!("waits for credentials: {why}")));
                     AuthError::new(why)
@@ -350,7 +350,7 @@ fn reconnect_pause(attempts: usize) -> Duration {
     most.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
-/// Tells of an event; `who` names the setting by which we say who we are.
+/// Logs an event; `who` names the setting that holds our credentials.
 fn report(event: &Event, who: &'static str, refused: &Refused) {
     match event {
         Event::Connected => {

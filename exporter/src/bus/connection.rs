@@ -36,7 +36,7 @@ impl fmt::Debug for NatsServers {
     }
 }
 
-/// How the exporter says to NATS who it is.
+/// How the exporter authenticates to NATS.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum NatsAuth {
     /// It does not, or the URL does.

@@ -1,4 +1,4 @@
-//! What JetStream says of the stream's consumers.
+//! JetStream's report on the stream's consumers.
 
 use async_nats::jetstream::consumer::PullConsumer;
 use futures_util::TryStreamExt as _;
@@ -11,7 +11,7 @@ use super::{
 };
 
 impl Bus {
-    /// What JetStream says of the stream and a consumer.
+    /// JetStream's report on the stream and a consumer.
     ///
     /// # Errors
     ///

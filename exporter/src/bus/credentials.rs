@@ -55,12 +55,12 @@ impl Credentials {
         Ok(Self { jwt, key })
     }
 
-    /// What is said to a server that asked with this nonce.
+    /// Signs the nonce of a server that asks who connects.
     ///
     /// # Errors
     ///
     /// [`CredentialsError::Seed`] where nothing can be signed by it.
-    pub fn answer(self, nonce: &[u8]) -> Result<Auth, CredentialsError> {
+    pub fn sign(self, nonce: &[u8]) -> Result<Auth, CredentialsError> {
         let signature = self.key.sign(nonce).map_err(|_| CredentialsError::Seed)?;
         let mut auth = Auth::new();
         auth.jwt = Some(self.jwt);
@@ -97,7 +97,7 @@ mod tests {
                 "{jwt}NKEYs are secrets.\n\n-----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
             )
         };
-        let auth = written(&whole(&seed)).unwrap().answer(b"nonce").unwrap();
+        let auth = written(&whole(&seed)).unwrap().sign(b"nonce").unwrap();
         assert_eq!(auth.jwt.as_deref(), Some("eyJ0.eyJq.c2ln"));
         assert!(key.verify(b"nonce", &auth.signature.unwrap()).is_ok());
 

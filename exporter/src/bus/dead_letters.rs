@@ -81,7 +81,7 @@ impl Bus {
     /// [`BusError`] where NATS is away, or did not acknowledge it.
     pub async fn bury(&self, destination: &str, sequence: u64, reason: &str) -> Result<bool, BusError> {
         let Some(message) = self.stored(STREAM, sequence).await? else { return Ok(false) };
-        let mut headers = kept(&message);
+        let mut headers = retained_headers(&message);
         headers.insert(REASON, reason);
         headers.insert(SEQUENCE, sequence.to_string());
         headers.insert(AT, now_ms().to_string());
@@ -158,7 +158,7 @@ impl Bus {
         let id = format!("replay.{}.{}.{}", letter.destination, letter.number, now_ms());
         let subject = format!("{REPLAY_SUBJECT}.{}", letter.destination);
         let payload = letter.message.payload.clone();
-        self.publish(&subject, STREAM, id, kept(&letter.message), payload).await?;
+        self.publish(&subject, STREAM, id, retained_headers(&letter.message), payload).await?;
         self.forget(letter.number).await
     }
 
@@ -205,8 +205,8 @@ impl Bus {
     }
 }
 
-/// The headers that an event keeps wherever it goes.
-fn kept(message: &StreamMessage) -> HeaderMap {
+/// The headers that an event retains wherever it goes.
+fn retained_headers(message: &StreamMessage) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for name in [ENCODING, super::payload::STRIPPED] {
         if let Some(value) = message.headers.get(name) {

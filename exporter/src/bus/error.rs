@@ -13,7 +13,7 @@ pub enum BusError {
     JetStream {
         /// What was asked.
         what: String,
-        /// What it said.
+        /// Its message.
         why: String,
     },
     /// Ingest was there before the part that makes the stream.

@@ -1,7 +1,7 @@
 //! NATS JetStream: the stream that events are stored in, the durable consumers they are read by, the dead letters
 //! and the ledgers.
 //!
-//! The exporter starts whether NATS is there or not and says through [`Bus::state`] what is missing.
+//! The exporter starts without NATS too and reports through [`Bus::state`] what is missing.
 //! While NATS is not connected nothing is published, so nothing queues up in the client.
 
 pub mod bounds;

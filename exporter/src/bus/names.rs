@@ -32,7 +32,7 @@ pub(super) const LEDGER_STREAM: &str = "KV_WEIR_LEDGER";
 /// The names of destinations' consumers begin with this, and only theirs.
 pub const CONSUMER_PREFIX: &str = "ship-";
 
-/// After this time without a word from its holder an event is delivered again.
+/// An event that is not acknowledged for this long is delivered again.
 pub const ACK_WAIT: Duration = Duration::from_secs(30);
 
 /// The destination that a consumer belongs to; `None` for one that belongs to none.

@@ -51,7 +51,7 @@ pub fn open(headers: Option<&HeaderMap>, payload: &Bytes) -> Option<Bytes> {
     }
 }
 
-/// An event, compressed, and the header that says so.
+/// A compressed event and its encoding header.
 pub(crate) fn pack(event: &Bytes) -> std::io::Result<(Bytes, &'static str)> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(event.len() / 4), Compression::default());
     encoder.write_all(event)?;

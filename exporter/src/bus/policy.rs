@@ -1,6 +1,6 @@
 //! The capture policy: whether the gateway may capture the content of requests.
 //!
-//! It says less than the gateway's own configuration or the same, never more: the stricter of both holds.
+//! It can be stricter than the gateway's own configuration, never more permissive: the stricter of both applies.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -10,7 +10,7 @@ use weir_event::v1::{CapturePolicy, CaptureRule};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Switch {
-    /// Nothing: the gateway's configuration and the destinations say what is reported.
+    /// No override: the gateway's configuration and the destinations decide what is exported.
     #[default]
     Off,
     /// No content leaves Envoy.
@@ -32,7 +32,7 @@ pub enum Policy {
 }
 
 impl Policy {
-    /// There is none: the gateway's configuration alone says what is reported.
+    /// There is none: the gateway's configuration alone decides what is exported.
     pub const NONE: Self = Self::Known { revision: 0, excludes: false };
 
     /// It cannot be read: excludes content, to be safe.

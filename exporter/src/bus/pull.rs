@@ -124,7 +124,7 @@ impl Bus {
     }
 }
 
-/// What a status says of a pull's end.
+/// Why a pull ended, by its status.
 fn ended(status: StatusCode, said: &str) -> Ended {
     match status {
         StatusCode::NOT_FOUND | StatusCode::TIMEOUT => Ended::All,

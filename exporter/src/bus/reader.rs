@@ -102,7 +102,7 @@ impl Reader {
         }
     }
 
-    /// Has a tail reader go on after this sequence, whatever it is opened anew for.
+    /// Lets a tail reader continue after this sequence, also when it is reopened.
     pub fn passed(&mut self, sequence: u64) {
         if let Source::Tail(from) = &mut self.source {
             *from = From::After(self.stream, sequence);

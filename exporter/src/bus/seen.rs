@@ -1,6 +1,6 @@
-//! What JetStream says of the stream and a consumer.
+//! JetStream's report on the stream and a consumer.
 
-/// What JetStream says of the stream and a consumer, read before the ledger is.
+/// JetStream's report on the stream and a consumer, read before the ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// When the stream was made.

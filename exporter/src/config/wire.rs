@@ -43,7 +43,7 @@ pub struct Config {
     /// standard output.
     pub destinations: Option<BTreeMap<String, Destination>>,
     /// Settings that are made on the page and stored in NATS.
-    pub settings: Managed,
+    pub settings: SavedSettings,
     /// What a log line looks like.
     pub log_format: Option<LogFormat>,
 }
@@ -51,7 +51,7 @@ pub struct Config {
 /// Settings that are made on the page and stored in NATS.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Managed {
+pub struct SavedSettings {
     /// Whether there are any (default: true). Where there are none, this file and the environment say everything.
     pub enabled: Option<bool>,
     /// What secrets are sealed with: 32 random bytes in base64, as `weir-exporter settings-key new` makes them;

@@ -61,7 +61,7 @@ pub struct Ingest<S> {
     store: S,
     metrics: IngestMetrics,
     policy: Arc<RwLock<Arc<Policy>>>,
-    sources: Workers,
+    workers: Workers,
     capture: watch::Receiver<Capture>,
 }
 
@@ -93,7 +93,7 @@ impl<S: Store> Ingest<S> {
             store,
             metrics,
             policy: Arc::new(RwLock::new(Policy::new(settings))),
-            sources: Workers::new(settings.max_sources),
+            workers: Workers::new(settings.max_sources),
             capture: watch::channel(Capture::NONE).1,
         }
     }
@@ -113,8 +113,8 @@ impl<S: Store> Ingest<S> {
     }
 
     /// The ledgers of workers.
-    pub fn sources(&self) -> Workers {
-        self.sources.clone()
+    pub fn workers(&self) -> Workers {
+        self.workers.clone()
     }
 
     fn policy(&self) -> Arc<Policy> {
@@ -297,7 +297,7 @@ async fn take<S: Store>(ingest: &Ingest<S>, batch: SentBatch, resource: &Resourc
     answer.refused.sort_by_key(|refusal| refusal.position);
     if let Ok(source) = <[u8; SOURCE_LEN]>::try_from(batch.source.as_ref()) {
         // What could not be read has no sequence: its worker counts it and reports it with its next batch.
-        ingest.sources.enter(source, &answer.stored, &never, batch.totals.as_ref());
+        ingest.workers.enter(source, &answer.stored, &never, batch.totals.as_ref());
     }
     ingest.metrics.stored.inc_by(wide(answer.stored.len()));
     ingest.metrics.refused.inc_by(wide(answer.refused.len()));

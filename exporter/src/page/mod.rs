@@ -81,7 +81,7 @@ impl Page {
             .route("/assets/{name}", get(assets::asset))
             .merge(Router::from(routes()).with_state(Arc::clone(&self.0)))
             .merge(Router::from(login::routes()).with_state(Arc::clone(&guard)))
-            .merge(Router::from(destinations::routes()).with_state(self.0.subjects.managed.clone()))
+            .merge(Router::from(destinations::routes()).with_state(self.0.subjects.saved.clone()))
             .fallback(|| async { Refusal::not_found("there is nothing here") })
             .layer(DefaultBodyLimit::max(MAX_BODY))
             .layer(Extension(description))

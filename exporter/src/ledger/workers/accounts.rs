@@ -189,45 +189,45 @@ mod tests {
 
     #[test]
     fn nothing_is_told_before_the_store_was_asked_and_then_what_came_meanwhile_is_in_it() {
-        let sources = Workers::new(1024);
-        sources.enter([1; 16], &[1, 2, 3], &[], None);
-        assert!(sources.sums().is_none() && sources.report(9).is_none());
-        sources.slots().iter_mut().for_each(|slot| slot.asked = true);
-        let report = sources.report(9).unwrap();
+        let workers = Workers::new(1024);
+        workers.enter([1; 16], &[1, 2, 3], &[], None);
+        assert!(workers.sums().is_none() && workers.report(9).is_none());
+        workers.slots().iter_mut().for_each(|slot| slot.asked = true);
+        let report = workers.report(9).unwrap();
         assert_eq!((report.sources, report.sums.stored, report.latest[0].figures.stored), (1, 3, 3));
         assert_eq!(report.latest[0].source, "01".repeat(16));
     }
 
     #[test]
     fn a_source_whose_totals_cannot_be_is_named_and_spoils_no_sum() {
-        let sources = Workers::new(1024);
-        sources.slots().iter_mut().for_each(|slot| slot.asked = true);
+        let workers = Workers::new(1024);
+        workers.slots().iter_mut().for_each(|slot| slot.asked = true);
         for source in [1, 2] {
             let lie = Totals { created: u64::MAX, ..Totals::default() };
-            sources.enter([source; 16], &[1], &[], Some(&lie));
+            workers.enter([source; 16], &[1], &[], Some(&lie));
         }
-        sources.enter([3; 16], &[1, 2], &[], Some(&Totals { created: 2, pending: 2, ..Totals::default() }));
-        let report = sources.report(9).unwrap();
+        workers.enter([3; 16], &[1, 2], &[], Some(&Totals { created: 2, pending: 2, ..Totals::default() }));
+        let report = workers.report(9).unwrap();
         assert_eq!((report.sums.stored, report.sums.created), (4, 4));
         let liars = report.latest.iter().filter(|shown| shown.disbelieved).count();
         assert_eq!(liars, 2);
-        assert!(!sources.may_report(now()) && sources.may_report(now() + REPORT_EVERY));
+        assert!(!workers.may_report(now()) && workers.may_report(now() + REPORT_EVERY));
     }
 
     #[test]
     fn memory_is_bounded_while_nothing_can_be_written() {
-        let sources = Workers::new(64);
-        sources.slots().iter_mut().for_each(|slot| slot.asked = true);
+        let workers = Workers::new(64);
+        workers.slots().iter_mut().for_each(|slot| slot.asked = true);
         for source in 0_u128..1000 {
-            sources.enter((source << 120 | source).to_be_bytes(), &[1], &[], None);
+            workers.enter((source << 120 | source).to_be_bytes(), &[1], &[], None);
         }
         for sequence in 0..4 * record::MAX_PARTS as u64 {
-            sources.enter([0xff; 16], &[2 * sequence + 1], &[], None);
+            workers.enter([0xff; 16], &[2 * sequence + 1], &[], None);
         }
-        let slots = sources.slots().clone();
-        assert!(slots.iter().all(|slot| slot.news.len() <= sources.most));
-        assert!(slots.iter().all(|slot| slot.known.sources.len() <= sources.most));
+        let slots = workers.slots().clone();
+        assert!(slots.iter().all(|slot| slot.news.len() <= workers.most));
+        assert!(slots.iter().all(|slot| slot.known.sources.len() <= workers.most));
         assert!(slots.iter().flat_map(|slot| slot.news.values()).all(|news| !news.is_long()));
-        assert_eq!(sources.sums().unwrap().1.stored, 1000 + 4 * record::MAX_PARTS as u64);
+        assert_eq!(workers.sums().unwrap().1.stored, 1000 + 4 * record::MAX_PARTS as u64);
     }
 }

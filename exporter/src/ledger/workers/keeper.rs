@@ -38,7 +38,7 @@ const MAX_VALUE: usize = 512 << 10;
 
 /// Keeps the accounts of workers.
 pub struct WorkersKeeper {
-    sources: Workers,
+    workers: Workers,
     bus: Bus,
     /// Whether this process takes events; else it only looks.
     writes: bool,
@@ -48,8 +48,8 @@ pub struct WorkersKeeper {
 
 impl WorkersKeeper {
     /// One that writes, where this process takes events, or else only reads.
-    pub fn new(sources: Workers, bus: Bus, writes: bool) -> Self {
-        Self { sources, bus, writes, revisions: vec![None; SHARDS] }
+    pub fn new(workers: Workers, bus: Bus, writes: bool) -> Self {
+        Self { workers, bus, writes, revisions: vec![None; SHARDS] }
     }
 
     /// Reads and writes until `ended`, which follows the last entry, and then a last time.
@@ -79,7 +79,7 @@ impl WorkersKeeper {
                     debug!(%error, failures, "the workers' ledgers were not written");
                     // Nothing better is known.
                     if failures >= FAILURES_REPORTED {
-                        self.sources.slots().iter_mut().for_each(|slot| slot.asked = true);
+                        self.workers.slots().iter_mut().for_each(|slot| slot.asked = true);
                     }
                 }
             }
@@ -116,7 +116,7 @@ impl WorkersKeeper {
 
     /// Begins to send what came; whether there is something.
     fn take_up(&self, place: usize) -> bool {
-        let mut slots = self.sources.slots();
+        let mut slots = self.workers.slots();
         let Some(slot) = slots.get_mut(place) else { return false };
         slot.sending = std::mem::take(&mut slot.news);
         !slot.sending.is_empty()
@@ -124,7 +124,7 @@ impl WorkersKeeper {
 
     /// What was not sent is news again.
     fn put_back(&self, place: usize) {
-        let mut slots = self.sources.slots();
+        let mut slots = self.workers.slots();
         let Some(slot) = slots.get_mut(place) else { return };
         let newer = std::mem::replace(&mut slot.news, std::mem::take(&mut slot.sending));
         for (name, newer) in newer {
@@ -141,8 +141,8 @@ impl WorkersKeeper {
             known,
             || self.known(place),
             |mut next: Shard| {
-                if let Some(slot) = self.sources.slots().get(place) {
-                    next.take(&slot.sending, now(), self.sources.most);
+                if let Some(slot) = self.workers.slots().get(place) {
+                    next.take(&slot.sending, now(), self.workers.most);
                 }
                 let value = self.encoded(&mut next)?;
                 Ok((next, Some(value)))
@@ -161,7 +161,7 @@ impl WorkersKeeper {
 
     /// A part as it was last read or written.
     fn known(&self, place: usize) -> Shard {
-        self.sources.slots().get(place).map(|slot| Shard::clone(&slot.known)).unwrap_or_default()
+        self.workers.slots().get(place).map(|slot| Shard::clone(&slot.known)).unwrap_or_default()
     }
 
     fn encoded(&self, shard: &mut Shard) -> Result<Bytes, serde_json::Error> {
@@ -181,7 +181,7 @@ impl WorkersKeeper {
         if let Some(kept) = self.revisions.get_mut(place) {
             *kept = revision;
         }
-        if let Some(slot) = self.sources.slots().get_mut(place) {
+        if let Some(slot) = self.workers.slots().get_mut(place) {
             slot.known = known;
             slot.sending.clear();
             slot.asked = true;

@@ -131,7 +131,7 @@ pub(in crate::page) async fn one(
     Path(number): Path<u64>,
 ) -> Result<Reply<LetterWithSpans>, Refusal> {
     let letter = find(&shared, number).await?;
-    let spans = event(&letter).map(|(id, event)| trace::spans(id, &event, &traces::view(&shared)));
+    let spans = event(&letter).map(|(id, event)| trace::spans(id, &event, &traces::export_profile(&shared)));
     let letter = Letter::new(&shared, &letter);
     Ok(Reply(LetterWithSpans { letter, spans }))
 }
@@ -229,7 +229,7 @@ async fn round(shared: &Shared, actor: &Actor, of: &Of, replay: bool) -> Result<
 /// Writes who did it to the log and the audit trail.
 async fn audit(shared: &Shared, actor: &Actor, what: &str, destination: &str, count: usize) {
     if count > 0 {
-        shared.subjects.managed.note_letters(&actor.changes(), what, destination, count).await;
+        shared.subjects.saved.note_letters(&actor.changes(), what, destination, count).await;
     }
 }
 

@@ -179,9 +179,9 @@ pub(in crate::page) struct Audit {
 
 /// The destinations with their state; of secrets the last four characters
 #[utoipa::path(get, path = "/api/destinations", tag = "settings")]
-async fn list(State(managed): State<SavedDestinations>) -> Reply<Destinations> {
-    let (basis, seen) = (managed.configured(), managed.seen());
-    let reason = match (basis.enabled, basis.keys.is_empty(), managed.wrong()) {
+async fn list(State(destinations): State<SavedDestinations>) -> Reply<Destinations> {
+    let (config, seen) = (destinations.configured(), destinations.seen());
+    let reason = match (config.enabled, config.keys.is_empty(), destinations.wrong()) {
         (false, ..) => {
             Some("settings are made in exporter.yaml only: it says settings.enabled: false".to_owned())
         }
@@ -190,10 +190,10 @@ async fn list(State(managed): State<SavedDestinations>) -> Reply<Destinations> {
         (true, false, None) => None,
     };
     Reply(Destinations {
-        destinations: managed.listed(&seen),
+        destinations: destinations.listed(&seen),
         secrets: CanSave { can_save: reason.is_none(), reason },
-        enabled: basis.enabled,
-        wrong: managed.wrong(),
+        enabled: config.enabled,
+        wrong: destinations.wrong(),
     })
 }
 
@@ -209,14 +209,14 @@ async fn list(State(managed): State<SavedDestinations>) -> Reply<Destinations> {
     (status = 503, description = "NATS does not respond.", body = Errors),
 ))]
 async fn save(
-    State(managed): State<SavedDestinations>,
+    State(destinations): State<SavedDestinations>,
     Path(name): Path<String>,
     actor: Option<Extension<Actor>>,
     body: Bytes,
 ) -> Result<Reply<Saved>, Refusal> {
     let draft = Body::read::<Save>(&body).and_then(|body| body.draft()).map_err(unfit)?;
-    let saved = managed.save(&name, draft, &who(actor)).await;
-    let done = saved.map_err(|why| refused(&managed, why))?.into();
+    let saved = destinations.save(&name, draft, &who(actor)).await;
+    let done = saved.map_err(|why| refused(&destinations, why))?.into();
     Ok(Reply(Saved { name, done }))
 }
 
@@ -230,7 +230,7 @@ async fn save(
     (status = 503, description = "NATS does not respond.", body = Errors),
 ))]
 async fn remove(
-    State(managed): State<SavedDestinations>,
+    State(destinations): State<SavedDestinations>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
     actor: Option<Extension<Actor>>,
@@ -238,8 +238,8 @@ async fn remove(
     let number = |name: &str| parameter(query.as_deref(), name)?.parse::<u64>().ok();
     let missing = || unfit(ConfigError::at("revision", "must be given: the revision that was looked at"));
     let revision = number("revision").ok_or_else(missing)?;
-    let removed = managed.remove(&name, revision, number("backlog"), &who(actor)).await;
-    let (purged, done) = removed.map_err(|why| refused(&managed, why))?;
+    let removed = destinations.remove(&name, revision, number("backlog"), &who(actor)).await;
+    let (purged, done) = removed.map_err(|why| refused(&destinations, why))?;
     Ok(Reply(Removed { name, purged, done: done.into() }))
 }
 
@@ -249,21 +249,21 @@ async fn remove(
     (status = 404, description = "None of this name runs.", body = Errors),
     (status = 422, description = "Fields that do not fit.", body = Errors),
 ))]
-async fn test(State(managed): State<SavedDestinations>, body: Bytes) -> Result<Reply<Tested>, Refusal> {
+async fn test(State(destinations): State<SavedDestinations>, body: Bytes) -> Result<Reply<Tested>, Refusal> {
     let body = Body::read::<Test>(&body).map_err(unfit)?;
     let name = body.name().map_err(unfit)?;
     let tested = if body.has_settings() {
-        managed.test(&name, &body.draft().map_err(unfit)?).await
+        destinations.test(&name, &body.draft().map_err(unfit)?).await
     } else {
-        managed.test_running(&name).await
+        destinations.test_running(&name).await
     };
-    tested.map(Reply).map_err(|why| refused(&managed, why))
+    tested.map(Reply).map_err(|why| refused(&destinations, why))
 }
 
 /// The capture policy
 #[utoipa::path(get, path = "/api/policy", tag = "settings")]
-async fn policy(State(managed): State<SavedDestinations>) -> Reply<PolicyShown> {
-    Reply(managed.policy_shown())
+async fn policy(State(destinations): State<SavedDestinations>) -> Reply<PolicyShown> {
+    Reply(destinations.policy_shown())
 }
 
 /// Change its switch
@@ -274,24 +274,24 @@ async fn policy(State(managed): State<SavedDestinations>) -> Reply<PolicyShown> 
     (status = 503, description = "NATS does not respond.", body = Errors),
 ))]
 async fn set_policy(
-    State(managed): State<SavedDestinations>,
+    State(destinations): State<SavedDestinations>,
     actor: Option<Extension<Actor>>,
     body: Bytes,
 ) -> Result<Reply<PolicyChanged>, Refusal> {
     let read = Body::read::<SetPolicy>(&body).and_then(|body| Ok((body.revision()?, body.switch()?)));
     let (revision, switch) = read.map_err(unfit)?;
-    match managed.set_switch(switch, revision, &who(actor)).await {
+    match destinations.set_switch(switch, revision, &who(actor)).await {
         Ok(done) => {
             let Applied { revision, warnings } = done.into();
-            let mut policy = managed.policy_shown();
+            let mut policy = destinations.policy_shown();
             policy.revision = revision;
             Ok(Reply(PolicyChanged { policy, warnings }))
         }
         Err(Refused::Stale(_)) => {
             let message = "the policy was changed by somebody else meanwhile: nothing was overwritten";
-            Err(Refusal::new(StatusCode::CONFLICT, message).with_current(managed.policy_shown()))
+            Err(Refusal::new(StatusCode::CONFLICT, message).with_current(destinations.policy_shown()))
         }
-        Err(why) => Err(refused(&managed, why)),
+        Err(why) => Err(refused(&destinations, why)),
     }
 }
 
@@ -302,12 +302,12 @@ async fn set_policy(
     params(Newest),
     responses((status = 503, description = "NATS does not respond.", body = Errors)))]
 async fn audit_trail(
-    State(managed): State<SavedDestinations>,
+    State(destinations): State<SavedDestinations>,
     RawQuery(query): RawQuery,
 ) -> Result<Reply<Audit>, Refusal> {
     let limit = parameter(query.as_deref(), "limit").and_then(|text| text.parse().ok());
-    let audited = managed.audited(limit.unwrap_or(AUDIT_ENTRIES)).await;
-    let entries = audited.map_err(|error| refused(&managed, Refused::Away(error.to_string())))?;
+    let audited = destinations.audited(limit.unwrap_or(AUDIT_ENTRIES)).await;
+    let entries = audited.map_err(|error| refused(&destinations, Refused::Away(error.to_string())))?;
     Ok(Reply(Audit { entries }))
 }
 
@@ -404,7 +404,7 @@ fn unfit(error: ConfigError) -> Refusal {
     Refusal::of(StatusCode::UNPROCESSABLE_ENTITY, Problem::from(&error))
 }
 
-fn refused(managed: &SavedDestinations, why: Refused) -> Refusal {
+fn refused(destinations: &SavedDestinations, why: Refused) -> Refusal {
     let message = why.to_string();
     match why {
         Refused::Field(error) => unfit(error),
@@ -412,7 +412,7 @@ fn refused(managed: &SavedDestinations, why: Refused) -> Refusal {
         Refused::Unknown(_) => Refusal::new(StatusCode::NOT_FOUND, message),
         Refused::Away(_) => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message),
         Refused::Stale(name) => {
-            let current = managed.current(&name);
+            let current = destinations.current(&name);
             let message = match current {
                 None => format!("{name} was removed by somebody else meanwhile"),
                 Some(_) => message,

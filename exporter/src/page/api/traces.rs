@@ -15,7 +15,7 @@ use crate::{
         settings::TRACE_ID,
         state::shared::Shared,
         traces::{
-            held::{Filter, Request, Room},
+            held::{Filter, Occupancy, Request},
             row::Row,
             trace::{self, Shown},
         },
@@ -60,7 +60,7 @@ pub(in crate::page) struct Requests {
     matching: usize,
     /// The n of the latest request, whether it matches or not.
     last: u64,
-    room: Room,
+    room: Occupancy,
     values: Values,
 }
 
@@ -146,7 +146,7 @@ pub(in crate::page) async fn one(
     let links = shared.settings().links.clone();
     let trace_id = &request.row.trace_id;
     let links = links.into_iter().map(|(label, link)| (label, link.replace(TRACE_ID, trace_id))).collect();
-    let spans = trace::spans(event_id, &event, &view(&shared));
+    let spans = trace::spans(event_id, &event, &export_profile(&shared));
     Ok(Reply(Trace { request, spans, curl: Curl { line, note }, destinations, links }))
 }
 
@@ -162,7 +162,7 @@ pub(in crate::page) async fn otlp(
     let request = find(&shared, &id)?;
     let (event_id, event) = trace::event(&request.event).ok_or_else(gone)?;
     let resource = shared.settings().resource.of(&event.resource);
-    let body = trace::otlp(event_id, &event, &view(&shared), &resource).ok_or_else(gone)?;
+    let body = trace::otlp(event_id, &event, &export_profile(&shared), &resource).ok_or_else(gone)?;
     let name = format!("attachment; filename=\"trace-{}.json\"", request.row.trace_id);
     Ok(Plain::new(([(CONTENT_TYPE, "application/json".to_owned()), (CONTENT_DISPOSITION, name)], body)))
 }
@@ -176,6 +176,6 @@ fn gone() -> Refusal {
 }
 
 /// The profile by which the page shows spans.
-pub(in crate::page) fn view(shared: &Shared) -> ExportProfile {
+pub(in crate::page) fn export_profile(shared: &Shared) -> ExportProfile {
     ExportProfile { prices: Arc::clone(&shared.settings().prices), ..ExportProfile::default() }
 }

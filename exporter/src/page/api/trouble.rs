@@ -10,7 +10,7 @@ use crate::{
     ship::fleet::Report,
 };
 
-/// A backlog below this is nothing to speak of.
+/// A smaller backlog is not reported.
 const BACKLOG: u64 = 1000;
 
 /// How bad it is.
@@ -70,7 +70,7 @@ pub(in crate::page) fn all(
             "The previous one stays in force. Fix the file; it is reloaded automatically.",
         ));
     }
-    let wanted = shared.subjects.managed.wanted();
+    let wanted = shared.subjects.saved.wanted();
     found.extend(wanted.iter().filter_map(|(name, wanted)| of_wanted(name, wanted)));
     if reports.is_empty() && wanted.is_empty() {
         found.push(

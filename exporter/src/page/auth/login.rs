@@ -54,7 +54,7 @@ pub(in crate::page) struct Who {
 }
 
 impl Who {
-    /// By whom they are known.
+    /// How they were authenticated.
     pub(in crate::page) fn name(&self) -> &str {
         &self.name
     }

@@ -8,7 +8,7 @@ use crate::saved_destinations::Changed;
 /// Who makes a request, and from where; the guard puts it into the request's extensions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Actor {
-    /// By whom they are known, such as `token`.
+    /// How they were authenticated, such as `token`.
     pub(super) name: String,
     /// The address that they come from.
     pub(super) address: String,

@@ -16,7 +16,7 @@ use utoipa::{
 
 use crate::{bus::BusError, config::ConfigError};
 
-/// What `/api/openapi.json` says of responses, by status.
+/// The responses in `/api/openapi.json`, by status.
 type Responses = BTreeMap<String, RefOr<Described>>;
 
 /// A response of 200 with JSON, described by its type.
@@ -179,7 +179,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// Which errors there are is said where the route is.
+/// Each route lists its own errors.
 impl IntoResponses for Refusal {
     fn responses() -> Responses {
         Responses::new()

@@ -17,7 +17,7 @@ use crate::{
     spans::{prices::Prices, resource::Resource},
 };
 
-/// Where the page is served where nobody says.
+/// The default address of the page.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 4321);
 
 /// Where its token is found where the file names no place.

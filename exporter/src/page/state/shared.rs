@@ -21,7 +21,7 @@ const MAX_LISTENERS: usize = 64;
 /// How often totals are recorded.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// What every request to the page is answered from.
+/// The state that serves every request to the page.
 pub(in crate::page) struct Shared {
     pub(in crate::page) subjects: Subjects,
     pub(in crate::page) guard: Arc<Guard>,

@@ -20,18 +20,18 @@ pub struct Subjects {
     pub fleet: Fleet,
     /// What is counted.
     pub metrics: Arc<Metrics>,
-    /// The sources.
-    pub sources: Workers,
+    /// The workers whose events came, and what they report.
+    pub workers: Workers,
     /// What is wrong with the last configuration.
     pub wrong: Arc<Mutex<Option<String>>>,
     /// The settings that are made here.
-    pub managed: SavedDestinations,
+    pub saved: SavedDestinations,
 }
 
 impl Subjects {
-    /// The sums over sources, and how many there are; none before that is known.
+    /// The sums over workers, and how many there are; none before that is known.
     pub(in crate::page) fn sums(&self) -> Option<(usize, Figures)> {
-        self.sources.sums()
+        self.workers.sums()
     }
 
     /// The totals at this moment.

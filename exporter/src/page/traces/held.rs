@@ -89,9 +89,9 @@ pub(in crate::page) struct Found {
     pub(in crate::page) matching: usize,
 }
 
-/// How much is held, and of how much.
+/// How full the buffer is.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-pub(in crate::page) struct Room {
+pub(in crate::page) struct Occupancy {
     pub(in crate::page) held: usize,
     pub(in crate::page) most: usize,
     pub(in crate::page) bytes: usize,
@@ -108,7 +108,7 @@ pub(in crate::page) struct Held {
 }
 
 impl Held {
-    /// Room for so many of so many bytes.
+    /// Holds at most `most` requests of `most_bytes` together.
     pub(in crate::page) fn new(most: usize, most_bytes: usize) -> Self {
         Self { most, most_bytes, bytes: 0, requests: VecDeque::new() }
     }
@@ -171,8 +171,13 @@ impl Held {
     }
 
     /// How much is held.
-    pub(in crate::page) fn room(&self) -> Room {
-        Room { held: self.requests.len(), most: self.most, bytes: self.bytes, most_bytes: self.most_bytes }
+    pub(in crate::page) fn room(&self) -> Occupancy {
+        Occupancy {
+            held: self.requests.len(),
+            most: self.most,
+            bytes: self.bytes,
+            most_bytes: self.most_bytes,
+        }
     }
 
     /// The last one's number.

@@ -147,7 +147,7 @@ fn failure(event: &TraceEvent, response: &Response, last: &Attempt) -> Option<St
     spans::failure(event, response, last)
 }
 
-/// What may have become of content, every word of [`capture`].
+/// Every outcome of capture; [`capture`] names each.
 const CAPTURES: [Capture; 5] =
     [Capture::Unspecified, Capture::Kept, Capture::Redacted, Capture::Excluded, Capture::NoRoom];
 

@@ -70,8 +70,8 @@ pub(in crate::page) fn event(bytes: &[u8]) -> Option<(EventId, TraceEvent)> {
 }
 
 /// Its spans in the order in which they began, children after their parents.
-pub(in crate::page) fn spans(id: EventId, event: &TraceEvent, view: &ExportProfile) -> Vec<Shown> {
-    let spans = spans::of(id, event, view);
+pub(in crate::page) fn spans(id: EventId, event: &TraceEvent, profile: &ExportProfile) -> Vec<Shown> {
+    let spans = spans::of(id, event, profile);
     let start = spans.iter().map(|span| span.start_time_unix_nano).min().unwrap_or_default();
     spans.iter().map(|span| shown(span, start)).collect()
 }
@@ -178,12 +178,12 @@ fn quoted(text: &str) -> String {
 pub(in crate::page) fn otlp(
     id: EventId,
     event: &TraceEvent,
-    view: &ExportProfile,
+    profile: &ExportProfile,
     resource: &Attributes,
 ) -> Option<Vec<u8>> {
     let resource: Vec<(&str, String)> =
         resource.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
-    serde_json::to_vec_pretty(&spans::request(&resource, spans::of(id, event, view))).ok()
+    serde_json::to_vec_pretty(&spans::request(&resource, spans::of(id, event, profile))).ok()
 }
 
 #[cfg(test)]
