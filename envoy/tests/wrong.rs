@@ -219,7 +219,7 @@ const WRONG_OBSERVING: &[Wrong] = &[
         "3:60: providers.openai.grants: is for requests that the gateway sends, and `mode: observe` sends none; leave it out"),
     ("answers that are refused",
         "redaction: {", "redaction: { returned: { action: mask, detectors: [email] },",
-        "4:14: redaction.returned.on_unreadable: refuses answers, and in `mode: observe` an answer's status has gone before its body is seen; say \"pass\""),
+        "4:14: redaction.returned.on_unreadable: refuses responses, and in `mode: observe` a response's status has gone before its body is seen; say \"pass\""),
     ("a token's file",
         "{ env: WEIR_INGEST_TOKEN }", "{ file: /t }",
         "5:63: exporter.token.file: cannot be read by the filter, which sends the token itself with `mode: observe`; give { env: VARIABLE }"),

@@ -17,10 +17,10 @@ const NAMES: [&str; 8] = [
     "accesstoken",
     "subscriptionkey",
 ];
-/// What the names of errors about something else hold; they go before what a message says.
+/// Parts of error names that mean something else; they take precedence over the message.
 const OTHER_NAMES: [&str; 8] =
     ["model", "moderation", "content", "safety", "policy", "country", "region", "location"];
-/// What messages about credentials say, in lowercase.
+/// Phrases in messages about credentials, in lowercase.
 const PHRASES: [&str; 9] = [
     "api key",
     "api-key",
@@ -61,7 +61,7 @@ pub fn without_keys(message: &str) -> String {
     masked
 }
 
-/// Whether the body of a 403 speaks of credentials. Of one that is no JSON only what it says counts.
+/// Whether the body of a 403 is about credentials. Of one that is not JSON only the text counts.
 pub fn speaks_of_credentials(body: &[u8]) -> bool {
     let body = body.trim_ascii();
     // Gemini's OpenAI-compatible paths put the error into an array.

@@ -1,6 +1,6 @@
 //! A provider's base URL, taken apart once at load.
 //!
-//! Only what a request line and a Host header need is kept: no credentials, query or fragment.
+//! Only what a request line and a Host header need is retained: no credentials, query or fragment.
 
 use std::net::IpAddr;
 
@@ -22,7 +22,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Takes a base URL apart. The error says what would be right.
+    /// Parses a base URL. The error names what would be right.
     pub fn parse(url: &str) -> Result<Self, String> {
         let (scheme, default_port) = if url.starts_with("https://") {
             ("https", 443)

@@ -77,7 +77,7 @@ mod tests {
     use crate::api::anthropic;
 
     fn feature(method: &str, path: &str) -> Option<Feature> {
-        Passthrough::of(method.as_bytes(), path).map(|passage| passage.feature)
+        Passthrough::of(method.as_bytes(), path).map(|passthrough| passthrough.feature)
     }
 
     #[test]

@@ -25,9 +25,9 @@ const OVERHEAD: usize = 128;
 /// The texts of a choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channel {
-    /// The answer.
+    /// The response.
     Text,
-    /// The refusal to answer.
+    /// A refusal to respond.
     Refusal,
     /// The reasoning.
     Reasoning,

@@ -99,7 +99,7 @@ fn check_returned(returned: &Returned, path: &str) -> Result<(), ConfigError> {
         (Action::Off, _) | (Action::Mask, Unreadable::Pass) => return Ok(()),
     };
     let message = format!(
-        "refuses answers, and in `mode: observe` an answer's status has gone before its body is seen; say {right:?}"
+        "refuses responses, and in `mode: observe` a response's status has gone before its body is seen; say {right:?}"
     );
     Err(ConfigError::at(format!("{path}.{field}"), message))
 }

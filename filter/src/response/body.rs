@@ -41,7 +41,7 @@ pub struct ResponseBody {
     held_max: usize,
 }
 
-/// How a body that is held until its first bytes tell its form goes on.
+/// What becomes of a body that is held until its first bytes show its form.
 #[derive(Debug)]
 pub enum Settled {
     /// It was known before.
@@ -67,7 +67,7 @@ impl ResponseBody {
         Ok(Self { rewriting, held_max, ..Self::default() })
     }
 
-    /// Has it read as a response to a call of this API.
+    /// Reads it as a response to a call of this API.
     #[must_use]
     pub fn read(mut self, headers: &Headers, api: Api, destination: Destination) -> Self {
         let (reading, form) = Reading::of(headers, api, destination);
@@ -78,7 +78,7 @@ impl ResponseBody {
         self
     }
 
-    /// Has usage taken out of it, where it is a stream.
+    /// Strips usage from it, where it is a stream.
     #[must_use]
     pub fn stripping_usage(self, strips_usage: bool) -> Self {
         Self { strips_usage, ..self }
@@ -108,7 +108,7 @@ impl ResponseBody {
         matches!(self.reading, Reading::Compressed)
     }
 
-    /// Whether it is held: until it is whole, or its first bytes tell how it is rewritten.
+    /// Whether it is held: until it is whole, or its first bytes show how to rewrite it.
     pub fn is_held(&self) -> bool {
         self.rewriting.awaited().is_some()
     }
@@ -125,7 +125,7 @@ impl ResponseBody {
         if shrinks || is_rewritten { Length::Unknown } else { Length::Same }
     }
 
-    /// Looks at a body that is held until its first bytes tell its form, of which `size` are here.
+    /// Inspects a body that is held until its first bytes show its form; `size` bytes have arrived.
     pub fn settle(&mut self, host: &impl Host, size: usize, is_end: bool, held_max: usize) -> Settled {
         if !matches!(self.rewriting, Rewriting::Open(..)) {
             return Settled::Before;
@@ -184,7 +184,7 @@ impl ResponseBody {
     }
 
     /// Looks at the next piece of the body as it passes, and rewrites it where it is a stream's. It is held
-    /// where its form cannot be exported yet.
+    /// where its form is not known yet.
     pub fn pass(
         &mut self,
         host: &impl Host,
@@ -233,7 +233,7 @@ impl ResponseBody {
         Step::Continue
     }
 
-    /// Looks at the first bytes of a body whose form they tell. Returns whether they go on: not where they
+    /// Inspects the first bytes of a body, which show its form. Returns whether they go on: not where they
     /// are unclear before more has come.
     pub fn open(&mut self, bytes: &[u8], is_end: bool) -> bool {
         let (opening, form) = self.reading.open(bytes, is_end);
@@ -253,10 +253,10 @@ impl ResponseBody {
         let mut out =
             (*strips_usage || rewriting.is_some()).then(|| Vec::with_capacity(held_before + bytes.len()));
         framer.feed(bytes, is_end, |part| {
-            if let (Some(answer), Part::Event(event) | Part::Short(event)) = (&mut reading, &part)
+            if let (Some(parser), Part::Event(event) | Part::Short(event)) = (&mut reading, &part)
                 && event.is_whole()
             {
-                passed.has_token |= answer.read_message(event, response);
+                passed.has_token |= parser.read_message(event, response);
             }
             let Some(out) = &mut out else { return };
             let change = match &part {

@@ -1,6 +1,6 @@
 //! Which of a provider's response headers reach the caller.
 //!
-//! A caller takes a response's headers for the gateway's word: they stand under its host name. So a header
+//! A caller attributes a response's headers to the gateway: they come from its host name. So a header
 //! passes only where it describes this response, or is known to be of use to the providers' clients. What
 //! speaks for a host (cookies, transport security, other ports), for the gateway or for its Envoy, or hands
 //! out a credential does not pass. Of `x-…`, where providers put figures of their own, all passes but what
@@ -30,7 +30,7 @@ const PASSES: [&str; 29] = [
     "expires",
     "last-modified",
     "vary",
-    // What is said about the API (RFC 9111 "Warning", RFC 9745, RFC 8594).
+    // Notices about the API (RFC 9111 "Warning", RFC 9745, RFC 8594).
     "deprecation",
     "sunset",
     "warning",
@@ -125,7 +125,7 @@ pub fn reaches_caller(name: &str, is_passed: bool) -> bool {
     }
 }
 
-/// Whether only the gateway, or its Envoy, may say this to Envoy's router: another attempt follows or must
+/// Whether only the gateway, or its Envoy, may send this to Envoy's router: another attempt follows or must
 /// not, a host is overloaded or unhealthy.
 pub fn is_for_router(name: &str) -> bool {
     name.starts_with("x-weir-") || name.starts_with("x-envoy-")

@@ -18,7 +18,7 @@ pub enum Length {
     Is(usize),
 }
 
-/// What a response says about how it came about.
+/// The gateway's headers on a response.
 #[derive(Debug)]
 pub struct GatewayHeaders {
     /// The trace.

@@ -1,4 +1,4 @@
-//! Parses a provider's response: who responded, how it ended, what it cost in tokens, and what was said.
+//! Parses a provider's response: who responded, how it ended, its tokens and its content.
 //!
 //! One [`ResponseParser`] reads one response, in one piece or event by event, by its API's [`Dialect`]. It is tolerant:
 //! what is missing or of another type is not known. What it holds is bounded.
@@ -127,7 +127,7 @@ impl ResponseParser {
         if let Some(mut usage) = self.usage.read(self.api.family().usage, generates_text) {
             if !is_whole {
                 usage.source = v1::UsageSource::Partial.into();
-                // Figures of the beginning say nothing of what was written since.
+                // Figures from the beginning do not cover what was written since.
                 if seen > 0 {
                     usage.output_tokens = usage.output_tokens.max(Some(tokens(seen)));
                 }

@@ -16,17 +16,17 @@ use crate::response::framing::framer::Framer;
 use crate::response::framing::opening::Opening;
 use crate::response::parser::ResponseParser;
 
-/// The error of a response that says that it succeeded and has no body.
+/// The error of a successful status without a body.
 const EMPTY_RESPONSE: &str = "empty_response";
 /// The error of one whose body is no response of its API, such as a proxy's page.
 const UNEXPECTED_CONTENT: &str = "unexpected_content";
 /// Statuses that have no body (RFC 9110, "204 No Content" and "205 Reset Content").
 const WITHOUT_CONTENT: [u32; 2] = [204, 205];
 
-/// Where what a response says goes.
+/// Where a response's content goes.
 #[derive(Debug)]
 pub struct Destination {
-    /// What a stream says.
+    /// A stream's content.
     pub transcript: Transcript,
     /// A response in one piece.
     pub whole: Pieces,
@@ -37,7 +37,7 @@ pub struct Destination {
 /// What was read of a response.
 #[derive(Debug, Default)]
 pub struct Read {
-    /// What a stream said, as far as it is captured.
+    /// A stream's content, as far as it is captured.
     pub transcript: Transcript,
     /// The body of a response in one piece, and whether it was made short.
     pub body: Option<(Vec<u8>, bool)>,
@@ -55,17 +55,17 @@ pub enum Reading {
     Compressed,
     /// Not at all, because its type is none that a response to this call has.
     Unexpected(Api),
-    /// As its first bytes will show; what its headers say may be wrong.
+    /// As its first bytes will show; its headers may be wrong.
     Open(Box<Open>),
     /// In one piece: what has come so far.
     Whole(Box<(Pieces, ResponseParser)>),
     /// Message by message. Of a large one so much is read.
     Stream(Box<(ResponseParser, Limits)>),
-    /// Not at all: this body goes out instead. What was withheld said so much.
+    /// Not at all: this body goes out instead; and the content that was withheld.
     Replaced(String, Transcript),
 }
 
-/// A response of which no byte has come that tells its form.
+/// A response whose form no byte has shown yet.
 #[derive(Debug)]
 pub struct Open {
     api: Api,
@@ -151,42 +151,42 @@ impl Reading {
     ) -> Read {
         match self {
             Self::Whole(reading) => {
-                let (pieces, mut answer) = *reading;
+                let (pieces, mut parser) = *reading;
                 if pieces.is_empty() {
-                    note_unread(answer.api(), whole, true, response);
+                    note_unread(parser.api(), whole, true, response);
                     return Read::default();
                 }
                 let is_cut = whole && is_success(response) && pieces.is_unfinished();
                 let mut body = pieces.finish();
                 let is_read = if is_cut {
                     body = body.and_then(|(body, _)| Some((close(&body)?, true)));
-                    body.as_ref().is_some_and(|(body, _)| answer.read_beginning(body, response))
+                    body.as_ref().is_some_and(|(body, _)| parser.read_beginning(body, response))
                 } else {
-                    body.as_ref().is_some_and(|(body, _)| answer.read(body, response))
+                    body.as_ref().is_some_and(|(body, _)| parser.read(body, response))
                 };
                 response.unread |= !is_read;
                 if !is_read && !is_cut {
-                    note_unread(answer.api(), whole, false, response);
+                    note_unread(parser.api(), whole, false, response);
                 }
-                Read { transcript: answer.finish(asked, whole && !is_cut, response), body, is_cut }
+                Read { transcript: parser.finish(asked, whole && !is_cut, response), body, is_cut }
             }
             Self::Stream(stream) => {
-                let (mut answer, _) = *stream;
+                let (mut parser, _) = *stream;
                 let mut has_skipped = false;
                 if let Some(mut framer) = framer {
                     framer.read(&[], true, |event| {
-                        answer.read_message(event, response);
+                        parser.read_message(event, response);
                     });
                     // Its end may be among what could not be read.
                     has_skipped = framer.skipped() > 0;
                 }
                 response.unread |= has_skipped;
-                let is_cut = whole && is_success(response) && !has_skipped && answer.is_cut();
+                let is_cut = whole && is_success(response) && !has_skipped && parser.is_cut();
                 if response.chunks == 0 && !has_skipped {
-                    note_unread(answer.api(), whole, true, response);
+                    note_unread(parser.api(), whole, true, response);
                 }
                 let is_cut = is_cut && response.chunks > 0;
-                Read { transcript: answer.finish(asked, whole && !is_cut, response), body: None, is_cut }
+                Read { transcript: parser.finish(asked, whole && !is_cut, response), body: None, is_cut }
             }
             Self::Unexpected(api) => {
                 note_unread(api, whole, response.body_bytes == 0, response);
@@ -216,7 +216,7 @@ fn note_unread(api: Api, whole: bool, is_empty: bool, response: &mut v1::Respons
     }
 }
 
-/// Whether a response's status says that it holds a response.
+/// Whether a response's status is a success.
 fn is_success(response: &v1::Response) -> bool {
     (200..300).contains(&response.status) && !WITHOUT_CONTENT.contains(&response.status)
 }

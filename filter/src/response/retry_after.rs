@@ -5,12 +5,12 @@
 use crate::headers::{Headers, name};
 use crate::json::scan::{Kind, Object, Value};
 
-/// The detail of a Google error that says when to try again (google.rpc.RetryInfo).
+/// The detail of a Google error with the delay before a retry (google.rpc.RetryInfo).
 const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// What a provider says about another attempt.
+/// A provider's wishes about another attempt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
     /// How long to wait before it, in ms.
@@ -21,7 +21,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// What a response's headers say. Where they say it twice, the finer unit goes first.
+    /// Reads a response's headers. Where two are present, the finer unit wins.
     pub fn of(headers: &Headers, now_ns: u64) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| std::str::from_utf8(value).ok());
         let milliseconds = text(name::RETRY_AFTER_MS).and_then(|value| decimal_ms(value, 1.0));

@@ -49,7 +49,7 @@ impl Rewriting {
     }
 
     /// Looks at what has come of a response whose form is open, of which `size` bytes are buffered. `None`
-    /// where they do not tell it yet; else it is settled, and the refusal goes out instead of the response.
+    /// where they do not show it yet; else it is settled, and the refusal goes out instead of the response.
     pub fn settle(
         &mut self,
         host: &impl Host,

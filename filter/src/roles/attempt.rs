@@ -3,7 +3,7 @@
 //! It runs once for each attempt, on a fresh copy of the body, after the connection was chosen. The
 //! header map is shared with other attempts and with the downstream filter, so it is replaced
 //! whole: nothing of the caller's, and nothing of another provider's, can be left in it. Whether
-//! another attempt follows is said by a mark on the response, which Envoy's retry policy looks for.
+//! another attempt follows is marked on the response, for Envoy's retry policy.
 
 use std::rc::Rc;
 
@@ -24,8 +24,8 @@ use crate::roles::role::Role;
 use crate::routing::decision::Decision;
 use crate::trace_context;
 
-/// What is noted of an attempt that brought no response; Envoy tells more only of the last one.
-const NO_ANSWER: &str = "no_answer";
+/// Noted of an attempt without a response; Envoy reports details of the last attempt only.
+const NO_RESPONSE: &str = "no_answer";
 /// What is noted of an attempt whose first token was too late.
 const LATE_TOKEN: &str = "first_token_timeout";
 
@@ -115,7 +115,7 @@ impl Attempt {
     fn failed(&self, host: &impl Host, exchange: &mut Exchange, error: String, now_ns: u64) -> Step {
         self.vm.targets.borrow_mut().health.failed(self.target_id(exchange), now_ns);
         let Some(decision) = &mut exchange.decision else { return Step::Continue };
-        decision.plan.without_answer();
+        decision.plan.without_response();
         let again = decision.plan.next_route().is_some();
         if again {
             try_again(host, decision, &host.response_headers(), None);
@@ -143,7 +143,7 @@ impl Attempt {
         if was_marked {
             return;
         }
-        let error = if former.status == 0 { NO_ANSWER } else { LATE_TOKEN };
+        let error = if former.status == 0 { NO_RESPONSE } else { LATE_TOKEN };
         error.clone_into(&mut former.error);
         if let Some(target) = target {
             self.vm.targets.borrow_mut().health.failed(target, now_ns);
@@ -264,7 +264,7 @@ impl Role for Attempt {
                 return self.failed(host, exchange, EMPTY.to_owned(), now_ns);
             }
             if let Some(held) = Held::new(api, &headers).filter(|_| !end_of_stream) {
-                decision.plan.without_answer();
+                decision.plan.without_response();
                 if headers.get(name::WEIR_RETRY).is_some() {
                     without_mark(host, &headers);
                 }
@@ -306,7 +306,7 @@ impl Role for Attempt {
     }
 
     fn on_response_trailers(&mut self, host: &impl Host) -> Step {
-        // What is held of the body was seen before, but nobody said then that it was all.
+        // The held body was seen before, but not known to be complete.
         self.on_response_body(host, 0, true);
         Step::Continue
     }
@@ -319,7 +319,7 @@ fn says_pause_in_body(decision: &Decision, status: u16, asked: Asked) -> bool {
         && decision.plan.may_stay(status)
 }
 
-/// Has Envoy make the attempt that the plan says, after a pause where it goes to the same target. Of another
+/// Makes Envoy retry as planned, after a pause where the target is the same. Of another
 /// one the provider that asked for it knows nothing.
 fn try_again(host: &impl Host, decision: &Decision, headers: &Headers, wait_ms: Option<u64>) {
     if let Some(next) = decision.plan.next_route() {
@@ -327,7 +327,7 @@ fn try_again(host: &impl Host, decision: &Decision, headers: &Headers, wait_ms: 
     }
     let mut out = Outgoing::default();
     for (key, value) in &headers.0 {
-        // With a word of its own Envoy (x-envoy-ratelimited) a provider would forbid the attempt.
+        // A provider could forbid the attempt with a header of Envoy's own (x-envoy-ratelimited).
         if !is_for_router(key) && key != name::RETRY_AFTER {
             out.add(key, value);
         }

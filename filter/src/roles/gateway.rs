@@ -39,7 +39,7 @@ const MODELS_PATH: &str = "/v1/models";
 pub struct Gateway {
     config: Rc<Config>,
     vm: Rc<Vm>,
-    /// What is called, and by whom; absent for what is answered untraced.
+    /// The call and its caller; absent for requests that are answered untraced.
     inference: Option<Inference>,
     progress: Progress,
     response: GatewayResponse,
@@ -199,7 +199,7 @@ impl Gateway {
             session.exchange.borrow_mut().timing.resolved_ns = host.now_ns();
         }
         if let (Some(sent), Some(received)) = (sent, size) {
-            // Attempts say its length, and find it in place of the caller's.
+            // Attempts set its length, and find it in place of the caller's.
             host.replace_request_start(received, &sent);
             size = Some(sent.len());
         }
@@ -222,7 +222,7 @@ impl Gateway {
         }
     }
 
-    /// Whether what still passes is of no concern: the gateway's own answer, or what follows the end.
+    /// Whether what still passes is of no concern: the gateway's own response, or what follows the end.
     fn is_over(&self) -> bool {
         self.progress == Progress::Answered || self.response.is_over()
     }
@@ -239,13 +239,13 @@ impl Gateway {
             Ok(known) => known,
             Err(refusal) => return self.turn_away(host, &refusal, DEFAULT_FAMILY),
         };
-        match models::answer(&self.config, &known.grant, rest) {
-            Ok(body) => self.answer(host, "application/json", &body),
+        match models::response(&self.config, &known.grant, rest) {
+            Ok(body) => self.respond(host, "application/json", &body),
             Err(refusal) => self.turn_away(host, &refusal, DEFAULT_FAMILY),
         }
     }
 
-    fn answer(&mut self, host: &impl Host, content_type: &str, body: &str) -> Step {
+    fn respond(&mut self, host: &impl Host, content_type: &str, body: &str) -> Step {
         self.progress = Progress::Answered;
         let mut headers = Outgoing::default();
         headers.add(name::CONTENT_TYPE, content_type.as_bytes());
@@ -285,7 +285,7 @@ impl Role for Gateway {
         let method = headers.get(name::METHOD).unwrap_or_default();
         if let b"GET" | b"HEAD" = method {
             if path == HEALTH_PATH {
-                return self.answer(host, "text/plain", "ok\n");
+                return self.respond(host, "text/plain", "ok\n");
             }
             if let Some(rest) = path.strip_prefix(MODELS_PATH)
                 && (rest.is_empty() || rest.starts_with('/'))

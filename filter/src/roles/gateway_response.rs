@@ -26,7 +26,7 @@ const REFUSAL_HELD_MAX: usize = 64 << 10;
 pub(crate) struct GatewayResponse {
     progress: Progress,
     body: ResponseBody,
-    /// What it says about how it came about, while its headers are held.
+    /// The gateway's headers for it, while its own headers are held.
     headers: Option<GatewayHeaders>,
     /// How many bytes have come of a refusal whose body says whether the caller may read it.
     refusal: Option<usize>,
@@ -87,7 +87,7 @@ impl GatewayResponse {
             (_, SWITCHING_PROTOCOLS) => Some(Refusal::unasked_upgrade()),
             // The gateway's own credentials are nothing that a caller can mend, or should read of.
             (true, 401) => Some(Refusal::provider_auth()),
-            // What cannot be read may speak of them.
+            // What cannot be read may mention them.
             (true, 403) if !end_of_stream => Some(Refusal::provider_auth()),
             // Envoy answers by itself, in plain text or without; the caller expects the API's shape.
             (false, 400..) => Some(Refusal::no_response(status)),
@@ -143,7 +143,7 @@ impl GatewayResponse {
 
     /// Its trailers are here, so its body has ended.
     pub fn on_trailers(&mut self, host: &impl Host, session: &Session) -> Step {
-        // All that is held was seen before, but nobody said then that it was all.
+        // All that is held was seen before, but not known to be complete.
         if let Some(read) = self.refusal.or(self.body.awaited()) {
             return self.on_body(host, session, read, true);
         }
@@ -198,7 +198,7 @@ impl GatewayResponse {
                 exchange.response.streamed = self.body.is_stream();
                 exchange.response.unread = self.body.is_compressed();
                 if self.body.is_held() {
-                    // The headers wait for the body, of which they say the length.
+                    // The headers wait for the body, whose length they hold.
                     self.headers = own;
                     return Step::Hold;
                 }
@@ -238,14 +238,14 @@ impl GatewayResponse {
             return true;
         }
         let transcript = exchange.content.destination(&session.vm.budget).transcript.without_outputs();
-        let mut answer = ResponseParser::new(session.call.api, transcript);
+        let mut parser = ResponseParser::new(session.call.api, transcript);
         let mut said = v1::Response { status: status.into(), ..Default::default() };
-        answer.read(&body, &mut said);
+        parser.read(&body, &mut said);
         if let Some(attempt) = exchange.last_attempt().filter(|_| !said.error_type.is_empty()) {
             attempt.error = word(&said.error_type);
         }
         drop(exchange);
-        let mut said = answer.finish(0, true, &mut said);
+        let mut said = parser.finish(0, true, &mut said);
         said.rewrite_error_message(without_keys);
         let own = session.gateway_headers();
         self.replace(host, session, &Refusal::provider_auth(), own.as_ref(), said);

@@ -15,7 +15,7 @@ use crate::response::parser::ResponseParser;
 
 /// Most bytes of a response that are held.
 pub const HELD_MAX: usize = 64 << 10;
-/// Longest word of a provider's that is noted of an attempt, in bytes.
+/// Longest error name of a provider that is noted on an attempt, in bytes.
 const WORD_MAX: usize = 64;
 /// Most digits of a number that is noted.
 const NUMBER_MAX: usize = 6;
@@ -42,13 +42,13 @@ pub enum Verdict {
 pub struct Held {
     api: Api,
     form: Form,
-    /// Whether its first bytes have told its form.
+    /// Whether its first bytes have shown its form.
     is_settled: bool,
     /// The messages of a stream.
     framer: Option<Framer>,
     /// A response in one piece.
     whole: Pieces,
-    answer: ResponseParser,
+    parser: ResponseParser,
     /// What was read of it.
     response: v1::Response,
     /// How many bytes of it were read.
@@ -66,7 +66,7 @@ impl Held {
             is_settled: !is_open,
             framer: Framer::new(form, LONG),
             whole: Pieces::new(HELD_MAX, LONG),
-            answer: ResponseParser::new(api, Transcript::counting()),
+            parser: ResponseParser::new(api, Transcript::counting()),
             response: v1::Response::default(),
             read: 0,
         })
@@ -99,12 +99,12 @@ impl Held {
     }
 
     fn read(&mut self, fresh: &[u8], is_end: bool) -> Verdict {
-        let Self { framer, answer, response, .. } = self;
+        let Self { framer, parser, response, .. } = self;
         let Some(framer) = framer else { return self.read_whole(fresh, is_end) };
         // What comes first counts: a token goes out, also where an error follows it at once.
         let mut verdict = Verdict::Held;
         let on_event = |event: &Event<'_>| {
-            let has_token = answer.read_message(event, response);
+            let has_token = parser.read_message(event, response);
             if verdict == Verdict::Held {
                 verdict = match (has_token, response.error_type.as_str()) {
                     (true, _) => Verdict::Good,
@@ -133,7 +133,7 @@ impl Held {
             return Verdict::Failed(EMPTY.to_owned());
         }
         let body = std::mem::take(&mut self.whole).finish();
-        let is_read = body.is_some_and(|(body, _)| self.answer.read(&body, &mut self.response));
+        let is_read = body.is_some_and(|(body, _)| self.parser.read(&body, &mut self.response));
         match (is_read, self.response.error_type.as_str()) {
             (false, _) => Verdict::Failed(UNREADABLE.to_owned()),
             (true, "") => Verdict::Good,

@@ -370,7 +370,7 @@ impl Role for Observer {
             if response_redaction.is_some() {
                 exchange.timing.returning_ns = now_ns;
             }
-            // What cannot be read passes: the configuration can say nothing else.
+            // What cannot be read passes: the configuration allows nothing else.
             let body = ResponseBody::new(&headers, response_redaction, self.config.response_body_max);
             let destination = exchange.content.destination(&self.vm.budget);
             self.response = body.unwrap_or_default().read(&headers, session.call.api, destination);
@@ -396,7 +396,7 @@ impl Role for Observer {
             Settled::Now => {
                 session.exchange.borrow_mut().response.streamed = self.response.is_stream();
             }
-            // What cannot be read passes: the configuration can say nothing else.
+            // What cannot be read passes: the configuration allows nothing else.
             Settled::Before | Settled::Refused(_) => {}
         }
         let step = if self.response.is_held() {

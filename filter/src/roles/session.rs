@@ -68,7 +68,7 @@ impl Session {
         Export::new(self.config.redaction.as_ref(), policies.exported, self.call.api.family())
     }
 
-    /// Notes who asks, and what was said about the request.
+    /// Notes the caller and the request's metadata.
     pub fn record_caller(&self, known: &Known, said: RequestMetadata, policies: &Policies) {
         let said = said.with_key_metadata(&known.grant.metadata);
         caller::record(&mut self.exchange.borrow_mut(), known, said, self.export(policies));
@@ -96,12 +96,12 @@ impl Session {
         ResponseRedaction::new(redaction, policies.returned, restorer, self.call.api)
     }
 
-    /// What the response says about how it came about, where that is configured.
+    /// The gateway's headers for the response, where they are configured.
     pub fn gateway_headers(&self) -> Option<GatewayHeaders> {
         self.config.response_headers.then(|| self.exchange.borrow().gateway_headers())
     }
 
-    /// Answers the request with a refusal.
+    /// Responds with a refusal.
     pub fn refuse(&self, host: &impl Host, refusal: &Refusal) -> Step {
         let mut exchange = self.exchange.borrow_mut();
         exchange.response.status = refusal.status.into();

@@ -63,19 +63,19 @@ impl Plan {
         self.tries = if self.made > 0 && next == self.at { self.tries + 1 } else { 1 };
         self.at = next;
         self.made += 1;
-        self.without_answer();
+        self.without_response();
         Some((next, route))
     }
 
     /// Chooses what follows if the attempt brings no response, or none that is the caller's yet: one that
     /// is held until its first token may still be given up.
-    pub fn without_answer(&mut self) {
+    pub fn without_response(&mut self) {
         self.next = self.next_target().or_else(|| self.same_target());
     }
 
     /// Chooses what follows a response with this status, with which so much was asked for; of the request's
     /// time `left_ms` is left, where that is limited. Returns whether another attempt follows; else this
-    /// answer is the caller's.
+    /// response is the caller's.
     pub fn answered(&mut self, status: u16, asked: Asked, left_ms: Option<u64>) -> bool {
         let pause_s = asked.wait_ms.unwrap_or(0).div_ceil(1000);
         // Envoy adds up to half of a pause to it.
@@ -132,7 +132,7 @@ mod tests {
         let mut plan = plan(2, 1);
         plan.begin();
         assert!(!plan.answered(200, Asked::default(), None));
-        plan.without_answer();
+        plan.without_response();
         assert_eq!(plan.begin().map(|(target, _)| target), Some(1));
         assert!(!plan.answered(200, Asked::default(), None) && plan.begin().is_none());
     }

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::refusal::Refusal;
 
 /// The body for a path, of which `rest` stands behind `/v1/models`.
-pub fn answer(config: &Config, grant: &Grant, rest: &str) -> Result<String, Refusal> {
+pub fn response(config: &Config, grant: &Grant, rest: &str) -> Result<String, Refusal> {
     let Some(id) = rest.strip_prefix('/').filter(|id| !id.is_empty()) else {
         let data: Vec<Value> = config.models_for(grant).map(|(name, owner)| model(name, owner)).collect();
         return Ok(json!({"object": "list", "data": data}).to_string());

@@ -19,7 +19,7 @@ pub struct Operation {
     pub may_stream: bool,
     /// Whether the response is a stream, where the path says so; `None` where the body does.
     pub streams: Option<bool>,
-    /// Whether its streams say themselves that they have ended.
+    /// Whether its streams end with an explicit last event.
     pub says_end: bool,
     /// Whether its response is JSON, or events of it, whatever was asked for.
     pub responds_in_json: bool,
@@ -85,7 +85,7 @@ pub struct Dialect {
     pub(crate) find_texts: fn(&Object<'_>, &mut Finder<'_>),
     /// Writes the data of an event that brings more of a text.
     pub(crate) write_text: fn(&Text, &Continuation<'_>) -> String,
-    /// The members of an event that say which response it is of, as they are written.
+    /// The members of an event that identify its response, as they are written.
     pub(crate) identity: fn(&Object<'_>) -> String,
     /// Whether every event has an identity of its own, so that the last one counts.
     pub(crate) has_identity_per_event: bool,
@@ -108,7 +108,7 @@ pub enum ErrorEvent {
 /// How a text goes on, in an event of its own.
 #[derive(Debug)]
 pub struct Continuation<'c> {
-    /// What says which response it is of ([`Dialect::identity`]).
+    /// What identifies its response ([`Dialect::identity`]).
     pub identity: &'c str,
     /// More of the text, as a string of JSON.
     pub json: &'c str,

@@ -14,7 +14,7 @@ const API_VERSION_MAX: usize = 64;
 pub struct Provider {
     /// Its name in the configuration.
     pub name: &'static str,
-    /// What the configuration's schema says of it.
+    /// Its description in the configuration's schema.
     pub description: &'static str,
     /// The `gen_ai.provider.name` (OpenTelemetry GenAI conventions v1.41).
     pub provider_name: &'static str,

@@ -15,7 +15,7 @@ use crate::capture::transcript::{CallPart, Channel};
 use crate::json::scan::{Object, Value};
 use crate::json::values::{objects, says_something};
 
-/// Members of a part that say something about what it holds.
+/// Members that describe a part's content.
 const MODIFIERS: [&str; 6] =
     ["thought", "thoughtSignature", "videoMetadata", "mediaResolution", "partMetadata", "thought_signature"];
 
@@ -57,7 +57,7 @@ fn read(object: &Object<'_>, notes: &mut Notes<'_>) -> bool {
     token
 }
 
-/// Reads a part, which is one thing beside what says something about it.
+/// Reads a part: one content, and members that describe it.
 fn read_part(candidate: u64, value: &Value<'_>, notes: &mut Notes<'_>) -> bool {
     let Some(part) = value.as_object() else { return false };
     let is_thought = part.get("thought").and_then(|value| value.as_bool()).unwrap_or(false);

@@ -6,12 +6,12 @@ use crate::json::scan::{Kind, Object};
 use crate::json::values::{number, objects};
 use crate::redact::Channel;
 
-/// Members that say which response a piece is of.
+/// Members that identify the response a chunk belongs to.
 const IDENTITY: [&str; 2] = ["modelVersion", "responseId"];
 /// Longest usage that is repeated, in bytes.
 const USAGE_MAX: usize = 2 << 10;
 
-/// What says which response a piece is of, and what it has cost so far.
+/// What identifies the response a chunk belongs to, and its usage so far.
 pub(crate) fn identity(object: &Object<'_>) -> String {
     let mut identity = copied(object, &IDENTITY);
     // Clients take the usage of the last piece for that of all.

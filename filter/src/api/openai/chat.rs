@@ -19,7 +19,7 @@ const REASONING: [&str; 4] = ["reasoning_content", "reasoning", "reasoning_text"
 /// The lists that hold it in parts: OpenRouter's, and LiteLLM's; and where the parts have it.
 const REASONING_PARTS: [&str; 2] = ["reasoning_details", "thinking_blocks"];
 const REASONING_PART_TEXTS: [&str; 3] = ["text", "thinking", "summary"];
-/// Members of a message that say nothing of what was said.
+/// Members of a message that hold no content.
 const NO_TOKEN: [&str; 5] = ["role", "type", "object", "status", "name"];
 
 /// How chat completions are written.
@@ -64,7 +64,7 @@ pub(crate) fn read(
         notes.usage.read_members(&choice);
         token |= read_choice(index, &choice, is_event, notes);
     }
-    // Cloudflare's own form, which may also stand beside choices that say the same.
+    // Cloudflare's own form, which may also stand beside equal choices.
     if let Some(text) = object.get("response").filter(|_| !has_choices) {
         token |= notes.transcript.text(0, Channel::Text, &text);
     }

@@ -8,7 +8,7 @@ use crate::json::scan::{Kind, Object, Value};
 use crate::json::values::{number, objects};
 use crate::redact::Channel;
 
-/// Members that say which response an event is of.
+/// Members that identify the response an event belongs to.
 const IDENTITY: [&str; 6] = ["id", "object", "created", "model", "system_fingerprint", "service_tier"];
 
 pub(crate) fn identity(object: &Object<'_>) -> String {

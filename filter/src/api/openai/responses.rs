@@ -80,7 +80,7 @@ fn read_event(object: &Object<'_>, notes: &mut Notes<'_>) -> bool {
                 notes.transcript.call_arguments(at, &arguments)
             })
         }
-        // Their items say the same once more, as what they are.
+        // Their items repeat it, with their own types.
         "response.mcp_call_arguments.delta" | "response.code_interpreter_call_code.delta" => {
             object.get("delta").is_some_and(|delta| notes.transcript.counted(&delta))
         }

@@ -8,8 +8,8 @@ use crate::response::parser::ResponseParser;
 
 /// The body of a stream that usage is taken out of.
 fn body() -> ResponseBody {
-    let answer = ResponseParser::new(openai::CHAT, Transcript::counting());
-    let reading = Reading::Stream(Box::new((answer, LONG)));
+    let parser = ResponseParser::new(openai::CHAT, Transcript::counting());
+    let reading = Reading::Stream(Box::new((parser, LONG)));
     let mut body = ResponseBody { reading, strips_usage: true, ..ResponseBody::default() };
     body.frame(Form::Events);
     body

@@ -28,7 +28,7 @@ impl Data {
     }
 }
 
-/// What an event's lines say beside its data; nothing for an element of an array.
+/// An event's fields beside its data; nothing for an element of an array.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fields {
     /// It has a name.
@@ -52,7 +52,7 @@ pub struct Event<'e> {
     pub kind: Data,
     /// The data parsed; `None` where it is no JSON object.
     pub object: Option<Object<'e>>,
-    /// What its lines say.
+    /// Its fields.
     pub fields: Fields,
     /// It is an object without a field name or an array around it.
     pub is_bare: bool,

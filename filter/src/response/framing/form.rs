@@ -20,7 +20,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// How a response to a call of this API comes, by what its headers say.
+    /// The form of a response to a call of this API, by its headers.
     pub fn of(api: Api, headers: &Headers) -> Self {
         if is_compressed(headers) {
             Self::Unknown
@@ -70,7 +70,7 @@ pub fn is_compressed(headers: &Headers) -> bool {
     !encoding.eq_ignore_ascii_case(b"identity")
 }
 
-/// Whether a response in one piece may be JSON: it says so, or says nothing.
+/// Whether a response in one piece may be JSON: its content type says so, or is missing.
 fn may_be_json(headers: &Headers) -> bool {
     let media_type = headers.get(name::CONTENT_TYPE).unwrap_or(b"json");
     memchr::memmem::find(&media_type.to_ascii_lowercase(), b"json").is_some()

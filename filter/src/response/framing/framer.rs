@@ -23,7 +23,7 @@ pub struct Framer {
     held: Vec<u8>,
     /// Most bytes of an event that are held.
     held_max: usize,
-    /// What is kept of a larger one.
+    /// What is retained of a larger one.
     limits: Limits,
     large: Option<Box<Large>>,
     skipped: u32,

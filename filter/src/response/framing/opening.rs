@@ -1,5 +1,5 @@
 //! What a response is by how its body begins. Servers call streams `text/plain`, `application/json` or
-//! nothing at all, and one JSON object `text/event-stream`; a body's first bytes tell them apart.
+//! nothing at all, and one JSON object `text/event-stream`; a body's first bytes distinguish them.
 
 use crate::json::truncate::pieces::{MARK, body};
 
@@ -22,7 +22,7 @@ pub enum Shape {
     Other,
 }
 
-/// What the first bytes of a body tell.
+/// What the first bytes of a body show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opening {
     /// Nothing, whatever follows: white space, which providers send to keep a connection open.
@@ -34,7 +34,7 @@ pub enum Opening {
 }
 
 impl Opening {
-    /// What these bytes tell, in front of which there was only white space.
+    /// What these bytes show, before which there was only white space.
     pub fn of(bytes: &[u8]) -> Self {
         let rest = body(bytes);
         if rest.is_empty() {

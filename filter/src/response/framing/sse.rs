@@ -19,7 +19,7 @@ const ERROR: &[u8] = b"error:";
 const NAME: &[u8] = b"event:";
 /// The lines that name an event an error.
 const EVENT_ERROR: [&[u8]; 2] = [b"event: error", b"event:error"];
-/// How many bytes of a line tell what it is: more than a byte order mark and the longest of those above have.
+/// How many bytes of a line identify it: more than a byte order mark and the longest of those above have.
 const TELLS: usize = MARK.len() + b"event: error".len() + 1;
 
 /// Finds where events end in what is held of a stream, and where their data stands.
@@ -181,7 +181,7 @@ pub(crate) struct Long {
 /// The line whose end has not come.
 #[derive(Debug)]
 enum Line {
-    /// Its start, too short yet to tell its field.
+    /// Its start, too short to identify its field.
     Start(Vec<u8>),
     /// A data line, of which the value so far is among the data.
     Data,
@@ -243,7 +243,7 @@ impl Long {
         }
     }
 
-    /// Tells the field of a line by its start.
+    /// Identifies the field of a line by its start.
     fn begin_line(&mut self, start: &[u8]) {
         let start = start.strip_prefix(MARK).filter(|_| !self.has_data).unwrap_or(start);
         self.line = Line::Other;

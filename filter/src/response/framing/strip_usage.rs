@@ -71,7 +71,7 @@ impl Change {
     }
 }
 
-/// Whether a chunk says that it has none: as an empty list, or as null, which is Go's.
+/// Whether a chunk has no choices: an empty list, or null, as Go writes it.
 fn has_no_choices(object: &Object<'_>) -> bool {
     let Some(choices) = object.get("choices") else { return false };
     choices.kind == Kind::Null || choices.as_array().is_some_and(|choices| choices.is_empty())

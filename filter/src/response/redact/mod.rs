@@ -61,7 +61,7 @@ impl ResponseRedaction {
         })
     }
 
-    /// The API that is answered.
+    /// The API of the response.
     pub fn api(&self) -> Api {
         self.api
     }

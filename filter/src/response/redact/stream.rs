@@ -36,7 +36,7 @@ pub struct Stream {
     texts: HashMap<Text, (u64, Channel)>,
     /// How many have begun.
     begun: u64,
-    /// Which response it is, as its events say.
+    /// Identifies the response, as its events do.
     identity: String,
     sequence: Option<u64>,
     /// Whether events have names.

@@ -1,7 +1,7 @@
 //! Whether a response came to its end, by its API's own rules.
 //!
-//! A connection that closes in good order says little: whoever cuts a stream, a proxy or a provider, may do it so.
-//! Every API that streams ends with an event that says so.
+//! A clean close proves little: a proxy or a provider that cuts a stream may close cleanly too.
+//! Every API that streams ends with an explicit last event.
 
 /// Most choices whose ends are awaited.
 const CHOICES_MAX: u64 = 128;

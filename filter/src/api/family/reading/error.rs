@@ -40,7 +40,7 @@ const CONTENT: [&str; 16] = [
 /// Where an error has its name, as a word and as a number.
 const NAMES: [&str; 7] = ["code", "type", "status", "error_type", "error_code", "errorCode", "__type"];
 const NUMBERS: [&str; 5] = ["code", "status", "error_code", "status_code", "statusCode"];
-/// Names that say nothing but that it is one; "about:blank" is RFC 9457's.
+/// Names that only mean "error"; "about:blank" is RFC 9457's.
 const NAMELESS: [&str; 3] = ["", "error", "about:blank"];
 /// Where an error has its message.
 const MESSAGES: [&str; 11] = [

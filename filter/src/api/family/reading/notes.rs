@@ -13,7 +13,7 @@ use crate::json::values::{says_something, word};
 
 /// Longest text that a provider may put into an event beside content: ids and names; in bytes.
 const TEXT_MAX: usize = 256;
-/// Reasons that say that a choice, or a response, broke down.
+/// Finish reasons of a choice, or a response, that failed.
 const FAILURES: [&str; 2] = ["error", "failed"];
 /// Most choices whose finish reasons are stored.
 const CHOICES_MAX: usize = 128;

@@ -3,7 +3,7 @@
 //!
 //! Its `iterations` list every sampling of a response. Those that wrote the message are in the totals. A compaction
 //! is not, and neither is what an advisor wrote, which is another model. An attempt that a model declined, after
-//! which another one answered, is not billed.
+//! which another one served, is not billed.
 
 use weir_event::v1;
 
@@ -11,7 +11,7 @@ use crate::api::family::reading::usage::figures::count;
 use crate::json::scan::{Kind, Object};
 use crate::json::values::objects;
 
-/// Most other models that are told apart; the tokens of further ones count as the response's own.
+/// Most other models that are counted separately; the tokens of further ones count as the response's own.
 const OTHERS_MAX: usize = 8;
 /// Longest name of a model, in bytes.
 const MODEL_MAX: usize = 256;

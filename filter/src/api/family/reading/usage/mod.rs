@@ -86,7 +86,7 @@ impl Reported {
         Some(read)
     }
 
-    /// Puts what was said of the price into a usage.
+    /// Adds the price terms to a usage.
     pub fn price_into(&self, usage: &mut v1::Usage) {
         self.price.put_into(usage);
     }

@@ -7,7 +7,7 @@ use weir_event::v1;
 
 use crate::json::scan::{Kind, Object, Value};
 
-/// Most words that are stored, and the longest of them in bytes.
+/// Most price terms that are stored, and the longest of them in bytes.
 const MARKS_MAX: usize = 8;
 const MARK_MAX: usize = 64;
 /// Members of a usage that say at which price it is billed: Anthropic's speed and place, the tier of most, and
@@ -24,7 +24,7 @@ const COST_IN_ALL: &str = "total_cost";
 const TICKS: &str = "cost_in_usd_ticks";
 const TICKS_PER_DOLLAR: f64 = 1e10;
 
-/// What was said of the price so far.
+/// The price terms read so far.
 #[derive(Debug, Default)]
 pub(crate) struct Price {
     cost_usd: Option<f64>,
@@ -40,7 +40,7 @@ impl Price {
         }
     }
 
-    /// Reads what the response says itself.
+    /// Reads the response's own price terms.
     pub(crate) fn read_response(&mut self, response: &Object<'_>) {
         for name in RESPONSE_MARKS {
             self.mark("", name, response);
