@@ -10,13 +10,17 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tempfile::TempDir;
 
 use crate::{
-    component::StartError,
-    envoy::{Addresses, Envoy},
-    exporter::{self, Exporter},
-    nats::Nats,
-    ports,
-    process::{self, Process, Ready, Spec},
-    tools,
+    stack::{
+        envoy::{Addresses, Envoy},
+        exporter::{self, Exporter},
+        nats::Nats,
+    },
+    system::{
+        component::StartError,
+        ports,
+        process::{self, Process, Ready, Spec},
+        tools,
+    },
 };
 
 /// The port for callers where PORT names none.

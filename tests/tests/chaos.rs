@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use weir_tests::chaos::{
     self, Settings,
-    schedule::{self, Act, Part},
+    rig::schedule::{self, Act, Part},
 };
 
 /// Its schedule holds what the test is about, as the test itself says.

@@ -15,7 +15,11 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use weir_tests::{client, otlp::Endpoint, ports, wait};
+use weir_tests::{
+    callers::client,
+    fakes::otlp::Endpoint,
+    system::{ports, wait},
+};
 
 /// Containers start in their own time.
 const DEADLINE: Duration = Duration::from_secs(60);

@@ -14,17 +14,23 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use weir_tests::{
-    client::{self, Trace},
-    envoy::Envoy,
-    exporter::{self, Exporter},
-    nats::Nats,
-    otlp::{Endpoint, Received},
-    ports,
-    process::{Process, Ready, Spec},
-    provider::{Answer, Provider},
-    spans::Span,
-    stack::Answered,
-    tools,
+    callers::client::{self, Trace},
+    fakes::{
+        otlp::{Endpoint, Received},
+        provider::{Answer, Provider},
+    },
+    stack::{
+        Answered,
+        envoy::Envoy,
+        exporter::{self, Exporter},
+        nats::Nats,
+    },
+    system::{
+        ports,
+        process::{Process, Ready, Spec},
+        tools,
+    },
+    telemetry::spans::Span,
 };
 
 const EXAMPLES: [&str; 5] = [
@@ -119,7 +125,7 @@ impl Running {
     /// The request that a trace was taken by.
     fn export_of(&self, spans: &[Span]) -> Received {
         let of_trace = |received: &Received| {
-            let exported = weir_tests::spans::flatten(&received.export);
+            let exported = weir_tests::telemetry::spans::flatten(&received.export);
             received.status == 200 && exported.iter().any(|span| span.trace_id == spans[0].trace_id)
         };
         self.otlp.received().into_iter().find(of_trace).expect("the export of this trace")
@@ -197,7 +203,7 @@ async fn a_provider_sees_placeholders_and_the_caller_its_own_values() {
     // A model that repeats what it was asked.
     provider.answers_by(|received| {
         let body: Value = serde_json::from_slice(&received.body).expect("JSON");
-        let mut answer = weir_tests::fixtures::json("openai/chat.json");
+        let mut answer = weir_tests::fakes::fixtures::json("openai/chat.json");
         answer["choices"][0]["message"]["content"] = body["messages"][0]["content"].clone();
         Answer::text(answer.to_string())
     });

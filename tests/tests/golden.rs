@@ -24,7 +24,7 @@ use weir_filter::response::framing::form::Form;
 use weir_filter::response::framing::framer::Framer;
 use weir_filter::response::parser::ResponseParser;
 use weir_filter::response::reader::{Destination, Read};
-use weir_tests::{fixtures, spans};
+use weir_tests::{fakes::fixtures, telemetry::spans};
 
 const ID: EventId = EventId { source: [0xab; 16], sequence: 7 };
 const CAPTURE: Capture = Capture { limit: 64 << 10, budget: 1 << 20 };

@@ -9,13 +9,13 @@ use async_nats::jetstream::consumer::PullConsumer;
 use opentelemetry_proto::tonic::metrics::v1::AggregationTemporality;
 use serde_json::{Value, json};
 use weir_tests::{
-    metrics::{Point, Sample, samples, scrape},
-    otlp::Pushed,
-    process::Stopped,
-    provider::Answer,
-    spans::{Span, named},
+    fakes::{otlp::Pushed, provider::Answer},
     stack::{CALLER_KEY, OTLP_KEY, Options, PROVIDER_KEY, Stack, question},
-    wait,
+    system::{process::Stopped, wait},
+    telemetry::{
+        metrics::{Point, Sample, samples, scrape},
+        spans::{Span, named},
+    },
 };
 
 const DURATION: &str = "gen_ai.client.operation.duration";

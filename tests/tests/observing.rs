@@ -5,10 +5,10 @@
 
 use serde_json::{Value, json};
 use weir_tests::{
-    client::{self, Trace},
-    provider::Answer,
-    spans::{Span, named},
+    callers::client::{self, Trace},
+    fakes::provider::Answer,
     stack::{Answered, CALLER_KEY, Options, Stack, question},
+    telemetry::spans::{Span, named},
 };
 
 /// The host that callers ask for.
@@ -47,7 +47,7 @@ async fn an_envoy_that_can_hold_no_headers_lets_requests_pass_and_tells_model_an
     let stack = stack("").await;
     let answered = chat(&stack, &question()).await;
     assert_eq!(answered.status, 200, "{answered:?}");
-    assert_eq!(answered.body, weir_tests::fixtures::bytes("openai/chat.json"));
+    assert_eq!(answered.body, weir_tests::fakes::fixtures::bytes("openai/chat.json"));
     assert_eq!(answered.header("x-weir-model"), "llm/gpt-4o");
     let received = stack.provider.last().await;
     assert_eq!(received.body, question().to_string());
@@ -79,7 +79,7 @@ async fn a_stream_is_told_as_it_passes_and_a_body_larger_than_envoy_holds_passes
     // More than the 1 MiB that Envoy's buffers hold: it is never held.
     body["messages"][0]["content"] = json!("weir ".repeat(400_000));
     let answered = chat(&stack, &body).await;
-    assert_eq!(answered.body, weir_tests::fixtures::bytes("openai/chat_stream.sse"));
+    assert_eq!(answered.body, weir_tests::fakes::fixtures::bytes("openai/chat_stream.sse"));
     assert_eq!(stack.provider.last().await.body.len(), body.to_string().len());
     let spans = stack.otlp.wait_for(&answered.trace).await;
     assert!(operation(&spans).attribute("gen_ai.usage.output_tokens").as_i64() > Some(0));
@@ -120,7 +120,7 @@ async fn what_is_no_call_passes_and_is_not_traced() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_must_not_be_sent_is_masked_with_a_length_and_without_with_trailers_and_without() {
     let stack = stack(MASK).await;
-    let echo = |received: &weir_tests::provider::Received| {
+    let echo = |received: &weir_tests::fakes::provider::Received| {
         let asked = serde_json::from_slice::<Value>(&received.body).unwrap_or_default();
         let said = asked["messages"][0]["content"].clone();
         let choices = json!([{ "index": 0, "finish_reason": "stop", "message": { "role": "assistant", "content": said } }]);

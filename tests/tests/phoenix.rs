@@ -10,11 +10,10 @@ use std::{env, time::Duration};
 
 use serde_json::{Value, json};
 use weir_tests::{
-    client::{self, Trace},
-    fixtures,
-    provider::Answer,
+    callers::client::{self, Trace},
+    fakes::{fixtures, provider::Answer},
     stack::{Answered, CALLER_KEY, Options, Stack, Upstream},
-    wait,
+    system::wait,
 };
 
 /// Phoenix inserts spans in its own time.

@@ -6,11 +6,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use weir_tests::{
-    canary,
-    client::Trace,
-    provider::{Answer, Received},
-    spans::named,
-    stack::{Answered, Options, Stack, Upstream},
+    callers::client::Trace,
+    fakes::provider::{Answer, Received},
+    stack::{Answered, Options, Stack, Upstream, canary},
+    telemetry::spans::named,
 };
 
 /// What every planted value begins with.

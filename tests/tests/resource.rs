@@ -13,16 +13,19 @@ use prost::Message as _;
 use serde_json::Value;
 use weir_event::v1::{EventBatch, TraceEvent};
 use weir_tests::{
-    client::{self, Trace},
-    envoy::{Addresses, Envoy},
-    exporter::{self, Exporter},
-    nats::Nats,
-    otlp::Endpoint,
-    provider::Provider,
-    source::{Batch, Source},
-    spans::Span,
-    stack::question,
-    wait,
+    callers::{
+        client::{self, Trace},
+        source::{Batch, Source},
+    },
+    fakes::{otlp::Endpoint, provider::Provider},
+    stack::{
+        envoy::{Addresses, Envoy},
+        exporter::{self, Exporter},
+        nats::Nats,
+        question,
+    },
+    system::wait,
+    telemetry::spans::Span,
 };
 
 /// What says where a process runs.
@@ -84,7 +87,7 @@ fn routing(provider: &Provider, exporter: &Exporter) -> impl Fn(Addresses) -> St
     }
 }
 
-fn up(envoy: Result<Envoy, weir_tests::component::StartError>) -> Envoy {
+fn up(envoy: Result<Envoy, weir_tests::system::component::StartError>) -> Envoy {
     envoy.unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -178,7 +181,7 @@ async fn each_gateways_spans_show_its_own_place_in_one_export_and_after_a_restar
     // What was refused showed the same, and one export held all three, each resource once.
     let mut most = 0;
     for received in otlp.received() {
-        let all = weir_tests::spans::flatten(&received.export);
+        let all = weir_tests::telemetry::spans::flatten(&received.export);
         assert!(all.iter().all(|span| places.contains(&&place(span))), "{all:?}");
         let distinct: BTreeSet<String> = all.iter().map(|span| format!("{:?}", span.resource)).collect();
         assert_eq!(distinct.len(), received.export.resource_spans.len(), "one for each resource");

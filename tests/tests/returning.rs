@@ -5,12 +5,10 @@
 
 use serde_json::{Value, json};
 use weir_tests::{
-    canary,
-    client::Trace,
-    provider::{Answer, Provider, Received},
-    python,
-    spans::{named, only},
-    stack::{Answered, CALLER_KEY, Options, Stack, Upstream},
+    callers::{client::Trace, python},
+    fakes::provider::{Answer, Provider, Received},
+    stack::{Answered, CALLER_KEY, Options, Stack, Upstream, canary},
+    telemetry::spans::{named, only},
 };
 
 const EMAIL: &str = "ann.canary@planted.example.com";

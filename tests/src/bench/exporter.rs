@@ -21,10 +21,13 @@ use tokio::task::JoinSet;
 use weir_event::INGEST_PATH;
 
 use crate::{
-    exporter::{Exporter, Options},
-    nats::Nats,
-    server::Server,
-    source::Source,
+    callers::source::Source,
+    fakes::server::Server,
+    measure::cpu,
+    stack::{
+        exporter::{Exporter, Options},
+        nats::Nats,
+    },
 };
 
 /// As the filter puts them together.
@@ -311,14 +314,9 @@ async fn discard(State(bytes): State<Arc<AtomicU64>>, mut body: Body) -> StatusC
     StatusCode::OK
 }
 
-/// The processor time that an exporter has used, in seconds (`proc_pid_stat(5)`, fields 14 and 15).
+/// The processor time that an exporter has used, in seconds.
 fn processor(exporter: &Exporter) -> anyhow::Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", exporter.process.id()))?;
-    let (_, fields) = stat.rsplit_once(')').context("a stat")?;
-    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u32>);
-    let ticks = ticks.sum::<Result<u32, _>>()?;
-    let hertz = u32::try_from(rustix::param::clock_ticks_per_second())?;
-    Ok(f64::from(ticks) / f64::from(hertz))
+    Ok(cpu::time(exporter.process.id())?.as_secs_f64())
 }
 
 /// The largest resident memory that an exporter has had (`VmHWM`).

@@ -27,7 +27,7 @@ use super::{
     TraceId,
     scripted::{self, Scripted, Shared, lock},
 };
-use crate::server::Cut;
+use crate::fakes::server::Cut;
 
 /// An event's id: its source, and its place in it.
 pub type Id = (u128, u64);

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
-use crate::client;
+use crate::callers::client;
 
 /// How long one page may take: whoever is asked may have been stopped.
 const DEADLINE: Duration = Duration::from_secs(2);

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::caller::{ALONE, SAFE};
-use crate::envoy::Addresses;
+use crate::stack::envoy::Addresses;
 
 /// The digest of [`super::caller::KEY`].
 const DIGEST: &str = "a8442a72ca065954e427cc3128fda96fc7cc80aaf6c0a96291c14e9ecafb9d56";

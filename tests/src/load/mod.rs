@@ -25,13 +25,6 @@ pub fn marked(body: &[u8]) -> Option<TraceId> {
     u128::from_str_radix(digits, 16).ok()
 }
 
-/// A value of sorted ones: the least that this part of them, from 0 to 1, does not exceed. 0 of none.
-pub fn quantile(sorted: &[f64], part: f64) -> f64 {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place within the slice")]
-    let place = (part * sorted.len() as f64).ceil() as usize;
-    sorted.get(place.saturating_sub(1)).copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,15 +36,5 @@ mod tests {
         assert_eq!(marked(body.as_bytes()), Some(id));
         assert_eq!(marked(&body.as_bytes()[..30]), None);
         assert_eq!(marked(b"nothing"), None);
-    }
-
-    #[test]
-    fn a_quantile_is_one_of_the_values() {
-        let values: Vec<f64> = (1..=100).map(f64::from).collect();
-        assert_eq!(
-            (quantile(&values, 0.5), quantile(&values, 0.99), quantile(&values, 1.0)),
-            (50.0, 99.0, 100.0)
-        );
-        assert_eq!((quantile(&[7.0], 0.01), quantile(&[], 0.5)), (7.0, 0.0));
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use axum::Router;
 
-use crate::server::Server;
+use crate::fakes::server::Server;
 
 /// A record that the server's handlers write and the test reads.
 pub type Shared<R> = Arc<Mutex<R>>;

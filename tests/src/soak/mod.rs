@@ -6,7 +6,6 @@
 
 mod plot;
 mod sample;
-mod slope;
 
 use std::{
     fmt::Write as _,
@@ -25,9 +24,6 @@ use self::{
     sample::{Lap, Measure, SERIES, Sample, fds, rss_mib},
 };
 use crate::{
-    component::StartError,
-    envoy::Envoy,
-    exporter::{self, Exporter},
     load::{
         caller::{Ask, Load, Outcome, Record},
         endpoint::Endpoint,
@@ -35,8 +31,13 @@ use crate::{
         gateway,
         provider::Provider,
     },
-    nats::Nats,
-    wait,
+    measure::statistics,
+    stack::{
+        envoy::Envoy,
+        exporter::{self, Exporter},
+        nats::Nats,
+    },
+    system::{component::StartError, wait},
 };
 
 /// Envoy's workers.
@@ -290,7 +291,7 @@ fn judge_growth(settings: &Settings, samples: &[Sample]) -> io::Result<Judged> {
         let points: Vec<(f64, f64)> = samples.iter().map(point).collect();
         let judged: Vec<(f64, f64)> =
             points.iter().copied().filter(|(minutes, _)| *minutes >= warm).collect();
-        let slope = slope::theil_sen(&judged) * 60.0;
+        let slope = statistics::theil_sen(&judged) * 60.0;
         let flat = rise.is_none_or(|rise| slope <= rise);
         good &= flat;
         let value = |point: Option<&(f64, f64)>| point.map_or(0.0, |(_, value)| *value);
@@ -299,7 +300,7 @@ fn judge_growth(settings: &Settings, samples: &[Sample]) -> io::Result<Judged> {
             text,
             "{title:36} {:9.1} {:9.1} {:9.1} {slope:+12.2} {limit:>10}{}",
             value(judged.first()),
-            slope::median(judged.iter().map(|(_, value)| *value).collect()),
+            statistics::median(judged.iter().map(|(_, value)| *value).collect()),
             value(judged.last()),
             if flat { "" } else { "  RISES" },
         );

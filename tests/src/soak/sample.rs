@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, fs, time::Duration};
 
-use crate::load::quantile;
+use crate::measure::{cpu, statistics::quantile};
 
 /// A moment of a run.
 #[derive(Clone, Debug, Default)]
@@ -46,10 +46,7 @@ pub const SERIES: [Measure; 12] = [
 
 /// A process's resident memory in MiB; 0 of one that is gone.
 pub fn rss_mib(pid: u32) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().next()).and_then(|text| text.parse::<f64>().ok());
-    kib.unwrap_or_default() / 1024.0
+    cpu::resident_bytes(pid).unwrap_or_default() / f64::from(1 << 20)
 }
 
 /// How many file descriptors a process holds; 0 of one that is gone.
@@ -70,8 +67,7 @@ impl Lap {
     /// The median and the 99th percentile of chats, in ms.
     pub fn quantiles(&self) -> (f64, f64) {
         let mut times: Vec<f64> = self.chats.iter().map(|time| time.as_secs_f64() * 1e3).collect();
-        times.sort_unstable_by(f64::total_cmp);
-        (quantile(&times, 0.5), quantile(&times, 0.99))
+        (quantile(&mut times, 0.5), quantile(&mut times, 0.99))
     }
 }
 

@@ -3,12 +3,10 @@
 
 use serde_json::{Map, Value, json};
 use weir_tests::{
-    client::Trace,
-    fixtures,
-    provider::Answer,
-    python,
-    spans::{self, Span},
+    callers::{client::Trace, python},
+    fakes::{fixtures, provider::Answer},
     stack::{CALLER_KEY, Options, Upstream},
+    telemetry::spans::{self, Span},
 };
 
 /// A call of a package, and the fixture that answers it.

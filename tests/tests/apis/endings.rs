@@ -2,11 +2,10 @@
 
 use serde_json::{Value, json};
 use weir_tests::{
-    client::Trace,
-    fixtures,
-    provider::Answer,
-    spans::{Span, named},
+    callers::client::Trace,
+    fakes::{fixtures, provider::Answer},
     stack::{Options, Stack, Upstream},
+    telemetry::spans::{Span, named},
 };
 
 const MODELS: &str =

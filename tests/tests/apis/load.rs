@@ -3,10 +3,10 @@
 use futures_util::future::join_all;
 use serde_json::json;
 use weir_tests::{
-    client::Trace,
-    provider::Answer,
+    callers::client::Trace,
+    fakes::provider::Answer,
     stack::{Options, Stack},
-    wait,
+    system::wait,
 };
 
 /// Streams at once, and chunks of each.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use weir_tests::backend::Reply;
+use weir_tests::fakes::backend::Reply;
 
 use super::{
     kills::LONG,

@@ -6,11 +6,10 @@ use std::{
 };
 
 use weir_tests::{
-    backend::{Backend, Reply},
-    clock::Clock,
-    exporter::{Exporter, Options},
-    source::Source,
-    wait,
+    callers::source::Source,
+    fakes::backend::{Backend, Reply},
+    stack::exporter::{Exporter, Options},
+    system::{clock::Clock, wait},
 };
 
 use super::{

@@ -3,10 +3,10 @@
 use std::process::{Command, Output};
 
 use weir_tests::{
-    backend::{Backend, Reply},
-    exporter::Exporter,
-    source::Source,
-    tools, wait,
+    callers::source::Source,
+    fakes::backend::{Backend, Reply},
+    stack::exporter::Exporter,
+    system::{tools, wait},
 };
 
 use super::rig::{self, QUICK, Rig, balanced, destination, settled};

@@ -11,12 +11,13 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use nkeys::KeyPair;
 use serde_json::{Value, json};
 use weir_tests::{
-    backend::Backend,
-    client,
-    exporter::{Exporter, Options},
-    nats::Nats,
-    source::Source,
-    tools, wait,
+    callers::{client, source::Source},
+    fakes::backend::Backend,
+    stack::{
+        exporter::{Exporter, Options},
+        nats::Nats,
+    },
+    system::{tools, wait},
 };
 
 use super::rig::{QUICK, destination, exporter, metrics, settled, status};

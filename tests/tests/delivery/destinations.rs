@@ -1,6 +1,10 @@
 //! Several destinations side by side, each with its own view and its own share.
 
-use weir_tests::{backend::Backend, client, process::Stopped, source::Source, wait};
+use weir_tests::{
+    callers::{client, source::Source},
+    fakes::backend::Backend,
+    system::{process::Stopped, wait},
+};
 
 use super::rig::{self, QUICK, Rig, balanced, metrics, settled};
 
@@ -56,7 +60,7 @@ async fn a_file_has_every_event_as_a_line_of_otlp_and_is_rotated() {
         std::fs::read_dir(dir.path()).expect("files").map(|file| file.expect("a file").path()).collect();
     for file in &files {
         for line in std::fs::read_to_string(file).expect("text").lines() {
-            found.extend(weir_tests::backend::events(&serde_json::from_str(line).expect("OTLP")));
+            found.extend(weir_tests::fakes::backend::events(&serde_json::from_str(line).expect("OTLP")));
         }
     }
     assert_eq!(rig::set(&found), rig::set(&ids));
@@ -78,12 +82,12 @@ async fn the_console_prints_beside_another_destination() {
 #[tokio::test(flavor = "multi_thread")]
 async fn at_a_stop_what_was_not_sent_is_handed_back_at_once() {
     let mut rig = Rig::start().await;
-    rig.backend.answer(weir_tests::backend::Reply::status(503));
+    rig.backend.answer(weir_tests::fakes::backend::Reply::status(503));
     let ids = rig.store(100).await;
     rig.condition("retrying").await;
     let stopped = rig.exporter.process.stop(std::time::Duration::from_secs(20)).await.expect("a stop");
     assert!(matches!(stopped, Stopped::Gracefully(status) if status.success()), "{stopped:?}");
-    rig.backend.answer(weir_tests::backend::Reply::Take);
+    rig.backend.answer(weir_tests::fakes::backend::Reply::Take);
     rig.exporter.process.restart().await.expect("it is back");
     // Far sooner than the ack wait.
     rig.backend.wait_for_within(&ids, std::time::Duration::from_secs(15)).await;

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use weir_tests::{
-    backend::{Backend, Reply},
-    nats::Nats,
-    source::Source,
-    tmpfs::Tmpfs,
-    wait,
+    callers::source::Source,
+    fakes::backend::{Backend, Reply},
+    stack::nats::Nats,
+    system::{tmpfs::Tmpfs, wait},
 };
 
 use super::rig::{self, QUICK, destination, is_long, settled};
@@ -59,9 +58,9 @@ async fn a_full_disk_loses_nothing_that_was_acknowledged_and_refuses_the_rest_un
     exporter_still_well(&exporter).await;
 }
 
-async fn exporter_still_well(exporter: &weir_tests::exporter::Exporter) {
+async fn exporter_still_well(exporter: &weir_tests::stack::exporter::Exporter) {
     let ready = wait::poll(Duration::from_secs(60), || async {
-        let status = weir_tests::probe::status("GET", exporter.admin_port, "/readyz").await;
+        let status = weir_tests::system::probe::status("GET", exporter.admin_port, "/readyz").await;
         matches!(status, Ok(200)).then_some(())
     });
     ready.await.expect("it is ready again");

@@ -3,9 +3,9 @@
 
 use async_nats::jetstream::consumer::pull;
 use weir_tests::{
-    backend::{Backend, Reply},
-    source::Source,
-    wait,
+    callers::source::Source,
+    fakes::backend::{Backend, Reply},
+    system::wait,
 };
 
 use super::rig::{self, Rig, balanced, condition, destination, load, settled};

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use weir_tests::{
     stack::{Stack, question},
-    wait,
+    system::wait,
 };
 
 use super::rig::{Ledger, is_long, status};
@@ -25,7 +25,10 @@ const MOST_UNSENT: usize = (4 << 20) / 256;
 async fn calling(stack: &Stack, stop: &AtomicBool, answered: &AtomicUsize) {
     join_all((0..CALLERS).map(|_| async {
         while !stop.load(Ordering::Relaxed) {
-            let sent = stack.request(&weir_tests::client::Trace::new(), question().to_string()).send().await;
+            let sent = stack
+                .request(&weir_tests::callers::client::Trace::new(), question().to_string())
+                .send()
+                .await;
             let Ok(response) = sent else { return };
             if response.bytes().await.is_ok() {
                 answered.fetch_add(1, Ordering::Relaxed);

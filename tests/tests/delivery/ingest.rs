@@ -4,10 +4,10 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
 };
-use weir_tests::{nats::Nats, source::Source};
+use weir_tests::{callers::source::Source, stack::nats::Nats};
 
 use super::rig::{self, QUICK, Rig, destination, settled, status};
-use weir_tests::backend::Backend;
+use weir_tests::fakes::backend::Backend;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_larger_than_nats_takes_arrives_compressed_and_whole() {

@@ -10,11 +10,10 @@ use std::{
 
 use tokio::task::JoinHandle;
 use weir_tests::{
-    backend::{Backend, Reply},
-    exporter::Exporter,
-    nats::Nats,
-    source::Source,
-    wait,
+    callers::source::Source,
+    fakes::backend::{Backend, Reply},
+    stack::{exporter::Exporter, nats::Nats},
+    system::wait,
 };
 
 use super::rig::{QUICK, Rig, destination, exporter, is_long, settled};

@@ -1,7 +1,7 @@
 //! Events that an endpoint refuses: found, set aside, and given back on demand; and an endpoint that refuses
 //! them all, which is another matter.
 
-use weir_tests::{backend::Reply, wait};
+use weir_tests::{fakes::backend::Reply, system::wait};
 
 use super::{
     kills::LONG,

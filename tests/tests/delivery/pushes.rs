@@ -1,11 +1,11 @@
 //! Metrics beside the spans: pushed by each destination's own protocol, and no part of any ledger.
 
 use weir_tests::{
-    backend::Backend,
-    exporter::{Exporter, Options},
-    metrics,
-    source::Source,
-    wait,
+    callers::source::Source,
+    fakes::backend::Backend,
+    stack::exporter::{Exporter, Options},
+    system::wait,
+    telemetry::metrics,
 };
 
 use super::rig::{self, QUICK, settled, status};

@@ -1,9 +1,9 @@
 //! The configuration, changed while everything runs.
 
 use weir_tests::{
-    backend::{Backend, Reply},
-    source::Source,
-    wait,
+    callers::source::Source,
+    fakes::backend::{Backend, Reply},
+    system::wait,
 };
 
 use super::rig::{self, QUICK, Rig, condition, destination, settled, status};

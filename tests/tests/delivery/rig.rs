@@ -7,12 +7,13 @@ use std::{
 
 use serde_json::Value;
 use weir_tests::{
-    backend::Backend,
-    client,
-    exporter::{Exporter, Options},
-    nats::Nats,
-    source::Source,
-    wait,
+    callers::{client, source::Source},
+    fakes::backend::Backend,
+    stack::{
+        exporter::{Exporter, Options},
+        nats::Nats,
+    },
+    system::wait,
 };
 
 /// Short batches and short pauses.

@@ -7,10 +7,12 @@ use bytes::Bytes;
 use tempfile::TempDir;
 use weir_event::INGEST_PATH;
 use weir_tests::{
-    backend::Backend,
-    exporter::{Exporter, Options},
-    source::Source,
-    tls::{Certificates, Forwarder},
+    callers::source::Source,
+    fakes::{
+        backend::Backend,
+        tls::{Certificates, Forwarder},
+    },
+    stack::exporter::{Exporter, Options},
 };
 
 use super::rig::{self, QUICK, condition, destination, settled};

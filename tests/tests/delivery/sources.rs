@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use weir_tests::{backend::Backend, exporter::Exporter, source::Source, wait};
+use weir_tests::{callers::source::Source, fakes::backend::Backend, stack::exporter::Exporter, system::wait};
 
 use super::rig::{QUICK, Rig, destination, exporter, metrics, nats, status};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::{self, AckKind, consumer::PullConsumer};
 use futures_util::StreamExt as _;
-use weir_tests::wait;
+use weir_tests::system::wait;
 
 use super::rig::{Ledger, Rig, metrics};
 

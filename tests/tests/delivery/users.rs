@@ -8,12 +8,13 @@ use serde_json::json;
 use weir_config::bus::{self, User, Wanted};
 use weir_event::v1::{BatchAnswer, CaptureRule};
 use weir_tests::{
-    backend::Backend,
-    client::http,
-    exporter::{Exporter, Options},
-    nats::Nats,
-    source::Source,
-    tools, wait,
+    callers::{client::http, source::Source},
+    fakes::backend::Backend,
+    stack::{
+        exporter::{Exporter, Options},
+        nats::Nats,
+    },
+    system::{tools, wait},
 };
 
 use super::rig::{QUICK, destination, settled, status};
@@ -67,7 +68,7 @@ async fn each_part_does_its_work_as_a_user_of_its_own() {
     let ship = start(&nats, "ship", &config).await;
     // Events of before its consumer are not a destination's.
     let ready = || async {
-        let ready = weir_tests::probe::status("GET", ship.admin_port, "/readyz").await;
+        let ready = weir_tests::system::probe::status("GET", ship.admin_port, "/readyz").await;
         matches!(ready, Ok(200)).then_some(())
     };
     assert!(wait::poll(wait::DEADLINE, ready).await.is_some(), "{}", ship.process.log_end());
@@ -113,7 +114,7 @@ async fn who_stores_events_cannot_read_them_and_nobody_comes_in_without_a_key() 
     let config = format!("{QUICK}{}destinations: {{}}\n", identity(dir.path(), User::Ship));
     let ship = start(&nats, "ship", &config).await;
     let ready = || async {
-        let ready = weir_tests::probe::status("GET", ship.admin_port, "/readyz").await;
+        let ready = weir_tests::system::probe::status("GET", ship.admin_port, "/readyz").await;
         matches!(ready, Ok(200)).then_some(())
     };
     assert!(wait::poll(wait::DEADLINE, ready).await.is_some(), "{}", ship.process.log_end());

@@ -8,9 +8,9 @@ use tokio::{
     net::TcpStream,
 };
 use weir_tests::{
-    client::{self, Trace},
-    spans,
+    callers::client::{self, Trace},
     stack::{Answered, Options, Stack, question},
+    telemetry::spans,
 };
 
 /// Checks the status and the error's shape, and gives the error.
@@ -305,5 +305,5 @@ async fn over_http2_with_trailers(stack: &Stack, trace: &Trace, body: String) ->
         sender.send_trailers(trailers).expect("the trailers");
         response.await.expect("an answer").status().as_u16()
     };
-    tokio::time::timeout(weir_tests::wait::DEADLINE, exchange).await.expect("an answer in time")
+    tokio::time::timeout(weir_tests::system::wait::DEADLINE, exchange).await.expect("an answer in time")
 }

@@ -5,10 +5,9 @@ use std::{collections::BTreeSet, time::Duration};
 
 use opentelemetry_proto::tonic::trace::v1::{span::SpanKind, status::StatusCode};
 use weir_tests::{
-    process::Stopped,
-    spans::{self, named},
     stack::{Answered, Stack, question},
-    wait,
+    system::{process::Stopped, wait},
+    telemetry::spans::{self, named},
 };
 
 /// Long enough for whatever ends gracefully.

@@ -1,11 +1,10 @@
 //! The official `openai` package of Python, which is how most callers call.
 
 use weir_tests::{
-    client::Trace,
-    provider::Answer,
-    python,
-    spans::named,
+    callers::{client::Trace, python},
+    fakes::provider::Answer,
     stack::{CALLER_KEY, Options, Stack, Upstream},
+    telemetry::spans::named,
 };
 
 /// Runs one part of `python/openai_client.py` against the gateway.

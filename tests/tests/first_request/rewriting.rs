@@ -3,9 +3,9 @@
 
 use serde_json::json;
 use weir_tests::{
-    client::{self, Trace},
-    spans::named,
+    callers::client::{self, Trace},
     stack::{CALLER_KEY, Options, PROVIDER_KEY, Stack, question},
+    telemetry::spans::named,
 };
 
 #[tokio::test(flavor = "multi_thread")]

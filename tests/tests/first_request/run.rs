@@ -7,11 +7,13 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tempfile::TempDir;
 use weir_tests::{
-    client::{self, Trace},
-    otlp::Endpoint,
-    ports, probe,
-    process::{Process, Ready, Spec, Stopped},
-    tools, wait,
+    callers::client::{self, Trace},
+    fakes::otlp::Endpoint,
+    system::{
+        ports, probe,
+        process::{Process, Ready, Spec, Stopped},
+        tools, wait,
+    },
 };
 
 struct Run {

@@ -2,10 +2,9 @@
 
 use serde_json::json;
 use weir_tests::{
-    canary,
-    client::Trace,
-    provider::Answer,
-    stack::{CALLER_KEY, OTLP_KEY, Options, PROVIDER_KEY, question},
+    callers::client::Trace,
+    fakes::provider::Answer,
+    stack::{CALLER_KEY, OTLP_KEY, Options, PROVIDER_KEY, canary, question},
 };
 
 #[tokio::test(flavor = "multi_thread")]

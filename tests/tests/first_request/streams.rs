@@ -5,12 +5,11 @@ use std::time::Duration;
 use opentelemetry_proto::tonic::trace::v1::{span::SpanKind, status::StatusCode};
 use serde_json::json;
 use weir_tests::{
-    client::Trace,
-    fixtures,
-    provider::Answer,
-    spans::named,
+    callers::client::Trace,
+    fakes::{fixtures, provider::Answer},
     stack::{Stack, question},
-    wait,
+    system::wait,
+    telemetry::spans::named,
 };
 
 const FIXTURE: &str = "openai/chat_stream.sse";
@@ -133,7 +132,7 @@ async fn a_caller_that_goes_away_in_mid_stream_is_told_as_such() {
     assert!(
         all.iter().any(|span| span.attributes.values().any(|value| value == "client_disconnected")),
         "{}",
-        weir_tests::spans::outline(&all),
+        weir_tests::telemetry::spans::outline(&all),
     );
     assert_eq!(server.attribute("http.response.status_code"), 200);
     stack.provider.release();
@@ -159,7 +158,7 @@ async fn a_provider_that_breaks_off_in_mid_stream_is_told_as_such() {
     assert!(
         all.iter().any(|span| span.attributes.values().any(|value| value == "upstream_reset")),
         "{}",
-        weir_tests::spans::outline(&all),
+        weir_tests::telemetry::spans::outline(&all),
     );
     assert_eq!(named(&all, "chat gpt-4o").status, StatusCode::Error);
     stack.chat().await;

@@ -3,11 +3,10 @@
 use opentelemetry_proto::tonic::trace::v1::{span::SpanKind, status::StatusCode};
 use serde_json::json;
 use weir_tests::{
-    client::Trace,
-    otlp::Received,
-    provider::Answer,
-    spans::{self, named},
+    callers::client::Trace,
+    fakes::{otlp::Received, provider::Answer},
     stack::{OTLP_KEY, Stack, question},
+    telemetry::spans::{self, named},
 };
 
 fn header<'a>(received: &'a Received, name: &str) -> &'a str {
@@ -95,9 +94,9 @@ async fn a_request_without_a_valid_traceparent_starts_a_trace_of_its_own() {
     let request = stack.request(&trace, question().to_string()).header("traceparent", "");
     let mut request = request.build().expect("a request");
     request.headers_mut().insert("traceparent", invalid.parse().expect("a header"));
-    let response = weir_tests::client::http().execute(request).await.expect("an answer");
+    let response = weir_tests::callers::client::http().execute(request).await.expect("an answer");
     assert_eq!(response.status(), 200);
-    weir_tests::wait::until("the trace", || !stack.otlp.spans().is_empty()).await;
+    weir_tests::system::wait::until("the trace", || !stack.otlp.spans().is_empty()).await;
     let all = stack.otlp.spans();
     let server = named(&all, "POST /v1/chat/completions");
     assert_eq!(server.parent_id, "");
@@ -111,7 +110,7 @@ async fn an_error_of_the_provider_reaches_the_caller_as_it_is_and_marks_the_span
     stack.provider.answers(Answer::json("openai/error_429.json").status(429).header("retry-after", "1"));
     let answered = stack.send(question().to_string()).await;
     assert_eq!(answered.status, 429);
-    assert_eq!(answered.body, weir_tests::fixtures::bytes("openai/error_429.json"));
+    assert_eq!(answered.body, weir_tests::fakes::fixtures::bytes("openai/error_429.json"));
     assert_eq!(answered.headers["retry-after"], "1");
     let all = stack.otlp.wait_for(&answered.trace).await;
     let chat = named(&all, "chat gpt-4o");

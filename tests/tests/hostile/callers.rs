@@ -7,7 +7,7 @@ use tokio::{
     net::TcpStream,
     time::{Duration, Instant, timeout},
 };
-use weir_tests::{client, stack::question, wait};
+use weir_tests::{callers::client, stack::question, system::wait};
 
 use crate::setting::{Hostile, request, status, with_headers};
 

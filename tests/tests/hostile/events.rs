@@ -5,7 +5,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use weir_tests::fixtures;
+use weir_tests::fakes::fixtures;
 
 use crate::{
     raw_provider::Says,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use h2::{Reason, client::SendRequest};
 use tokio::net::TcpStream;
-use weir_tests::{provider::Answer, stack::question};
+use weir_tests::{fakes::provider::Answer, stack::question};
 
 use crate::setting::Hostile;
 

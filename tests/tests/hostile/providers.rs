@@ -4,7 +4,7 @@ use std::io::Write;
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
-use weir_tests::client;
+use weir_tests::callers::client;
 
 use crate::{
     raw_provider::Says,

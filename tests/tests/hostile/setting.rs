@@ -4,10 +4,10 @@ use std::{future::Future, net::SocketAddr};
 
 use serde_json::json;
 use weir_tests::{
-    client,
-    metrics::{samples, scrape},
+    callers::client,
     stack::{Answered, Options, Stack, question},
-    wait,
+    system::wait,
+    telemetry::metrics::{samples, scrape},
 };
 
 use crate::raw_provider::RawProvider;

@@ -1,7 +1,7 @@
 //! Dead letters in a browser: why, and once more.
 
 use serde_json::Value;
-use weir_tests::{browser::Browser, source::Source};
+use weir_tests::callers::{browser::Browser, source::Source};
 
 use crate::rig::Rig;
 

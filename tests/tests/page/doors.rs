@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use reqwest::Method;
 use serde_json::json;
 use weir_tests::{
-    client,
-    exporter::{Exporter, Options},
-    nats::Nats,
-    probe, wait,
+    callers::client,
+    stack::{
+        exporter::{Exporter, Options},
+        nats::Nats,
+    },
+    system::{probe, wait},
 };
 
 use crate::rig::{Rig, SEALING, TOKEN, json_of, settings, status_of};

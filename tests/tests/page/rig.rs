@@ -5,11 +5,13 @@ use std::ffi::OsString;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use weir_tests::{
-    backend::Backend,
-    client,
-    exporter::{Exporter, Options},
-    nats::Nats,
-    wait,
+    callers::client,
+    fakes::backend::Backend,
+    stack::{
+        exporter::{Exporter, Options},
+        nats::Nats,
+    },
+    system::wait,
 };
 
 /// A token that is long enough.

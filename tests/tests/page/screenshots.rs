@@ -16,13 +16,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use weir_tests::{
-    backend::{Backend, Reply},
-    browser::Browser,
-    client,
-    provider::{Answer, Received},
-    source::Source,
+    callers::{browser::Browser, client, source::Source},
+    fakes::{
+        backend::{Backend, Reply},
+        provider::{Answer, Received},
+    },
     stack::{Options, Stack, Upstream},
-    wait,
+    system::wait,
 };
 
 use crate::rig::{SEALING, json_of};

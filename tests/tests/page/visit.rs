@@ -3,10 +3,10 @@
 use fantoccini::key::Key;
 use serde_json::json;
 use weir_tests::{
-    browser::Browser,
-    otlp::Endpoint,
+    callers::browser::Browser,
+    fakes::otlp::Endpoint,
     stack::{OTLP_KEY, Options, question},
-    wait,
+    system::wait,
 };
 
 use crate::rig::SEALING;

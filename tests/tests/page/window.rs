@@ -2,7 +2,10 @@
 
 use fantoccini::key::Key;
 use serde_json::{Value, json};
-use weir_tests::{browser::Browser, source::Source, wait};
+use weir_tests::{
+    callers::{browser::Browser, source::Source},
+    system::wait,
+};
 
 use crate::rig::{Rig, TOKEN};
 

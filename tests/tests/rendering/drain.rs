@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use weir_config::drain::DrainError;
 use weir_tests::{
-    client::{self, Trace},
-    process::Stopped,
+    callers::client::{self, Trace},
     stack::{Options, Stack, question},
-    wait,
+    system::{process::Stopped, wait},
 };
 
 /// How long an Envoy may take to end once it is told to.

@@ -5,9 +5,9 @@ use std::{fs, path::Path};
 use tempfile::TempDir;
 use tokio::{process::Command, time::timeout};
 use weir_config::{Gateway, Secret, envoy};
-use weir_tests::{tools, wait};
+use weir_tests::system::{tools, wait};
 
-use weir_tests::tls::Certificates;
+use weir_tests::fakes::tls::Certificates;
 
 /// The example, with its files in `dir` and not where a deployment has them.
 fn example(dir: &Path) -> Gateway {

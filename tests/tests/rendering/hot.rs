@@ -12,10 +12,10 @@ use std::{
 
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use weir_tests::{
-    client::Trace,
-    spans,
+    callers::client::Trace,
     stack::{CALLER_KEY, Options, Stack, Upstream, Wiring, question},
-    wait,
+    system::wait,
+    telemetry::spans,
 };
 
 /// How many changes there are, and how long each stays.

@@ -16,7 +16,7 @@ use tokio_rustls::{
 };
 use weir_tests::stack::{Options, Stack};
 
-use weir_tests::tls::Certificates;
+use weir_tests::fakes::tls::Certificates;
 
 async fn start(dir: &Path, client_ca: bool) -> Stack {
     let file = |name: &str| dir.join(name).display().to_string();

@@ -26,7 +26,7 @@ async fn start(key: &Path) -> Stack {
 /// Asks until the provider sees this key, and fails when a request is lost on the way.
 async fn until_the_provider_sees(stack: &Stack, key: &str) {
     let expected = format!("Bearer {key}");
-    let seen = weir_tests::wait::poll(weir_tests::wait::DEADLINE, || async {
+    let seen = weir_tests::system::wait::poll(weir_tests::system::wait::DEADLINE, || async {
         stack.chat().await;
         (stack.provider.last().await.header("authorization") == Some(&expected)).then_some(())
     });

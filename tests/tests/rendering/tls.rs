@@ -2,12 +2,12 @@
 
 use tempfile::TempDir;
 use weir_tests::{
-    ports,
-    provider::Provider,
+    fakes::provider::Provider,
     stack::{Options, Stack, question},
+    system::ports,
 };
 
-use weir_tests::tls::{Certificates, Forwarder};
+use weir_tests::fakes::tls::{Certificates, Forwarder};
 
 /// The name that the provider's certificate has. Nothing resolves it.
 const NAME: &str = "llm.invalid";

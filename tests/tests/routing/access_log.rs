@@ -2,11 +2,10 @@
 
 use serde_json::Value;
 use weir_tests::{
-    client::Trace,
-    process::Stopped,
-    provider::Answer,
+    callers::client::Trace,
+    fakes::provider::Answer,
     stack::{Answered, Options},
-    wait,
+    system::{process::Stopped, wait},
 };
 
 use crate::setting::{chat, three};

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::{StreamExt, stream};
-use weir_tests::{provider::Answer, stack::Stack, wait};
+use weir_tests::{fakes::provider::Answer, stack::Stack, system::wait};
 
 use crate::setting::{self, ask, ask_with};
 

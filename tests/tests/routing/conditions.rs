@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use weir_tests::{
-    client::Trace,
-    provider::Answer,
+    callers::client::Trace,
+    fakes::provider::Answer,
     stack::{Answered, Options, Stack},
 };
 

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::json;
 use weir_tests::{
-    client::Trace,
-    fixtures,
-    provider::{Answer, Provider},
-    spans::{self, named},
+    callers::client::Trace,
+    fakes::{
+        fixtures,
+        provider::{Answer, Provider},
+    },
     stack::{Answered, CALLER_KEY, Stack},
+    telemetry::spans::{self, named},
 };
 
 use crate::setting::{self, Attempt, ask, attempt_spans, attempts, json_of, server, stream, three};

@@ -3,9 +3,8 @@
 
 use reqwest::Method;
 use weir_tests::{
-    client::{self, Trace},
-    fixtures,
-    provider::Answer,
+    callers::client::{self, Trace},
+    fakes::{fixtures, provider::Answer},
     stack::{Answered, CALLER_KEY, Options, Stack, Upstream},
 };
 

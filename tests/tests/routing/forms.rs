@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use weir_tests::{
-    client::Trace,
-    provider::Answer,
+    callers::client::Trace,
+    fakes::provider::Answer,
     stack::{Answered, CALLER_KEY, Options, Stack, Upstream},
 };
 
@@ -49,7 +49,7 @@ async fn stack() -> Stack {
 
 async fn send(stack: &Stack, path: &str, body: Vec<u8>) -> Answered {
     let trace = Trace::new();
-    let request = weir_tests::client::http()
+    let request = weir_tests::callers::client::http()
         .post(stack.url(path))
         .header("content-type", format!("multipart/form-data; boundary={BOUNDARY}"))
         .header("traceparent", trace.parent())

@@ -6,11 +6,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 use weir_tests::{
-    client::{self, Trace},
-    provider::{Answer, Received},
-    spans,
+    callers::client::{self, Trace},
+    fakes::provider::{Answer, Received},
     stack::{Answered, Options, Stack, Upstream},
-    wait,
+    system::wait,
+    telemetry::spans,
 };
 
 use crate::setting::{chat, digest, json_of, server};
@@ -157,7 +157,7 @@ async fn a_body_above_every_limit_is_passed_on_and_its_answer_comes_as_it_is_sen
     while let Some(piece) = response.chunk().await.expect("a piece") {
         read.extend(piece);
     }
-    assert_eq!(read, weir_tests::fixtures::bytes("openai/chat_stream.sse"));
+    assert_eq!(read, weir_tests::fakes::fixtures::bytes("openai/chat_stream.sse"));
     stack.assert_vm_is_well().await;
 }
 

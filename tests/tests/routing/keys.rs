@@ -4,9 +4,9 @@
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::{Value, json};
 use weir_tests::{
-    client::{self, Trace},
-    spans::{self, Span},
+    callers::client::{self, Trace},
     stack::{Answered, Options, Stack, Upstream},
+    telemetry::spans::{self, Span},
 };
 
 use crate::setting::{chat, digest, server};

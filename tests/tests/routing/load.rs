@@ -16,11 +16,11 @@ use tokio::{
     net::TcpStream,
 };
 use weir_tests::{
-    client::Trace,
-    provider::{Answer, Provider, Received},
-    spans::Span,
+    callers::client::Trace,
+    fakes::provider::{Answer, Provider, Received},
     stack::{Answered, Stack},
-    wait,
+    system::wait,
+    telemetry::spans::Span,
 };
 
 use crate::setting::{self, ask, attempts, chat, json_of, stream as streamed};

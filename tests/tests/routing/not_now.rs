@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use weir_tests::{
-    client::Trace,
-    fixtures,
-    provider::Answer,
-    spans::named,
+    callers::client::Trace,
+    fakes::{fixtures, provider::Answer},
     stack::{Answered, Options, Stack, Upstream},
+    telemetry::spans::named,
 };
 
 use crate::setting::{self, Attempt, ask, ask_with, attempt_spans, attempts, server, stream};

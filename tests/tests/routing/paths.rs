@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 use weir_tests::{
-    client::{self, Trace},
-    provider::{Answer, Provider, Received},
+    callers::client::{self, Trace},
+    fakes::provider::{Answer, Provider, Received},
     stack::{Answered, CALLER_KEY, Options, Stack, Upstream},
 };
 

@@ -2,10 +2,10 @@
 //! about the request goes to the caller.
 
 use weir_tests::{
-    client::Trace,
-    provider::Answer,
-    spans::named,
+    callers::client::Trace,
+    fakes::provider::Answer,
     stack::{Answered, Options, Upstream},
+    telemetry::spans::named,
 };
 
 use crate::setting::{Attempt, attempt_spans, attempts, chat, server};

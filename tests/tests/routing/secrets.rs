@@ -2,10 +2,9 @@
 //! the header that it belongs into.
 
 use weir_tests::{
-    canary,
-    client::Trace,
-    provider::Answer,
-    stack::{Answered, Options, Upstream},
+    callers::client::Trace,
+    fakes::provider::Answer,
+    stack::{Answered, Options, Upstream, canary},
 };
 
 use crate::setting::{chat, digest, stream, three};

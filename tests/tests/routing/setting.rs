@@ -4,10 +4,10 @@ use opentelemetry_proto::tonic::trace::v1::{span::SpanKind, status::StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use weir_tests::{
-    client::Trace,
-    provider::Received,
-    spans::{self, Span},
+    callers::client::Trace,
+    fakes::provider::Received,
     stack::{Answered, Options, Stack, Upstream},
+    telemetry::spans::{self, Span},
 };
 
 /// Three providers that speak OpenAI's API, each at a path of its own.

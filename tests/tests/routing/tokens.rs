@@ -2,9 +2,9 @@
 //! user and team from what was verified, from nothing else.
 
 use weir_tests::{
-    client::Trace,
-    spans,
+    callers::client::Trace,
     stack::{Answered, Options, Stack, Upstream, question},
+    telemetry::spans,
 };
 
 use crate::setting::{digest, server};

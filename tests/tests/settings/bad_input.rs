@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 use weir_tests::{
-    backend::{Backend, Reply},
-    ports,
+    fakes::backend::{Backend, Reply},
+    system::ports,
 };
 
 use super::rig::{NONE, SEALING_KEY, SECRET, ask, exporter, get, nats, save};
@@ -62,7 +62,7 @@ async fn each_bad_input_is_refused_beside_its_field_and_nothing_is_saved() {
     for body in
         ["", "[]", "{", r#"{"settings": 5}"#, r#"{"revision": "1", "settings": {}}"#, r#"{"sets": 1}"#]
     {
-        let request = weir_tests::client::http().put(exporter.page("/api/destinations/d"));
+        let request = weir_tests::callers::client::http().put(exporter.page("/api/destinations/d"));
         let response = request.header("x-weir-page", "1").body(body).send().await.expect("an answer");
         assert_eq!(response.status().as_u16(), 422, "{body}");
     }
@@ -129,7 +129,7 @@ async fn a_test_says_in_words_what_came_back_follows_nothing_and_saves_nothing()
         let key = headers.get("authorization").and_then(|key| key.to_str().ok()).unwrap_or_default();
         (axum::http::StatusCode::FORBIDDEN, format!("no: {key} {}", "x".repeat(100_000)))
     });
-    let echo = weir_tests::server::Server::start(echo).await;
+    let echo = weir_tests::fakes::server::Server::start(echo).await;
     let (_, answer) = test(&format!("http://{}/v1/traces", echo.address())).await;
     let said = answer["said"].as_str().expect("what it said");
     assert!(said.len() <= 512 && said.starts_with("no: [withheld]"), "{answer}");

@@ -16,12 +16,13 @@ use prost::Message as _;
 use serde_json::json;
 use weir_event::v1::{EventBatch, TraceEvent};
 use weir_tests::{
-    backend::Backend,
-    client::{self, Trace},
-    server::Server,
-    source::Source,
+    callers::{
+        client::{self, Trace},
+        source::Source,
+    },
+    fakes::{backend::Backend, server::Server},
     stack::{CALLER_KEY, Options, Stack},
-    wait,
+    system::wait,
 };
 
 use super::rig::{NONE, ask, exporter, get, lists, nats, part, saved};
@@ -284,7 +285,7 @@ async fn an_exporter_that_only_ingests_obeys_what_is_saved_where_others_ship() {
 }
 
 /// Every event in the stream.
-async fn stored(nats: &weir_tests::nats::Nats) -> Vec<Bytes> {
+async fn stored(nats: &weir_tests::stack::nats::Nats) -> Vec<Bytes> {
     let client = async_nats::connect(nats.url()).await.expect("a connection");
     let stream = async_nats::jetstream::new(client).get_stream("WEIR_EVENTS").await.expect("the stream");
     let state = &stream.cached_info().state;

@@ -1,7 +1,12 @@
 //! Whatever is saved runs after a restart, however the start and the news from NATS come together.
 
 use serde_json::{Value, json};
-use weir_tests::{backend::Backend, client, exporter::Exporter, source::Source, wait};
+use weir_tests::{
+    callers::{client, source::Source},
+    fakes::backend::Backend,
+    stack::exporter::Exporter,
+    system::wait,
+};
 
 use super::rig::{SEALING_KEY, SECRET, exporter, get, nats, saved, secretive};
 

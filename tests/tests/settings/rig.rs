@@ -5,11 +5,13 @@ use std::ffi::OsString;
 use async_nats::jetstream::{self, kv};
 use serde_json::{Value, json};
 use weir_tests::{
-    backend::Backend,
-    client,
-    exporter::{Exporter, Options},
-    nats::Nats,
-    wait,
+    callers::client,
+    fakes::backend::Backend,
+    stack::{
+        exporter::{Exporter, Options},
+        nats::Nats,
+    },
+    system::wait,
 };
 
 /// A secret that is found nowhere that it must not be.

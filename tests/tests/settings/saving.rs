@@ -2,9 +2,9 @@
 
 use serde_json::json;
 use weir_tests::{
-    backend::{Backend, Reply},
-    source::Source,
-    wait,
+    callers::source::Source,
+    fakes::backend::{Backend, Reply},
+    system::wait,
 };
 
 use super::rig::{

@@ -1,7 +1,11 @@
 //! Secrets go in and do not come out, and a seal holds for one place.
 
 use serde_json::{Value, json};
-use weir_tests::{backend::Backend, source::Source, tools, wait};
+use weir_tests::{
+    callers::source::Source,
+    fakes::backend::Backend,
+    system::{tools, wait},
+};
 
 use super::rig::{
     NONE, SEALING_KEY, SECRET, bucket, exporter, get, listed, lists, nats, save, saved, secretive,

@@ -9,43 +9,23 @@ use tempfile::TempDir;
 use weir_config::{Gateway, envoy as renderer};
 
 use super::{
-    cpu::Pins,
+    kind::Kind,
     load, noop,
     report::Events,
     server::{self, Answers, Served},
 };
 use crate::{
-    envoy::Addresses,
-    exporter::{self, Exporter},
-    nats::Nats,
-    process::{Process, Ready, Spec},
-    tools,
+    measure::cpu::Pins,
+    stack::{
+        envoy::Addresses,
+        exporter::{self, Exporter},
+        nats::Nats,
+    },
+    system::{
+        process::{Process, Ready, Spec},
+        tools,
+    },
 };
-
-/// What is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Envoy as it is.
-    Bare,
-    /// Envoy with a filter that does nothing.
-    Noop,
-    /// Weir: keys, a virtual model of two targets, redaction of exported content, tracing.
-    Weir,
-}
-
-impl Kind {
-    /// All of them, in the order of a round.
-    pub const ALL: [Self; 3] = [Self::Bare, Self::Noop, Self::Weir];
-
-    /// Its name in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Bare => "bare",
-            Self::Noop => "noop",
-            Self::Weir => "weir",
-        }
-    }
-}
 
 /// All that runs.
 pub struct Gateways {
@@ -130,7 +110,7 @@ impl Gateways {
     async fn stat(&self, name: &str) -> anyhow::Result<f64> {
         let admin = self.envoy(Kind::Weir).1.admin.port();
         let url = format!("http://127.0.0.1:{admin}/stats?filter={name}$");
-        let text = crate::client::http().get(url).send().await?.text().await?;
+        let text = crate::callers::client::http().get(url).send().await?.text().await?;
         let line =
             text.lines().find(|line| line.contains(name)).with_context(|| format!("no stat {name}"))?;
         Ok(line.rsplit(' ').next().unwrap_or_default().trim().parse()?)

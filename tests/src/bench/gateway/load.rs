@@ -12,7 +12,7 @@ use hyper::{Request, StatusCode, client::conn::http1::SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, sync::mpsc, task::JoinSet};
 
-use super::report::quantile;
+use crate::measure::statistics::quantile;
 
 /// Where requests go.
 pub const PATH: &str = "/v1/chat/completions";
@@ -21,6 +21,9 @@ pub const KEY: &str = "wk-bench";
 /// What requests say of themselves.
 pub const HEADERS: [(&str, &str); 2] =
     [("content-type", "application/json"), ("authorization", "Bearer wk-bench")];
+
+/// The prompts' sizes, by the names they have in the summary.
+pub const SIZES: [(&str, usize); 3] = [("1KB", 1 << 10), ("10KB", 10 << 10), ("100KB", 100 << 10)];
 
 /// Connections of the constant rate: enough that none has to wait for another at half load.
 const CONNECTIONS: usize = 64;
@@ -61,7 +64,7 @@ impl Target {
 
     /// Streams.
     pub fn streamed(port: u16) -> Self {
-        Self { port, body: body(super::SIZES[0].1, true).into(), headers: headers() }
+        Self { port, body: body(SIZES[0].1, true).into(), headers: headers() }
     }
 
     /// The same with other headers.

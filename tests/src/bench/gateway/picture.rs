@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    envoys::Kind,
+    kind::Kind,
     report::{Summary, Throughput},
 };
 

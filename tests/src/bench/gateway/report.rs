@@ -2,37 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{envoys::Kind, load::Latencies};
-
-/// A figure of several rounds.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Spread {
-    /// The middle one.
-    pub median: f64,
-    /// The least.
-    pub min: f64,
-    /// The greatest.
-    pub max: f64,
-}
-
-impl Spread {
-    /// Of these; all zero where there are none.
-    pub fn of(mut values: Vec<f64>) -> Self {
-        let median = quantile(&mut values, 0.5);
-        Self {
-            median,
-            min: values.first().copied().unwrap_or_default(),
-            max: values.last().copied().unwrap_or_default(),
-        }
-    }
-}
-
-/// The value below which this share of them lies (nearest rank); 0 where there are none. Sorts them.
-pub fn quantile(values: &mut [f64], share: f64) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let rank = (values.len() as f64 * share).ceil().max(1.0) as usize - 1;
-    values.get(rank).or(values.last()).copied().unwrap_or_default()
-}
+use super::{kind::Kind, load::Latencies};
+use crate::measure::statistics::{Spread, round};
 
 /// One kind of gateway under as much load as goes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -241,22 +212,9 @@ impl Summary {
     }
 }
 
-/// With so many digits behind the point.
-pub fn round(value: f64, digits: i32) -> f64 {
-    let scale = 10f64.powi(digits);
-    (value * scale).round() / scale
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn quantiles_are_those_of_the_nearest_rank() {
-        let mut values: Vec<f64> = (1..=100).rev().map(f64::from).collect();
-        assert_eq!([0.5, 0.99, 1.0].map(|share| quantile(&mut values, share)), [50.0, 99.0, 100.0]);
-        assert_eq!(quantile(&mut [], 0.5), 0.0);
-    }
 
     #[test]
     fn a_ratio_is_against_the_bare_gateway() {

@@ -26,7 +26,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use super::cpu::Pins;
+use crate::measure::cpu::Pins;
 
 /// Chunks of a stream where nothing else is asked for, the first of them at once.
 const CHUNKS: usize = 50;

@@ -5,7 +5,8 @@ use std::{io::Write, path::PathBuf, process::Stdio, time::Duration};
 use anyhow::{Context, bail, ensure};
 use tempfile::NamedTempFile;
 
-use super::{cpu::Pins, load};
+use super::load;
+use crate::measure::cpu::Pins;
 
 /// What a round brought.
 #[derive(Clone, Copy, Debug)]

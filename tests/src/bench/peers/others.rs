@@ -8,14 +8,17 @@ use tempfile::TempDir;
 
 use crate::{
     bench::gateway::{
-        cpu::Pins,
-        envoys::{self, Gateways},
+        envoys::Gateways,
+        kind,
         load::{self, Headers},
         server::Served,
     },
-    ports,
-    process::{Process, Ready, Spec},
-    tools,
+    measure::cpu::Pins,
+    system::{
+        ports,
+        process::{Process, Ready, Spec},
+        tools,
+    },
 };
 
 /// What is compared.
@@ -80,8 +83,8 @@ impl Others {
     pub fn only(&mut self, kind: Kind) -> anyhow::Result<()> {
         for other in Kind::ALL {
             let process = match other {
-                Kind::Bare => self.gateways.process(envoys::Kind::Bare),
-                Kind::Weir => self.gateways.process(envoys::Kind::Weir),
+                Kind::Bare => self.gateways.process(kind::Kind::Bare),
+                Kind::Weir => self.gateways.process(kind::Kind::Weir),
                 Kind::Portkey => &mut self.portkey.0,
                 Kind::LiteLlm => &mut self.litellm.0,
             };
@@ -94,8 +97,8 @@ impl Others {
     /// Where one takes requests.
     pub fn port(&self, kind: Kind) -> u16 {
         match kind {
-            Kind::Bare => self.gateways.port(envoys::Kind::Bare),
-            Kind::Weir => self.gateways.port(envoys::Kind::Weir),
+            Kind::Bare => self.gateways.port(kind::Kind::Bare),
+            Kind::Weir => self.gateways.port(kind::Kind::Weir),
             Kind::Portkey => self.portkey.1,
             Kind::LiteLlm => self.litellm.1,
         }
@@ -104,8 +107,8 @@ impl Others {
     /// The process of one.
     pub fn pid(&self, kind: Kind) -> u32 {
         match kind {
-            Kind::Bare => self.gateways.pid(envoys::Kind::Bare),
-            Kind::Weir => self.gateways.pid(envoys::Kind::Weir),
+            Kind::Bare => self.gateways.pid(kind::Kind::Bare),
+            Kind::Weir => self.gateways.pid(kind::Kind::Weir),
             Kind::Portkey => self.portkey.0.id(),
             Kind::LiteLlm => self.litellm.0.id(),
         }

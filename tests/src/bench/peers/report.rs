@@ -1,12 +1,17 @@
 //! What was measured of the gateways, as a table for people and as JSON for programs.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
-use super::{THINKS, others::Kind};
-use crate::bench::gateway::{
-    load::AtRate,
-    report::{Spread, round},
+use super::others::Kind;
+use crate::{
+    bench::gateway::load::AtRate,
+    measure::statistics::{Spread, round},
 };
+
+/// How long the published method's provider takes.
+pub const THINKS: Duration = Duration::from_millis(73);
 
 /// One gateway under as much load as goes.
 #[derive(Clone, Copy, Debug)]

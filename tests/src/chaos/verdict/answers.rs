@@ -3,9 +3,9 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
-use super::Check;
+use super::check::Check;
 use crate::{
-    chaos::{
+    chaos::rig::{
         apply::Happened,
         observed::Observed,
         schedule::{Act, PAIR, Part},

@@ -9,9 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::Check;
+use super::check::Check;
 use crate::{
-    chaos::{observed::Observed, plant::DESTINATIONS},
+    chaos::rig::{observed::Observed, plant::DESTINATIONS},
     load::{
         TraceId,
         caller::{Outcome, Record},

@@ -7,11 +7,9 @@ use std::{
 };
 
 use crate::{
-    chaos::{apply::Happened, observed::Observed},
-    load::{
-        caller::{Ask, Outcome, Record},
-        quantile,
-    },
+    chaos::rig::{apply::Happened, observed::Observed},
+    load::caller::{Ask, Outcome, Record},
+    measure::statistics::quantile,
 };
 
 /// What happened so long before or after a request may still bear upon it.
@@ -82,8 +80,7 @@ pub(super) fn table(observed: &Observed) -> String {
 
 fn figures(times: &[(Instant, f64)]) -> [f64; 3] {
     let mut times: Vec<f64> = times.iter().map(|(_, took)| *took).collect();
-    times.sort_unstable_by(f64::total_cmp);
-    [0.5, 0.9, 0.99].map(|part| quantile(&times, part))
+    [0.5, 0.9, 0.99].map(|part| quantile(&mut times, part))
 }
 
 /// The worse half of the healthy times over the better one, cut in two by stretches of ten seconds.

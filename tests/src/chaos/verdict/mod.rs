@@ -4,6 +4,7 @@
 //! wrong in one point.
 
 mod answers;
+mod check;
 mod events;
 mod latency;
 #[cfg(test)]
@@ -11,49 +12,11 @@ mod tests;
 
 use std::fmt::{self, Write as _};
 
-use super::observed::Observed;
+pub use self::check::Check;
+use super::rig::observed::Observed;
 
 /// How many violations of one kind are shown.
 const SHOWN: usize = 8;
-
-/// One thing that must hold.
-#[derive(Clone, Debug, Default)]
-pub struct Check {
-    /// What, as a sentence.
-    pub name: String,
-    /// How many things it was looked for in.
-    pub of: usize,
-    /// Where it does not hold.
-    pub violations: Vec<String>,
-    /// Figures that go with it.
-    pub note: String,
-}
-
-impl Check {
-    fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), ..Self::default() }
-    }
-
-    /// Looks at one more thing.
-    fn look(&mut self, wrong: Option<String>) {
-        self.of += 1;
-        self.violations.extend(wrong);
-    }
-
-    /// Compares two figures that must be the same.
-    fn equal(&mut self, what: &str, left: u64, right: u64) {
-        self.look((left != right).then(|| format!("{what}: {left} and {right}")));
-    }
-
-    /// Compares two figures of which the first must not be the greater.
-    fn at_most(&mut self, what: &str, left: u64, right: u64) {
-        self.look((left > right).then(|| format!("{what}: {left} is more than {right}")));
-    }
-
-    fn noting(self, note: String) -> Self {
-        Self { note, ..self }
-    }
-}
 
 /// All of them, and how long requests took.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use std::{
 
 use super::*;
 use crate::{
-    chaos::{
+    chaos::rig::{
         apply::Happened,
         observed::Arrived,
         plant::DESTINATIONS,

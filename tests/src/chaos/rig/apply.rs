@@ -13,9 +13,9 @@ use super::{
     schedule::{Act, Fault, Part},
 };
 use crate::{
+    fakes::server::Server,
     load::{endpoint, provider},
-    process::{Process, ProcessError},
-    server::Server,
+    system::process::{Process, ProcessError},
 };
 
 /// A fault as it happened.

@@ -6,7 +6,7 @@ use std::{path::Path, process::Stdio, time::Duration};
 
 use tokio::process::Command;
 
-use crate::tools;
+use crate::system::tools;
 
 /// Far above what many calls in one script need: only a script that hangs meets it.
 const DEADLINE: Duration = Duration::from_secs(120);

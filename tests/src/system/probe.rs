@@ -67,7 +67,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_there_is_an_error() {
-        let port = crate::ports::free().expect("a port");
+        let port = crate::system::ports::free().expect("a port");
         assert!(!connects(port).await);
         assert!(status("GET", port, "/").await.is_err());
     }

@@ -15,14 +15,17 @@ use anyhow::ensure;
 
 use self::{
     others::{Kind, Others},
-    report::{AtRates, Figures, OfRate, Report, Streamed},
+    report::{AtRates, Figures, OfRate, Report, Streamed, THINKS},
 };
-use super::gateway::{
-    SIZES, cpu,
-    cpu::Pins,
-    load::{self, Target},
-    report::Spread,
-    wrk,
+use crate::{
+    bench::gateway::{
+        load::{self, SIZES, Target},
+        wrk,
+    },
+    measure::{
+        cpu::{self, Pins},
+        statistics::Spread,
+    },
 };
 
 /// How long and how often is measured.
@@ -40,8 +43,6 @@ pub struct Plan {
     pub rates: Vec<u32>,
 }
 
-/// How long the published method's provider takes.
-pub const THINKS: Duration = Duration::from_millis(73);
 /// So that also the lowest of its rates is enough requests for a quantile.
 const LONGER: u32 = 3;
 /// How long a gateway has for the answers that it owes when such a round ends.

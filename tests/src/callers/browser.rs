@@ -24,9 +24,12 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    client, ports,
-    process::{self, Process, Ready, Spec},
-    wait,
+    callers::client,
+    system::{
+        ports,
+        process::{self, Process, Ready, Spec},
+        wait,
+    },
 };
 
 /// How long anything on a page is waited for: a browser is the slowest there is on a busy machine.
@@ -72,7 +75,7 @@ impl Browser {
                 ready: Ready::Http(port, "/status"),
             };
             let driver = Process::start(spec, TempDir::with_prefix("weir-browser-")?).await?;
-            Ok::<_, crate::component::StartError>((driver, port))
+            Ok::<_, crate::system::component::StartError>((driver, port))
         });
         let (driver, port) = started.await.unwrap_or_else(|error| panic!("{error}"));
         let profile = driver.dir().join("profile");

@@ -5,7 +5,7 @@ use std::{ffi::OsString, fs, io, path::PathBuf};
 
 use tempfile::TempDir;
 
-use crate::tools::{self, ToolError};
+use crate::system::tools::{self, ToolError};
 
 /// A clock, and how far it is off.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use weir_config::{
     envoy as renderer,
 };
 
-use crate::{
+use crate::system::{
     component::StartError,
     ports,
     process::{self, Process, Ready, Spec},

@@ -26,7 +26,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use crate::ports;
+use crate::system::ports;
 
 /// Most bytes that pass in one piece.
 const PIECE: usize = 16 << 10;
@@ -172,7 +172,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::{client, server::Server};
+    use crate::{callers::client, fakes::server::Server};
 
     async fn server(word: &'static str) -> Server {
         Server::start(Router::new().route("/", get(move || async move { word }))).await

@@ -23,7 +23,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use crate::{ports, wait};
+use crate::system::{ports, wait};
 
 /// Connections that may wait to be taken.
 const BACKLOG: u32 = 4096;
@@ -141,7 +141,7 @@ mod tests {
     use axum::routing::get;
 
     use super::*;
-    use crate::probe;
+    use crate::system::probe;
 
     #[tokio::test]
     async fn a_stopped_server_refuses_and_a_restarted_one_answers_on_the_same_port() {

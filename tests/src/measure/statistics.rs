@@ -1,4 +1,42 @@
-//! Whether a series rises: a slope that a few outliers cannot move, and the verdict on it.
+//! Statistics of a few figures: quantiles, spreads, and a slope that outliers cannot move.
+
+/// A figure of several rounds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spread {
+    /// The middle one.
+    pub median: f64,
+    /// The least.
+    pub min: f64,
+    /// The greatest.
+    pub max: f64,
+}
+
+impl Spread {
+    /// Of these; all zero where there are none.
+    pub fn of(mut values: Vec<f64>) -> Self {
+        let median = quantile(&mut values, 0.5);
+        Self {
+            median,
+            min: values.first().copied().unwrap_or_default(),
+            max: values.last().copied().unwrap_or_default(),
+        }
+    }
+}
+
+/// The least of these values that this share of them, from 0 to 1, does not exceed (nearest rank); 0 where there
+/// are none. Sorts them.
+pub fn quantile(values: &mut [f64], share: f64) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place within the slice")]
+    let rank = (values.len() as f64 * share).ceil().max(1.0) as usize - 1;
+    values.get(rank).or(values.last()).copied().unwrap_or_default()
+}
+
+/// With so many digits behind the point.
+pub fn round(value: f64, digits: i32) -> f64 {
+    let scale = 10f64.powi(digits);
+    (value * scale).round() / scale
+}
 
 /// The Theil–Sen slope of points (x, y): the median of the slopes between any two of them. Up to 29 % of
 /// the points may be anywhere. 0 of fewer than two.
@@ -48,5 +86,12 @@ mod tests {
     fn too_few_points_rise_not() {
         assert_eq!((theil_sen(&[]), theil_sen(&[(1.0, 5.0)])), (0.0, 0.0));
         assert_eq!(median(vec![4.0, 1.0]), 2.5);
+    }
+
+    #[test]
+    fn quantiles_are_those_of_the_nearest_rank() {
+        let mut values: Vec<f64> = (1..=100).rev().map(f64::from).collect();
+        assert_eq!([0.5, 0.99, 1.0].map(|share| quantile(&mut values, share)), [50.0, 99.0, 100.0]);
+        assert_eq!((quantile(&mut [7.0], 0.01), quantile(&mut [], 0.5)), (7.0, 0.0));
     }
 }

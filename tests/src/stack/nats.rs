@@ -6,7 +6,7 @@ use std::{ffi::OsString, path::Path};
 
 use tempfile::TempDir;
 
-use crate::{
+use crate::system::{
     component::StartError,
     ports,
     process::{self, Process, Ready, Spec},

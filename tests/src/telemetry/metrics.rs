@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::{
 };
 use serde_json::Value;
 
-use crate::{client, spans::by_key};
+use crate::{callers::client, telemetry::spans::by_key};
 
 /// One series of a histogram.
 #[derive(Clone, Debug, PartialEq)]

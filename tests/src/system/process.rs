@@ -19,7 +19,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::{probe, wait};
+use crate::system::{probe, wait};
 
 /// How long a process may take until it is ready: one that is large, beside others on a slow machine.
 const READY_DEADLINE: Duration = Duration::from_mins(1);
@@ -426,7 +426,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_process_that_ends_early_is_reported_with_its_log() {
-        let nowhere = Ready::Tcp(crate::ports::free().expect("a port"));
+        let nowhere = Ready::Tcp(crate::system::ports::free().expect("a port"));
         let spec = shell("echo bind: Address already in use >&2; exit 3", nowhere);
         let error = Process::start(spec, temp()).await.expect_err("it ends");
         assert!(error.to_string().contains("exit status: 3"), "{error}");

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::{
+use crate::system::{
     process::{AddressInUse, ProcessError},
     tools::ToolError,
 };

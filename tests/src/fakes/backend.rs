@@ -42,9 +42,9 @@ use opentelemetry_proto::tonic::{
 use prost::Message;
 
 use crate::{
-    metrics::{Point, flatten},
-    server::{Cut, Server},
-    wait,
+    fakes::server::{Cut, Server},
+    system::wait,
+    telemetry::metrics::{Point, flatten},
 };
 
 /// Within this time events come: one that was in hand when something ended comes after the ack wait.

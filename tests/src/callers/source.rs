@@ -17,7 +17,7 @@ use weir_event::{
     },
 };
 
-use crate::{client, wait};
+use crate::{callers::client, system::wait};
 
 /// As many words as make a text about as hard to compress as prose: gzip leaves two fifths of it.
 static WORDS: LazyLock<Vec<String>> = LazyLock::new(|| {

@@ -31,11 +31,13 @@ use opentelemetry_proto::tonic::{
 use prost::Message;
 
 use crate::{
-    client::Trace,
-    metrics::{self, Point},
-    server::Server,
-    spans::{self, Span},
-    wait,
+    callers::client::Trace,
+    fakes::server::Server,
+    system::wait,
+    telemetry::{
+        metrics::{self, Point},
+        spans::{self, Span},
+    },
 };
 
 /// Where metrics are pushed.
@@ -286,7 +288,7 @@ mod tests {
     use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as OtlpSpan};
 
     use super::*;
-    use crate::client;
+    use crate::callers::client;
 
     fn export(span_id: u8) -> Vec<u8> {
         let span = OtlpSpan {

@@ -10,12 +10,13 @@ use super::{
     schedule::PAIR,
 };
 use crate::{
-    component::StartError,
-    envoy::{Addresses, Envoy},
-    exporter::{Exporter, Options},
     load::{endpoint::Endpoint, gateway, provider::Provider},
-    nats::Nats,
-    ports, probe, wait,
+    stack::{
+        envoy::{Addresses, Envoy},
+        exporter::{Exporter, Options},
+        nats::Nats,
+    },
+    system::{component::StartError, ports, probe, wait},
 };
 
 /// Envoy's workers.

@@ -2,7 +2,10 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-use crate::{process::Stopped, stack::Stack, wait};
+use crate::{
+    stack::Stack,
+    system::{process::Stopped, wait},
+};
 
 /// Pages of Envoy's admin interface that tell what it was configured with and what it has done.
 const PAGES: [&str; 6] =

@@ -32,9 +32,11 @@ use http_body_util::BodyExt;
 use tokio::sync::watch;
 
 use crate::{
-    fixtures,
-    server::{Cut, Server},
-    wait,
+    fakes::{
+        fixtures,
+        server::{Cut, Server},
+    },
+    system::wait,
 };
 
 /// How long a connection stays quiet before it breaks.
@@ -399,7 +401,7 @@ fn pieces(answer: &Answer, shared: Arc<Shared>) -> impl Stream<Item = io::Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client;
+    use crate::callers::client;
 
     #[tokio::test]
     async fn a_request_is_remembered_byte_for_byte_and_answered_by_script() {

@@ -12,19 +12,25 @@
     reason = "tests fail by panicking"
 )]
 
+pub mod canary;
+pub mod envoy;
+pub mod exporter;
+pub mod nats;
+
 use std::{collections::BTreeMap, ffi::OsString, net::SocketAddr, time::Duration};
 
 use serde_json::{Value, json};
 
 use crate::{
-    client::{self, Trace},
-    envoy::{Addresses, Envoy},
-    exporter::Exporter,
-    nats::Nats,
-    otlp::Endpoint,
-    process::Process,
-    provider::Provider,
-    spans::{self, Span},
+    callers::client::{self, Trace},
+    fakes::{otlp::Endpoint, provider::Provider},
+    stack::{
+        envoy::{Addresses, Envoy},
+        exporter::Exporter,
+        nats::Nats,
+    },
+    system::process::Process,
+    telemetry::spans::{self, Span},
 };
 
 /// The key by which Envoy speaks to the provider.

@@ -5,8 +5,8 @@
 //! on the other. Rounds are interleaved, so that what else the machine does meets all alike, and figures
 //! are medians of rounds. Ratios are against bare Envoy; absolute times are this machine's.
 
-pub mod cpu;
 pub mod envoys;
+pub mod kind;
 pub mod load;
 pub mod noop;
 pub mod picture;
@@ -19,10 +19,14 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 
 use self::{
-    cpu::Pins,
-    envoys::{Gateways, Kind},
-    load::Target,
-    report::{HalfLoad, Memory, Spread, Stream, Summary, Throughput},
+    envoys::Gateways,
+    kind::Kind,
+    load::{SIZES, Target},
+    report::{HalfLoad, Memory, Stream, Summary, Throughput},
+};
+use crate::measure::{
+    cpu::{self, Pins},
+    statistics::Spread,
 };
 
 /// How long and how often is measured.
@@ -39,9 +43,6 @@ pub struct Plan {
     /// Streams at once.
     pub streams: usize,
 }
-
-/// The prompts' sizes, by the names they have in the summary.
-pub const SIZES: [(&str, usize); 3] = [("1KB", 1 << 10), ("10KB", 10 << 10), ("100KB", 100 << 10)];
 
 /// Chunks of the shorter streams and of the longer ones.
 const LENGTHS: [usize; 2] = [20, 80];

@@ -1,0 +1,4 @@
+//! Spans and metrics as tests read them.
+
+pub mod metrics;
+pub mod spans;
