@@ -3,7 +3,7 @@
 //! Started in the order in which they need one another, stopped in the reverse: Envoy first, after
 //! a moment in which its last events leave, then the exporter, then NATS.
 
-use std::{env, ffi::OsString, io::Write, pin::pin, time::Duration};
+use std::{env, ffi::OsString, pin::pin, time::Duration};
 
 use anyhow::{Context, bail};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::{
     stack::{
-        envoy::{Addresses, Envoy},
+        envoy::{self, Addresses, Envoy},
         exporter::{self, Exporter},
         nats::Nats,
     },
@@ -19,6 +19,7 @@ use crate::{
         component::StartError,
         ports,
         process::{self, Process, Ready, Spec},
+        terminal::say,
         tools,
     },
 };
@@ -128,12 +129,6 @@ fn host() -> impl Iterator<Item = (String, OsString)> {
     )
 }
 
-/// Writes a line to the terminal. Nothing is done about a terminal that is gone.
-pub fn say(line: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
-}
-
 /// Brings everything up, waits until `stop` is there, and takes everything down.
 ///
 /// # Errors
@@ -206,7 +201,9 @@ impl Running {
         let provider = demo.as_ref().map(|demo| demo.port);
         let keeps_content = settings.keeps_content;
         let yaml = |addresses| gateway_yaml(addresses, provider, &exporter.url(), keeps_content);
-        let envoy = Envoy::start(Some(settings.port), &settings.envoy_env(), yaml).await?;
+        let env = settings.envoy_env();
+        let options = envoy::Options { env: &env, listen: Some(settings.port), ..envoy::Options::default() };
+        let envoy = Envoy::start(&options, yaml).await?;
         Ok(Self { envoy, demo, exporter, nats })
     }
 

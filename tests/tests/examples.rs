@@ -21,7 +21,7 @@ use weir_tests::{
     },
     stack::{
         Answered,
-        envoy::Envoy,
+        envoy::{self, Envoy},
         exporter::{self, Exporter},
         nats::Nats,
     },
@@ -96,7 +96,8 @@ impl Running {
         let options = exporter::Options { env: &env, config: Some(&config), ..Default::default() };
         let exporter = Exporter::with(&nats.url(), &options).await.unwrap_or_else(|error| panic!("{error}"));
         let yaml = file(example, "gateway.yaml");
-        let envoy = Envoy::start(None, &env, |addresses| {
+        let options = envoy::Options { env: &env, ..Default::default() };
+        let envoy = Envoy::start(&options, |addresses| {
             let own = [
                 (places.listen, format!("listen: {}\nadmin: {}", addresses.listen, addresses.admin)),
                 (places.exporter, exporter.url()),

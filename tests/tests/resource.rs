@@ -19,7 +19,7 @@ use weir_tests::{
     },
     fakes::{otlp::Endpoint, provider::Provider},
     stack::{
-        envoy::{Addresses, Envoy},
+        envoy::{self, Addresses, Envoy, Kind},
         exporter::{self, Exporter},
         nats::Nats,
         question,
@@ -87,6 +87,10 @@ fn routing(provider: &Provider, exporter: &Exporter) -> impl Fn(Addresses) -> St
     }
 }
 
+fn options(env: &[(String, OsString)], kind: Kind) -> envoy::Options<'_> {
+    envoy::Options { env, kind, ..envoy::Options::default() }
+}
+
 fn up(envoy: Result<Envoy, weir_tests::system::component::StartError>) -> Envoy {
     envoy.unwrap_or_else(|error| panic!("{error}"))
 }
@@ -128,12 +132,13 @@ async fn each_gateways_spans_show_its_own_place_in_one_export_and_after_a_restar
         ("CONTAINER_ID", "container-a"),
         ("DEPLOYMENT_NAME", "deployment-a"),
     ];
-    let a = up(Envoy::of_node("edge-a", &env(&in_a), &yaml).await);
+    let a = up(Envoy::start(&options(&env(&in_a), Kind::OfNode("edge-a")), &yaml).await);
     // As it is rendered, all have one node id, which says nothing.
     let in_b = [("HOSTNAME", "host-b"), ("OTEL_RESOURCE_ATTRIBUTES", "host.id=id-b,service.name=not-ours")];
-    let b = up(Envoy::start(None, &env(&in_b), &yaml).await);
+    let b = up(Envoy::start(&options(&env(&in_b), Kind::Whole), &yaml).await);
     let observed = |_| format!("mode: observe\nexporter: {{ url: \"{}\" }}\n", before.url());
-    let c = up(Envoy::observing(provider.address(), &env(&[("POD_NAME", "pod-c")]), observed).await);
+    let kind = Kind::Observing(provider.address());
+    let c = up(Envoy::start(&options(&env(&[("POD_NAME", "pod-c")]), kind), observed).await);
 
     otlp.refuse_next(usize::MAX, 503);
     let mut traces = Vec::new();

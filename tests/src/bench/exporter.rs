@@ -171,9 +171,6 @@ impl Report {
 }
 
 /// Stores and drains what the plan says; `tell` hears how far it is.
-///
-/// # Errors
-/// Where something could not be started, or did not account for every event.
 pub async fn measure(plan: &Plan, tell: &dyn Fn(&str)) -> anyhow::Result<Report> {
     let mut rows = Vec::new();
     for (size, bytes, events) in &plan.sizes {

@@ -1,12 +1,12 @@
 //! `weir-bench-exporter`, which is what `make bench-exporter` runs: prints a table of the exporter's speed and
 //! writes the figures as JSON.
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use weir_tests::{
     bench::exporter::{Plan, measure},
-    run,
+    system::terminal::{exit_code, publish, say},
 };
 
 /// Measures the exporter.
@@ -25,24 +25,12 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match main_or_error(Arguments::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            run::say(&format!("weir-bench-exporter: {error:#}"));
-            ExitCode::FAILURE
-        }
-    }
+    exit_code("weir-bench-exporter", main_or_error(Arguments::parse()).await.map(|()| true))
 }
 
 async fn main_or_error(arguments: Arguments) -> anyhow::Result<()> {
     let mut plan = arguments.events.map_or_else(Plan::whole, Plan::of);
     plan.page = !arguments.without_page;
-    let report = measure(&plan, &|text| run::say(text)).await?;
-    run::say(&format!("\n{}", report.table()));
-    if let Some(dir) = arguments.output.parent() {
-        fs::create_dir_all(dir)?;
-    }
-    fs::write(&arguments.output, format!("{:#}\n", report.json()))?;
-    run::say(&format!("Written to {}", arguments.output.display()));
-    Ok(())
+    let report = measure(&plan, &say).await?;
+    publish(&arguments.output, &report.table(), &report.json())
 }

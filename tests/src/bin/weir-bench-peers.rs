@@ -5,11 +5,8 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use weir_tests::{
-    bench::{
-        gateway::envoys,
-        peers::{self, Plan},
-    },
-    run::say,
+    bench::peers::{self, Plan},
+    system::terminal::{exit_code, publish, say},
 };
 
 /// Measures Weir beside other gateways, in one run.
@@ -39,18 +36,10 @@ struct Cli {
 async fn main() -> ExitCode {
     let Cli { rounds, seconds, connections, streams, rates, out } = Cli::parse();
     let plan = Plan { rounds, each: Duration::from_secs(seconds), connections, streams, rates };
-    match measure(&plan, &out).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&format!("weir-bench-peers: {error:#}"));
-            ExitCode::FAILURE
-        }
-    }
+    exit_code("weir-bench-peers", measure(&plan, &out).await.map(|()| true))
 }
 
 async fn measure(plan: &Plan, out: &std::path::Path) -> anyhow::Result<()> {
     let report = peers::run(plan, say).await?;
-    envoys::write(out, &report.json())?;
-    say(&format!("\n{}\n\nWritten to {}", report.table(), out.display()));
-    Ok(())
+    publish(out, &report.table(), &report.json())
 }

@@ -6,7 +6,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use clap::Parser;
 use weir_tests::{
     bench::gateway::{self, Plan},
-    run::say,
+    system::terminal::{exit_code, publish, say},
 };
 
 /// Measures what Weir costs beside bare Envoy, in one run.
@@ -36,19 +36,11 @@ struct Cli {
 async fn main() -> ExitCode {
     let Cli { rounds, seconds, connections, concurrency, streams, out } = Cli::parse();
     let plan = Plan { rounds, each: Duration::from_secs(seconds), connections, concurrency, streams };
-    match measure(&plan, &out).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&format!("weir-bench: {error:#}"));
-            ExitCode::FAILURE
-        }
-    }
+    exit_code("weir-bench", measure(&plan, &out).await.map(|()| true))
 }
 
 async fn measure(plan: &Plan, out: &std::path::Path) -> anyhow::Result<()> {
     let summary = gateway::run(plan, say).await?;
-    gateway::envoys::write(out, &summary.json())?;
-    std::fs::write(out.with_extension("svg"), gateway::picture::svg(&summary))?;
-    say(&format!("\n{}\n\nWritten to {}", summary.table(), out.display()));
-    Ok(())
+    publish(out, &summary.table(), &summary.json())?;
+    Ok(std::fs::write(out.with_extension("svg"), gateway::picture::svg(&summary))?)
 }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use clap::Parser;
 use weir_tests::{
     chaos::{self, Settings},
-    run,
+    system::terminal::{exit_code, say},
 };
 
 /// Runs load through Weir while a seeded schedule kills, pauses, slows and partitions every component, and then
@@ -41,16 +41,10 @@ async fn main() -> ExitCode {
     };
     let length = Duration::from_secs_f64(arguments.minutes.max(0.1) * 60.0);
     let settings = Settings { length, seed, nodes, rate: arguments.rate, logs: Some(arguments.logs) };
-    match chaos::run(&settings, run::say).await {
-        Ok(verdict) => {
-            run::say(&format!("\n{verdict}"));
-            run::say(if verdict.is_good() { "GOOD: all of it holds" } else { "NOT GOOD: see above" });
-            run::say(&format!("seed {seed}, {nodes} of nats"));
-            if verdict.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
-        Err(error) => {
-            run::say(&format!("weir-chaos: {error} (seed {seed})"));
-            ExitCode::FAILURE
-        }
-    }
+    let result = chaos::run(&settings, say).await.map(|verdict| {
+        let word = if verdict.is_good() { "GOOD: all of it holds" } else { "NOT GOOD: see above" };
+        say(&format!("\n{verdict}\n{word}\nseed {seed}, {nodes} of nats"));
+        verdict.is_good()
+    });
+    exit_code("weir-chaos", result.map_err(|error| format!("{error} (seed {seed})")))
 }

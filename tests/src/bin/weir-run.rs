@@ -7,17 +7,14 @@
 use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
-use weir_tests::run::{self, Settings};
+use weir_tests::{
+    run::{self, Settings},
+    system::terminal::exit_code,
+};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match main_or_error().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            run::say(&format!("\nweir: {error:#}"));
-            ExitCode::FAILURE
-        }
-    }
+    exit_code("\nweir", main_or_error().await.map(|()| true))
 }
 
 async fn main_or_error() -> anyhow::Result<()> {

@@ -4,8 +4,8 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use weir_tests::{
-    run,
     soak::{self, Settings},
+    system::terminal::{exit_code, say},
 };
 
 /// Runs Weir under a constant load and says whether memory, file descriptors or backlogs grow.
@@ -42,16 +42,11 @@ async fn main() -> ExitCode {
         out: arguments.out,
         exporter: arguments.exporter,
     };
-    match soak::run(&settings, run::say).await {
-        Ok(report) => {
-            run::say(&report.text);
-            let good = report.flat && report.whole;
-            run::say(if good { "GOOD: nothing grows, nothing is lost" } else { "NOT GOOD: see above" });
-            if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
-        Err(error) => {
-            run::say(&format!("weir-soak: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    let result = soak::run(&settings, say).await.map(|report| {
+        let good = report.flat && report.whole;
+        let word = if good { "GOOD: nothing grows, nothing is lost" } else { "NOT GOOD: see above" };
+        say(&format!("{}\n{word}", report.text));
+        good
+    });
+    exit_code("weir-soak", result)
 }

@@ -3,13 +3,9 @@
 //! Every browser has a profile of its own and is gone with its owner. Elements are found by what they say or by
 //! CSS, and waited for.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
-
 use std::{
-    env,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
-    path::PathBuf,
     time::Duration,
 };
 
@@ -28,7 +24,7 @@ use crate::{
     system::{
         ports,
         process::{self, Process, Ready, Spec},
-        wait,
+        tools, wait,
     },
 };
 
@@ -47,21 +43,14 @@ pub struct Browser {
     _driver: Process,
 }
 
-/// A program of this name on the path.
-fn program(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|dir| dir.join(name)).find(|program| program.is_file())
-}
-
 impl Browser {
     /// Starts one.
-    ///
-    /// # Panics
-    /// When it does not come up.
     pub async fn start() -> Self {
         let missing =
             "chromium and chromedriver: `make setup` installs them (Debian: chromium, chromium-driver)";
-        let (Some(chromium), Some(chromedriver)) = (program("chromium"), program("chromedriver")) else {
+        let (Some(chromium), Some(chromedriver)) =
+            (tools::in_path("chromium"), tools::in_path("chromedriver"))
+        else {
             panic!("missing: {missing}");
         };
         let started = process::on_free_ports(|| async {
@@ -107,17 +96,11 @@ impl Browser {
     }
 
     /// Opens a URL.
-    ///
-    /// # Panics
-    /// When it cannot be opened.
     pub async fn open(&self, url: &str) {
         self.client.goto(url).await.expect("a page");
     }
 
     /// Waits until this is there by its CSS selector.
-    ///
-    /// # Panics
-    /// When it does not come.
     pub async fn find(&self, css: &str) -> Element {
         let look = || async { self.client.find(Locator::Css(css)).await.ok() };
         match wait::poll(PATIENCE, look).await {
@@ -127,9 +110,6 @@ impl Browser {
     }
 
     /// Waits until a control of this kind says so, and clicks it.
-    ///
-    /// # Panics
-    /// When it does not come.
     pub async fn click(&self, kind: &str, words: &str) {
         let xpath = format!("//{kind}[contains(normalize-space(.), {})]", quoted(words));
         let look = || async {
@@ -142,9 +122,6 @@ impl Browser {
     }
 
     /// The control that this label belongs to, and that can be seen.
-    ///
-    /// # Panics
-    /// When it does not come.
     pub async fn labelled(&self, label: &str) -> Element {
         let words = quoted(label);
         let xpath = format!("//*[@id = //label[normalize-space(.) = {words}]/@for or @aria-label = {words}]");
@@ -163,9 +140,6 @@ impl Browser {
     }
 
     /// Enters a text where this label says, in place of what was there.
-    ///
-    /// # Panics
-    /// When there is no such place.
     pub async fn enter(&self, label: &str, text: &str) {
         let element = self.labelled(label).await;
         element.clear().await.expect("an empty field");
@@ -173,9 +147,6 @@ impl Browser {
     }
 
     /// Presses a key wherever the focus is, as a keyboard does: what has it may be drawn anew meanwhile.
-    ///
-    /// # Panics
-    /// When the browser takes none.
     pub async fn press(&self, key: Key) {
         let value = char::from(key);
         let pressed = KeyActions::new("keyboard".to_owned())
@@ -185,9 +156,6 @@ impl Browser {
     }
 
     /// Waits until the page shows these words.
-    ///
-    /// # Panics
-    /// When it does not; the message says what it shows.
     pub async fn reads(&self, words: &str) {
         let look = || async { self.text().await.contains(words).then_some(()) };
         if wait::poll(PATIENCE, look).await.is_none() {
@@ -202,33 +170,21 @@ impl Browser {
     }
 
     /// What a script gives.
-    ///
-    /// # Panics
-    /// When it fails.
     pub async fn script(&self, script: &str) -> Value {
         self.client.execute(script, Vec::new()).await.expect("a script's value")
     }
 
     /// What an asynchronous script hands to its last argument.
-    ///
-    /// # Panics
-    /// When it fails.
     pub async fn later(&self, script: &str) -> Value {
         self.client.execute_async(script, Vec::new()).await.expect("a script's value")
     }
 
     /// Sends a command of the DevTools protocol.
-    ///
-    /// # Panics
-    /// When it is refused.
     pub async fn devtools(&self, command: &str, parameters: Value) -> Value {
         self.send("goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await
     }
 
     /// What the browser has logged since this was asked last: errors of scripts, of the security policy, of loading.
-    ///
-    /// # Panics
-    /// When it cannot be asked.
     pub async fn complaints(&self) -> Vec<String> {
         let log = self.send("se/log", json!({ "type": "browser" })).await;
         let entries = log.as_array().cloned().unwrap_or_default();

@@ -1,9 +1,7 @@
 //! A caller of the gateway: an ordinary HTTP client, one that writes raw bytes, and the trace
 //! context that a caller starts.
 
-#![allow(clippy::expect_used, reason = "tests fail by panicking")]
-
-use std::{net::SocketAddr, sync::LazyLock, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -11,22 +9,10 @@ use tokio::{
     time::timeout,
 };
 
+pub use crate::system::probe::http;
+
 /// A request that takes longer than this hangs.
 const DEADLINE: Duration = Duration::from_secs(30);
-
-/// The HTTP client of all tests. It keeps no connections: every test has its own runtime.
-///
-/// # Panics
-/// Never in practice: it is built without anything that can fail.
-pub fn http() -> reqwest::Client {
-    static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
-        // An error means that it is installed already. Tests speak plain HTTP, but the client asks.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder().timeout(DEADLINE).pool_max_idle_per_host(0).no_proxy();
-        client.build().expect("a client")
-    });
-    CLIENT.clone()
-}
 
 /// A caller's own trace: what it sends in `traceparent`, and what the trace is found by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,9 +45,6 @@ impl Default for Trace {
 
 /// Sends these bytes on a connection of their own and reads until the other side closes it: send
 /// `connection: close`.
-///
-/// # Panics
-/// When it cannot connect or write, or when the answer does not end within 30 s.
 pub async fn raw(address: SocketAddr, request: &[u8]) -> Vec<u8> {
     let exchange = async {
         let mut stream = TcpStream::connect(address).await.expect("a connection");

@@ -1,7 +1,5 @@
 //! Scripts in `python/`, run where the official packages of the APIs are installed.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
-
 use std::{path::Path, process::Stdio, time::Duration};
 
 use tokio::process::Command;
@@ -16,9 +14,6 @@ const PROXIES: [&str; 6] =
     ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
 /// Runs a script with these arguments and variables, and returns what it printed.
-///
-/// # Panics
-/// When it does not end in time, or not well; the message holds all that it wrote.
 pub async fn run(script: &str, arguments: &[&str], env: &[(&str, &str)]) -> String {
     let python = tools::clients_python().unwrap_or_else(|error| panic!("{error}"));
     let mut command = Command::new(python);

@@ -1,7 +1,5 @@
 //! A source of events as a gateway's worker is one: makes up batches and posts them to ingest, without Envoy.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
-
 use std::{
     sync::LazyLock,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -132,9 +130,6 @@ impl Source {
     }
 
     /// Makes so many events and posts them, in batches, until each is stored; gives their ids.
-    ///
-    /// # Panics
-    /// When they are not in time.
     pub async fn store(&mut self, url: &str, count: usize) -> Vec<String> {
         let mut ids = Vec::with_capacity(count);
         while ids.len() < count {
@@ -225,9 +220,6 @@ impl Source {
 
 impl Batch {
     /// Posts it once: the status and what ingest answered.
-    ///
-    /// # Errors
-    /// When there is no answer.
     pub async fn post(&self, url: &str) -> reqwest::Result<(u16, BatchAnswer)> {
         let request = client::http()
             .post(format!("{url}{INGEST_PATH}"))
@@ -245,9 +237,6 @@ impl Batch {
     }
 
     /// Posts it until it is stored.
-    ///
-    /// # Panics
-    /// When it is not in time.
     pub async fn store(&self, url: &str) {
         let stored = wait::poll(Duration::from_secs(60), || async {
             matches!(self.post(url).await, Ok((200, _))).then_some(())

@@ -72,9 +72,6 @@ pub enum ChaosError {
 }
 
 /// Runs it: the load, the schedule, and the verdict. `say` gets a line for each thing that happens.
-///
-/// # Errors
-/// [`ChaosError`] when a component does not come up, at the start or after it was killed.
 pub async fn run(settings: &Settings, mut say: impl FnMut(&str)) -> Result<Verdict, ChaosError> {
     let Settings { length, seed, nodes, rate, .. } = *settings;
     let schedule = schedule::draw(seed, nodes, length);
@@ -100,17 +97,13 @@ pub async fn run(settings: &Settings, mut say: impl FnMut(&str)) -> Result<Verdi
     say(&format!("{:7.1} s  the load is over; waiting for the last events", begun.elapsed().as_secs_f64()));
     let (last_look, ledgers) = settled(&plant).await;
     say(&format!("{:7.1} s  at rest", begun.elapsed().as_secs_f64()));
-    let arrived = |place: usize| {
-        let endpoint = &plant.endpoints[place];
-        Arrived { told: endpoint.told(), repeated: endpoint.repeated(), changed: endpoint.changed() }
-    };
     let observed = Observed {
         records: std::mem::take(&mut records.lock().unwrap_or_else(PoisonError::into_inner)),
         happened,
         looks,
         last_look,
         providers: [plant.providers[0].seen(), plant.providers[1].seen()],
-        endpoints: [arrived(0), arrived(1)],
+        endpoints: [Arrived::at(&plant.endpoints[0]), Arrived::at(&plant.endpoints[1])],
         ledgers,
     };
     let verdict = Verdict::on(&observed);

@@ -2,17 +2,12 @@
 //!
 //! A fixture is never generated and never reformatted: its spacing is part of it.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
-
 use std::path::Path;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
 /// The bytes of a fixture, such as `openai/chat.json`.
-///
-/// # Panics
-/// When there is no such file.
 pub fn bytes(name: &str) -> Bytes {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
     match std::fs::read(&path) {
@@ -22,17 +17,11 @@ pub fn bytes(name: &str) -> Bytes {
 }
 
 /// A fixture that is one JSON document.
-///
-/// # Panics
-/// When there is no such file, or it is not JSON.
 pub fn json(name: &str) -> Value {
     serde_json::from_slice(&bytes(name)).expect("a fixture that is JSON")
 }
 
 /// What `expected.json` says of every fixture, by its name: what a reader must find in it.
-///
-/// # Panics
-/// When it is missing or is not an object.
 pub fn expected() -> Map<String, Value> {
     match json("expected.json") {
         Value::Object(expected) => expected,
@@ -54,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fixture_of_an_api_is_told_of_and_every_one_told_of_is_there() {
+    fn every_fixture_of_an_api_is_listed_and_every_one_listed_is_there() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
         let mut there = BTreeSet::new();
         for provider in ["openai", "anthropic", "gemini", "cohere"] {
@@ -63,8 +52,8 @@ mod tests {
                 there.insert(format!("{provider}/{}", file.to_str().expect("a name in UTF-8")));
             }
         }
-        let told: BTreeSet<String> = expected().into_iter().map(|(name, _)| name).collect();
-        assert_eq!(there, told);
+        let listed: BTreeSet<String> = expected().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(there, listed);
     }
 
     #[test]

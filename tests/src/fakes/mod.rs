@@ -1,6 +1,13 @@
 //! What stands around Weir in a test: providers with their fixtures, OTLP endpoints, TLS.
 
-pub mod backend;
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests fail by panicking"
+)]
+
 pub mod fixtures;
 pub mod otlp;
 pub mod provider;

@@ -3,8 +3,6 @@
 //! Stopping it cuts every connection at once and frees the port, so that its clients see what they
 //! would see of a crash; starting it again takes the same port.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
-
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -51,17 +49,11 @@ pub struct Server {
 
 impl Server {
     /// Starts it on a free port.
-    ///
-    /// # Panics
-    /// When there is none.
     pub async fn start(router: Router) -> Self {
         Self::start_at(Ipv4Addr::LOCALHOST.into(), router).await
     }
 
     /// The same at another address of this machine, such as that of a bridge to containers.
-    ///
-    /// # Panics
-    /// When there is no free port.
     pub async fn start_at(ip: IpAddr, router: Router) -> Self {
         for _ in 0..5 {
             let address = SocketAddr::from((ip, ports::free().expect("a free port")));
@@ -89,9 +81,6 @@ impl Server {
     }
 
     /// Starts it again on its port, after a stop.
-    ///
-    /// # Panics
-    /// When the port has been taken.
     pub async fn restart(&self) {
         self.stop().await;
         let listener = wait::poll(wait::DEADLINE, || async { listen(self.address).ok() })
@@ -147,10 +136,10 @@ mod tests {
     async fn a_stopped_server_refuses_and_a_restarted_one_answers_on_the_same_port() {
         let server = Server::start(Router::new().route("/", get(|| async { "up" }))).await;
         let port = server.address().port();
-        assert_eq!(probe::status("GET", port, "/").await.expect("an answer"), 200);
+        assert_eq!(probe::status(port, "/").await.expect("an answer"), 200);
         server.stop().await;
         assert!(!probe::connects(port).await);
         server.restart().await;
-        assert_eq!(probe::status("GET", port, "/").await.expect("an answer"), 200);
+        assert_eq!(probe::status(port, "/").await.expect("an answer"), 200);
     }
 }

@@ -1,7 +1,5 @@
 //! TLS in front of a server of a test's, an HTTP proxy, and the certificates for both.
 
-#![allow(clippy::expect_used, reason = "tests fail by panicking")]
-
 use std::{
     fs,
     net::SocketAddr,
@@ -30,9 +28,6 @@ pub struct Certificates {
 
 impl Certificates {
     /// New ones; the server's is for these names.
-    ///
-    /// # Panics
-    /// Never in practice: when none can be made.
     pub fn new(names: &[&str]) -> Self {
         let key = || KeyPair::generate().expect("a key");
         let params = |names: &[&str]| {
@@ -51,9 +46,6 @@ impl Certificates {
     }
 
     /// Writes `ca.pem`, `client.pem` and `client.key` for a client, `server.pem` and `server.key` for a server.
-    ///
-    /// # Panics
-    /// When they cannot be written.
     pub fn write(&self, dir: &Path) {
         let (certificate, key) = &self.client;
         for (name, pem) in [
@@ -103,17 +95,11 @@ impl Drop for Forwarder {
 
 impl Forwarder {
     /// Takes TLS from clients with a certificate and passes on what is in it.
-    ///
-    /// # Panics
-    /// When there is no port.
     pub async fn tls(certificates: &Certificates, to: SocketAddr) -> Self {
         Self::tls_of(certificates, to, &[]).await
     }
 
     /// The same, and speaks these protocols, by ALPN.
-    ///
-    /// # Panics
-    /// When there is no port.
     pub async fn tls_of(certificates: &Certificates, to: SocketAddr, protocols: &[&str]) -> Self {
         let acceptor = certificates.acceptor(protocols);
         Self::start(move |stream, asked| {
@@ -130,9 +116,6 @@ impl Forwarder {
     }
 
     /// An HTTP proxy: takes CONNECT, and connects to `to` wherever it is asked to.
-    ///
-    /// # Panics
-    /// When there is no port.
     pub async fn proxy(to: SocketAddr) -> Self {
         Self::start(move |stream, asked| async move {
             let mut stream = BufReader::new(stream);
@@ -166,9 +149,6 @@ impl Forwarder {
     }
 
     /// What clients asked for so far.
-    ///
-    /// # Panics
-    /// Never in practice.
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().expect("no panic").clone()
     }

@@ -159,7 +159,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// Calls until it is told to stop, waits for the last answers, and hands every record to `keep` as it is made.
+    /// Calls until `stop` is set, waits for the last answers, and hands every record to `keep` as it is made.
     pub async fn run(self, stop: Arc<AtomicBool>, mut keep: impl FnMut(Record)) {
         // An error means that it is installed already. The load is plain HTTP, but the client asks.
         let _ = rustls::crypto::ring::default_provider().install_default();

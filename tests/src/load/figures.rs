@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
-use crate::callers::client;
+use crate::{
+    callers::client,
+    telemetry::metrics::{Sample, samples},
+};
 
 /// How long one page may take: whoever is asked may have been stopped.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -75,20 +78,16 @@ impl Ledger {
 
     fn parse(metrics: &str) -> BTreeMap<String, Self> {
         let mut ledgers: BTreeMap<String, Self> = BTreeMap::new();
-        for line in metrics.lines().filter(|line| line.starts_with("weir_exporter_ledger_")) {
-            let Some((series, value)) = line.rsplit_once(' ') else { continue };
-            let (Some(destination), Ok(value)) = (label(series, "destination"), value.parse()) else {
-                continue;
-            };
-            let ledger = ledgers.entry(destination.to_owned()).or_default();
-            if series.starts_with("weir_exporter_ledger_events_stored{") {
-                ledger.stored = value;
-            } else if series.starts_with("weir_exporter_ledger_backlog_events{") {
-                ledger.backlog = value;
-            } else if series.starts_with("weir_exporter_ledger_events{")
-                && let Some(state) = label(series, "state")
-            {
-                ledger.fates.insert(state.to_owned(), value);
+        for Sample { name, labels, value } in samples(metrics).into_iter().filter(is_ledgers) {
+            let Some(destination) = labels.get("destination") else { continue };
+            let (ledger, value) = (ledgers.entry(destination.clone()).or_default(), value as u64);
+            match (name.as_str(), labels.get("state")) {
+                ("weir_exporter_ledger_events_stored", _) => ledger.stored = value,
+                ("weir_exporter_ledger_backlog_events", _) => ledger.backlog = value,
+                ("weir_exporter_ledger_events", Some(state)) => {
+                    ledger.fates.insert(state.clone(), value);
+                }
+                _ => {}
             }
         }
         ledgers
@@ -105,9 +104,8 @@ impl Ledger {
     }
 }
 
-fn label<'a>(series: &'a str, name: &str) -> Option<&'a str> {
-    let (_, rest) = series.split_once(&format!("{name}=\""))?;
-    rest.split('"').next()
+fn is_ledgers(sample: &Sample) -> bool {
+    sample.name.starts_with("weir_exporter_ledger_")
 }
 
 async fn page(url: &str) -> Option<String> {

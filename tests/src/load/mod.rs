@@ -6,11 +6,9 @@
 //! the provider reads the prompt, the endpoint reads the spans.
 
 pub mod caller;
-pub mod endpoint;
 pub mod figures;
 pub mod gateway;
 pub mod provider;
-pub mod scripted;
 
 /// A trace id (W3C Trace Context, 3.2.2.3).
 pub type TraceId = u128;

@@ -1,30 +1,21 @@
-//! A provider for floods: answers chats, in one piece or as a stream, with the trace id that their prompt holds, and
-//! counts how often each came.
-//!
-//! What it counts is what it read whole; it counts before it answers, so nothing it answers is uncounted.
+//! Providers for floods: they answer chats, in one piece or as a stream, with the trace id that the prompt holds,
+//! and count how often each came, before it is answered.
 
-#![allow(clippy::expect_used, reason = "tests fail by panicking")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::{
     collections::HashMap,
-    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use axum::{
-    Router,
-    body::Body,
-    extract::State,
-    http::{StatusCode, header::CONTENT_TYPE},
-    response::{IntoResponse, Response},
-};
-use bytes::Bytes;
-use futures_util::stream;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{
-    MARK, TraceId, marked,
-    scripted::{self, Scripted, Shared, lock},
+use super::{MARK, TraceId, marked};
+use crate::fakes::{
+    provider::{Answer, Provider as Fake},
+    server::Server,
 };
 
 /// Pieces of content in a stream.
@@ -34,10 +25,9 @@ const PIECES: usize = 10;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// How it answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mood {
     /// As it should.
-    #[default]
     Well,
     /// With this status.
     Failing(u16),
@@ -54,97 +44,83 @@ pub struct Seen {
     pub last: Instant,
 }
 
-/// What a provider keeps.
-#[derive(Debug, Default)]
-pub struct Record {
-    mood: Mood,
-    keeps: bool,
-    count: u64,
-    seen: HashMap<TraceId, Seen>,
-}
-
-impl scripted::Record for Record {
-    type Mood = Mood;
-    fn mood(&mut self) -> &mut Mood {
-        &mut self.mood
-    }
-}
-
 /// A running provider.
-pub type Provider = Scripted<Record>;
+#[derive(Debug)]
+pub struct Provider {
+    fake: Fake,
+    seen: Option<Arc<Mutex<HashMap<TraceId, Seen>>>>,
+}
 
 impl Provider {
-    /// Starts one. Without `keeps` it only counts, so that a long run stays small.
-    pub async fn start(keeps: bool) -> Self {
-        Self::over(Record { keeps, ..Record::default() }, Router::new().fallback(answer)).await
+    /// Starts one. Unless it `records` traces it only counts, so that a long run stays small.
+    pub async fn start(records: bool) -> Self {
+        let provider = Self { fake: Fake::counting().await, seen: records.then(Arc::default) };
+        provider.set(Mood::Well);
+        provider
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.fake.address()
+    }
+
+    /// The server, to stop and restart it.
+    pub fn server(&self) -> &Server {
+        self.fake.server()
+    }
+
+    /// Answers like this from now on.
+    pub fn set(&self, mood: Mood) {
+        let seen = self.seen.clone();
+        self.fake.answers_by(move |received| {
+            let Some(trace) = marked(&received.body) else { return Answer::error(400) };
+            if let Some(seen) = &seen {
+                let (mut seen, last) = (seen.lock().unwrap(), Instant::now());
+                let times = seen.get(&trace).map_or(0, |seen| seen.times) + 1;
+                seen.insert(trace, Seen { times, last });
+            }
+            let streams = received.body.windows(13).any(|window| window == b"\"stream\":true");
+            let answer = if streams { streamed(trace) } else { whole(trace) };
+            match mood {
+                Mood::Failing(status) => Answer::error(status),
+                Mood::Late(by) => answer.after(PAUSE + by),
+                Mood::Well => answer.after(PAUSE),
+            }
+        });
     }
 
     /// How many requests came.
-    pub fn count(&self) -> u64 {
-        self.record().count
+    pub fn count(&self) -> usize {
+        self.fake.count()
     }
 
     /// What came, by trace.
     pub fn seen(&self) -> HashMap<TraceId, Seen> {
-        self.record().seen.clone()
+        self.seen.as_ref().map(|seen| seen.lock().unwrap().clone()).unwrap_or_default()
     }
 }
 
-async fn answer(State(record): State<Shared<Record>>, body: Bytes) -> Response {
-    let Some(trace) = marked(&body) else { return StatusCode::BAD_REQUEST.into_response() };
-    let mood = {
-        let mut record = lock(&record);
-        record.count += 1;
-        if record.keeps {
-            let seen = record.seen.entry(trace).or_insert(Seen { times: 0, last: Instant::now() });
-            *seen = Seen { times: seen.times + 1, last: Instant::now() };
-        }
-        record.mood
-    };
-    match mood {
-        Mood::Failing(status) => return failure(status),
-        Mood::Late(by) => tokio::time::sleep(by).await,
-        Mood::Well => {}
-    }
-    tokio::time::sleep(PAUSE).await;
-    let streams = body.windows(13).any(|window| window == b"\"stream\":true");
-    if streams { streamed(trace) } else { whole(trace) }
-}
-
-fn failure(status: u16) -> Response {
-    let error =
-        json!({ "error": { "message": "scripted", "type": "server_error", "param": null, "code": null } });
-    let status = StatusCode::from_u16(status).expect("a status");
-    (status, [(CONTENT_TYPE, "application/json")], error.to_string()).into_response()
-}
-
-fn whole(trace: TraceId) -> Response {
+fn whole(trace: TraceId) -> Answer {
+    let message = json!({ "role": "assistant", "content": format!("{MARK}{trace:032x}"), "refusal": null });
     let body = json!({
         "id": "chatcmpl-load", "object": "chat.completion", "created": 1_700_000_000, "model": "gpt-4o-2024-11-20",
-        "choices": [{ "index": 0, "finish_reason": "stop", "logprobs": null,
-            "message": { "role": "assistant", "content": format!("{MARK}{trace:032x}"), "refusal": null } }],
+        "choices": [{ "index": 0, "finish_reason": "stop", "logprobs": null, "message": message }],
         "usage": { "prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30 },
     });
-    ([(CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+    Answer::text(body.to_string())
 }
 
-/// The trace id comes with the first piece, `[DONE]` with the last.
-fn streamed(trace: TraceId) -> Response {
-    let piece = |delta: serde_json::Value, finish: Option<&str>| {
+/// The trace id comes with the first piece.
+fn streamed(trace: TraceId) -> Answer {
+    let piece = |delta: Value, finish: Option<&str>| {
         let chunk = json!({
             "id": "chatcmpl-load", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": "gpt-4o-2024-11-20",
             "choices": [{ "index": 0, "delta": delta, "finish_reason": finish }],
         });
         format!("data: {chunk}\n\n")
     };
-    let mut pieces =
-        vec![piece(json!({ "role": "assistant", "content": format!("{MARK}{trace:032x}") }), None)];
-    pieces.extend((1..PIECES).map(|_| piece(json!({ "content": " water under the bridge" }), None)));
-    pieces.push(format!("{}data: [DONE]\n\n", piece(json!({}), Some("stop"))));
-    let paused = stream::unfold(pieces.into_iter(), |mut pieces| async move {
-        let piece = pieces.next()?;
-        tokio::time::sleep(PAUSE).await;
-        Some((Ok::<_, Infallible>(piece), pieces))
-    });
-    ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(paused)).into_response()
+    let mut body = piece(json!({ "role": "assistant", "content": format!("{MARK}{trace:032x}") }), None);
+    body.push_str(&piece(json!({ "content": " water under the bridge" }), None).repeat(PIECES - 1));
+    body.push_str(&piece(json!({}), Some("stop")));
+    Answer::events(body + "data: [DONE]\n\n").pausing(PAUSE)
 }

@@ -4,6 +4,8 @@ use std::{ffi::OsString, fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context, bail};
 
+use crate::system::tools;
+
 /// Which core is the gateways', and which is everybody else's.
 #[derive(Clone, Debug)]
 pub struct Pins {
@@ -20,9 +22,7 @@ impl Pins {
     /// # Errors
     /// When there are fewer than two, or util-linux's `taskset` is missing.
     pub fn find() -> anyhow::Result<Self> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let taskset = std::env::split_paths(&path).map(|dir| dir.join("taskset")).find(|it| it.is_file());
-        let taskset = taskset.context("taskset is missing: it comes with util-linux")?;
+        let taskset = tools::in_path("taskset").context("taskset is missing: it comes with util-linux")?;
         let allowed = rustix::thread::sched_getaffinity(None)?;
         let mut cores = (0..rustix::thread::CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
         match (cores.next(), cores.next()) {
@@ -39,9 +39,6 @@ impl Pins {
     }
 
     /// Puts the calling thread, and those that it will start, on the core of all others.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn move_here(&self) -> anyhow::Result<()> {
         let mut set = rustix::thread::CpuSet::new();
         set.set(self.others);
@@ -51,9 +48,6 @@ impl Pins {
 
 /// How much CPU time a process has used, of user and system, all its threads together (proc(5),
 /// `/proc/pid/stat`, fields 14 and 15).
-///
-/// # Errors
-/// When there is no such process.
 pub fn time(pid: u32) -> anyhow::Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("process {pid}"))?;
     // Its name, in parentheses, may hold anything.
@@ -69,9 +63,6 @@ pub fn time(pid: u32) -> anyhow::Result<Duration> {
 }
 
 /// How much memory a process has resident, in bytes (proc(5), `/proc/pid/statm`).
-///
-/// # Errors
-/// When there is no such process.
 pub fn resident_bytes(pid: u32) -> anyhow::Result<f64> {
     let statm = fs::read_to_string(format!("/proc/{pid}/statm")).with_context(|| format!("process {pid}"))?;
     let pages: u64 = statm

@@ -24,16 +24,16 @@ use self::{
     sample::{Lap, Measure, SERIES, Sample, fds, rss_mib},
 };
 use crate::{
+    fakes::otlp::Endpoint,
     load::{
         caller::{Ask, Load, Outcome, Record},
-        endpoint::Endpoint,
         figures::{Gateway, Ledger},
         gateway,
         provider::Provider,
     },
     measure::statistics,
     stack::{
-        envoy::Envoy,
+        envoy::{self, Envoy},
         exporter::{self, Exporter},
         nats::Nats,
     },
@@ -84,7 +84,7 @@ pub struct Report {
     pub text: String,
     /// Whether nothing grew.
     pub flat: bool,
-    /// Whether every request was answered as it should, and told once.
+    /// Whether every request was answered as it should, and reported once.
     pub whole: bool,
 }
 
@@ -129,7 +129,7 @@ struct Rig {
 
 impl Rig {
     async fn start(settings: &Settings) -> Result<Self, StartError> {
-        let (provider, endpoint) = (Provider::start(false).await, Endpoint::start(false).await);
+        let (provider, endpoint) = (Provider::start(false).await, Endpoint::counting().await);
         let nats = Nats::start().await?;
         let config = format!(
             "stream: {{ max_bytes: 2GiB }}\ndestinations:\n  one: {{ type: otlp, endpoint: \"http://{}/v1/traces\" }}\n",
@@ -142,7 +142,8 @@ impl Rig {
         };
         let exporter = Exporter::with(&nats.url(), &options).await?;
         let (at, url) = (provider.address(), exporter.url());
-        let envoy = Envoy::with_workers(WORKERS, None, &[], |own| gateway::yaml(own, [at; 2], &url)).await?;
+        let options = envoy::Options { workers: WORKERS, ..envoy::Options::default() };
+        let envoy = Envoy::start(&options, |own| gateway::yaml(own, [at; 2], &url)).await?;
         Ok(Self { envoy, exporter, nats, endpoint, provider })
     }
 
@@ -184,9 +185,6 @@ impl Rig {
 }
 
 /// Runs it. `say` gets a line now and then.
-///
-/// # Errors
-/// [`SoakError`] when something does not come up, or the results cannot be written.
 pub async fn run(settings: &Settings, mut say: impl FnMut(&str)) -> Result<Report, SoakError> {
     fs::create_dir_all(&settings.out)?;
     let mut csv = File::create(settings.out.join("soak.csv"))?;
@@ -238,7 +236,7 @@ fn line(sample: &Sample) -> String {
 }
 
 fn judge_ledger(rig: &Rig, tally: &Tally, gateway: &Gateway, ledger: &Ledger) -> Judged {
-    let delivered = rig.endpoint.count() as u64;
+    let delivered = rig.endpoint.events() as u64;
     let requests = tally.answered + tally.left;
     let good = tally.wrong == 0
         && gateway.pending() + gateway.dropped == 0

@@ -28,9 +28,6 @@ pub struct Addresses {
 
 impl Addresses {
     /// Two free ports of loopback, or one beside the port that callers were promised.
-    ///
-    /// # Errors
-    /// When no port is free.
     pub fn free(listen: Option<u16>) -> std::io::Result<Self> {
         let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let listen = match listen {
@@ -39,6 +36,33 @@ impl Addresses {
         };
         Ok(Self { listen: loopback(listen), admin: loopback(ports::free()?) })
     }
+}
+
+/// What an Envoy is started with beside its gateway.yaml.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options<'a> {
+    /// Where the keys are that gateway.yaml names.
+    pub env: &'a [(String, OsString)],
+    /// The port for callers; absent: a free one.
+    pub listen: Option<u16>,
+    /// Workers; 0 counts as 1.
+    pub workers: usize,
+    /// How it gets its configuration.
+    pub kind: Kind,
+}
+
+/// How an Envoy gets its configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// By a bootstrap.
+    #[default]
+    Whole,
+    /// By a bootstrap, with this id of its node, as `--service-node` gives it.
+    OfNode(&'static str),
+    /// By a bootstrap and files that [`Envoy::change`] writes while it runs.
+    Hot,
+    /// By a bootstrap of its own with one route to this provider, and what `weir-config` renders pasted into it.
+    Observing(SocketAddr),
 }
 
 /// A running Envoy.
@@ -51,88 +75,19 @@ pub struct Envoy {
 }
 
 impl Envoy {
-    /// Starts one. `yaml` gives the gateway.yaml for the addresses it is handed; `listen` is the
-    /// port for callers, absent: a free one. `env` is where the keys are that gateway.yaml names.
-    ///
-    /// # Errors
-    /// [`StartError`] when the configuration is wrong or Envoy does not come up.
+    /// Starts one. `yaml` gives the gateway.yaml for the addresses it is handed.
     pub async fn start(
-        listen: Option<u16>,
-        env: &[(String, OsString)],
-        yaml: impl Fn(Addresses) -> String,
-    ) -> Result<Self, StartError> {
-        Self::with_workers(1, listen, env, yaml).await
-    }
-
-    /// The same with so many workers.
-    ///
-    /// # Errors
-    /// [`StartError`] when the configuration is wrong or Envoy does not come up.
-    pub async fn with_workers(
-        workers: usize,
-        listen: Option<u16>,
-        env: &[(String, OsString)],
+        options: &Options<'_>,
         yaml: impl Fn(Addresses) -> String,
     ) -> Result<Self, StartError> {
         process::on_free_ports(|| async {
-            let addresses = Addresses::free(listen)?;
-            start(workers, addresses, env, &yaml(addresses), Kind::Whole).await
-        })
-        .await
-    }
-
-    /// The same with an id of its own for its node, as `--service-node` gives it.
-    ///
-    /// # Errors
-    /// [`StartError`] when the configuration is wrong or Envoy does not come up.
-    pub async fn of_node(
-        node: &'static str,
-        env: &[(String, OsString)],
-        yaml: impl Fn(Addresses) -> String,
-    ) -> Result<Self, StartError> {
-        process::on_free_ports(|| async {
-            let addresses = Addresses::free(None)?;
-            start(1, addresses, env, &yaml(addresses), Kind::OfNode(node)).await
-        })
-        .await
-    }
-
-    /// Starts one that has one route of its own, to this provider, and what `weir-config` renders to be pasted
-    /// into it.
-    ///
-    /// # Errors
-    /// [`StartError`] when the configuration is wrong or Envoy does not come up.
-    pub async fn observing(
-        provider: SocketAddr,
-        env: &[(String, OsString)],
-        yaml: impl Fn(Addresses) -> String,
-    ) -> Result<Self, StartError> {
-        process::on_free_ports(|| async {
-            let addresses = Addresses::free(None)?;
-            start(1, addresses, env, &yaml(addresses), Kind::Observing(provider)).await
-        })
-        .await
-    }
-
-    /// Starts one whose configuration can change while it runs, by [`Envoy::change`].
-    ///
-    /// # Errors
-    /// [`StartError`] when the configuration is wrong or Envoy does not come up.
-    pub async fn start_hot(
-        env: &[(String, OsString)],
-        yaml: impl Fn(Addresses) -> String,
-    ) -> Result<Self, StartError> {
-        process::on_free_ports(|| async {
-            let addresses = Addresses::free(None)?;
-            start(1, addresses, env, &yaml(addresses), Kind::Hot).await
+            let addresses = Addresses::free(options.listen)?;
+            start(options, addresses, &yaml(addresses)).await
         })
         .await
     }
 
     /// Renders this gateway.yaml into the files that the Envoy watches, and waits until it has taken them.
-    ///
-    /// # Errors
-    /// What the renderer says.
     pub async fn change(&self, yaml: &str) -> anyhow::Result<renderer::Publish> {
         let hot = hot(&Gateway::parse(yaml)?, self.process.dir())?;
         let admin = Admin::at(self.addresses.admin);
@@ -147,9 +102,6 @@ impl Envoy {
 
     /// Takes no new requests and waits until those that are there have ended and the exporter has every
     /// event, at most for `timeout`.
-    ///
-    /// # Errors
-    /// [`DrainError`] when something is left.
     pub async fn drain(&self, timeout: Duration) -> Result<(), DrainError> {
         let admin = Admin::at(self.addresses.admin);
         let how = Drain { grace: Duration::ZERO, timeout };
@@ -157,9 +109,6 @@ impl Envoy {
     }
 
     /// Drains it, and ends it in any case.
-    ///
-    /// # Errors
-    /// [`StartError`] when Envoy cannot be stopped.
     pub async fn drain_and_stop(&mut self, timeout: Duration) -> Result<process::Stopped, StartError> {
         // One that no longer answers, or has something left, is stopped all the same.
         let _ = self.drain(timeout).await;
@@ -177,19 +126,6 @@ fn hot(gateway: &Gateway, dir: &Path) -> Result<renderer::Hot, StartError> {
 
 /// How long Envoy may take to end after SIGTERM.
 const STOP_GRACE: Duration = Duration::from_secs(5);
-
-/// What an Envoy is started with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// A bootstrap.
-    Whole,
-    /// A bootstrap, and the id of its node.
-    OfNode(&'static str),
-    /// A bootstrap, and files that can change.
-    Hot,
-    /// A bootstrap that leads everything to one provider, with the fragment in it.
-    Observing(SocketAddr),
-}
 
 /// A proxy that was there before, with one route; the fragment is pasted in as its comments say.
 fn observing(fragment: &str, addresses: Addresses, provider: SocketAddr) -> Result<String, StartError> {
@@ -239,13 +175,8 @@ fn observing(fragment: &str, addresses: Addresses, provider: SocketAddr) -> Resu
     Ok(bootstrap.to_string())
 }
 
-async fn start(
-    workers: usize,
-    addresses: Addresses,
-    env: &[(String, OsString)],
-    yaml: &str,
-    kind: Kind,
-) -> Result<Envoy, StartError> {
+async fn start(options: &Options<'_>, addresses: Addresses, yaml: &str) -> Result<Envoy, StartError> {
+    let Options { env, workers, kind, .. } = *options;
     let dir = TempDir::with_prefix("weir-envoy-")?;
     let gateway = Gateway::parse(yaml)?;
     let bootstrap = match kind {
@@ -269,7 +200,7 @@ async fn start(
     let file = dir.path().join("envoy.yaml");
     std::fs::write(&file, bootstrap)?;
     let mut args: Vec<OsString> = vec!["-c".into(), file.into()];
-    args.extend(["--concurrency", &workers.to_string(), "--disable-hot-restart"].map(Into::into));
+    args.extend(["--concurrency", &workers.max(1).to_string(), "--disable-hot-restart"].map(Into::into));
     if let Kind::OfNode(node) = kind {
         args.extend(["--service-node", node].map(Into::into));
     }

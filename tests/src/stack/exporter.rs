@@ -55,9 +55,6 @@ pub struct Options<'a> {
 impl Exporter {
     /// Starts one on free ports and waits until it is ready. `env` says where the traces go; with
     /// nothing in it they are printed, to our own output where `shows_output`.
-    ///
-    /// # Errors
-    /// [`StartError`] when it does not come up.
     pub async fn start(
         nats_url: &str,
         env: &[(String, OsString)],
@@ -67,9 +64,6 @@ impl Exporter {
     }
 
     /// Starts one with these options on free ports and waits until it is ready.
-    ///
-    /// # Errors
-    /// [`StartError`] when it does not come up.
     pub async fn with(nats_url: &str, options: &Options<'_>) -> Result<Self, StartError> {
         process::on_free_ports(|| start(nats_url, options)).await
     }
@@ -90,9 +84,6 @@ impl Exporter {
     }
 
     /// Writes another exporter.yaml, which it takes up by itself.
-    ///
-    /// # Errors
-    /// What the file system gives.
     pub fn configure(&self, yaml: &str) -> std::io::Result<()> {
         let new = self.process.dir().join("exporter.yaml.new");
         std::fs::write(&new, yaml)?;

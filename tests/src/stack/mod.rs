@@ -25,7 +25,7 @@ use crate::{
     callers::client::{self, Trace},
     fakes::{otlp::Endpoint, provider::Provider},
     stack::{
-        envoy::{Addresses, Envoy},
+        envoy::{Addresses, Envoy, Kind},
         exporter::Exporter,
         nats::Nats,
     },
@@ -234,9 +234,6 @@ impl Options {
     }
 
     /// Starts the stack.
-    ///
-    /// # Panics
-    /// When a component does not come up.
     pub async fn start(self) -> Stack {
         let mut providers = Vec::new();
         for _ in &self.upstreams {
@@ -263,14 +260,13 @@ impl Options {
             let (provider, providers) = (addresses[0], addresses.clone());
             self.render(&Wiring { gateway, provider, providers, exporter: exporter.url() })
         };
-        let envoy = if self.observing.is_some() {
-            Envoy::observing(addresses[0], &envoy_env, yaml).await
-        } else if self.is_hot {
-            Envoy::start_hot(&envoy_env, yaml).await
-        } else {
-            Envoy::with_workers(self.workers, None, &envoy_env, yaml).await
+        let kind = match (self.is_hot, &self.observing) {
+            (_, Some(_)) => Kind::Observing(addresses[0]),
+            (true, None) => Kind::Hot,
+            (false, None) => Kind::Whole,
         };
-        let envoy = envoy.unwrap_or_else(|error| panic!("{error}"));
+        let options = envoy::Options { env: &envoy_env, listen: None, workers: self.workers, kind };
+        let envoy = Envoy::start(&options, yaml).await.unwrap_or_else(|error| panic!("{error}"));
         let provider = providers.remove(0);
         let others = self.upstreams.iter().skip(1).map(|upstream| upstream.name).zip(providers).collect();
         Stack { envoy, exporter, nats, otlp, provider, others }
@@ -308,9 +304,6 @@ pub struct Answered {
 
 impl Answered {
     /// Sends a request and reads the answer whole.
-    ///
-    /// # Panics
-    /// When no answer comes, or it breaks off.
     pub async fn to(trace: Trace, request: reqwest::RequestBuilder) -> Self {
         let response = request.send().await.expect("an answer");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -323,9 +316,6 @@ impl Answered {
     }
 
     /// The body as JSON.
-    ///
-    /// # Panics
-    /// When it is not.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
     }
@@ -334,9 +324,6 @@ impl Answered {
 impl Stack {
     /// Starts one with what most tests need: the model `gpt-4o`, which the provider knows as
     /// `gpt-4o-2024-11-20`.
-    ///
-    /// # Panics
-    /// When a component does not come up.
     pub async fn start() -> Self {
         Options::default().start().await
     }
@@ -352,9 +339,6 @@ impl Stack {
     }
 
     /// A provider beside the first one, by its name.
-    ///
-    /// # Panics
-    /// When there is none.
     pub fn other(&self, name: &str) -> &Provider {
         self.others.get(name).unwrap_or_else(|| panic!("no other provider named {name}"))
     }
@@ -374,9 +358,6 @@ impl Stack {
     }
 
     /// Sends a chat request with this body, as it is, and reads the answer whole.
-    ///
-    /// # Panics
-    /// When no answer comes, or it breaks off.
     pub async fn send(&self, body: impl Into<reqwest::Body>) -> Answered {
         let trace = Trace::new();
         let request = self.request(&trace, body);
@@ -384,9 +365,6 @@ impl Stack {
     }
 
     /// Sends an ordinary chat request that works, and checks that it did.
-    ///
-    /// # Panics
-    /// When it did not.
     pub async fn chat(&self) -> Answered {
         let answered = self.send(question().to_string()).await;
         assert_eq!(answered.status, 200, "{answered:?}");
@@ -394,9 +372,6 @@ impl Stack {
     }
 
     /// Sends an ordinary chat request and waits for its trace.
-    ///
-    /// # Panics
-    /// When either does not come.
     pub async fn traced_chat(&self) -> (Answered, Vec<Span>) {
         let answered = self.chat().await;
         let spans = self.otlp.wait_for(&answered.trace).await;
@@ -404,9 +379,6 @@ impl Stack {
     }
 
     /// A page of Envoy's admin interface.
-    ///
-    /// # Panics
-    /// When it does not come.
     pub async fn admin(&self, path: &str) -> String {
         let url = format!("http://{}{path}", self.envoy.addresses.admin);
         let response = client::http().get(url).send().await.expect("an answer of the admin interface");
@@ -414,9 +386,6 @@ impl Stack {
     }
 
     /// Fails when a wasm VM has trapped or a filter could not be made.
-    ///
-    /// # Panics
-    /// Then.
     pub async fn assert_vm_is_well(&self) {
         let stats = self.admin("/stats?filter=wasm").await;
         for line in stats.lines() {

@@ -26,17 +26,11 @@ pub struct Nats {
 
 impl Nats {
     /// Starts one on a free port.
-    ///
-    /// # Errors
-    /// [`StartError`] when it does not come up.
     pub async fn start() -> Result<Self, StartError> {
         process::on_free_ports(|| start(None, Vec::new(), "")).await
     }
 
     /// Starts one with these lines of configuration, and files by their names beside it.
-    ///
-    /// # Errors
-    /// [`StartError`] when it does not come up.
     pub async fn configured(config: &str, files: &[(&str, &str)]) -> Result<Self, StartError> {
         process::on_free_ports(|| async {
             let dir = TempDir::with_prefix("weir-nats-")?;
@@ -49,9 +43,6 @@ impl Nats {
     }
 
     /// Starts one whose store is in this directory.
-    ///
-    /// # Errors
-    /// [`StartError`] when it does not come up.
     pub async fn storing_in(store: &Path) -> Result<Self, StartError> {
         let args = || vec!["--store_dir".into(), store.into()];
         // It would take no more than what is free there, which is for the stream to find out.
@@ -59,9 +50,6 @@ impl Nats {
     }
 
     /// Starts three that are one cluster.
-    ///
-    /// # Errors
-    /// [`StartError`] when one does not come up.
     pub async fn cluster() -> Result<Vec<Self>, StartError> {
         let mut ports = Vec::new();
         for _ in 0..CLUSTER {

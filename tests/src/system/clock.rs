@@ -26,9 +26,6 @@ impl Clock {
     }
 
     /// Puts it so many seconds ahead, or behind.
-    ///
-    /// # Errors
-    /// What the file system gives.
     pub fn set(&self, ahead: i64) -> io::Result<()> {
         let new = self.dir.path().join("new");
         fs::write(&new, format!("{ahead:+}\n"))?;

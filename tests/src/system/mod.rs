@@ -5,6 +5,7 @@ pub mod component;
 pub mod ports;
 pub mod probe;
 pub mod process;
+pub mod terminal;
 pub mod tmpfs;
 pub mod tools;
 pub mod wait;

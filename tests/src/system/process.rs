@@ -19,7 +19,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::system::{probe, wait};
+use super::{probe, tools, wait};
 
 /// How long a process may take until it is ready: one that is large, beside others on a slow machine.
 const READY_DEADLINE: Duration = Duration::from_mins(1);
@@ -154,9 +154,6 @@ impl Process {
     }
 
     /// The same without waiting until it is ready.
-    ///
-    /// # Errors
-    /// [`ProcessError::Io`] when it cannot be started.
     pub fn start_again(&mut self) -> Result<(), ProcessError> {
         self.kill();
         self.child = spawn(&self.spec, self.dir.path())?;
@@ -173,9 +170,6 @@ impl Process {
     }
 
     /// Sends SIGTERM and waits for it to end; kills it when `grace` has passed.
-    ///
-    /// # Errors
-    /// [`ProcessError::Io`] when the system refuses the signal.
     pub async fn stop(&mut self, grace: Duration) -> Result<Stopped, ProcessError> {
         self.terminate()?;
         Ok(self.ends_within(grace).await)
@@ -193,25 +187,16 @@ impl Process {
     }
 
     /// Sends SIGTERM and does not wait.
-    ///
-    /// # Errors
-    /// [`ProcessError::Io`] when the system refuses the signal.
     pub fn terminate(&mut self) -> Result<(), ProcessError> {
         self.signal(Signal::TERM)
     }
 
     /// Stops it in its tracks (SIGSTOP): it keeps its connections and answers nothing.
-    ///
-    /// # Errors
-    /// [`ProcessError::Io`] when the system refuses the signal.
     pub fn pause(&mut self) -> Result<(), ProcessError> {
         self.signal(Signal::STOP)
     }
 
     /// Lets it go on after a pause.
-    ///
-    /// # Errors
-    /// [`ProcessError::Io`] when the system refuses the signal.
     pub fn resume(&mut self) -> Result<(), ProcessError> {
         self.signal(Signal::CONT)
     }
@@ -338,7 +323,7 @@ impl AddressInUse for ProcessError {
 async fn is_ready(ready: Ready) -> bool {
     match ready {
         Ready::Tcp(port) => probe::connects(port).await,
-        Ready::Http(port, path) => probe::status("GET", port, path).await.is_ok_and(|status| status == 200),
+        Ready::Http(port, path) => probe::status(port, path).await.is_ok_and(|status| status == 200),
     }
 }
 
@@ -372,10 +357,7 @@ fn last_lines(lines: &[&str], count: usize) -> String {
 }
 
 /// util-linux's `setpriv`, by which a child asks the kernel to be killed with its parent.
-static SETPRIV: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|dir| dir.join("setpriv")).find(|program| program.is_file())
-});
+static SETPRIV: LazyLock<Option<PathBuf>> = LazyLock::new(|| tools::in_path("setpriv"));
 
 type Order = (Command, mpsc::Sender<io::Result<Child>>);
 

@@ -16,9 +16,6 @@ pub struct Tmpfs {
 
 impl Tmpfs {
     /// Mounts one of so many MiB.
-    ///
-    /// # Errors
-    /// When it may not be mounted.
     pub fn mount(mib: usize) -> io::Result<Self> {
         let dir = TempDir::with_prefix("weir-tmpfs-")?;
         mount(&["-t", "tmpfs", "-o", &format!("size={mib}m"), "weir"], dir.path())?;
@@ -26,9 +23,6 @@ impl Tmpfs {
     }
 
     /// Makes it larger, with what is in it.
-    ///
-    /// # Errors
-    /// When the system refuses.
     pub fn resize(&self, mib: usize) -> io::Result<()> {
         mount(&["-o", &format!("remount,size={mib}m")], self.dir.path())
     }

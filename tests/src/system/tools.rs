@@ -1,7 +1,8 @@
 //! Where the programs are that the harness and `weir-run` start.
 //!
 //! Tools from elsewhere come from one directory, `$WEIR_TOOLS`, which `make setup` fills; our own
-//! binaries lie beside the test's. Nothing is searched in `PATH`, so what runs is what was pinned.
+//! binaries lie beside the test's. Neither is searched in `PATH`, so what runs is what was pinned; only what comes with
+//! the system is ([`in_path`]).
 
 use std::{
     env,
@@ -38,59 +39,38 @@ pub enum ToolError {
 }
 
 /// The pinned Envoy.
-///
-/// # Errors
-/// [`ToolError`] when it is not there.
 pub fn envoy() -> Result<PathBuf, ToolError> {
     tool("Envoy", "bin/envoy")
 }
 
 /// The pinned nats-server.
-///
-/// # Errors
-/// [`ToolError`] when it is not there.
 pub fn nats_server() -> Result<PathBuf, ToolError> {
     tool("nats-server", "bin/nats-server")
 }
 
 /// libfaketime, by which a program gets another wall clock.
-///
-/// # Errors
-/// [`ToolError`] when it is not there.
 pub fn libfaketime() -> Result<PathBuf, ToolError> {
     tool("libfaketime", "bin/libfaketime.so")
 }
 
 /// A Python in whose environment the official packages `openai`, `anthropic` and `google-genai` are
 /// installed.
-///
-/// # Errors
-/// [`ToolError`] when it is not there.
 pub fn clients_python() -> Result<PathBuf, ToolError> {
     tool("Python with the APIs' official packages", "clients/bin/python")
 }
 
 /// A Python in whose environment LiteLLM's proxy is installed.
-///
-/// # Errors
-/// [`ToolError`] when it is not there.
 pub fn litellm_python() -> Result<PathBuf, ToolError> {
     tool("LiteLLM", "litellm/bin/python")
 }
 
 /// The directory that Portkey's gateway is installed in.
-///
-/// # Errors
-/// [`ToolError`] when it is not there.
 pub fn portkey() -> Result<PathBuf, ToolError> {
     let manifest = tool("Portkey's gateway", "portkey/package.json")?;
     Ok(manifest.parent().map(Path::to_owned).unwrap_or_default())
 }
 
 /// The filter's wasm file: `$WEIR_WASM`, else `weir_filter.wasm` in cargo's target directory.
-///
-/// # Errors
-/// [`ToolError`] when it is not there.
 pub fn wasm() -> Result<PathBuf, ToolError> {
     let path = match env::var_os("WEIR_WASM") {
         Some(path) => PathBuf::from(path),
@@ -100,14 +80,17 @@ pub fn wasm() -> Result<PathBuf, ToolError> {
 }
 
 /// A binary of this workspace, by its name.
-///
-/// # Errors
-/// [`ToolError`] when it has not been built.
 pub fn binary(name: &str) -> Result<PathBuf, ToolError> {
     own(name, profile_dir()?.join(name))
 }
 
 /// The directory of the running program's build profile, such as `target/debug`.
+/// A program of the system, such as `taskset`.
+pub fn in_path(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|dir| dir.join(name)).find(|program| program.is_file())
+}
+
 fn profile_dir() -> Result<PathBuf, ToolError> {
     let exe = env::current_exe()?;
     let dir = exe.parent().unwrap_or(Path::new("."));

@@ -31,9 +31,6 @@ where
 }
 
 /// Waits until `look` is true.
-///
-/// # Panics
-/// When [`DEADLINE`] passes first; the message says `what` was waited for.
 #[allow(clippy::panic, reason = "a failed wait is a failed test")]
 pub async fn until(what: &str, mut look: impl FnMut() -> bool) {
     let seen = poll(DEADLINE, || std::future::ready(look().then_some(()))).await;

@@ -2,8 +2,6 @@
 //!
 //! Made from the decoded OTLP message and from the text alone, so what is here was in the bytes.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
-
 use std::collections::BTreeMap;
 
 use opentelemetry_proto::tonic::{
@@ -98,9 +96,6 @@ fn sample(line: &str) -> Sample {
 }
 
 /// What an exporter shows at `/metrics` on this port of 127.0.0.1.
-///
-/// # Panics
-/// When it does not answer.
 pub async fn scrape(port: u16) -> String {
     let response = client::http().get(format!("http://127.0.0.1:{port}/metrics")).send().await;
     response.expect("an answer").text().await.expect("text")

@@ -2,8 +2,6 @@
 //!
 //! Made from the decoded OTLP message alone, so what is here was in the bytes.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
-
 use std::collections::BTreeMap;
 
 use opentelemetry_proto::tonic::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use weir_tests::fakes::backend::Reply;
+use weir_tests::fakes::otlp::Reply;
 
 use super::{
     kills::LONG,
@@ -33,7 +33,7 @@ async fn a_passing_failure_delays_events_and_costs_and_repeats_none() {
         rig.backend.answer_next([reply.clone(), reply]);
         let ids = rig.store(load(40, 2000)).await;
         stored += ids.len();
-        rig.backend.wait_for(&ids).await;
+        rig.backend.wait_for_events(&ids).await;
     }
     let ledger = rig.settled(stored).await;
     assert_eq!((ledger.delivered, ledger.duplicates), (stored as u64, 0), "{ledger:?}");
@@ -52,7 +52,7 @@ async fn an_endpoint_is_left_alone_for_as_long_as_it_asks() {
         let before = rig.backend.requests();
         rig.backend.answer_next([reply]);
         let ids = rig.store(1).await;
-        rig.backend.wait_for(&ids).await;
+        rig.backend.wait_for_events(&ids).await;
         let times = rig.backend.times();
         let pause = times[before + 1] - times[before];
         assert!(pause >= least, "came again after {pause:?}");
@@ -72,7 +72,7 @@ async fn a_setting_that_is_wrong_is_told_and_keeps_the_backlog_until_it_is_mende
         let kept = balanced(&rig.exporter, "d", |ledger| ledger.backlog == ids.len() as u64).await;
         assert_eq!((kept.dead_lettered, kept.evicted), (0, 0), "{reply:?}: {kept:?}");
         rig.backend.answer(Reply::Take);
-        rig.backend.wait_for(&ids).await;
+        rig.backend.wait_for_events(&ids).await;
         rig.condition("well").await;
     }
     let ledger = rig.settled(stored).await;
@@ -90,7 +90,7 @@ async fn a_success_counts_however_its_answer_ends_and_however_large_it_is() {
     for _ in 0..4 {
         let ids = rig.store(10).await;
         stored += ids.len();
-        rig.backend.wait_for(&ids).await;
+        rig.backend.wait_for_events(&ids).await;
     }
     let ledger = rig.settled(stored).await;
     assert_eq!((ledger.delivered, ledger.duplicates), (stored as u64, 0), "{ledger:?}");
@@ -103,7 +103,7 @@ async fn what_was_taken_without_an_answer_comes_twice_and_is_counted_as_doubtful
     rig.backend.answer_next([Reply::TakeAndCut]);
     let ids = rig.store(5).await;
     let ledger = rig.settled(5).await;
-    rig.backend.wait_for(&ids).await;
+    rig.backend.wait_for_events(&ids).await;
     let twice = rig.backend.repeated() as u64;
     assert!(twice > 0);
     assert_eq!((ledger.delivered, ledger.duplicates, ledger.doubtful), (5, 0, twice), "{ledger:?}");
@@ -119,13 +119,13 @@ async fn what_a_success_rejects_is_counted_and_never_sent_again() {
     let rig = Rig::start().await;
     rig.backend.answer_next([Reply::Partial(i64::MAX)]);
     let ids = rig.store(1).await;
-    rig.backend.wait_for(&ids).await;
+    rig.backend.wait_for_events(&ids).await;
     let ledger = rig.settled(1).await;
     assert_eq!((ledger.rejected, ledger.delivered, ledger.duplicates), (1, 0, 0), "{ledger:?}");
 
     rig.backend.answer(Reply::Partial(1));
     let ids = rig.store(5).await;
-    rig.backend.wait_for(&ids).await;
+    rig.backend.wait_for_events(&ids).await;
     let ledger = rig.settled(6).await;
     let requests = u64::try_from(rig.backend.requests()).expect("a count");
     assert_eq!(ledger.rejected, requests, "one event of each POST: {ledger:?}");
@@ -144,7 +144,7 @@ async fn over_json_and_grpc_it_is_the_same() {
         let rig = Rig::with(&format!(", protocol: {protocol}, concurrency: 1")).await;
         rig.backend.answer_next(failures);
         let ids = rig.store(load(100, 5000)).await;
-        rig.backend.wait_for(&ids).await;
+        rig.backend.wait_for_events(&ids).await;
         let ledger = rig.settled(ids.len()).await;
         assert_eq!(ledger.delivered, ids.len() as u64, "{protocol}");
         ledger.tells_what_came_twice_to(&rig.backend);
@@ -168,7 +168,7 @@ async fn while_an_endpoint_is_away_events_wait_and_memory_stays_within_bounds() 
     // An unoptimized build with four lanes of 64 events each; 100 000 events are some 60 MB.
     assert!(rss_mib(&rig.exporter) < 100, "{} MiB", rss_mib(&rig.exporter));
     rig.backend.server().restart().await;
-    rig.backend.wait_for_within(&ids, LONG).await;
+    rig.backend.wait_for_events_within(&ids, LONG).await;
     let ledger: Ledger = rig.settled(ids.len()).await;
     assert_eq!(ledger.delivered, ids.len() as u64);
     ledger.tells_what_came_twice_to(&rig.backend);

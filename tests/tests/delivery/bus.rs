@@ -3,7 +3,7 @@
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use weir_tests::{
     callers::source::Source,
-    fakes::backend::Backend,
+    fakes::otlp::Endpoint,
     stack::{
         exporter::{Exporter, Options},
         nats::Nats,
@@ -15,11 +15,11 @@ use super::rig::{self, QUICK, destination, settled};
 
 /// An exporter that ships through a nats-server with this configuration.
 async fn ships_through(nats: &Nats, nats_yaml: &str) {
-    let backend = Backend::start().await;
+    let backend = Endpoint::counting().await;
     let config = format!("{QUICK}nats: {nats_yaml}\n{}", destination(&backend, ""));
     let exporter = rig::exporter(&nats.url(), &config).await;
     let ids = Source::new().store(&exporter.url(), 10).await;
-    backend.wait_for(&ids).await;
+    backend.wait_for_events(&ids).await;
     settled(&exporter, "d", 10).await;
     assert!(!exporter.process.log().contains("canary"));
 }
@@ -80,15 +80,14 @@ async fn tls_with_a_client_certificate_opens_nats_and_without_one_it_stays_shut(
     let refused = || nats.process.log().matches("TLS handshake error").count();
     let before = refused();
     wait::until("two refusals", || refused() > before + 1).await;
-    let status =
-        weir_tests::system::probe::status("GET", exporter.admin_port, "/readyz").await.expect("an answer");
+    let status = weir_tests::system::probe::status(exporter.admin_port, "/readyz").await.expect("an answer");
     assert_eq!(status, 503, "NATS let in a client without a certificate");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_would_lose_events_is_refused_at_the_start_and_left_alone() {
     let rig = rig::Rig::start().await;
-    rig.backend.answer(weir_tests::fakes::backend::Reply::status(503));
+    rig.backend.answer(weir_tests::fakes::otlp::Reply::status(503));
     let ids = Source::new().of_bytes(4000).store(&rig.exporter.url(), 600).await;
     let smaller = QUICK.replace("256MiB", "1MiB");
     let config = format!("{smaller}{}", destination(&rig.backend, ""));
@@ -102,7 +101,7 @@ async fn a_stream_that_would_lose_events_is_refused_at_the_start_and_left_alone(
         }
     };
     assert!(said.contains("would lose events by stream.max_bytes"), "{said}");
-    rig.backend.answer(weir_tests::fakes::backend::Reply::Take);
-    rig.backend.wait_for(&ids).await;
+    rig.backend.answer(weir_tests::fakes::otlp::Reply::Take);
+    rig.backend.wait_for_events(&ids).await;
     rig.settled(600).await;
 }

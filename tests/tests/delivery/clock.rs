@@ -7,7 +7,7 @@ use std::{
 
 use weir_tests::{
     callers::source::Source,
-    fakes::backend::{Backend, Reply},
+    fakes::otlp::{Endpoint, Reply},
     stack::exporter::{Exporter, Options},
     system::{clock::Clock, wait},
 };
@@ -32,7 +32,7 @@ fn now() -> i64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_jumps_ahead_and_back_under_load_loses_and_repeats_nothing() {
-    let (nats, backend) = (rig::nats().await, Backend::start().await);
+    let (nats, backend) = (rig::nats().await, Endpoint::counting().await);
     let clock = Clock::new().unwrap_or_else(|error| panic!("{error}"));
     let config = format!("{QUICK}{}", destination(&backend, ""));
     let env = clock.env();
@@ -56,7 +56,7 @@ async fn a_clock_that_jumps_ahead_and_back_under_load_loses_and_repeats_nothing(
     }
     stop.store(true, Ordering::Relaxed);
     let ids = storing.await.expect("the events");
-    backend.wait_for_within(&ids, LONG).await;
+    backend.wait_for_events_within(&ids, LONG).await;
     let ledger = settled(&exporter, "d", ids.len()).await;
     assert_eq!((ledger.delivered, ledger.evicted), (ids.len() as u64, 0), "{ledger:?}");
     ledger.tells_what_came_twice_to(&backend);
@@ -82,7 +82,7 @@ async fn a_batch_that_comes_again_after_three_minutes_and_a_restart_of_nats_is_s
         }
         batch.store(&rig.exporter.url()).await;
     }
-    rig.backend.wait_for(&batch.ids).await;
+    rig.backend.wait_for_events(&batch.ids).await;
     let ledger = rig.settled(100).await;
     // A NATS that is killed may forget acknowledgements: such an event comes twice, and is counted.
     assert_eq!(ledger.delivered, 100, "{ledger:?}");

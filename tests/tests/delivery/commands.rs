@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 
 use weir_tests::{
     callers::source::Source,
-    fakes::backend::{Backend, Reply},
+    fakes::otlp::{Endpoint, Reply},
     stack::exporter::Exporter,
     system::{tools, wait},
 };
@@ -30,7 +30,7 @@ fn said(output: &Output) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_letters_are_listed_shown_replayed_to_their_destination_alone_and_purged() {
-    let (nats, picky, other) = (rig::nats().await, Backend::start().await, Backend::start().await);
+    let (nats, picky, other) = (rig::nats().await, Endpoint::counting().await, Endpoint::counting().await);
     let config = format!(
         "{QUICK}{}  other: {{ type: otlp, endpoint: \"{}\" }}\n",
         destination(&picky, ""),
@@ -55,7 +55,7 @@ async fn dead_letters_are_listed_shown_replayed_to_their_destination_alone_and_p
     picky.poison([], 400);
     let replayed = said(&command(&["dead-letters", "replay", "--destination", "d"]));
     assert!(replayed.contains("2 events"), "{replayed}");
-    picky.wait_for(&batch.ids[3..5]).await;
+    picky.wait_for_events(&batch.ids[3..5]).await;
     let ledger = settled(&exporter, "d", 12).await;
     assert_eq!((ledger.delivered, ledger.dead_lettered), (9, 3), "{ledger:?}");
     let beside = settled(&exporter, "other", 12).await;
@@ -94,7 +94,7 @@ async fn a_destination_is_tested_by_one_labelled_trace_and_the_answer_told_in_wo
 #[tokio::test(flavor = "multi_thread")]
 async fn a_destination_that_is_no_more_is_removed_on_confirmation_with_its_backlog_named() {
     let rig = Rig::start().await;
-    let gone = Backend::start().await;
+    let gone = Endpoint::counting().await;
     gone.answer(Reply::status(503));
     let both = format!(
         "{QUICK}{}  gone: {{ type: otlp, endpoint: \"{}\" }}\n",

@@ -12,7 +12,7 @@ use nkeys::KeyPair;
 use serde_json::{Value, json};
 use weir_tests::{
     callers::{client, source::Source},
-    fakes::backend::Backend,
+    fakes::otlp::Endpoint,
     stack::{
         exporter::{Exporter, Options},
         nats::Nats,
@@ -128,13 +128,13 @@ async fn a_credentials_file_lets_in_a_revoked_one_is_told_and_a_new_one_counts_a
     first.write(&file);
     let mut nats =
         Nats::configured(&operator.config(&[]), &[]).await.unwrap_or_else(|error| panic!("{error}"));
-    let backend = Backend::start().await;
+    let backend = Endpoint::counting().await;
     let config =
         format!("{QUICK}nats: {{ credentials: \"{}\" }}\n{}", file.display(), destination(&backend, ""));
     let exporter = exporter(&nats.url(), &config).await;
     let mut source = Source::new();
     let ids = source.store(&exporter.url(), 20).await;
-    backend.wait_for(&ids).await;
+    backend.wait_for_events(&ids).await;
     settled(&exporter, "d", 20).await;
 
     std::fs::write(nats.process.dir().join("nats.conf"), operator.config(&[&first])).expect("a file");
@@ -147,7 +147,7 @@ async fn a_credentials_file_lets_in_a_revoked_one_is_told_and_a_new_one_counts_a
     told(&exporter, "weir.creds has no NATS USER JWT").await;
     second.write(&file);
     let ids = Source::new().store(&exporter.url(), 20).await;
-    backend.wait_for(&ids).await;
+    backend.wait_for_events(&ids).await;
     settled(&exporter, "d", 40).await;
     let shown = exporter.process.log() + &status(&exporter).await.to_string() + &metrics(&exporter).await;
     first.is_not_in(&shown);

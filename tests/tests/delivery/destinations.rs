@@ -2,7 +2,7 @@
 
 use weir_tests::{
     callers::{client, source::Source},
-    fakes::backend::Backend,
+    fakes::otlp::Endpoint,
     system::{process::Stopped, wait},
 };
 
@@ -10,7 +10,7 @@ use super::rig::{self, QUICK, Rig, balanced, metrics, settled};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_destination_gets_what_it_asks_for_and_the_rest_is_counted_as_filtered() {
-    let (nats, all, some) = (rig::nats().await, Backend::start().await, Backend::start().await);
+    let (nats, all, some) = (rig::nats().await, Endpoint::counting().await, Endpoint::counting().await);
     let config = format!(
         "{QUICK}destinations:
   all: {{ type: otlp, endpoint: \"{}\", headers: {{ x-scope: everything }} }}
@@ -24,8 +24,8 @@ async fn each_destination_gets_what_it_asks_for_and_the_rest_is_counted_as_filte
     some.look_for(canary);
     let theirs = Source::new().of_key("team-a").saying(canary).store(&exporter.url(), 100).await;
     let ours = Source::new().of_key("team-b").saying(canary).store(&exporter.url(), 50).await;
-    all.wait_for(&[theirs, ours.clone()].concat()).await;
-    some.wait_for(&ours).await;
+    all.wait_for_events(&[theirs, ours.clone()].concat()).await;
+    some.wait_for_events(&ours).await;
     let (whole, part) = (settled(&exporter, "all", 150).await, settled(&exporter, "some", 150).await);
     assert_eq!((whole.delivered, whole.filtered), (150, 0));
     assert_eq!((part.delivered, part.filtered), (50, 100));
@@ -60,7 +60,7 @@ async fn a_file_has_every_event_as_a_line_of_otlp_and_is_rotated() {
         std::fs::read_dir(dir.path()).expect("files").map(|file| file.expect("a file").path()).collect();
     for file in &files {
         for line in std::fs::read_to_string(file).expect("text").lines() {
-            found.extend(weir_tests::fakes::backend::events(&serde_json::from_str(line).expect("OTLP")));
+            found.extend(weir_tests::fakes::otlp::events(&serde_json::from_str(line).expect("OTLP")));
         }
     }
     assert_eq!(rig::set(&found), rig::set(&ids));
@@ -82,15 +82,15 @@ async fn the_console_prints_beside_another_destination() {
 #[tokio::test(flavor = "multi_thread")]
 async fn at_a_stop_what_was_not_sent_is_handed_back_at_once() {
     let mut rig = Rig::start().await;
-    rig.backend.answer(weir_tests::fakes::backend::Reply::status(503));
+    rig.backend.answer(weir_tests::fakes::otlp::Reply::status(503));
     let ids = rig.store(100).await;
     rig.condition("retrying").await;
     let stopped = rig.exporter.process.stop(std::time::Duration::from_secs(20)).await.expect("a stop");
     assert!(matches!(stopped, Stopped::Gracefully(status) if status.success()), "{stopped:?}");
-    rig.backend.answer(weir_tests::fakes::backend::Reply::Take);
+    rig.backend.answer(weir_tests::fakes::otlp::Reply::Take);
     rig.exporter.process.restart().await.expect("it is back");
     // Far sooner than the ack wait.
-    rig.backend.wait_for_within(&ids, std::time::Duration::from_secs(15)).await;
+    rig.backend.wait_for_events_within(&ids, std::time::Duration::from_secs(15)).await;
     let ledger = rig.settled(100).await;
     assert_eq!(ledger.delivered, 100);
     ledger.tells_what_came_twice_to(&rig.backend);

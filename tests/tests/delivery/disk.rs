@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use weir_tests::{
     callers::source::Source,
-    fakes::backend::{Backend, Reply},
+    fakes::otlp::{Endpoint, Reply},
     stack::nats::Nats,
     system::{tmpfs::Tmpfs, wait},
 };
@@ -26,7 +26,7 @@ async fn a_full_disk_loses_nothing_that_was_acknowledged_and_refuses_the_rest_un
         }
     };
     let mut nats = Nats::storing_in(disk.path()).await.unwrap_or_else(|error| panic!("{error}"));
-    let backend = Backend::start().await;
+    let backend = Endpoint::counting().await;
     let config = format!("{QUICK}{}", destination(&backend, ""));
     let exporter = rig::exporter(&nats.url(), &config).await;
     let rounds = if is_long() { 2 } else { 1 };
@@ -50,7 +50,7 @@ async fn a_full_disk_loses_nothing_that_was_acknowledged_and_refuses_the_rest_un
         nats.process.restart().await.expect("NATS is back");
         refused.store(&exporter.url()).await;
         backend.answer(Reply::Take);
-        backend.wait_for_within(&ids, wait::DEADLINE * 4).await;
+        backend.wait_for_events_within(&ids, wait::DEADLINE * 4).await;
         let ledger = settled(&exporter, "d", ids.len()).await;
         assert_eq!((ledger.delivered, ledger.evicted), (ids.len() as u64, 0), "{ledger:?}");
     }
@@ -60,7 +60,7 @@ async fn a_full_disk_loses_nothing_that_was_acknowledged_and_refuses_the_rest_un
 
 async fn exporter_still_well(exporter: &weir_tests::stack::exporter::Exporter) {
     let ready = wait::poll(Duration::from_secs(60), || async {
-        let status = weir_tests::system::probe::status("GET", exporter.admin_port, "/readyz").await;
+        let status = weir_tests::system::probe::status(exporter.admin_port, "/readyz").await;
         matches!(status, Ok(200)).then_some(())
     });
     ready.await.expect("it is ready again");

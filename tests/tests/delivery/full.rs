@@ -4,7 +4,7 @@
 use async_nats::jetstream::consumer::pull;
 use weir_tests::{
     callers::source::Source,
-    fakes::backend::{Backend, Reply},
+    fakes::otlp::{Endpoint, Reply},
     system::wait,
 };
 
@@ -48,14 +48,14 @@ async fn a_full_stream_that_refuses_answers_503_and_loses_nothing() {
     // Once the destination takes them there is room again, though they are not old yet.
     rig.backend.answer(Reply::Take);
     refused.store(&url).await;
-    rig.backend.wait_for(&ids).await;
+    rig.backend.wait_for_events(&ids).await;
     let ledger = rig.settled(ids.len()).await;
     assert_eq!((ledger.delivered, ledger.evicted), (ids.len() as u64, 0), "{ledger:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_every_destination_has_is_purged_and_what_one_lacks_is_kept() {
-    let (nats, well, dead) = (rig::nats().await, Backend::start().await, Backend::start().await);
+    let (nats, well, dead) = (rig::nats().await, Endpoint::counting().await, Endpoint::counting().await);
     let config = format!(
         "{SMALL}stream: {{ max_bytes: 256MiB, keep: 1s }}
 destinations:
@@ -68,15 +68,15 @@ destinations:
     let exporter = rig::exporter(&nats.url(), &config).await;
     dead.answer(Reply::status(503));
     let ids = Source::new().store(&exporter.url(), 200).await;
-    well.wait_for(&ids).await;
+    well.wait_for_events(&ids).await;
     settled(&exporter, "well", 200).await;
     let kept = balanced(&exporter, "dead", |ledger| ledger.backlog == 200).await;
     assert_eq!(kept.evicted, 0);
     dead.answer(Reply::Take);
-    dead.wait_for(&ids).await;
+    dead.wait_for_events(&ids).await;
     settled(&exporter, "dead", 200).await;
     // A consumer that comes now finds nothing: it has all been purged.
-    let late = Backend::start().await;
+    let late = Endpoint::counting().await;
     let purged = wait::poll(wait::DEADLINE, || async {
         let with = config.replace(
             "destinations:",
@@ -91,7 +91,7 @@ destinations:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_else_reads_the_stream_holds_back_no_purge() {
-    let (nats, backend) = (rig::nats().await, Backend::start().await);
+    let (nats, backend) = (rig::nats().await, Endpoint::counting().await);
     let stream = "stream: { max_bytes: 256MiB, keep: 1s }\n";
     let exporter = rig::exporter(&nats.url(), &format!("{SMALL}{stream}{}", destination(&backend, ""))).await;
     let client = async_nats::connect(nats.url()).await.expect("a connection");
@@ -99,7 +99,7 @@ async fn whoever_else_reads_the_stream_holds_back_no_purge() {
     let idle = pull::Config { durable_name: Some("other".to_owned()), ..pull::Config::default() };
     jetstream.create_consumer_on_stream(idle, "WEIR_EVENTS").await.expect("a consumer");
     let ids = Source::new().store(&exporter.url(), 100).await;
-    backend.wait_for(&ids).await;
+    backend.wait_for_events(&ids).await;
     let empty = wait::poll(wait::DEADLINE, || async {
         let stream = jetstream.get_stream("WEIR_EVENTS").await.ok()?;
         (stream.cached_info().state.messages == 0).then_some(())
@@ -110,7 +110,7 @@ async fn whoever_else_reads_the_stream_holds_back_no_purge() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_destination_does_not_hold_back_the_one_beside_it() {
-    let (nats, well, dead) = (rig::nats().await, Backend::start().await, Backend::start().await);
+    let (nats, well, dead) = (rig::nats().await, Endpoint::counting().await, Endpoint::counting().await);
     // Each of the dead one's POSTs hangs for longer than the test lasts.
     dead.answer(Reply::Nothing);
     let config = format!(
@@ -127,7 +127,7 @@ destinations:
     let rounds = load(100, 2000);
     for _ in 0..rounds {
         let some = source.store(&exporter.url(), 5).await;
-        well.wait_for(&some).await;
+        well.wait_for_events(&some).await;
         ids.extend(some);
     }
     wait::until("the dead one's POSTs", || dead.requests() == 2).await;

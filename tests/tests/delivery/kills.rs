@@ -11,7 +11,7 @@ use std::{
 use tokio::task::JoinHandle;
 use weir_tests::{
     callers::source::Source,
-    fakes::backend::{Backend, Reply},
+    fakes::otlp::{Endpoint, Reply},
     stack::{exporter::Exporter, nats::Nats},
     system::wait,
 };
@@ -44,7 +44,7 @@ pub fn storing(url: String, stop: &Arc<AtomicBool>) -> JoinHandle<Vec<String>> {
 const STALL: Duration = Duration::from_secs(180);
 
 /// Waits until events arrive again.
-async fn goes_on(backend: &Backend, exporter: &Exporter, when: &str) {
+async fn goes_on(backend: &Endpoint, exporter: &Exporter, when: &str) {
     let on = tokio::time::timeout(STALL, more(backend, 5)).await;
     assert!(on.is_ok(), "nothing goes on {when}:\n{}", exporter.process.log_end());
 }
@@ -54,7 +54,7 @@ fn rounds() -> usize {
 }
 
 /// Waits until so many more requests came.
-pub async fn more(backend: &Backend, count: usize) {
+pub async fn more(backend: &Endpoint, count: usize) {
     let before = backend.requests();
     let come = wait::poll(STALL, || std::future::ready((backend.requests() >= before + count).then_some(())));
     assert!(come.await.is_some(), "no more requests came");
@@ -73,7 +73,7 @@ async fn an_exporter_that_is_killed_under_load_loses_nothing_and_its_ledger_adds
     more(&rig.backend, 2).await;
     stop.store(true, Ordering::Relaxed);
     let ids = storing.await.expect("the events");
-    rig.backend.wait_for_within(&ids, LONG).await;
+    rig.backend.wait_for_events_within(&ids, LONG).await;
     // What was in hand at the kill comes again after the ack wait: twice at the endpoint, once in the ledger.
     let ledger = wait::poll(LONG, || async {
         let ledger = super::rig::Ledger::of(&rig.exporter, "d").await;
@@ -98,7 +98,7 @@ async fn nats_that_is_killed_under_load_loses_nothing_that_was_acknowledged() {
     more(&rig.backend, 2).await;
     stop.store(true, Ordering::Relaxed);
     let ids = storing.await.expect("the events");
-    rig.backend.wait_for_within(&ids, LONG).await;
+    rig.backend.wait_for_events_within(&ids, LONG).await;
     // A batch whose acknowledgement was lost with NATS is sent again, within the duplicate window.
     let ledger = wait::poll(LONG, || async {
         let ledger = super::rig::Ledger::of(&rig.exporter, "d").await;
@@ -113,7 +113,7 @@ async fn nats_that_is_killed_under_load_loses_nothing_that_was_acknowledged() {
 async fn a_cluster_that_loses_one_of_three_nodes_loses_nothing() {
     let mut nodes = Nats::cluster().await.unwrap_or_else(|error| panic!("{error}"));
     let urls: Vec<String> = nodes.iter().map(Nats::url).collect();
-    let backend = Backend::start().await;
+    let backend = Endpoint::counting().await;
     let config = format!("{QUICK}{}", destination(&backend, ""))
         .replace("stream: { max_bytes: 256MiB }", "stream: { max_bytes: 64MiB, replicas: 3 }");
     let exporter = exporter(&urls.join(","), &config).await;
@@ -129,7 +129,7 @@ async fn a_cluster_that_loses_one_of_three_nodes_loses_nothing() {
     }
     stop.store(true, Ordering::Relaxed);
     let ids = storing.await.expect("the events");
-    backend.wait_for_within(&ids, LONG).await;
+    backend.wait_for_events_within(&ids, LONG).await;
     // The exporter looks at the stream from time to time, so its ledger may balance before it has seen the last events.
     let ledger = wait::poll(LONG, || async {
         let ledger = super::rig::Ledger::of(&exporter, "d").await;
@@ -159,7 +159,7 @@ async fn two_exporters_share_a_destination_and_its_ledger() {
     for one in storing {
         ids.extend(one.await.expect("the events"));
     }
-    rig.backend.wait_for_within(&ids, LONG).await;
+    rig.backend.wait_for_events_within(&ids, LONG).await;
     let ledger = rig.settled(ids.len()).await;
     assert_eq!(ledger.delivered, ids.len() as u64, "{ledger:?}");
     assert_eq!(settled(&other, "d", ids.len()).await, ledger);

@@ -1,7 +1,7 @@
 //! Events that an endpoint refuses: found, set aside, and given back on demand; and an endpoint that refuses
 //! them all, which is another matter.
 
-use weir_tests::{fakes::backend::Reply, system::wait};
+use weir_tests::{fakes::otlp::Reply, system::wait};
 
 use super::{
     kills::LONG,
@@ -18,7 +18,7 @@ async fn the_one_event_that_is_refused_is_set_aside_and_the_others_arrive() {
         rig.backend.poison(poison.clone(), status);
         rig.backend.server().restart().await;
         let well: Vec<String> = ids.iter().filter(|id| !poison.contains(id)).cloned().collect();
-        rig.backend.wait_for_within(&well, LONG).await;
+        rig.backend.wait_for_events_within(&well, LONG).await;
         let ledger = rig.settled(ids.len()).await;
         assert_eq!(ledger.dead_lettered, poison.len() as u64, "{status}: {ledger:?}");
         assert_eq!(ledger.delivered, well.len() as u64, "{status}: {ledger:?}");
@@ -75,7 +75,7 @@ async fn a_run_of_poison_among_good_events_does_not_stop_the_destination() {
 async fn a_server_error_is_final_where_the_setting_says_so() {
     let rig = Rig::with(", retry: { server_errors: false, first: 20ms, longest: 200ms, slow: 300ms }").await;
     let ids = rig.store(1).await;
-    rig.backend.wait_for(&ids).await;
+    rig.backend.wait_for_events(&ids).await;
     rig.backend.answer_next([Reply::status(500)]);
     rig.store(1).await;
     let ledger = rig.settled(2).await;

@@ -2,7 +2,7 @@
 
 use weir_tests::{
     callers::source::Source,
-    fakes::backend::Backend,
+    fakes::otlp::Endpoint,
     stack::exporter::{Exporter, Options},
     system::wait,
     telemetry::metrics,
@@ -13,7 +13,7 @@ use super::rig::{self, QUICK, settled, status};
 const DURATION: &str = "gen_ai.client.operation.duration";
 
 /// The media types that metrics came as.
-fn kinds(backend: &Backend) -> Vec<String> {
+fn kinds(backend: &Endpoint) -> Vec<String> {
     let mut kinds: Vec<_> = backend.pushed().into_iter().map(|push| push.kind).collect();
     kinds.sort();
     kinds.dedup();
@@ -21,20 +21,21 @@ fn kinds(backend: &Backend) -> Vec<String> {
 }
 
 /// How many operations the last push holds.
-fn operations(backend: &Backend) -> u64 {
+fn operations(backend: &Endpoint) -> u64 {
     let last = backend.pushed().pop().map(|push| push.points).unwrap_or_default();
     last.iter().filter(|point| point.name == DURATION).map(|point| point.count).sum()
 }
 
-async fn pushed(backend: &Backend, count: u64) {
+async fn pushed(backend: &Endpoint, count: u64) {
     wait::until("the pushes", || operations(backend) == count).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_go_where_each_destination_says_by_its_own_protocol_and_a_reload_changes_that() {
     let nats = rig::nats().await;
-    let (proto, json, grpc) = (Backend::start().await, Backend::start().await, Backend::start().await);
-    let elsewhere = Backend::start().await;
+    let (proto, json, grpc) =
+        (Endpoint::counting().await, Endpoint::counting().await, Endpoint::counting().await);
+    let elsewhere = Endpoint::counting().await;
     let config = |of_json: &str| {
         format!(
             "{QUICK}destinations:

@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 use weir_tests::{
     callers::{client, source::Source},
-    fakes::backend::Backend,
+    fakes::otlp::Endpoint,
     stack::{
         exporter::{Exporter, Options},
         nats::Nats,
@@ -40,7 +40,7 @@ pub struct Rig {
     // Dropped in this order.
     pub exporter: Exporter,
     pub nats: Nats,
-    pub backend: Backend,
+    pub backend: Endpoint,
 }
 
 impl Rig {
@@ -51,7 +51,7 @@ impl Rig {
 
     /// One with this configuration besides its destination.
     pub async fn configured(general: &str, more: &str) -> Self {
-        let (nats, backend) = (nats().await, Backend::start().await);
+        let (nats, backend) = (nats().await, Endpoint::counting().await);
         let exporter = exporter(&nats.url(), &format!("{general}{}", destination(&backend, more))).await;
         Self { exporter, nats, backend }
     }
@@ -77,7 +77,7 @@ impl Rig {
 }
 
 /// The destination `d`, at this backend, with further settings.
-pub fn destination(backend: &Backend, more: &str) -> String {
+pub fn destination(backend: &Endpoint, more: &str) -> String {
     let url = backend.url();
     format!("destinations:\n  d: {{ type: otlp, endpoint: \"{url}\", timeout: 1s{more} }}\n")
 }
@@ -142,7 +142,7 @@ impl Ledger {
     }
 
     /// What came twice to this backend is counted here: POSTs that took longer than their time among it.
-    pub fn tells_what_came_twice_to(&self, backend: &Backend) {
+    pub fn tells_what_came_twice_to(&self, backend: &Endpoint) {
         let twice = u64::try_from(backend.repeated()).expect("a count");
         assert!(twice <= self.duplicates + self.doubtful, "{twice} events came twice: {self:?}");
     }

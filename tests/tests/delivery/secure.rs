@@ -9,7 +9,7 @@ use weir_event::INGEST_PATH;
 use weir_tests::{
     callers::source::Source,
     fakes::{
-        backend::Backend,
+        otlp::Endpoint,
         tls::{Certificates, Forwarder},
     },
     stack::exporter::{Exporter, Options},
@@ -69,7 +69,7 @@ async fn post(exporter: &Exporter, files: &Files, identity: bool, body: &Bytes) 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ingest_speaks_tls_and_lets_in_only_clients_with_a_certificate_where_it_is_told_to() {
-    let (nats, backend, files) = (rig::nats().await, Backend::start().await, Files::new());
+    let (nats, backend, files) = (rig::nats().await, Endpoint::counting().await, Files::new());
     std::fs::write(files.path("token"), "canary-token").expect("a file");
     for (client_ca, without) in [(false, Some(200)), (true, None)] {
         let ca = if client_ca { format!(", client_ca: \"{}\"", files.path("ca.pem")) } else { String::new() };
@@ -85,7 +85,7 @@ async fn ingest_speaks_tls_and_lets_in_only_clients_with_a_certificate_where_it_
         assert_eq!(post(&exporter, &files, true, &batch.body).await, Some(200), "client_ca: {client_ca}");
         assert_eq!(post(&exporter, &files, false, &other.body).await, without, "client_ca: {client_ca}");
         assert!(other.post(&exporter.url()).await.is_err(), "it answers without TLS");
-        backend.wait_for(&batch.ids).await;
+        backend.wait_for_events(&batch.ids).await;
         assert!(!exporter.process.log().contains("canary"));
     }
     assert_eq!(backend.events(), 15);
@@ -94,7 +94,7 @@ async fn ingest_speaks_tls_and_lets_in_only_clients_with_a_certificate_where_it_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_destination_is_reached_over_tls_with_its_own_ca_and_a_client_certificate() {
     for (protocol, alpn, path) in [("http/protobuf", "http/1.1", "/v1/traces"), ("grpc", "h2", "")] {
-        let (nats, backend, files) = (rig::nats().await, Backend::start().await, Files::new());
+        let (nats, backend, files) = (rig::nats().await, Endpoint::counting().await, Files::new());
         let front = Forwarder::tls_of(&files.certificates, backend.address(), &[alpn]).await;
         let config = |tls: &str| {
             format!(
@@ -109,7 +109,7 @@ async fn a_destination_is_reached_over_tls_with_its_own_ca_and_a_client_certific
         condition(&exporter, "d", "misconfigured").await;
         assert_eq!(backend.events(), 0, "{protocol}");
         exporter.configure(&config(&files.client())).expect("a file");
-        backend.wait_for(&ids).await;
+        backend.wait_for_events(&ids).await;
         settled(&exporter, "d", 10).await;
         assert!(front.asked().iter().any(|name| name == "localhost"), "{protocol}: {:?}", front.asked());
     }
@@ -118,7 +118,7 @@ async fn a_destination_is_reached_over_tls_with_its_own_ca_and_a_client_certific
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_that_the_environment_names_is_gone_through_unless_it_is_turned_off() {
     for (protocol, alpn, path) in [("http/protobuf", "http/1.1", "/v1/traces"), ("grpc", "h2", "")] {
-        let (nats, backend, files) = (rig::nats().await, Backend::start().await, Files::new());
+        let (nats, backend, files) = (rig::nats().await, Endpoint::counting().await, Files::new());
         let front = Forwarder::tls_of(&files.certificates, backend.address(), &[alpn]).await;
         let proxy = Forwarder::proxy(front.address).await;
         let config = |more: &str| {
@@ -137,7 +137,7 @@ async fn a_proxy_that_the_environment_names_is_gone_through_unless_it_is_turned_
         condition(&exporter, "d", "retrying").await;
         assert_eq!(proxy.asked(), [""; 0], "{protocol}");
         exporter.configure(&config("")).expect("a file");
-        backend.wait_for(&ids).await;
+        backend.wait_for_events(&ids).await;
         settled(&exporter, "d", 10).await;
         let asked = proxy.asked();
         let head = asked.first().expect("a request").to_ascii_lowercase();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use weir_tests::{callers::source::Source, fakes::backend::Backend, stack::exporter::Exporter, system::wait};
+use weir_tests::{callers::source::Source, fakes::otlp::Endpoint, stack::exporter::Exporter, system::wait};
 
 use super::rig::{QUICK, Rig, destination, exporter, metrics, nats, status};
 
@@ -75,7 +75,7 @@ async fn a_sources_ledger_is_whole_after_its_exporter_was_killed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_exporters_that_share_a_source_tell_the_same_of_it_and_neither_doubles_it() {
-    let (nats, backend) = (nats().await, Backend::start().await);
+    let (nats, backend) = (nats().await, Endpoint::counting().await);
     let config = format!("{QUICK}{}", destination(&backend, ""));
     let mut all = [exporter(&nats.url(), &config).await, exporter(&nats.url(), &config).await];
     let mut source = Source::new();

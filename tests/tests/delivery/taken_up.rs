@@ -49,7 +49,7 @@ async fn an_event_that_was_taken_up_three_times_without_an_end_is_a_dead_letter(
     rig.backend.server().restart().await;
     rig.exporter.process.restart().await.expect("the exporter is back");
     let ids = rig.store(5).await;
-    rig.backend.wait_for(&ids).await;
+    rig.backend.wait_for_events(&ids).await;
     let ledger = rig.settled(6).await;
     assert_eq!((ledger.dead_lettered, ledger.delivered), (1, 5), "{ledger:?}");
     assert_eq!(rig.backend.events(), 5);
@@ -66,7 +66,7 @@ async fn what_is_given_back_in_order_is_never_set_aside_however_often() {
         rig.exporter.process.restart().await.expect("the exporter is back");
     }
     rig.backend.server().restart().await;
-    rig.backend.wait_for(&ids).await;
+    rig.backend.wait_for_events(&ids).await;
     let ledger = rig.settled(3).await;
     assert_eq!((ledger.dead_lettered, ledger.delivered), (0, 3), "{ledger:?}");
 }
@@ -80,7 +80,7 @@ async fn an_event_of_too_many_elements_that_lies_in_the_stream_is_set_aside_at_o
     let published = jetstream.publish("weir.events.v1", bomb.into()).await.expect("sent");
     published.await.expect("stored");
     let ids = rig.store(5).await;
-    rig.backend.wait_for(&ids).await;
+    rig.backend.wait_for_events(&ids).await;
     let ledger = rig.settled(6).await;
     assert_eq!((ledger.dead_lettered, ledger.delivered), (1, 5), "{ledger:?}");
     assert_eq!(Ledger::of(&rig.exporter, "d").await.backlog, 0);

@@ -9,7 +9,7 @@ use weir_config::bus::{self, User, Wanted};
 use weir_event::v1::{BatchAnswer, CaptureRule};
 use weir_tests::{
     callers::{client::http, source::Source},
-    fakes::backend::Backend,
+    fakes::otlp::Endpoint,
     stack::{
         exporter::{Exporter, Options},
         nats::Nats,
@@ -61,14 +61,14 @@ async fn client(nats: &Nats, dir: &Path, user: User) -> async_nats::Client {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_part_does_its_work_as_a_user_of_its_own() {
     let dir = tempfile::tempdir().expect("a directory");
-    let (nats, backend) = (shipped(dir.path()).await, Backend::start().await);
+    let (nats, backend) = (shipped(dir.path()).await, Endpoint::counting().await);
     // Ingest comes first, and is ready once the other has made the stream.
     let ingest = start(&nats, "ingest", &format!("{QUICK}{}", identity(dir.path(), User::Ingest))).await;
     let config = format!("{QUICK}{}{}", identity(dir.path(), User::Ship), destination(&backend, ""));
     let ship = start(&nats, "ship", &config).await;
     // Events of before its consumer are not a destination's.
     let ready = || async {
-        let ready = weir_tests::system::probe::status("GET", ship.admin_port, "/readyz").await;
+        let ready = weir_tests::system::probe::status(ship.admin_port, "/readyz").await;
         matches!(ready, Ok(200)).then_some(())
     };
     assert!(wait::poll(wait::DEADLINE, ready).await.is_some(), "{}", ship.process.log_end());
@@ -91,7 +91,7 @@ async fn each_part_does_its_work_as_a_user_of_its_own() {
         .output()
         .expect("it runs");
     assert!(replayed.status.success(), "{replayed:?}");
-    backend.wait_for(&batch.ids).await;
+    backend.wait_for_events(&batch.ids).await;
     settled(&ship, "d", 22).await;
 
     // What is set by one is obeyed by the other, which may read no more of the settings than that.
@@ -114,7 +114,7 @@ async fn who_stores_events_cannot_read_them_and_nobody_comes_in_without_a_key() 
     let config = format!("{QUICK}{}destinations: {{}}\n", identity(dir.path(), User::Ship));
     let ship = start(&nats, "ship", &config).await;
     let ready = || async {
-        let ready = weir_tests::system::probe::status("GET", ship.admin_port, "/readyz").await;
+        let ready = weir_tests::system::probe::status(ship.admin_port, "/readyz").await;
         matches!(ready, Ok(200)).then_some(())
     };
     assert!(wait::poll(wait::DEADLINE, ready).await.is_some(), "{}", ship.process.log_end());

@@ -25,7 +25,7 @@ async fn a_dead_letter_says_why_and_is_delivered_once_it_is_replayed() {
     rig.backend.poison([], 400);
     browser.click("button", "Replay").await;
     browser.reads("No dead letters").await;
-    rig.backend.wait_for(&batch.ids).await;
+    rig.backend.wait_for_events(&batch.ids).await;
     let settled = |ledger: &Value| ledger["destinations"][0]["delivered"] == 3 && ledger["dead_letters"] == 0;
     rig.wait_for("/api/ledger", settled).await;
     rig.wait_for("/api/audit", |audit| {

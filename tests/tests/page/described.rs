@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Map, Value, json};
-use weir_tests::source::Source;
+use weir_tests::callers::source::Source;
 
 use crate::rig::{Rig, SEALING, settings};
 

@@ -78,7 +78,7 @@ async fn only_so_many_requests_are_held_and_they_are_found_by_what_they_are() {
 #[tokio::test]
 async fn a_destination_that_refuses_is_told_in_a_sentence_with_what_to_do() {
     let rig = Rig::start(&[]).await;
-    rig.backend.answer(weir_tests::fakes::backend::Reply::status(401));
+    rig.backend.answer(weir_tests::fakes::otlp::Reply::status(401));
     Source::new().store(&rig.exporter.url(), 2).await;
     let what = "otlp refuses what it gets: HTTP 401. 2 events wait.";
     let overview = rig.wait_for("/api/overview", |overview| overview["trouble"][0]["what"] == what).await;

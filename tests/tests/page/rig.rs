@@ -6,7 +6,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use weir_tests::{
     callers::client,
-    fakes::backend::Backend,
+    fakes::otlp::Endpoint,
     stack::{
         exporter::{Exporter, Options},
         nats::Nats,
@@ -23,14 +23,14 @@ pub const SEALING: &str = "ZmFrZSBzZWFsaW5nIGtleSBvZiAzMiBieXRlcyEhISE=";
 /// NATS, the exporter, and where its one destination leads.
 pub struct Rig {
     pub exporter: Exporter,
-    pub backend: Backend,
+    pub backend: Endpoint,
     _nats: Nats,
 }
 
 impl Rig {
     /// Starts one with these variables besides; its destination is called `otlp`.
     pub async fn start(variables: &[(&str, &str)]) -> Self {
-        let (nats, backend) = (Nats::start().await.expect("NATS"), Backend::start().await);
+        let (nats, backend) = (Nats::start().await.expect("NATS"), Endpoint::counting().await);
         let mut env: Vec<(String, OsString)> = vec![
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT".to_owned(), backend.url().into()),
             ("OTEL_METRICS_EXPORTER".to_owned(), "none".into()),

@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use weir_tests::{
     callers::{browser::Browser, client, source::Source},
     fakes::{
-        backend::{Backend, Reply},
+        otlp::{Endpoint, Reply},
         provider::{Answer, Received},
     },
     stack::{Options, Stack, Upstream},
@@ -78,9 +78,9 @@ async fn every_view_light_and_dark_wide_and_narrow() {
 
 struct Run {
     stack: Stack,
-    collector: Backend,
-    _errors: Backend,
-    _away: Backend,
+    collector: Endpoint,
+    _errors: Endpoint,
+    _away: Endpoint,
 }
 
 impl Run {
@@ -106,7 +106,7 @@ impl Run {
         stack.provider.answers_by(|request| answer(request, 20, 900));
         stack.other("vllm").answers_by(|request| answer(request, 4, 1600));
         let (collector, errors, away) =
-            (Backend::start().await, Backend::start().await, Backend::start().await);
+            (Endpoint::counting().await, Endpoint::counting().await, Endpoint::counting().await);
         let run = Self { stack, collector, _errors: errors, _away: away };
         let destinations = [
             ("collector", json!({ "type": "otlp", "endpoint": run.collector.url(), "metrics": false })),

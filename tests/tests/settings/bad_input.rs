@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use weir_tests::{
-    fakes::backend::{Backend, Reply},
+    fakes::otlp::{Endpoint, Reply},
     system::ports,
 };
 
@@ -10,7 +10,7 @@ use super::rig::{NONE, SEALING_KEY, SECRET, ask, exporter, get, nats, save};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_bad_input_is_refused_beside_its_field_and_nothing_is_saved() {
-    let (nats, backend) = (nats().await, Backend::start().await);
+    let (nats, backend) = (nats().await, Endpoint::counting().await);
     let exporter = exporter(&nats, NONE, Some(SEALING_KEY)).await;
     let at = |url: &str| json!({ "type": "otlp", "endpoint": url });
     let with = |more: Value| {
@@ -92,7 +92,7 @@ async fn what_may_be_saved_and_is_yet_doubtful_is_warned_of_beside_its_field() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_test_says_in_words_what_came_back_follows_nothing_and_saves_nothing() {
-    let (nats, backend) = (nats().await, Backend::start().await);
+    let (nats, backend) = (nats().await, Endpoint::counting().await);
     let exporter = exporter(&nats, NONE, Some(SEALING_KEY)).await;
     let test = async |url: &str| {
         let draft = json!({

@@ -20,7 +20,7 @@ use weir_tests::{
         client::{self, Trace},
         source::Source,
     },
-    fakes::{backend::Backend, server::Server},
+    fakes::{otlp::Endpoint, server::Server},
     stack::{CALLER_KEY, Options, Stack},
     system::wait,
 };
@@ -198,14 +198,14 @@ async fn after_the_switch_no_content_leaves_envoy_from_busy_and_idle_workers_ali
 #[tokio::test(flavor = "multi_thread")]
 async fn from_the_answer_on_ingest_stores_no_content_whatever_a_gateway_sends() {
     let nats = nats().await;
-    let backend = Backend::start().await;
+    let backend = Endpoint::counting().await;
     let exporter = exporter(&nats, NONE, None).await;
     let body = json!({ "revision": null, "settings": { "type": "otlp", "endpoint": backend.url() } });
     saved(&exporter, "d", body).await;
     backend.look_for(CANARY);
     let mut source = Source::new().saying(CANARY);
     let ids = source.store(&exporter.url(), 1).await;
-    backend.wait_for(&ids).await;
+    backend.wait_for_events(&ids).await;
     assert!(stored(&nats).await.iter().any(|event| holds(event)) && backend.leaked());
     let policy = get(&exporter, "/api/policy").await;
     assert_eq!((&policy["content"], &policy["switch"]), (&json!("keep"), &json!("off")), "{policy}");
@@ -214,7 +214,7 @@ async fn from_the_answer_on_ingest_stores_no_content_whatever_a_gateway_sends() 
     assert_eq!((status, &policy["content"]), (200, &json!("exclude")), "{policy}");
     let before = stored(&nats).await.len();
     let ids = source.store(&exporter.url(), 5).await;
-    backend.wait_for(&ids).await;
+    backend.wait_for_events(&ids).await;
     let all = stored(&nats).await;
     assert_eq!(all.len(), before + 5);
     assert!(all.iter().skip(before).all(|event| !holds(event)));
@@ -231,7 +231,7 @@ async fn from_the_answer_on_ingest_stores_no_content_whatever_a_gateway_sends() 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_every_destination_excludes_request_data_the_policy_does_in_every_exporter() {
     let nats = nats().await;
-    let backend = Backend::start().await;
+    let backend = Endpoint::counting().await;
     let one = exporter(&nats, NONE, None).await;
     let other = exporter(&nats, NONE, None).await;
     let body = |revision: Option<u64>, excludes: bool| {
@@ -260,7 +260,7 @@ async fn where_every_destination_excludes_request_data_the_policy_does_in_every_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_exporter_that_only_ingests_obeys_what_is_saved_where_others_ship() {
-    let (nats, backend) = (nats().await, Backend::start().await);
+    let (nats, backend) = (nats().await, Endpoint::counting().await);
     let ingest = part(&nats, "ingest", NONE, None).await;
     let ship = part(&nats, "ship", NONE, None).await;
     let mut source = Source::new().saying(CANARY);

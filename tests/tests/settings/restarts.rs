@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use weir_tests::{
     callers::{client, source::Source},
-    fakes::backend::Backend,
+    fakes::otlp::Endpoint,
     stack::exporter::Exporter,
     system::wait,
 };
@@ -38,7 +38,7 @@ async fn runs_all(exporter: &Exporter, restart: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_every_restart_all_destinations_run_those_of_the_file_and_those_of_the_page() {
-    let (nats, backend) = (nats().await, Backend::start().await);
+    let (nats, backend) = (nats().await, Endpoint::counting().await);
     let file = FILE.map(|name| format!("{name}: {{ type: otlp, endpoint: '{}' }}", backend.url()));
     let config = format!("destinations: {{ {} }}\n", file.join(", "));
     let mut running = exporter(&nats, &config, Some(SEALING_KEY)).await;
@@ -63,12 +63,12 @@ async fn after_every_restart_all_destinations_run_those_of_the_file_and_those_of
         assert!(metrics.contains(&line), "{line}\n{metrics}");
     }
     let ids = Source::new().store(&running.url(), 10).await;
-    backend.wait_for(&ids).await;
+    backend.wait_for_events(&ids).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_destination_that_is_saved_and_cannot_run_is_a_trouble_and_a_metric() {
-    let (nats, backend) = (nats().await, Backend::start().await);
+    let (nats, backend) = (nats().await, Endpoint::counting().await);
     let sealed = exporter(&nats, "destinations: {}\n", Some(SEALING_KEY)).await;
     saved(&sealed, "page", secretive(&backend)).await;
     drop(sealed);

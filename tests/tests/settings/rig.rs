@@ -6,7 +6,7 @@ use async_nats::jetstream::{self, kv};
 use serde_json::{Value, json};
 use weir_tests::{
     callers::client,
-    fakes::backend::Backend,
+    fakes::otlp::Endpoint,
     stack::{
         exporter::{Exporter, Options},
         nats::Nats,
@@ -88,7 +88,7 @@ pub async fn saved(exporter: &Exporter, name: &str, body: Value) -> u64 {
 }
 
 /// A new destination at this backend, with a secret header.
-pub fn secretive(backend: &Backend) -> Value {
+pub fn secretive(backend: &Endpoint) -> Value {
     json!({
         "revision": null,
         "settings": { "type": "otlp", "endpoint": backend.url(), "timeout": "1s" },

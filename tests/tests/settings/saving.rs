@@ -3,7 +3,7 @@
 use serde_json::json;
 use weir_tests::{
     callers::source::Source,
-    fakes::backend::{Backend, Reply},
+    fakes::otlp::{Endpoint, Reply},
     system::wait,
 };
 
@@ -13,7 +13,7 @@ use super::rig::{
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_destination_that_is_saved_in_one_exporter_is_shipped_to_by_every_one_and_removed_from_every_one() {
-    let (nats, backend) = (nats().await, Backend::start().await);
+    let (nats, backend) = (nats().await, Endpoint::counting().await);
     let one = exporter(&nats, NONE, Some(SEALING_KEY)).await;
     let other = exporter(&nats, NONE, Some(SEALING_KEY)).await;
     let early = Source::new().store(&one.url(), 20).await;
@@ -29,12 +29,12 @@ async fn a_destination_that_is_saved_in_one_exporter_is_shipped_to_by_every_one_
     let found = lists(&other, "page", |one| one.is_some_and(|one| one["state"]["health"] == "ok")).await;
     assert_eq!(found.expect("it")["settings"], listed(&one, "page").await.expect("it")["settings"]);
     // What the stream has goes there too, and it goes with its key.
-    backend.wait_for(&early).await;
+    backend.wait_for_events(&early).await;
     assert_eq!(backend.headers()["x-api-key"], SECRET);
     // The other one alone ships as well: it has opened the key.
     drop(one);
     let late = Source::new().store(&other.url(), 20).await;
-    backend.wait_for(&late).await;
+    backend.wait_for_events(&late).await;
     assert_eq!(backend.headers()["x-api-key"], SECRET);
     // A third one finds it at its start.
     let third = exporter(&nats, NONE, Some(SEALING_KEY)).await;
@@ -67,7 +67,7 @@ async fn a_destination_that_is_saved_in_one_exporter_is_shipped_to_by_every_one_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_people_the_second_is_told_and_what_the_configuration_says_is_locked() {
-    let (nats, backend) = (nats().await, Backend::start().await);
+    let (nats, backend) = (nats().await, Endpoint::counting().await);
     let config = format!(
         "destinations: {{ own: {{ type: otlp, endpoint: '{}?token=canary-key-0123456789', headers: {{ x-a: canary-key-0123456789 }} }} }}\n",
         backend.url()
@@ -105,7 +105,7 @@ async fn of_two_people_the_second_is_told_and_what_the_configuration_says_is_loc
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_takes_effect_at_once_and_loses_no_event() {
-    let (nats, backend) = (nats().await, Backend::start().await);
+    let (nats, backend) = (nats().await, Endpoint::counting().await);
     let exporter = exporter(&nats, NONE, Some(SEALING_KEY)).await;
     let body = |revision: Option<u64>, note: usize| {
         let settings =
@@ -120,7 +120,7 @@ async fn a_change_takes_effect_at_once_and_loses_no_event() {
         ids.extend(stored);
         revision = next;
     }
-    backend.wait_for(&ids).await;
+    backend.wait_for_events(&ids).await;
     lists(&exporter, "d", |one| {
         one.is_some_and(|one| one["state"]["delivered"] == 1000 && one["state"]["backlog"] == 0)
     })

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use weir_tests::{
     callers::source::Source,
-    fakes::backend::Backend,
+    fakes::otlp::Endpoint,
     system::{tools, wait},
 };
 
@@ -13,11 +13,11 @@ use super::rig::{
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sealed_key_that_is_moved_to_another_host_in_the_bucket_is_not_sent_there() {
-    let (nats, backend, evil) = (nats().await, Backend::start().await, Backend::start().await);
+    let (nats, backend, evil) = (nats().await, Endpoint::counting().await, Endpoint::counting().await);
     let exporter = exporter(&nats, NONE, Some(SEALING_KEY)).await;
     saved(&exporter, "d", secretive(&backend)).await;
     let ids = Source::new().store(&exporter.url(), 3).await;
-    backend.wait_for(&ids).await;
+    backend.wait_for_events(&ids).await;
     let bucket = bucket(&nats).await;
     let value = bucket.get("destination.d").await.expect("an answer").expect("a value");
     let text = String::from_utf8(value.to_vec()).expect("text");
@@ -31,13 +31,13 @@ async fn a_sealed_key_that_is_moved_to_another_host_in_the_bucket_is_not_sent_th
     let meanwhile = Source::new().store(&exporter.url(), 3).await;
     // Put back, it opens again, and what waited is delivered.
     bucket.put("destination.d", text.into()).await.expect("a revision");
-    backend.wait_for(&meanwhile).await;
+    backend.wait_for_events(&meanwhile).await;
     assert_eq!(evil.requests(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_host_clears_the_saved_key_and_a_changed_path_does_not() {
-    let (nats, backend, other) = (nats().await, Backend::start().await, Backend::start().await);
+    let (nats, backend, other) = (nats().await, Endpoint::counting().await, Endpoint::counting().await);
     let exporter = exporter(&nats, NONE, Some(SEALING_KEY)).await;
     let revision = saved(&exporter, "d", secretive(&backend)).await;
     let body = |url: &str, revision: u64| {
@@ -60,20 +60,20 @@ async fn a_changed_host_clears_the_saved_key_and_a_changed_path_does_not() {
     let path = backend.url().replace("/v1/traces", "/prefix/v1/traces");
     let revision = saved(&exporter, "d", body(&path, revision)).await;
     let ids = Source::new().store(&exporter.url(), 3).await;
-    backend.wait_for(&ids).await;
+    backend.wait_for_events(&ids).await;
     assert_eq!(backend.headers()["x-api-key"], SECRET);
     // One that is not named any more is gone.
     let bare = json!({ "revision": revision, "settings": { "type": "otlp", "endpoint": path } });
     saved(&exporter, "d", bare).await;
     let ids = Source::new().store(&exporter.url(), 3).await;
-    backend.wait_for(&ids).await;
+    backend.wait_for_events(&ids).await;
     assert!(!backend.headers().contains_key("x-api-key"));
     assert_eq!(other.requests(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_key_to_seal_by_no_secret_is_saved_and_the_reason_says_how_to_make_one() {
-    let (nats, backend) = (nats().await, Backend::start().await);
+    let (nats, backend) = (nats().await, Endpoint::counting().await);
     let exporter = exporter(&nats, NONE, None).await;
     let (status, answer) = save(&exporter, "d", secretive(&backend)).await;
     assert_eq!((status, &answer["error"]["field"]), (422, &json!("headers.x-api-key")), "{answer}");
@@ -92,7 +92,7 @@ async fn without_a_key_to_seal_by_no_secret_is_saved_and_the_reason_says_how_to_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_rotated_by_sealing_anew() {
-    let (nats, backend) = (nats().await, Backend::start().await);
+    let (nats, backend) = (nats().await, Endpoint::counting().await);
     let new = run(&["settings-key", "new"], &[]).await.trim().to_owned();
     {
         let exporter = exporter(&nats, NONE, Some(SEALING_KEY)).await;
@@ -105,7 +105,7 @@ async fn a_key_is_rotated_by_sealing_anew() {
     let exporter = exporter(&nats, NONE, Some(&new)).await;
     lists(&exporter, "d", |one| one.is_some_and(|one| one["state"]["health"] == "ok")).await;
     let ids = Source::new().store(&exporter.url(), 3).await;
-    backend.wait_for(&ids).await;
+    backend.wait_for_events(&ids).await;
     assert_eq!(backend.headers()["x-api-key"], SECRET);
     drop(exporter);
     let old = super::rig::exporter(&nats, NONE, Some(SEALING_KEY)).await;

@@ -1,9 +1,9 @@
 //! The three gateways that are compared, and what Weir needs beside it.
 
-use std::{ffi::OsString, fs, net::SocketAddr, path::Path};
+use std::{ffi::OsString, fs, net::SocketAddr};
 
 use anyhow::Context;
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use weir_config::{Gateway, envoy as renderer};
@@ -38,9 +38,6 @@ pub struct Gateways {
 
 impl Gateways {
     /// Starts all.
-    ///
-    /// # Errors
-    /// When one does not come up.
     pub async fn start(pins: &Pins) -> anyhow::Result<Self> {
         let provider = server::start(pins, Answers::Provider)?;
         let endpoint = server::start(pins, Answers::Nothing)?;
@@ -88,17 +85,11 @@ impl Gateways {
     }
 
     /// The linear memory of Weir's VMs, in bytes.
-    ///
-    /// # Errors
-    /// When Envoy does not tell.
     pub async fn wasm_bytes(&self) -> anyhow::Result<f64> {
         self.stat("weir.memory_bytes").await
     }
 
     /// What became of the events.
-    ///
-    /// # Errors
-    /// When Envoy does not tell.
     pub async fn events(&self) -> anyhow::Result<Events> {
         Ok(Events {
             created: self.stat("weir.events_created").await?,
@@ -218,15 +209,4 @@ async fn start(
     let ready = Ready::Http(addresses.admin.port(), "/ready");
     let spec = Spec { name: "envoy", program, args, env, shows_output: false, ready };
     Ok(Process::start(spec, dir).await?)
-}
-
-/// The summary's file, with the folders that lead to it.
-///
-/// # Errors
-/// When it cannot be written.
-pub fn write(path: &Path, summary: &Value) -> anyhow::Result<()> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    fs::write(path, format!("{summary:#}\n")).with_context(|| path.display().to_string())
 }

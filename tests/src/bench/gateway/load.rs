@@ -100,9 +100,6 @@ pub struct Latencies {
 }
 
 /// Sends `rate` requests a second for this long.
-///
-/// # Errors
-/// When a connection breaks or an answer is not 200.
 pub async fn constant_rate(target: Target, rate: f64, each: Duration) -> anyhow::Result<Latencies> {
     let round = at_rate(target, rate, each, PATIENCE).await?;
     ensure!(round.answered == round.due, "{} of {} requests were answered by 200", round.answered, round.due);
@@ -121,9 +118,6 @@ pub struct AtRate {
 }
 
 /// Sends `rate` requests a second for this long, and waits so much longer for the last answers.
-///
-/// # Errors
-/// When a connection cannot be made.
 pub async fn at_rate(
     target: Target,
     rate: f64,
@@ -212,9 +206,6 @@ pub struct Streams {
 }
 
 /// Keeps so many streams open for this long; each that ends is followed by another.
-///
-/// # Errors
-/// When a connection breaks or an answer is not 200.
 pub async fn streams(target: Target, count: usize, each: Duration) -> anyhow::Result<Streams> {
     let end = Instant::now() + each;
     let mut workers = JoinSet::new();

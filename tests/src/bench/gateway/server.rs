@@ -56,7 +56,7 @@ pub struct Served {
     habits: Arc<Habits>,
 }
 
-/// How a provider answers, until it is told otherwise.
+/// How a provider answers, unless changed.
 #[derive(Debug)]
 struct Habits {
     /// How much later a whole answer comes than it could, in µs.
@@ -78,11 +78,8 @@ impl Served {
 }
 
 /// Starts one on a free port. It ends with this process.
-///
-/// # Errors
-/// When it cannot be started.
 pub fn start(pins: &Pins, answers: Answers) -> anyhow::Result<Served> {
-    let (pins, (tell, told)) = (pins.clone(), std::sync::mpsc::channel());
+    let (pins, (sender, address)) = (pins.clone(), std::sync::mpsc::channel());
     let habits = Arc::new(Habits { thinks: AtomicU64::new(0), chunks: AtomicUsize::new(CHUNKS) });
     let its = Arc::clone(&habits);
     std::thread::Builder::new().name("server".to_owned()).spawn(move || {
@@ -91,7 +88,7 @@ pub fn start(pins: &Pins, answers: Answers) -> anyhow::Result<Served> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 let listener = TcpListener::bind("127.0.0.1:0").await?;
-                tell.send(listener.local_addr()).context("nobody waits for the address")?;
+                sender.send(listener.local_addr()).context("nobody waits for the address")?;
                 loop {
                     let (connection, _) = listener.accept().await?;
                     connection.set_nodelay(true)?;
@@ -106,7 +103,7 @@ pub fn start(pins: &Pins, answers: Answers) -> anyhow::Result<Served> {
         // Whoever waits for the address hears of it by the channel's end.
         drop(serve());
     })?;
-    let address = told.recv().context("the server ended before it listened")?.context("no free port")?;
+    let address = address.recv().context("the server ended before it listened")?.context("no free port")?;
     Ok(Served { address, habits })
 }
 

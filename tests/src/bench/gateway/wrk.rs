@@ -1,12 +1,12 @@
 //! The saturating load, by wrk (https://github.com/wg/wrk).
 
-use std::{io::Write, path::PathBuf, process::Stdio, time::Duration};
+use std::{io::Write, process::Stdio, time::Duration};
 
 use anyhow::{Context, bail, ensure};
 use tempfile::NamedTempFile;
 
 use super::load;
-use crate::measure::cpu::Pins;
+use crate::{measure::cpu::Pins, system::tools};
 
 /// What a round brought.
 #[derive(Clone, Copy, Debug)]
@@ -21,9 +21,6 @@ pub struct Round {
 const TIMEOUT: u32 = 30;
 
 /// A script for wrk that asks with a prompt of this size.
-///
-/// # Errors
-/// When it cannot be written.
 pub fn script(size: usize, headers: &load::Headers) -> anyhow::Result<NamedTempFile> {
     let mut file = NamedTempFile::with_prefix("weir-bench-")?;
     writeln!(file, "wrk.method = 'POST'")?;
@@ -56,17 +53,12 @@ pub async fn run(
         script.path().display().to_string(),
         format!("http://127.0.0.1:{port}{}", load::PATH),
     ];
-    let (program, args) = pins.pinned(pins.others, find()?, args.map(Into::into).into());
+    let wrk = tools::in_path("wrk").context("wrk is missing: Debian's package of that name has it")?;
+    let (program, args) = pins.pinned(pins.others, wrk, args.map(Into::into).into());
     let output = tokio::process::Command::new(program).args(args).stdin(Stdio::null()).output().await?;
     let text = String::from_utf8_lossy(&output.stdout);
     ensure!(output.status.success(), "wrk failed: {}", String::from_utf8_lossy(&output.stderr));
     read(&text).with_context(|| format!("wrk said:\n{text}"))
-}
-
-fn find() -> anyhow::Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let wrk = std::env::split_paths(&path).map(|dir| dir.join("wrk")).find(|it| it.is_file());
-    wrk.context("wrk is missing: Debian's package of that name has it")
 }
 
 fn read(text: &str) -> anyhow::Result<Round> {

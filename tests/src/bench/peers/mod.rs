@@ -53,9 +53,6 @@ const STREAMS_END: Duration = Duration::from_secs(60);
 const WARM: Duration = Duration::from_secs(2);
 
 /// Measures all, and says how far it is.
-///
-/// # Errors
-/// When a gateway does not come up, or an answer of the saturating load is not 200.
 pub async fn run(plan: &Plan, say: impl Fn(&str)) -> anyhow::Result<Report> {
     let pins = Pins::find()?;
     let mut others = Others::start(&pins).await?;

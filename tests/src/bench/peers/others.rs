@@ -61,9 +61,6 @@ pub struct Others {
 
 impl Others {
     /// Starts all.
-    ///
-    /// # Errors
-    /// When one does not come up.
     pub async fn start(pins: &Pins) -> anyhow::Result<Self> {
         let gateways = Gateways::start(pins).await?;
         let portkey = portkey(pins).await.context("Portkey's gateway")?;
@@ -77,9 +74,6 @@ impl Others {
     }
 
     /// Has this one run, and none of the others.
-    ///
-    /// # Errors
-    /// When a process is gone.
     pub fn only(&mut self, kind: Kind) -> anyhow::Result<()> {
         for other in Kind::ALL {
             let process = match other {
@@ -133,9 +127,6 @@ impl Others {
     }
 
     /// Which versions are compared, by name.
-    ///
-    /// # Errors
-    /// When a program does not say its version.
     pub async fn versions(&self) -> anyhow::Result<Vec<(&'static str, String)>> {
         let package = tools::portkey()?.join("node_modules/@portkey-ai/gateway/package.json");
         let package: Value = serde_json::from_slice(&fs::read(package)?)?;
@@ -160,13 +151,11 @@ async fn said(program: &PathBuf, args: &[&str]) -> anyhow::Result<String> {
     let output = tokio::process::Command::new(program).args(args).output().await?;
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().find(|line| !line.trim().is_empty());
-    Ok(line.with_context(|| format!("{} told no version", program.display()))?.trim().to_owned())
+    Ok(line.with_context(|| format!("{} printed no version", program.display()))?.trim().to_owned())
 }
 
 fn node() -> anyhow::Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let node = std::env::split_paths(&path).map(|dir| dir.join("node")).find(|it| it.is_file());
-    node.context("node is missing: Portkey's gateway runs in it")
+    tools::in_path("node").context("node is missing: Portkey's gateway runs in it")
 }
 
 /// In Node, as its own command starts it, without the page that it would show. What it routes to comes with

@@ -202,7 +202,7 @@ mod tests {
     use crate::bench::gateway::load::Latencies;
 
     #[test]
-    fn latencies_are_told_over_the_providers_and_as_a_bound_where_not_all_was_carried() {
+    fn latencies_are_reported_over_the_providers_and_as_a_bound_where_not_all_was_carried() {
         let round =
             |answered, p50| AtRate { due: 10, answered, latencies: Latencies { p50, p99: p50 + 1.0 } };
         let at = AtRates::of(&[round(10, 74.0), round(9, 75.0), round(10, 74.5)]);

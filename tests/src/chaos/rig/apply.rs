@@ -13,8 +13,8 @@ use super::{
     schedule::{Act, Fault, Part},
 };
 use crate::{
-    fakes::server::Server,
-    load::{endpoint, provider},
+    fakes::{otlp::Reply, server::Server},
+    load::provider,
     system::process::{Process, ProcessError},
 };
 
@@ -40,9 +40,6 @@ impl Happened {
 
 /// Makes all of it happen, with `say` called at the beginning of each fault. Gives what happened, in the order in
 /// which it ended.
-///
-/// # Errors
-/// [`ProcessError`] when something that was killed does not come up again.
 pub async fn apply(
     plant: &Arc<Plant>,
     schedule: &[Fault],
@@ -113,18 +110,18 @@ async fn happen(plant: &Plant, fault: Fault, struck: &mut Instant) -> Result<(),
         }
         Part::Endpoint(which) => {
             if let Some(endpoint) = plant.endpoints.get(which) {
-                let mood = match act {
-                    Act::Fail(status) => endpoint::Mood::Refuses(status),
-                    Act::Hang => endpoint::Mood::Hangs,
-                    Act::Forget => endpoint::Mood::Forgets,
-                    _ => endpoint::Mood::Takes,
+                let reply = match act {
+                    Act::Fail(status) => Reply::status(status),
+                    Act::Hang => Reply::Nothing,
+                    Act::Forget => Reply::TakeAndCut,
+                    _ => Reply::Take,
                 };
                 answer(
                     endpoint.server(),
                     act,
                     lasts,
-                    || endpoint.set(mood),
-                    || endpoint.set(endpoint::Mood::Takes),
+                    || endpoint.answer(reply),
+                    || endpoint.answer(Reply::Take),
                 )
                 .await;
             }

@@ -10,9 +10,10 @@ use super::{
     schedule::PAIR,
 };
 use crate::{
-    load::{endpoint::Endpoint, gateway, provider::Provider},
+    fakes::otlp::Endpoint,
+    load::{gateway, provider::Provider},
     stack::{
-        envoy::{Addresses, Envoy},
+        envoy::{self, Addresses, Envoy},
         exporter::{Exporter, Options},
         nats::Nats,
     },
@@ -69,12 +70,9 @@ pub struct Plant {
 
 impl Plant {
     /// Starts it with one node of NATS, or with three.
-    ///
-    /// # Errors
-    /// [`StartError`] when a component does not come up.
     pub async fn start(nodes: usize) -> Result<Arc<Self>, StartError> {
         let providers = [Provider::start(true).await, Provider::start(true).await];
-        let endpoints = [Endpoint::start(true).await, Endpoint::start(true).await];
+        let endpoints = [Endpoint::counting().await, Endpoint::counting().await];
         let to_providers =
             [Link::to([providers[0].address()]).await?, Link::to([providers[1].address()]).await?];
         let to_endpoints =
@@ -87,7 +85,7 @@ impl Plant {
         let admin_ports = [exporters[0].admin_port, exporters[1].admin_port];
         let ready = wait::poll(READY, || async {
             for port in admin_ports {
-                probe::status("GET", port, "/readyz").await.ok().filter(|status| *status == 200)?;
+                probe::status(port, "/readyz").await.ok().filter(|status| *status == 200)?;
             }
             Some(())
         });
@@ -96,7 +94,8 @@ impl Plant {
         let to_ingest = Link::to([ingest(&exporters[0]), ingest(&exporters[1])]).await?;
         let url = format!("http://{}", to_ingest.address());
         let at = [to_providers[0].address(), to_providers[1].address()];
-        let envoy = Envoy::with_workers(WORKERS, None, &[], |own| gateway::yaml(own, at, &url)).await?;
+        let options = envoy::Options { workers: WORKERS, ..envoy::Options::default() };
+        let envoy = Envoy::start(&options, |own| gateway::yaml(own, at, &url)).await?;
         Ok(Arc::new(Self {
             addresses: envoy.addresses,
             envoy: Mutex::new(envoy),

@@ -1,8 +1,8 @@
-//! The ledger, event by event: what endpoints were told against what callers sent and providers saw, and both against
+//! The ledger, event by event: what was reported to endpoints against what callers sent and providers saw, and both against
 //! the filter's and the exporters' own figures.
 //!
 //! A request belongs to the Envoy that lived when it was sent, and an Envoy's workers are its sources. What an Envoy
-//! that was killed had not sent yet is unknown; everything else must be told, or counted.
+//! that was killed had not sent yet is unknown; everything else must be reported, or counted.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -11,11 +11,14 @@ use std::{
 
 use super::check::Check;
 use crate::{
-    chaos::rig::{observed::Observed, plant::DESTINATIONS},
+    chaos::rig::{
+        observed::{Id, Observed},
+        plant::DESTINATIONS,
+    },
+    fakes::otlp::Reported,
     load::{
         TraceId,
         caller::{Outcome, Record},
-        endpoint::{Id, Told},
         figures::Gateway,
     },
 };
@@ -23,27 +26,27 @@ use crate::{
 /// The filter brings Envoy's stats up to date five times a second; a machine that is busy may be late with it.
 const LAG: Duration = Duration::from_secs(2);
 
-/// What the endpoints were told, put together, and who it is about.
+/// What was reported to the endpoints, put together, and who it is about.
 struct Book<'a> {
     observed: &'a Observed,
     kills: Vec<Instant>,
     requests: HashMap<TraceId, &'a Record>,
     /// Every event that arrived anywhere.
-    events: BTreeMap<Id, &'a Told>,
+    events: BTreeMap<Id, &'a Reported>,
     /// The traces that they are about.
-    told: BTreeMap<TraceId, Vec<Id>>,
+    reported: BTreeMap<TraceId, Vec<Id>>,
 }
 
 impl<'a> Book<'a> {
     fn of(observed: &'a Observed) -> Self {
-        let arrived = observed.endpoints.iter().flat_map(|endpoint| &endpoint.told);
-        let events: BTreeMap<Id, &Told> = arrived.map(|(id, told)| (*id, told)).collect();
-        let mut told: BTreeMap<TraceId, Vec<Id>> = BTreeMap::new();
+        let arrived = observed.endpoints.iter().flat_map(|endpoint| &endpoint.reported);
+        let events: BTreeMap<Id, &Reported> = arrived.map(|(id, reported)| (*id, reported)).collect();
+        let mut reported: BTreeMap<TraceId, Vec<Id>> = BTreeMap::new();
         for (id, event) in &events {
-            told.entry(event.trace).or_default().push(*id);
+            reported.entry(event.trace).or_default().push(*id);
         }
         let requests = observed.records.iter().map(|record| (record.trace, record)).collect();
-        Self { observed, kills: observed.kills(), requests, events, told }
+        Self { observed, kills: observed.kills(), requests, events, reported }
     }
 
     /// Which Envoy a request belongs to: how many were killed before it was sent.
@@ -57,17 +60,17 @@ impl<'a> Book<'a> {
     }
 
     /// The requests that reached an Envoy and that no event tells of.
-    fn untold(&self, life: usize) -> impl Iterator<Item = &'a Record> {
+    fn unreported(&self, life: usize) -> impl Iterator<Item = &'a Record> {
         let reached = self.observed.records.iter().filter(|record| record.outcome != Outcome::Unsent);
-        reached.filter(move |record| self.life(record) == life && !self.told.contains_key(&record.trace))
+        reached.filter(move |record| self.life(record) == life && !self.reported.contains_key(&record.trace))
     }
 
     /// The sources of each Envoy with the sequences that arrived of each.
     fn sources(&self) -> BTreeMap<u128, (BTreeSet<usize>, BTreeSet<u64>)> {
         let mut sources: BTreeMap<u128, (BTreeSet<usize>, BTreeSet<u64>)> = BTreeMap::new();
-        for ((source, sequence), told) in &self.events {
+        for ((source, sequence), reported) in &self.events {
             let (lives, sequences) = sources.entry(*source).or_default();
-            lives.extend(self.requests.get(&told.trace).map(|record| self.life(record)));
+            lives.extend(self.requests.get(&reported.trace).map(|record| self.life(record)));
             sequences.insert(*sequence);
         }
         sources
@@ -103,8 +106,9 @@ pub(super) fn checks(observed: &Observed) -> Vec<Check> {
 }
 
 fn once(book: &Book<'_>) -> Check {
-    let mut check = Check::new("every event tells of a request that was made, and no request is told twice");
-    for (trace, ids) in &book.told {
+    let mut check =
+        Check::new("every event tells of a request that was made, and no request is reported twice");
+    for (trace, ids) in &book.reported {
         let made = book.requests.get(trace).is_some_and(|record| record.outcome != Outcome::Unsent);
         check.look((!made || ids.len() > 1).then(|| format!("{trace:032x} (made: {made}): {ids:x?}")));
     }
@@ -125,24 +129,24 @@ fn truthful(book: &Book<'_>) -> Check {
             _ => true,
         };
         check.look(
-            (!right).then(|| format!("{:032x}: told {event:?}, seen {:?}", event.trace, record.outcome)),
+            (!right).then(|| format!("{:032x}: reported {event:?}, seen {:?}", event.trace, record.outcome)),
         );
     }
     let changed: u64 = book.observed.endpoints.iter().map(|endpoint| endpoint.changed).sum();
     let repeated: Vec<String> =
         book.observed.endpoints.iter().map(|endpoint| endpoint.repeated.to_string()).collect();
-    check.equal("events that told something else when they came again", changed, 0);
+    check.equal("events that reported something else when they came again", changed, 0);
     check.noting(format!("delivered again after a fault, and the same: {}", repeated.join(" and ")))
 }
 
 fn attempts(book: &Book<'_>) -> Check {
     let mut check = Check::new(
-        "every attempt that a provider counted is told, and none was answered that it did not count",
+        "every attempt that a provider counted is reported, and none was answered that it did not count",
     );
     for event in book.events.values() {
         let seen = book.observed.seen(event.trace);
         let right = event.answered <= seen && seen <= event.attempts;
-        let of = || format!("{:032x}: a provider saw {seen}, told {event:?}", event.trace);
+        let of = || format!("{:032x}: a provider saw {seen}, reported {event:?}", event.trace);
         check.look((!right).then(of));
     }
     check
@@ -150,15 +154,17 @@ fn attempts(book: &Book<'_>) -> Check {
 
 fn living(book: &Book<'_>) -> Check {
     let mut check =
-        Check::new("of the Envoy that was not killed every request is told, or counted as dropped");
+        Check::new("of the Envoy that was not killed every request is reported, or counted as dropped");
     let life = book.last_life();
-    let untold: Vec<&Record> = book.untold(life).collect();
+    let unreported: Vec<&Record> = book.unreported(life).collect();
     let of = book.observed.records.iter().filter(|record| book.life(record) == life).count();
     let dropped = usize::try_from(book.observed.last_look.dropped).unwrap_or(usize::MAX);
     check.of = of;
-    if untold.len() != dropped {
-        check.violations.push(format!("{} are not told, {dropped} were counted as dropped", untold.len()));
-        check.violations.extend(untold.iter().map(|record| shown(record)));
+    if unreported.len() != dropped {
+        check
+            .violations
+            .push(format!("{} are not reported, {dropped} were counted as dropped", unreported.len()));
+        check.violations.extend(unreported.iter().map(|record| shown(record)));
     }
     check
 }
@@ -170,15 +176,15 @@ fn killed(book: &Book<'_>) -> Check {
         Check::new("of an Envoy that was killed only the unsent tail is unknown, and it is bounded");
     let mut notes = Vec::new();
     for life in 0..book.last_life() {
-        let untold: Vec<&Record> = book.untold(life).collect();
+        let unreported: Vec<&Record> = book.unreported(life).collect();
         let seen_empty = book.looks(life).rev().find(|(_, look)| look.pending() == 0).map(|(at, _)| *at);
         let tail = seen_empty.and_then(|at| at.checked_sub(LAG));
-        for record in &untold {
+        for record in &unreported {
             let early = tail.is_some_and(|tail| record.ended < tail);
             check.look(early.then(|| format!("not of the tail: {}", shown(record))));
         }
         let events = book.events.values().filter_map(|event| book.requests.get(&event.trace));
-        let told = events.filter(|record| book.life(record) == life).count() as u64;
+        let reported = events.filter(|record| book.life(record) == life).count() as u64;
         let (at, look) =
             book.last_look(life).map_or((None, Gateway::default()), |(at, look)| (Some(at), look));
         let since = |record: &&Record| {
@@ -187,12 +193,12 @@ fn killed(book: &Book<'_>) -> Check {
         };
         let after: Vec<&Record> = book.observed.records.iter().filter(since).collect();
         let bound = look.pending() + look.dropped + after.len() as u64;
-        check.at_most(&format!("unknown of Envoy {life}"), untold.len() as u64, bound);
-        check.at_most(&format!("accepted of Envoy {life}, and told"), look.accepted, told);
-        let at_provider = untold.iter().filter(|record| book.observed.seen(record.trace) > 0).count();
+        check.at_most(&format!("unknown of Envoy {life}"), unreported.len() as u64, bound);
+        check.at_most(&format!("accepted of Envoy {life}, and reported"), look.accepted, reported);
+        let at_provider = unreported.iter().filter(|record| book.observed.seen(record.trace) > 0).count();
         notes.push(format!(
-            "Envoy {life}: {told} told, {} unknown (a provider counted {at_provider} of them), bound {bound}",
-            untold.len()
+            "Envoy {life}: {reported} reported, {} unknown (a provider counted {at_provider} of them), bound {bound}",
+            unreported.len()
         ));
     }
     check.noting(notes.join("; "))
@@ -213,7 +219,7 @@ fn gaps(book: &Book<'_>) -> Check {
         let explained = if *life == book.last_life() {
             book.observed.last_look.dropped + book.observed.last_look.sampled_out
         } else {
-            book.untold(*life).count() as u64
+            book.unreported(*life).count() as u64
         };
         check.at_most(&format!("gaps of Envoy {life}"), *missing, explained);
     }
@@ -247,7 +253,7 @@ fn exporters(book: &Book<'_>) -> Check {
     let mut check = Check::new("each destination's ledger is balanced, and says what its endpoint has");
     let (mut notes, all) = (Vec::new(), book.events.len() as u64);
     for (place, name) in DESTINATIONS.into_iter().enumerate() {
-        let has = book.observed.endpoints.get(place).map_or(0, |endpoint| endpoint.told.len() as u64);
+        let has = book.observed.endpoints.get(place).map_or(0, |endpoint| endpoint.reported.len() as u64);
         for (number, ledgers) in book.observed.ledgers.iter().enumerate() {
             let Some(ledger) = ledgers.get(name) else {
                 check.look(Some(format!("exporter {number} tells no ledger of {name}")));
@@ -273,7 +279,7 @@ fn exporters(book: &Book<'_>) -> Check {
 fn endpoints(book: &Book<'_>) -> Check {
     let mut check = Check::new("every event is at both endpoints");
     for (id, event) in &book.events {
-        let lacks = book.observed.endpoints.iter().position(|endpoint| !endpoint.told.contains_key(id));
+        let lacks = book.observed.endpoints.iter().position(|endpoint| !endpoint.reported.contains_key(id));
         check.look(lacks.map(|place| format!("{:032x} {id:x?} is not at endpoint {place}", event.trace)));
     }
     check

@@ -1,5 +1,5 @@
 //! How long requests took while telemetry was broken, and while nothing was. Figures, not judged: a machine that
-//! does other things too has noise of its own, which is told beside them.
+//! does other things too has noise of its own, which stands beside them.
 
 use std::{
     fmt::Write as _,

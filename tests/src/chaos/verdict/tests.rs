@@ -13,10 +13,10 @@ use crate::{
         plant::DESTINATIONS,
         schedule::{Act, Fault, Part},
     },
+    fakes::otlp::Reported,
     load::{
         TraceId,
         caller::{Ask, Outcome, Record},
-        endpoint::Told,
         figures::{Gateway, Ledger},
         provider::Seen,
     },
@@ -35,16 +35,17 @@ fn record(begun: Instant, trace: TraceId) -> Record {
     Record { trace, ask: Ask::Chat, due: sent, sent, first: Some(ended), ended, outcome: GOOD }
 }
 
-/// A hundred requests in ten seconds, all of them told at both endpoints.
+/// A hundred requests in ten seconds, all of them reported at both endpoints.
 fn right() -> (Instant, Observed) {
     let begun = Instant::now() + seconds(100);
     let mut observed = Observed::default();
     for trace in 1..=100 {
         let record = record(begun, trace);
         observed.providers[0].insert(trace, Seen { times: 1, last: record.ended });
-        let told = Told { trace, status: 200, ending: "completed".to_owned(), attempts: 1, answered: 1 };
+        let reported =
+            Reported { trace, status: 200, ending: "completed".to_owned(), attempts: 1, answered: 1 };
         for endpoint in &mut observed.endpoints {
-            endpoint.told.insert((SOURCE, u64::try_from(trace).expect("small")), told.clone());
+            endpoint.reported.insert((SOURCE, u64::try_from(trace).expect("small")), reported.clone());
         }
         observed.records.push(record);
     }
@@ -84,10 +85,10 @@ fn what_is_right_is_good() {
 #[test]
 fn an_event_that_is_lost_is_noticed() {
     let (_, mut observed) = right();
-    observed.endpoints.iter_mut().for_each(|Arrived { told, .. }| {
-        told.remove(&(SOURCE, 40));
+    observed.endpoints.iter_mut().for_each(|Arrived { reported, .. }| {
+        reported.remove(&(SOURCE, 40));
     });
-    assert_breaks(&observed, "every request is told");
+    assert_breaks(&observed, "every request is reported");
     assert_breaks(&observed, "without a gap");
     assert_breaks(&observed, "says what arrived");
     assert_breaks(&observed, "says what its endpoint has");
@@ -96,17 +97,17 @@ fn an_event_that_is_lost_is_noticed() {
 #[test]
 fn an_event_that_one_endpoint_lacks_is_noticed() {
     let (_, mut observed) = right();
-    observed.endpoints[1].told.remove(&(SOURCE, 40));
+    observed.endpoints[1].reported.remove(&(SOURCE, 40));
     assert_breaks(&observed, "at both endpoints");
     assert_breaks(&observed, "says what its endpoint has");
 }
 
 #[test]
-fn a_request_that_is_told_twice_or_was_never_made_is_noticed() {
+fn a_request_that_is_reported_twice_or_was_never_made_is_noticed() {
     let (_, mut observed) = right();
-    let told = observed.endpoints[0].told[&(SOURCE, 40)].clone();
-    observed.endpoints[0].told.insert((SOURCE, 101), told);
-    assert_breaks(&observed, "told twice");
+    let reported = observed.endpoints[0].reported[&(SOURCE, 40)].clone();
+    observed.endpoints[0].reported.insert((SOURCE, 101), reported);
+    assert_breaks(&observed, "reported twice");
     let (_, mut observed) = right();
     observed.records.remove(0);
     assert_breaks(&observed, "a request that was made");
@@ -116,7 +117,7 @@ fn a_request_that_is_told_twice_or_was_never_made_is_noticed() {
 fn an_event_that_says_something_else_than_its_caller_saw_is_noticed() {
     let (_, mut observed) = right();
     for endpoint in &mut observed.endpoints {
-        endpoint.told.get_mut(&(SOURCE, 40)).expect("an event").status = 503;
+        endpoint.reported.get_mut(&(SOURCE, 40)).expect("an event").status = 503;
     }
     assert_breaks(&observed, "the status that its caller saw");
 }
@@ -154,11 +155,11 @@ fn the_tail_of_a_killed_envoy_may_be_unknown_and_what_was_before_it_may_not() {
     observed.looks =
         vec![(begun + seconds(3), look(28, 28)), (begun + Duration::from_millis(4800), look(28, 46))];
     for endpoint in &mut observed.endpoints {
-        endpoint.told.retain(|(_, sequence), _| *sequence <= 40 || *sequence >= 50);
-        let later: Vec<_> = endpoint.told.extract_if(|(_, sequence), _| *sequence >= 50).collect();
-        endpoint
-            .told
-            .extend(later.into_iter().map(|((_, sequence), told)| ((SOURCE + 1, sequence - 49), told)));
+        endpoint.reported.retain(|(_, sequence), _| *sequence <= 40 || *sequence >= 50);
+        let later: Vec<_> = endpoint.reported.extract_if(|(_, sequence), _| *sequence >= 50).collect();
+        endpoint.reported.extend(
+            later.into_iter().map(|((_, sequence), reported)| ((SOURCE + 1, sequence - 49), reported)),
+        );
     }
     observed.last_look = look(51, 51);
     for ledger in observed.ledgers.iter_mut().flat_map(BTreeMap::values_mut) {
@@ -168,7 +169,7 @@ fn the_tail_of_a_killed_envoy_may_be_unknown_and_what_was_before_it_may_not() {
     assert_eq!(broken(&observed), Vec::<String>::new());
     let mut more = observed.clone();
     for endpoint in &mut more.endpoints {
-        endpoint.told.remove(&(SOURCE, 5));
+        endpoint.reported.remove(&(SOURCE, 5));
     }
     assert_breaks(&more, "only the unsent tail");
     // What the filter said was accepted must be there, tail or not.
