@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use wasm_bindgen_test::wasm_bindgen_test;
 use weir_event::v1;
-use weir_filter::api::Api;
 use weir_filter::api::call::Call;
 use weir_filter::api::openai;
 use weir_filter::balancing::TargetIds;
@@ -27,7 +26,7 @@ use weir_filter::redact::{
 use weir_filter::request::body::Body;
 use weir_filter::response::framing::form::Form;
 use weir_filter::response::framing::framer::Framer;
-use weir_filter::response::parser::ResponseParser as Reader;
+use weir_filter::response::parser::ResponseParser;
 
 #[wasm_bindgen_test]
 fn a_request_is_read_and_its_model_found_in_place() {
@@ -57,7 +56,7 @@ fn a_stream_split_at_every_offset_is_read_the_same() {
         let (head, tail) = stream.as_bytes().split_at(at);
         let mut framer = Framer::new(Form::Events, LONG).unwrap();
         let (mut response, mut tokens) = (v1::Response::default(), 0);
-        let mut reader = Reader::new(openai::CHAT, Transcript::counting());
+        let mut reader = ResponseParser::new(openai::CHAT, Transcript::counting());
         for piece in [head, tail] {
             framer.read(piece, false, |event| tokens += u32::from(reader.read_message(event, &mut response)));
         }
