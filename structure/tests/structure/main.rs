@@ -47,13 +47,11 @@ fn assert_none(found: &[Violation]) {
 }
 
 #[test]
-#[ignore = "the tree is being moved to these rules"]
 fn imports_depend_downward_and_folders_files_and_words_keep_their_limits() {
     assert_none(&check(&Tree::read(&root()).expect("the workspace's sources")));
 }
 
 #[test]
-#[ignore = "docs/architecture.md is being written"]
 fn every_link_and_path_in_the_documentation_leads_somewhere() {
     assert_none(&links::check(&root()).expect("the documentation"));
 }
