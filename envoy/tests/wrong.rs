@@ -231,15 +231,15 @@ const WRONG_OBSERVING: &[Wrong] = &[
 #[test]
 fn every_rule_that_is_broken_is_told_by_place_field_and_what_would_be_right() {
     assert!(WRONG.len() >= 30);
-    told(GOOD, WRONG);
+    assert_refused_as_expected(GOOD, WRONG);
 }
 
 #[test]
 fn what_only_routing_could_honour_is_refused_where_requests_are_observed() {
-    told(OBSERVING, WRONG_OBSERVING);
+    assert_refused_as_expected(OBSERVING, WRONG_OBSERVING);
 }
 
-fn told(good: &str, wrong: &[Wrong]) {
+fn assert_refused_as_expected(good: &str, wrong: &[Wrong]) {
     Gateway::parse(good).unwrap_or_else(|error| panic!("{error}"));
     let mut differing = Vec::new();
     for (what, there, instead, expected) in wrong {

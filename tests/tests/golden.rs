@@ -130,7 +130,7 @@ fn event(name: &str, expected: &Value) -> v1::TraceEvent {
 }
 
 /// The operation's span, as a reader wants it: JSON within attributes as JSON.
-fn told(event: &v1::TraceEvent) -> Value {
+fn operation_span(event: &v1::TraceEvent) -> Value {
     let all = spans::flatten(&request::<&str>(&[], of(ID, event, &ExportProfile::default())));
     let span =
         spans::only(&all, "the operation", |span| span.attributes.contains_key("gen_ai.operation.name"));
@@ -184,7 +184,7 @@ const TWINS: [(&str, &str); 24] = [
 /// What a span says of a response, whichever way it came: messages, reasons and what the other one tells too of usage.
 fn said(name: &str, other: &Value) -> Value {
     let expected = fixtures::expected();
-    let mut said = told(&event(name, &expected[name]))["attributes"].take();
+    let mut said = operation_span(&event(name, &expected[name]))["attributes"].take();
     let attributes = said.as_object_mut().expect("attributes");
     // Some count as 0 in a stream what they leave out of a response in one piece.
     let is_counted = |key: &str| other["attributes"].get(key).is_some_and(|count| count != 0);
@@ -205,7 +205,7 @@ fn said(name: &str, other: &Value) -> Value {
 fn a_stream_and_the_same_response_in_one_piece_become_the_same_span() {
     let expected = fixtures::expected();
     for (stream, whole) in TWINS {
-        let [of_stream, of_whole] = [stream, whole].map(|name| told(&event(name, &expected[name])));
+        let [of_stream, of_whole] = [stream, whole].map(|name| operation_span(&event(name, &expected[name])));
         let (streamed, whole_said) = (said(stream, &of_whole), said(whole, &of_stream));
         assert!(streamed.get("gen_ai.output.messages").is_some(), "{stream}");
         for (key, value) in streamed.as_object().expect("attributes") {
@@ -219,7 +219,7 @@ fn every_fixture_becomes_the_span_that_its_golden_file_has() {
     let mut by_provider: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
     for (name, expected) in fixtures::expected() {
         let (provider, file) = name.split_once('/').expect("a provider and a file");
-        let told = told(&event(&name, &expected));
+        let told = operation_span(&event(&name, &expected));
         by_provider.entry(provider.to_owned()).or_default().insert(file.to_owned(), told);
     }
     assert_eq!(by_provider.len(), 4);

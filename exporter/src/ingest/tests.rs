@@ -82,7 +82,7 @@ async fn answered(router: Router, request: Request) -> (StatusCode, HeaderMap, B
     (head.status, head.headers, to_bytes(body, MAX_BODY).await.unwrap())
 }
 
-fn told(body: Bytes) -> BatchAnswer {
+fn decoded(body: Bytes) -> BatchAnswer {
     BatchAnswer::decode(body).unwrap()
 }
 
@@ -92,7 +92,7 @@ async fn a_batch_is_stored_as_it_was_sent_and_answered_with_200() {
     let (status, headers, answer) = ask(&store, None, post(body(vec![event(1), event(2)]))).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(headers[CONTENT_TYPE], weir_event::CONTENT_TYPE);
-    let answer = told(answer);
+    let answer = decoded(answer);
     assert_eq!(answer.stored, [1, 2]);
     assert_eq!(answer.exporter_version, VERSION);
     let kept = store.events.lock().unwrap();
@@ -125,7 +125,7 @@ async fn events_are_stored_with_the_batchs_resource_and_not_with_one_of_their_ow
         (Default::default(), Default::default()),
     ] {
         let (status, _, answer) = answered(ingest.clone().router(), post(batch(sent).encode_to_vec())).await;
-        assert_eq!((status, told(answer).stored), (StatusCode::OK, vec![1, 2]));
+        assert_eq!((status, decoded(answer).stored), (StatusCode::OK, vec![1, 2]));
         for (id, event) in store.events.lock().unwrap().drain(..) {
             let event = TraceEvent::decode(event).unwrap();
             assert_eq!((event.sequence, &event.resource), (id.sequence, &kept));
@@ -219,16 +219,16 @@ async fn the_policy_is_told_and_enforced_whatever_the_sender_knows_of_it() {
     for (revision, excludes) in [(7, false), (8, true), (9, false)] {
         policy.send_replace(Capture::Known { revision, excludes });
         let (status, _, answer) = send().await;
-        let policy = told(answer).policy.unwrap();
+        let policy = decoded(answer).policy.unwrap();
         assert_eq!((status, policy.revision), (StatusCode::OK, revision));
         assert_eq!(policy.content() == v1::CaptureRule::Exclude, excludes);
         let (status, _, answer) = ask().await;
-        assert_eq!((status, told(answer).policy), (StatusCode::OK, Some(policy)));
+        assert_eq!((status, decoded(answer).policy), (StatusCode::OK, Some(policy)));
         let stored = store.events.lock().unwrap().pop().unwrap().1;
         assert_eq!(stored.windows(6).any(|window| window == b"canary"), !excludes);
     }
     policy.send_replace(Capture::NONE);
-    assert_eq!(told(ask().await.2).policy, None);
+    assert_eq!(decoded(ask().await.2).policy, None);
 }
 
 #[tokio::test]
@@ -249,7 +249,7 @@ async fn an_event_that_can_never_be_stored_is_refused_by_position_and_the_rest_k
         vec![event(1), Bytes::from_static(b"\xff\xff"), event(66), event(0), other.encode_to_vec().into()];
     let (status, _, answer) = ask(&Kept::default(), None, post(body(events))).await;
     assert_eq!(status, StatusCode::OK);
-    let answer = told(answer);
+    let answer = decoded(answer);
     assert_eq!(answer.stored, [1]);
     assert_eq!(answer.refused.iter().map(|refusal| refusal.position).collect::<Vec<_>>(), [1, 2, 3, 4]);
 }
@@ -259,7 +259,7 @@ async fn what_could_not_be_stored_now_makes_a_503_that_names_what_was() {
     let (status, headers, answer) = ask(&Kept::default(), None, post(body(vec![event(12), event(13)]))).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(headers[RETRY_AFTER], "1");
-    assert_eq!(told(answer).stored, [12]);
+    assert_eq!(decoded(answer).stored, [12]);
 }
 
 #[tokio::test]
@@ -268,7 +268,7 @@ async fn while_nats_is_away_the_answer_is_503_at_once() {
     let (status, headers, answer) = ask(&store, None, post(body(vec![event(1)]))).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(headers[RETRY_AFTER], "1");
-    assert!(told(answer).stored.is_empty());
+    assert!(decoded(answer).stored.is_empty());
     assert!(store.events.lock().unwrap().is_empty());
 }
 
@@ -343,7 +343,7 @@ async fn over_the_rate_or_without_room_the_answer_is_503_before_anything_is_read
     announced.headers_mut().insert(axum::http::header::CONTENT_LENGTH, (1 << 20).into());
     let (status, headers, answer) = answered(ingest.clone().router(), announced).await;
     assert_eq!((status, &headers[RETRY_AFTER]), (StatusCode::SERVICE_UNAVAILABLE, &"1".parse().unwrap()));
-    assert!(told(answer).stored.is_empty());
+    assert!(decoded(answer).stored.is_empty());
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ fn chat() -> Value {
 }
 
 /// What the trace says of the ending, and of usage: source, input, output.
-fn told(all: &[Span], operation: &str) -> (Value, Value, Value, Value) {
+fn reported(all: &[Span], operation: &str) -> (Value, Value, Value, Value) {
     let servers = all.iter().filter(|span| span.parent_id.is_empty() || span.name.starts_with("POST /"));
     assert_eq!(servers.count(), 1, "one event");
     let ending = all.iter().find_map(|span| span.attributes.get("weir.ending")).cloned();
@@ -52,7 +52,7 @@ async fn a_caller_that_goes_away_before_usage_is_told_leaves_an_estimate() {
     let stack = stack().await;
     stack.provider.answers(Answer::stream("openai/chat_stream.sse").holding_after(1500));
     let all = go_away(&stack, "/v1/chat/completions", chat(), 1000).await;
-    let (ending, source, input, output) = told(&all, "chat gpt-4o");
+    let (ending, source, input, output) = reported(&all, "chat gpt-4o");
     assert_eq!((ending, source), (json!("client_disconnected"), json!("estimated")));
     // "What is a weir?", "user" and "gpt-4o".
     assert_eq!(input, json!(7));
@@ -74,7 +74,7 @@ async fn a_provider_that_resets_in_mid_stream_leaves_what_it_told_as_partial() {
     let all = stack.otlp.wait_for(&trace).await;
     // The beginning says one token; "A weir", of which more came, is two.
     let expected = (json!("upstream_reset"), json!("partial"), json!(30), json!(2));
-    assert_eq!(told(&all, "chat claude"), expected);
+    assert_eq!(reported(&all, "chat claude"), expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,7 +88,10 @@ async fn usage_that_the_caller_did_not_ask_for_is_in_the_trace_and_not_in_its_st
         let answered = stack.send(chat().to_string()).await;
         assert_eq!(String::from_utf8_lossy(&answered.body), without, "pieces of {pieces}");
         let all = stack.otlp.wait_for(&answered.trace).await;
-        assert_eq!(told(&all, "chat gpt-4o"), (json!("completed"), json!("provider"), json!(21), json!(11)));
+        assert_eq!(
+            reported(&all, "chat gpt-4o"),
+            (json!("completed"), json!("provider"), json!(21), json!(11))
+        );
     }
     let asked = stack.provider.last().await;
     let asked: Value = serde_json::from_slice(&asked.body).expect("JSON");

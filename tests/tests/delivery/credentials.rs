@@ -110,14 +110,14 @@ impl User {
     }
 }
 
-/// Waits until what is missing, by the exporter's own word, holds this text.
-async fn told(exporter: &Exporter, says: &str) {
-    let told = wait::poll(wait::DEADLINE, || async {
+/// Waits until `/readyz` gives this as a reason.
+async fn not_ready_for(exporter: &Exporter, says: &str) {
+    let found = wait::poll(wait::DEADLINE, || async {
         let response = client::http().get(exporter.admin("/readyz")).send().await.ok()?;
         let text = response.text().await.ok()?;
         text.contains(says).then_some(())
     });
-    assert!(told.await.is_some(), "{says} is not told:\n{}", exporter.process.log_end());
+    assert!(found.await.is_some(), "not ready, but not for {says}:\n{}", exporter.process.log_end());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,11 +140,15 @@ async fn a_credentials_file_lets_in_a_revoked_one_is_told_and_a_new_one_counts_a
     std::fs::write(nats.process.dir().join("nats.conf"), operator.config(&[&first])).expect("a file");
     nats.process.kill();
     nats.process.restart().await.expect("NATS is back");
-    told(&exporter, "does not let the exporter in (authorization violation): look at nats.credentials").await;
+    not_ready_for(
+        &exporter,
+        "does not let the exporter in (authorization violation): look at nats.credentials",
+    )
+    .await;
     assert_eq!(source.batch(1).post(&exporter.url()).await.expect("an answer").0, 503);
 
     std::fs::write(&file, "not what it was").expect("a file");
-    told(&exporter, "weir.creds has no NATS USER JWT").await;
+    not_ready_for(&exporter, "weir.creds has no NATS USER JWT").await;
     second.write(&file);
     let ids = Source::new().store(&exporter.url(), 20).await;
     backend.wait_for_events(&ids).await;
@@ -164,7 +168,7 @@ async fn credentials_of_a_strangers_account_and_a_file_that_is_none_are_refused_
     let config = format!("nats: {{ credentials: \"{}\" }}\ndestinations: {{}}\n", file.display());
     let options = Options { config: Some(&config), unready: true, ..Options::default() };
     let exporter = Exporter::with(&nats.url(), &options).await.unwrap_or_else(|error| panic!("{error}"));
-    told(&exporter, "look at nats.credentials").await;
+    not_ready_for(&exporter, "look at nats.credentials").await;
     stranger.is_not_in(&exporter.process.log());
 
     std::fs::write(&file, stranger.jwt.as_bytes()).expect("a file");
