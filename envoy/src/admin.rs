@@ -64,9 +64,6 @@ impl Admin {
     }
 
     /// The stats that the regular expression finds, by name.
-    ///
-    /// # Errors
-    /// [`AdminError`] when the call failed.
     pub fn stats(&self, filter: &str) -> Result<BTreeMap<String, String>, AdminError> {
         let url = format!("{}/stats?filter={filter}", self.url);
         let text = self.read(&url, self.agent.get(&url).call())?;
@@ -75,9 +72,6 @@ impl Admin {
     }
 
     /// Gives a command, such as `/healthcheck/fail`.
-    ///
-    /// # Errors
-    /// [`AdminError`] when it was not taken.
     pub fn command(&self, path: &str) -> Result<(), AdminError> {
         let url = format!("{}{path}", self.url);
         self.read(&url, self.agent.post(&url).send_empty()).map(drop)

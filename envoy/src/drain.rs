@@ -55,9 +55,6 @@ pub enum DrainError {
 }
 
 /// Drains the Envoy of this admin interface. After it returns without an error, SIGTERM loses nothing.
-///
-/// # Errors
-/// [`DrainError`] when it cannot be asked, or when something is left after the timeout.
 pub fn drain(admin: &Admin, how: Drain) -> Result<(), DrainError> {
     let start = Instant::now();
     // `/healthz` fails, and each response closes its connection.

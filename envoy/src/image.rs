@@ -45,10 +45,6 @@ pub enum ImageError {
 
 /// Writes the image of this filter into a directory, which is made; gives the manifest's digest, by which
 /// registries and Istio's `sha256` know it.
-///
-/// # Errors
-///
-/// [`ImageError`].
 pub fn write(wasm: &[u8], tag: &str, dir: &Path) -> Result<String, ImageError> {
     if !wasm.starts_with(MAGIC) {
         return Err(ImageError::NotWasm);

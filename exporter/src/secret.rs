@@ -31,10 +31,6 @@ impl Secret {
     }
 
     /// Looks up a secret that stands at the field `path`.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`], naming the variable or file that is missing or empty.
     pub fn find(path: &str, place: &SecretRef, env: &Env) -> Result<Self, ConfigError> {
         match place {
             SecretRef::Given(secret) => Ok(secret.clone()),

@@ -5,21 +5,13 @@ use serde_json::Value;
 
 use crate::ConfigError;
 
-/// Reads a document.
-///
-/// # Errors
-///
-/// [`ConfigError`], with the parser's own words: only for a document that Weir itself has written.
+/// Reads a document. An error has the parser's own words: only for a document that Weir itself has written.
 pub fn from_slice<T: DeserializeOwned>(json: &[u8]) -> Result<T, ConfigError> {
     serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(json))
         .map_err(|error| ConfigError::at(error.path().to_string(), error.inner().to_string()))
 }
 
 /// Reads a tree, with errors that show no value.
-///
-/// # Errors
-///
-/// [`ConfigError`].
 pub fn from_value<T: DeserializeOwned>(tree: Value) -> Result<T, ConfigError> {
     serde_path_to_error::deserialize(tree).map_err(|error| {
         let path = error.path().to_string();

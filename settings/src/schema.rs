@@ -33,10 +33,6 @@ impl Transform for Unwrapped {
 
 /// Whether a generated file holds what it has to, for the test that compares them. Writes it first where
 /// `WEIR_UPDATE` is set, as `make generate` sets it.
-///
-/// # Errors
-///
-/// Where the file cannot be written or read.
 pub fn is_current(file: &Path, fresh: &str) -> io::Result<bool> {
     if env::var_os("WEIR_UPDATE").is_some() {
         fs::write(file, fresh)?;

@@ -65,10 +65,6 @@ struct Middleware {
 
 impl Settings {
     /// From PORT, CONTENT, OPENAI_API_KEY, MW_TENANT, MW_API_KEY and MW_TARGET; empty counts as not set.
-    ///
-    /// # Errors
-    /// When PORT is no port, CONTENT neither `keep` nor `exclude`, or one of MW_TENANT and MW_API_KEY is
-    /// set without the other.
     pub fn from_env() -> anyhow::Result<Self> {
         Self::from(|name| env::var_os(name).filter(|value| !value.is_empty()))
     }
@@ -129,10 +125,8 @@ fn host() -> impl Iterator<Item = (String, OsString)> {
     )
 }
 
-/// Brings everything up, waits until `stop` is there, and takes everything down.
-///
-/// # Errors
-/// When something cannot be started or ends by itself; the rest has been stopped then.
+/// Brings everything up, waits until `stop` is there, and takes everything down. After an error the rest has
+/// been stopped.
 pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     if !ports::is_free(settings.port) {
         let port = settings.port;

@@ -80,10 +80,6 @@ pub enum Made {
 }
 
 /// Makes everything, or leaves it as it is where all of it is there.
-///
-/// # Errors
-///
-/// [`BusError`].
 pub fn make(wanted: &Wanted) -> Result<Made, BusError> {
     let Wanted { dir, hosts, server_dir } = wanted;
     if let Some(host) = hosts.iter().find(|host| !is_host(host)) {

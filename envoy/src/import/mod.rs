@@ -34,9 +34,6 @@ pub struct Imported {
 }
 
 /// Reads the configuration of another gateway and gives ours.
-///
-/// # Errors
-/// [`ImportError`] when the file is not what it is said to be, or nothing of it can be carried over.
 pub fn import(source: Source, yaml: &str) -> Result<Imported, ImportError> {
     let options = serde_saphyr::options! { with_snippet: false };
     let file: serde_json::Value = serde_saphyr::from_str_with_options(yaml, options)

@@ -27,9 +27,6 @@ pub struct Options {
 }
 
 /// The manifests, separated by `---`, for `kubectl apply -f -`.
-///
-/// # Errors
-/// [`ManifestError`] when an option is wrong, or the gateway routes.
 pub fn envoy_gateway(gateway: &Gateway, options: &Options) -> Result<String, ManifestError> {
     check_image(&options.image, &options.sha256)?;
     if !gateway.observes() {

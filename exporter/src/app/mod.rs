@@ -78,10 +78,6 @@ pub struct Exporter {
 
 impl Exporter {
     /// Binds the listeners; port 0 takes a free one.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Listen`].
     pub async fn bind(source: Source, settings: Settings) -> Result<Self, Error> {
         let (admin, admin_address) =
             listen::tcp("--admin-listen, admin.listen", settings.admin_listen).await?;
@@ -115,10 +111,6 @@ impl Exporter {
     }
 
     /// Runs until `stop`, then ends in order.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`] where a part could not be started or ended on its own.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
         process::install_provider();
         self.log();

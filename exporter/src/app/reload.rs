@@ -44,10 +44,6 @@ pub struct Source {
 
 impl Source {
     /// Reads the settings.
-    ///
-    /// # Errors
-    ///
-    /// [`crate::app::settings::SettingsError`].
     pub fn load(&self) -> Result<Settings, crate::app::settings::SettingsError> {
         Settings::load(self.role, &self.flags, &self.env)
     }

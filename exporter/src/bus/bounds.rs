@@ -103,19 +103,11 @@ pub enum Unbounded {
 }
 
 /// Looks whether an event is one that a filter can have made, as far as its size in memory goes.
-///
-/// # Errors
-///
-/// [`Unbounded`], with the field that repeats too often.
 pub fn event(bytes: &[u8]) -> Result<(), Unbounded> {
     walk(bytes, &EVENT, &mut [0; SLOTS])
 }
 
 /// How many events a batch holds, whose other fields are within their limits.
-///
-/// # Errors
-///
-/// [`Unbounded`].
 pub fn batch(bytes: &[u8]) -> Result<usize, Unbounded> {
     let (mut events, mut entries) = (0_usize, 0_usize);
     for field in fields(bytes) {

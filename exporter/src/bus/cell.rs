@@ -46,10 +46,6 @@ impl<'s> Cell<'s> {
     }
 
     /// The value, where there is one, and the revision to write on top of.
-    ///
-    /// # Errors
-    ///
-    /// [`BusError`] where it cannot be read.
     pub async fn read<T: DeserializeOwned>(&self) -> Result<(Option<T>, u64), BusError> {
         let entry =
             timeout(READ_DEADLINE, self.store.entry(self.key)).await.map_err(|error| self.failed(&error))?;
@@ -65,10 +61,6 @@ impl<'s> Cell<'s> {
     /// Writes what `next` makes of the value, of which `known` is what was read or written last and `absent` what
     /// stands for none. Where `next` gives no bytes, nothing is written. Gives the value as it is then, and its
     /// revision.
-    ///
-    /// # Errors
-    ///
-    /// [`Unwritten`].
     pub async fn swap<T: DeserializeOwned>(
         &self,
         mut known: Option<(T, u64)>,

@@ -207,10 +207,6 @@ impl Bus {
 
     /// Puts everything in place once. Ingest alone only looks whether the stream is there: its user in NATS need
     /// not be allowed to make anything, nor to read what is stored.
-    ///
-    /// # Errors
-    ///
-    /// [`BusError`].
     pub async fn lay_out(&self, begin: BeginLedger) -> Result<(), BusError> {
         if !self.shared.settings.role.ships() {
             return layout::stream_is_there(&self.context).await;
@@ -253,10 +249,6 @@ impl Bus {
     }
 
     /// The bucket of ledgers.
-    ///
-    /// # Errors
-    ///
-    /// [`BusError`] where it is not there.
     pub async fn ledger(&self) -> Result<kv::Store, BusError> {
         let store = self.shared.ledger.get_or_try_init(|| async {
             self.context.get_key_value(LEDGER).await.map_err(|error| BusError::JetStream {

@@ -99,10 +99,6 @@ pub struct BusSettings {
 
 impl BusSettings {
     /// Those of a part of the exporter.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`], naming the field that does not fit.
     pub(crate) fn checked(role: Role, config: &Config, env: &Env) -> Result<Self, ConfigError> {
         Ok(Self {
             servers: servers(config.nats.url.as_deref().unwrap_or("nats://127.0.0.1:4222"))?,

@@ -12,10 +12,6 @@ use super::{
 
 impl Bus {
     /// JetStream's report on the stream and a consumer.
-    ///
-    /// # Errors
-    ///
-    /// [`BusError`] where one of them is not there.
     pub async fn seen(&self, consumer: &str) -> Result<Seen, BusError> {
         let stream = self.look(STREAM).await?;
         let info = stream.cached_info();
@@ -33,10 +29,6 @@ impl Bus {
     }
 
     /// The names of the consumers that destinations have, also those that no configuration names any more.
-    ///
-    /// # Errors
-    ///
-    /// [`BusError`].
     pub async fn consumers(&self) -> Result<Vec<String>, BusError> {
         let stream = self.look(STREAM).await?;
         let names: Result<Vec<String>, _> = stream.consumer_names().try_collect().await;
@@ -49,10 +41,6 @@ impl Bus {
     }
 
     /// Deletes a consumer.
-    ///
-    /// # Errors
-    ///
-    /// [`BusError`].
     pub async fn delete_consumer(&self, name: &str) -> Result<(), BusError> {
         let deleted = self.context.delete_consumer_from_stream(name, STREAM).await;
         deleted.map(drop).map_err(|error| BusError::JetStream {
@@ -62,10 +50,6 @@ impl Bus {
     }
 
     /// A durable consumer.
-    ///
-    /// # Errors
-    ///
-    /// [`BusError::JetStream`] where it is not there.
     pub async fn consumer(&self, name: &str) -> Result<PullConsumer, BusError> {
         self.context.get_consumer_from_stream(name, STREAM).await.map_err(|error| BusError::JetStream {
             what: format!("find consumer {name}"),

@@ -39,10 +39,6 @@ pub struct Credentials {
 
 impl Credentials {
     /// Reads a file.
-    ///
-    /// # Errors
-    ///
-    /// [`CredentialsError`].
     pub fn read(file: &Path) -> Result<Self, CredentialsError> {
         if fs::metadata(file)?.len() > MAX_FILE {
             return Err(CredentialsError::TooLong);
@@ -56,10 +52,6 @@ impl Credentials {
     }
 
     /// Signs the nonce of a server that asks who connects.
-    ///
-    /// # Errors
-    ///
-    /// [`CredentialsError::Seed`] where nothing can be signed by it.
     pub fn sign(self, nonce: &[u8]) -> Result<Auth, CredentialsError> {
         let signature = self.key.sign(nonce).map_err(|_| CredentialsError::Seed)?;
         let mut auth = Auth::new();

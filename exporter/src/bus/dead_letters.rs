@@ -75,10 +75,6 @@ impl DeadLetter {
 
 impl Bus {
     /// Puts an event among the dead letters. `Ok(false)` where the stream has dropped it.
-    ///
-    /// # Errors
-    ///
-    /// [`BusError`] where NATS is away, or did not acknowledge it.
     pub async fn bury(&self, destination: &str, sequence: u64, reason: &str) -> Result<bool, BusError> {
         let Some(message) = self.stored(STREAM, sequence).await? else { return Ok(false) };
         let mut headers = retained_headers(&message);
@@ -93,10 +89,6 @@ impl Bus {
     }
 
     /// Dead letters, the oldest first: of one destination or of all, at most so many.
-    ///
-    /// # Errors
-    ///
-    /// [`BusError`].
     pub async fn dead_letters(
         &self,
         destination: Option<&str>,
@@ -123,37 +115,22 @@ impl Bus {
     }
 
     /// How many dead letters there are.
-    ///
-    /// # Errors
-    ///
-    /// [`BusError`].
     pub async fn dead_letter_count(&self) -> Result<u64, BusError> {
         Ok(self.look(DEAD_LETTERS).await?.cached_info().state.messages)
     }
 
     /// The highest number of a dead letter so far.
-    ///
-    /// # Errors
-    ///
-    /// [`BusError`].
     pub async fn last_dead_letter(&self) -> Result<u64, BusError> {
         Ok(self.look(DEAD_LETTERS).await?.cached_info().state.last_sequence)
     }
 
     /// One dead letter by its number.
-    ///
-    /// # Errors
-    ///
-    /// [`BusError`].
     pub async fn dead_letter(&self, number: u64) -> Result<Option<DeadLetter>, BusError> {
         Ok(self.stored(DEAD_LETTERS, number).await?.and_then(DeadLetter::new))
     }
 
-    /// Sends a letter's event to its destination again, and takes the letter away.
-    ///
-    /// # Errors
-    ///
-    /// [`BusError`]; the letter stays then.
+    /// Sends a letter's event to its destination again, and takes the letter away. After an error the letter
+    /// stays.
     pub async fn replay(&self, letter: &DeadLetter) -> Result<(), BusError> {
         let id = format!("replay.{}.{}.{}", letter.destination, letter.number, now_ms());
         let subject = format!("{REPLAY_SUBJECT}.{}", letter.destination);
@@ -163,10 +140,6 @@ impl Bus {
     }
 
     /// Takes a letter away for good.
-    ///
-    /// # Errors
-    ///
-    /// [`BusError`].
     pub async fn forget(&self, number: u64) -> Result<(), BusError> {
         let stream = self.look(DEAD_LETTERS).await?;
         let gone = stream.delete_message(number).await;

@@ -60,10 +60,6 @@ pub struct Pull {
 
 impl Bus {
     /// Pulls once; an event that is larger than a whole pull comes alone.
-    ///
-    /// # Errors
-    ///
-    /// [`BusError::JetStream`] where it failed before it brought anything.
     pub async fn pull(&self, consumer: &PullConsumer, ask: Ask) -> Result<Pull, BusError> {
         let pull = self.ask(consumer, ask).await?;
         match pull.ended {
@@ -76,10 +72,6 @@ impl Bus {
     }
 
     /// Makes one pull and reads it to its end.
-    ///
-    /// # Errors
-    ///
-    /// [`BusError::JetStream`] where it could not be made.
     pub async fn ask(&self, consumer: &PullConsumer, ask: Ask) -> Result<Pull, BusError> {
         let inbox = self.client.new_inbox();
         let messages = self.client.subscribe(inbox.clone()).await.map_err(|error| failed(&error))?;

@@ -65,11 +65,8 @@ impl Reader {
         Self { bus, source: Source::Tail(From::Latest(latest)), consumer: None, stream: 0 }
     }
 
-    /// Pulls once; an event that is larger than a whole pull comes alone.
-    ///
-    /// # Errors
-    ///
-    /// [`ReadError`]; the next pull opens the consumer anew.
+    /// Pulls once; an event that is larger than a whole pull comes alone. After an error the next pull opens
+    /// the consumer anew.
     pub async fn pull(&mut self, ask: Ask) -> Result<Pull, ReadError> {
         if self.consumer.is_none() {
             if self.bus.state().is_err() {
@@ -86,10 +83,6 @@ impl Reader {
     }
 
     /// Pulls once more, from the consumer that the last pull opened.
-    ///
-    /// # Errors
-    ///
-    /// [`ReadError`].
     pub async fn more(&self, ask: Ask) -> Result<Pull, ReadError> {
         let consumer = self.consumer.as_ref().ok_or(ReadError::NotReady)?;
         Ok(self.bus.ask(consumer, ask).await?)
@@ -130,10 +123,6 @@ impl Reader {
 impl Bus {
     /// Makes a tail reader's consumer; gives it with the time at which the stream was made, in Unix nanoseconds: a
     /// stream made anew counts from 1 again.
-    ///
-    /// # Errors
-    ///
-    /// [`BusError`].
     async fn tail(&self, from: From) -> Result<(PullConsumer, i128), BusError> {
         let found = self.look(STREAM).await?;
         let info = found.cached_info();

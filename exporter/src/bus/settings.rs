@@ -62,10 +62,6 @@ pub struct Bucket {
 impl Bus {
     /// Opens the bucket of settings, and makes it where there is none, if it may: whoever only reads it has no
     /// right to.
-    ///
-    /// # Errors
-    ///
-    /// [`Missing`].
     pub async fn settings(&self, may_make: bool) -> Result<Bucket, Missing> {
         match self.context.get_stream(SETTINGS_STREAM).await {
             Ok(_) => {}
@@ -97,10 +93,6 @@ impl Bus {
     }
 
     /// Adds an entry to the audit trail.
-    ///
-    /// # Errors
-    ///
-    /// [`BusError`] where it was not acknowledged.
     pub async fn audit(&self, entry: Bytes) -> Result<(), BusError> {
         let failed = |error: &dyn std::fmt::Display| BusError::JetStream {
             what: "write the audit trail".to_owned(),
@@ -124,10 +116,6 @@ impl Bus {
     }
 
     /// The last entries of the audit trail, the newest first.
-    ///
-    /// # Errors
-    ///
-    /// [`BusError`].
     pub async fn audited(&self, limit: usize) -> Result<Vec<Bytes>, BusError> {
         let failed = |error: &dyn std::fmt::Display| BusError::JetStream {
             what: "read the audit trail".to_owned(),

@@ -12,10 +12,6 @@ use crate::{
 };
 
 /// Says what the settings come to.
-///
-/// # Errors
-///
-/// [`CheckError`] where a destination's client cannot be set up by them.
 pub fn check(settings: &Settings) -> Result<(), CheckError> {
     let failed = |name: &str| {
         let name = name.to_owned();

@@ -13,10 +13,6 @@ use crate::{
 const ROUND: usize = 1000;
 
 /// Does what the command says.
-///
-/// # Errors
-///
-/// [`CommandError`].
 pub async fn dead_letters(settings: &Settings, command: &DeadLetters) -> Result<(), CommandError> {
     let bus = connected(settings).await?;
     match command {

@@ -12,10 +12,6 @@ const DEADLINE: Duration = Duration::from_secs(3);
 const MAX_REASON: usize = 512;
 
 /// Asks the exporter that these settings describe.
-///
-/// # Errors
-///
-/// [`CommandError::NotReady`] with its reason, or [`CommandError::NoExporter`] where none responds.
 pub async fn ready(settings: &Settings) -> Result<(), CommandError> {
     let url = format!("http://{}/readyz", settings.admin_listen);
     let failed = |error: reqwest::Error| CommandError::NoExporter {

@@ -5,10 +5,6 @@ use super::{error::CommandError, nats::connected, output::say};
 use crate::{app::settings::Settings, bus::CONSUMER_PREFIX, ship::consumer_name};
 
 /// Deletes it, where it was confirmed.
-///
-/// # Errors
-///
-/// [`CommandError`]: it is still configured, not there, or not confirmed.
 pub async fn remove(settings: &Settings, name: &str, yes: bool) -> Result<(), CommandError> {
     if settings.destinations.iter().any(|one| &*one.name == name) {
         let hint = " that is not in the configuration any more: take it out first".to_owned();

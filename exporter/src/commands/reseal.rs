@@ -17,11 +17,7 @@ use crate::{
     ship::fleet::Fleet,
 };
 
-/// Seals them.
-///
-/// # Errors
-///
-/// [`CommandError`]; what was sealed until then is.
+/// Seals them. After an error what was sealed until then is.
 pub async fn reseal(settings: &Settings) -> Result<(), CommandError> {
     let bus = connected(settings).await?;
     let fleet = Fleet::new(bus.clone(), Arc::new(Metrics::default()));

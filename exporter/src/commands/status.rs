@@ -34,10 +34,6 @@ const COLUMNS: [&str; 10] = [
 const SOURCES: [&str; 6] = ["created", "stored", "refused", "dropped", "sampled_out", "unsent"];
 
 /// Asks the exporter that these settings describe.
-///
-/// # Errors
-///
-/// [`CommandError::NoExporter`] where none responds.
 pub async fn status(settings: &Settings, json: bool) -> Result<(), CommandError> {
     let url = format!("http://{}/status", settings.admin_listen);
     let first = ask(&url).await?;

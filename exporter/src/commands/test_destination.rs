@@ -16,11 +16,7 @@ use crate::{
     },
 };
 
-/// Sends the trace.
-///
-/// # Errors
-///
-/// [`CommandError::Undelivered`] where it was not taken, with why and what to do.
+/// Sends the trace. An error says why it was not taken and what to do.
 pub async fn test_destination(settings: &Settings, name: &str) -> Result<(), CommandError> {
     let names: Vec<&str> = settings.destinations.iter().map(|one| &*one.name).collect();
     let one = settings.destinations.iter().find(|one| &*one.name == name);

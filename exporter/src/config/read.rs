@@ -11,10 +11,6 @@ use weir_settings::{ConfigError, json::from_value, yaml};
 use super::{overlay, wire::Config};
 
 /// Reads an exporter.yaml.
-///
-/// # Errors
-///
-/// [`ConfigError`], with the field and the place in the file.
 pub fn parse(yaml: &str) -> Result<Config, ConfigError> {
     if yaml::is_blank(yaml) {
         return Ok(Config::default());
@@ -23,10 +19,6 @@ pub fn parse(yaml: &str) -> Result<Config, ConfigError> {
 }
 
 /// Reads an exporter.yaml with what the environment sets laid over it.
-///
-/// # Errors
-///
-/// [`ConfigError`].
 pub fn parse_over(
     yaml: &str,
     variables: impl Iterator<Item = (OsString, OsString)>,

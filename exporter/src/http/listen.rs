@@ -53,10 +53,6 @@ pub enum ListenError {
 }
 
 /// Binds a TCP listener; port 0 takes a free one.
-///
-/// # Errors
-///
-/// [`ListenError::Tcp`].
 pub async fn tcp(field: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), ListenError> {
     let failed = |source| ListenError::Tcp { field, address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -66,10 +62,6 @@ pub async fn tcp(field: &'static str, address: SocketAddr) -> Result<(TcpListene
 }
 
 /// Binds a Unix socket; replaces a stale one.
-///
-/// # Errors
-///
-/// [`ListenError::Unix`].
 pub fn unix(path: &Path) -> Result<Listener, ListenError> {
     let failed = |source| ListenError::Unix { path: path.to_owned(), source };
     if let Ok(found) = fs::symlink_metadata(path) {
@@ -87,10 +79,6 @@ pub fn unix(path: &Path) -> Result<Listener, ListenError> {
 }
 
 /// TLS by the files of the listener whose settings are at `path`, such as `ingest`.
-///
-/// # Errors
-///
-/// [`ListenError::Tls`], naming the field.
 pub fn tls(path: &str, files: &ServerTls) -> Result<TlsAcceptor, ListenError> {
     let at = |field: &str, error: &dyn std::fmt::Display| ListenError::Tls {
         field: format!("{path}.tls{field}"),

@@ -36,10 +36,6 @@ pub struct IngestSettings {
 
 impl IngestSettings {
     /// Those of a part of the exporter; one that takes no batches is not held to what taking them needs.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`], naming the field that does not fit.
     pub(crate) fn checked(role: Role, written: &wire::Ingest, env: &Env) -> Result<Self, ConfigError> {
         let listen = written.listen.unwrap_or_else(|| loopback(4319));
         let (token, place) = match &written.token {

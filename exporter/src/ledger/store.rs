@@ -36,10 +36,6 @@ pub fn key(destination: &str) -> String {
 }
 
 /// Begins a destination's ledger, unless it has one.
-///
-/// # Errors
-///
-/// [`BusError`] where the store does not respond.
 pub async fn begin(store: &Store, destination: &str, seen: &Seen) -> Result<(), BusError> {
     let key = key(destination);
     let cell = Cell::new(store, &key);
@@ -59,10 +55,6 @@ pub async fn begin(store: &Store, destination: &str, seen: &Seen) -> Result<(), 
 
 /// Closes the ledger of a destination whose consumer is gone: what was open is purged. Gives it as it was at the
 /// end.
-///
-/// # Errors
-///
-/// [`BusError`] where the store does not respond.
 pub async fn close(store: &Store, destination: &str, seen: &Seen) -> Result<Account, BusError> {
     let key = key(destination);
     let cell = Cell::new(store, &key);

@@ -28,10 +28,6 @@ enum Wire {
 
 impl OtlpSender {
     /// A sender for this endpoint. Over HTTP the settings' URL says which signal, whole.
-    ///
-    /// # Errors
-    ///
-    /// [`OtlpError`].
     pub fn new(settings: OtlpSettings, signal: Signal) -> Result<Self, OtlpError> {
         if travels_in_the_clear(&settings.url) && !settings.headers.is_empty() {
             warn!(url = shown(&settings.url), "the key goes over plain http to another machine: use https");

@@ -19,11 +19,7 @@ impl Env {
         self.0.iter().map(|(name, value)| (name.clone(), value.clone()))
     }
 
-    /// A variable's value, or `None` where it is unset or empty.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] where it is not UTF-8.
+    /// A variable's value, or `None` where it is unset or empty. One that is not UTF-8 is an error.
     pub fn get(&self, name: &str) -> Result<Option<String>, ConfigError> {
         let value = self.0.get(&OsString::from(name)).filter(|value| !value.is_empty());
         let Some(value) = value else { return Ok(None) };
@@ -34,10 +30,6 @@ impl Env {
     }
 
     /// The first of these variables that is set, with its name.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::get`].
     pub fn first(&self, names: &[&'static str]) -> Result<Option<(&'static str, String)>, ConfigError> {
         for name in names {
             if let Some(value) = self.get(name)? {

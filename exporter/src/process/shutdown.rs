@@ -8,10 +8,6 @@ use tracing::{info, warn};
 const EXIT_ON_SECOND_SIGNAL: i32 = 130;
 
 /// A token that is cancelled by the first SIGTERM or SIGINT.
-///
-/// # Errors
-///
-/// The system's, where a signal handler cannot be set.
 pub fn on_signals() -> std::io::Result<CancellationToken> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -12,11 +12,7 @@ use crate::{ConfigError, Place, did_you_mean};
 
 pub use place::find;
 
-/// Reads a document.
-///
-/// # Errors
-///
-/// [`ConfigError`], whose path is `.` where nothing was read yet.
+/// Reads a document. An error's path is `.` where nothing was read yet.
 pub fn read<T: DeserializeOwned>(yaml: &str) -> Result<T, ConfigError> {
     // The field's path is known only inside; it comes out beside the parser's own error.
     let mut path = None;
@@ -35,10 +31,6 @@ pub fn read<T: DeserializeOwned>(yaml: &str) -> Result<T, ConfigError> {
 }
 
 /// Reads any value.
-///
-/// # Errors
-///
-/// [`ConfigError`].
 pub fn value(yaml: &str) -> Result<Value, ConfigError> {
     read(yaml)
 }

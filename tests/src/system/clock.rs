@@ -16,9 +16,6 @@ pub struct Clock {
 
 impl Clock {
     /// One that is right.
-    ///
-    /// # Errors
-    /// When libfaketime is not there, or nothing can be written.
     pub fn new() -> Result<Self, ToolError> {
         let clock = Self { library: tools::libfaketime()?, dir: TempDir::with_prefix("weir-clock-")? };
         clock.set(0)?;

@@ -134,9 +134,6 @@ pub struct Process {
 
 impl Process {
     /// Starts it and waits until it is ready.
-    ///
-    /// # Errors
-    /// [`ProcessError`] with the end of its log.
     pub async fn start(spec: Spec, dir: TempDir) -> Result<Self, ProcessError> {
         let child = spawn(&spec, dir.path())?;
         let mut process = Self { spec, dir, child, ended: None };
@@ -145,9 +142,6 @@ impl Process {
     }
 
     /// Starts it again as before, with its directory as it left it, after a stop or a kill.
-    ///
-    /// # Errors
-    /// [`ProcessError`] with the end of its log.
     pub async fn restart(&mut self) -> Result<(), ProcessError> {
         self.start_again()?;
         self.ready().await
@@ -162,9 +156,6 @@ impl Process {
     }
 
     /// Waits until it is ready.
-    ///
-    /// # Errors
-    /// [`ProcessError`] with the end of its log.
     pub async fn ready(&mut self) -> Result<(), ProcessError> {
         self.until_ready().await
     }
@@ -291,9 +282,6 @@ pub enum Stopped {
 }
 
 /// Runs `start` until it does not fail because an address is in use, 5 times at the most.
-///
-/// # Errors
-/// The last error of `start`.
 pub async fn on_free_ports<T, E, F>(mut start: impl FnMut() -> F) -> Result<T, E>
 where
     F: Future<Output = Result<T, E>>,

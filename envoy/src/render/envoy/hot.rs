@@ -133,11 +133,9 @@ fn source(dir: &Path, file: &str) -> Value {
 }
 
 impl Hot {
-    /// Puts the files into place. Where an Envoy responds at `admin`, each step waits until it has taken
-    /// the one before; where none does, they are for the next one that starts.
-    ///
-    /// # Errors
-    /// [`PublishError`]; what was written before stays, and does no harm by itself.
+    /// Puts the files into place. Where an Envoy responds at `admin`, each step waits until it has taken the
+    /// one before; where none does, they are for the next one that starts. After an error what was written
+    /// before stays, and does no harm by itself.
     pub fn publish(&self, admin: Option<&Admin>, now: SystemTime) -> Result<Publish, PublishError> {
         let admin = admin.filter(|admin| admin.stats("server.live").is_ok());
         let mut done = Publish { taken: admin.is_some(), ..Publish::default() };

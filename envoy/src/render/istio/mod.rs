@@ -14,9 +14,6 @@ use super::manifest::{check_image, yaml};
 use crate::gateway::Gateway;
 
 /// The manifests, separated by `---`, for `kubectl apply -f -`.
-///
-/// # Errors
-/// [`ManifestError`] when an option is wrong, or a field has no equal in Istio.
 pub fn istio(gateway: &Gateway, options: &Options) -> Result<String, ManifestError> {
     check_image(&options.image, &options.sha256)?;
     if gateway.observes() {

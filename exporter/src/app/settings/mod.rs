@@ -77,10 +77,6 @@ pub struct Settings {
 
 impl Settings {
     /// Reads the configuration that the flags and the environment name, and checks it.
-    ///
-    /// # Errors
-    ///
-    /// [`SettingsError`], naming the field, flag or variable that does not fit.
     pub fn load(role: Role, flags: &Flags, env: &Env) -> Result<Self, SettingsError> {
         let yaml = match &flags.config {
             None => String::new(),

@@ -62,11 +62,7 @@ impl Pushes {
     }
 
     /// Makes these the endpoints that are pushed to. One whose settings stay the same goes on undisturbed; one
-    /// that goes or changes is pushed to once more.
-    ///
-    /// # Errors
-    ///
-    /// [`OtlpError`] where a client cannot be set up; nothing has changed then.
+    /// that goes or changes is pushed to once more. Where a client cannot be set up, nothing has changed.
     pub async fn run(&self, wanted: Vec<PushSettings>) -> Result<(), OtlpError> {
         let (mut new, mut ending) = (Vec::new(), Vec::new());
         {

@@ -39,10 +39,6 @@ pub struct PushSettings {
 }
 
 /// The endpoints of these destinations, and `alone`, which is none's.
-///
-/// # Errors
-///
-/// [`ConfigError`], naming the variable that does not fit.
 pub(crate) fn all(
     destinations: &[DestinationSettings],
     alone: Option<OtlpSettings>,

@@ -51,9 +51,6 @@ const LENGTHS: [usize; 2] = [20, 80];
 const WARM: Duration = Duration::from_secs(1);
 
 /// Measures all, and says how far it is.
-///
-/// # Errors
-/// When a component does not come up, or a request is not answered by 200.
 pub async fn run(plan: &Plan, say: impl Fn(&str)) -> anyhow::Result<Summary> {
     let pins = Pins::find()?;
     let gateways = Gateways::start(&pins).await?;

@@ -17,9 +17,6 @@ const TEXT: &str = r#"(module
     (func (export "proxy_on_delete") (param i32)))"#;
 
 /// Its binary form.
-///
-/// # Errors
-/// Never, since the text is what it is.
 pub fn wasm() -> anyhow::Result<Vec<u8>> {
     Ok(wat::parse_str(TEXT)?)
 }

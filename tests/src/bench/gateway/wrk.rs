@@ -32,10 +32,7 @@ pub fn script(size: usize, headers: &load::Headers) -> anyhow::Result<NamedTempF
     Ok(file)
 }
 
-/// One round against a gateway.
-///
-/// # Errors
-/// When wrk is missing or fails, or an answer is not 2xx.
+/// One round against a gateway. An answer that is not 2xx is an error.
 pub async fn run(
     pins: &Pins,
     script: &NamedTempFile,
