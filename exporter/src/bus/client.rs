@@ -251,10 +251,8 @@ impl Bus {
     /// The bucket of ledgers.
     pub async fn ledger(&self) -> Result<kv::Store, BusError> {
         let store = self.shared.ledger.get_or_try_init(|| async {
-            self.context.get_key_value(LEDGER).await.map_err(|error| BusError::JetStream {
-                what: format!("open bucket {LEDGER}"),
-                why: error.to_string(),
-            })
+            let found = self.context.get_key_value(LEDGER).await;
+            found.map_err(BusError::cannot(format_args!("open bucket {LEDGER}")))
         });
         store.await.cloned()
     }

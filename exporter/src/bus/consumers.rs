@@ -15,10 +15,8 @@ impl Bus {
     pub async fn seen(&self, consumer: &str) -> Result<Seen, BusError> {
         let stream = self.look(STREAM).await?;
         let info = stream.cached_info();
-        let found = stream.consumer_info(consumer).await.map_err(|error| BusError::JetStream {
-            what: format!("look at consumer {consumer}"),
-            why: error.to_string(),
-        })?;
+        let found = stream.consumer_info(consumer).await;
+        let found = found.map_err(BusError::cannot(format_args!("look at consumer {consumer}")))?;
         Ok(Seen {
             stream: info.created.unix_timestamp_nanos().to_string(),
             first: info.state.first_sequence,
@@ -32,10 +30,7 @@ impl Bus {
     pub async fn consumers(&self) -> Result<Vec<String>, BusError> {
         let stream = self.look(STREAM).await?;
         let names: Result<Vec<String>, _> = stream.consumer_names().try_collect().await;
-        let mut names = names.map_err(|error| BusError::JetStream {
-            what: "list consumers".to_owned(),
-            why: error.to_string(),
-        })?;
+        let mut names = names.map_err(BusError::cannot("list consumers"))?;
         names.retain(|name| destination_of(name).is_some());
         Ok(names)
     }
@@ -43,17 +38,12 @@ impl Bus {
     /// Deletes a consumer.
     pub async fn delete_consumer(&self, name: &str) -> Result<(), BusError> {
         let deleted = self.context.delete_consumer_from_stream(name, STREAM).await;
-        deleted.map(drop).map_err(|error| BusError::JetStream {
-            what: format!("delete consumer {name}"),
-            why: error.to_string(),
-        })
+        deleted.map(drop).map_err(BusError::cannot(format_args!("delete consumer {name}")))
     }
 
     /// A durable consumer.
     pub async fn consumer(&self, name: &str) -> Result<PullConsumer, BusError> {
-        self.context.get_consumer_from_stream(name, STREAM).await.map_err(|error| BusError::JetStream {
-            what: format!("find consumer {name}"),
-            why: error.to_string(),
-        })
+        let found = self.context.get_consumer_from_stream(name, STREAM).await;
+        found.map_err(BusError::cannot(format_args!("find consumer {name}")))
     }
 }

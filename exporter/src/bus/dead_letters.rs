@@ -106,7 +106,7 @@ impl Bus {
             let message = match found {
                 Ok(message) => message,
                 Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => break,
-                Err(error) => return Err(failed("read dead letters", &error)),
+                Err(error) => return Err(BusError::cannot("read dead letters")(error)),
             };
             next = message.sequence + 1;
             letters.extend(DeadLetter::new(message));
@@ -143,21 +143,19 @@ impl Bus {
     pub async fn forget(&self, number: u64) -> Result<(), BusError> {
         let stream = self.look(DEAD_LETTERS).await?;
         let gone = stream.delete_message(number).await;
-        gone.map(drop).map_err(|error| failed("delete a dead letter", &error))
+        gone.map(drop).map_err(BusError::cannot("delete a dead letter"))
     }
 
     pub(super) async fn look(&self, stream: &str) -> Result<Stream, BusError> {
-        self.context
-            .get_stream(stream)
-            .await
-            .map_err(|error| failed(&format!("find stream {stream}"), &error))
+        let found = self.context.get_stream(stream).await;
+        found.map_err(BusError::cannot(format_args!("find stream {stream}")))
     }
 
     async fn stored(&self, stream: &str, sequence: u64) -> Result<Option<StreamMessage>, BusError> {
         match self.look(stream).await?.get_raw_message(sequence).await {
             Ok(message) => Ok(Some(message)),
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
-            Err(error) => Err(failed("read a message", &error)),
+            Err(error) => Err(BusError::cannot("read a message")(error)),
         }
     }
 
@@ -173,8 +171,8 @@ impl Bus {
             PublishMessage::build().headers(headers).message_id(id).expected_stream(stream).payload(payload);
         let what = format!("publish to {subject}");
         let sent = self.context.send_publish(subject.to_owned(), message).await;
-        let ack = sent.map_err(|error| failed(&what, &error))?.await;
-        ack.map(drop).map_err(|error| failed(&what, &error))
+        let ack = sent.map_err(BusError::cannot(&what))?.await;
+        ack.map(drop).map_err(BusError::cannot(&what))
     }
 }
 
@@ -187,10 +185,6 @@ fn retained_headers(message: &StreamMessage) -> HeaderMap {
         }
     }
     headers
-}
-
-fn failed(what: &str, error: &dyn std::fmt::Display) -> BusError {
-    BusError::JetStream { what: what.to_owned(), why: error.to_string() }
 }
 
 fn now_ms() -> u64 {

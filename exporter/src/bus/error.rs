@@ -1,5 +1,7 @@
 //! What can go wrong with NATS.
 
+use std::fmt::Display;
+
 use super::names::STREAM;
 
 /// What went wrong with NATS.
@@ -42,6 +44,11 @@ pub enum BusError {
 }
 
 impl BusError {
+    /// What makes this of JetStream's error when it did not do what it was asked.
+    pub(super) fn cannot<E: Display>(what: impl Display) -> impl FnOnce(E) -> Self {
+        move |error| Self::JetStream { what: what.to_string(), why: error.to_string() }
+    }
+
     /// Whether waiting does not help: someone must change something.
     pub fn is_for_good(&self) -> bool {
         matches!(self, Self::Incompatible { .. } | Self::Damage { .. })

@@ -88,10 +88,8 @@ pub(super) async fn ledger(context: &Context, settings: &StreamSettings) -> Resu
         num_replicas: settings.replicas,
         ..kv::Config::default()
     };
-    let made = context.create_key_value(config).await.map_err(|error| BusError::JetStream {
-        what: format!("create bucket {LEDGER}"),
-        why: error.to_string(),
-    })?;
+    let made = context.create_key_value(config).await;
+    let made = made.map_err(BusError::cannot(format_args!("create bucket {LEDGER}")))?;
     without_rollup(context, &made.stream.cached_info().config).await
 }
 
@@ -111,10 +109,8 @@ pub(super) async fn consumer(context: &Context, settings: &ConsumerSettings) -> 
         max_ack_pending: i64::try_from(settings.max_ack_pending).unwrap_or(i64::MAX),
         ..pull::Config::default()
     };
-    context.create_consumer_on_stream(config, STREAM).await.map(drop).map_err(|error| BusError::JetStream {
-        what: format!("create consumer {}", settings.name),
-        why: error.to_string(),
-    })
+    let made = context.create_consumer_on_stream(config, STREAM).await;
+    made.map(drop).map_err(BusError::cannot(format_args!("create consumer {}", settings.name)))
 }
 
 async fn create(context: &Context, wanted: Config) -> Result<(), BusError> {
@@ -139,8 +135,7 @@ async fn update(context: &Context, found: &Config, wanted: Config) -> Result<(),
 }
 
 fn look_failed(stream: &str, error: &impl std::fmt::Display) -> BusError {
-    let what = format!("look at stream {stream} (is JetStream enabled?)");
-    BusError::JetStream { what, why: error.to_string() }
+    BusError::cannot(format_args!("look at stream {stream} (is JetStream enabled?)"))(error)
 }
 
 pub(super) fn is_missing(kind: &GetStreamErrorKind) -> bool {

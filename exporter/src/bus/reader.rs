@@ -142,10 +142,7 @@ impl Bus {
             ..pull::Config::default()
         };
         let consumer = self.context.create_consumer_on_stream(config, STREAM).await;
-        let consumer = consumer.map_err(|error| BusError::JetStream {
-            what: "look at the stream for the page".to_owned(),
-            why: error.to_string(),
-        })?;
+        let consumer = consumer.map_err(BusError::cannot("look at the stream for the page"))?;
         Ok((consumer, made))
     }
 }

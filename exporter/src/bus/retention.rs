@@ -92,17 +92,14 @@ impl Bus {
         if older < state.first_sequence || state.messages == 0 {
             return Ok(());
         }
-        let failed = |error: &dyn std::fmt::Display| BusError::JetStream {
-            what: "purge what every destination has".to_owned(),
-            why: error.to_string(),
-        };
-        let consumers: Vec<_> = stream.consumers().try_collect().await.map_err(|error| failed(&error))?;
+        let what = "purge what every destination has";
+        let consumers: Vec<_> = stream.consumers().try_collect().await.map_err(BusError::cannot(what))?;
         let of_destinations = consumers.iter().filter(|one| destination_of(&one.name).is_some());
         let settled = of_destinations.map(|one| one.ack_floor.stream_sequence).min();
         let Some(settled) = settled else { return Ok(()) };
         let until = settled.min(older);
         if until >= state.first_sequence {
-            let purged = stream.purge().sequence(until + 1).await.map_err(|error| failed(&error))?;
+            let purged = stream.purge().sequence(until + 1).await.map_err(BusError::cannot(what))?;
             debug!(events = purged.purged, "purged what every destination has");
         }
         Ok(())

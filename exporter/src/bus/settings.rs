@@ -94,10 +94,7 @@ impl Bus {
 
     /// Adds an entry to the audit trail.
     pub async fn audit(&self, entry: Bytes) -> Result<(), BusError> {
-        let failed = |error: &dyn std::fmt::Display| BusError::JetStream {
-            what: "write the audit trail".to_owned(),
-            why: error.to_string(),
-        };
+        let what = "write the audit trail";
         let config = Config {
             name: AUDIT.to_owned(),
             subjects: vec![AUDIT_SUBJECT.to_owned()],
@@ -109,22 +106,19 @@ impl Bus {
             num_replicas: self.stream_wanted().replicas,
             ..Config::default()
         };
-        self.context.get_or_create_stream(config).await.map_err(|error| failed(&error))?;
+        self.context.get_or_create_stream(config).await.map_err(BusError::cannot(what))?;
         let message = PublishMessage::build().expected_stream(AUDIT).payload(entry);
-        let sent = self.context.send_publish(AUDIT_SUBJECT, message).await.map_err(|error| failed(&error))?;
-        sent.await.map(drop).map_err(|error| failed(&error))
+        let sent = self.context.send_publish(AUDIT_SUBJECT, message).await.map_err(BusError::cannot(what))?;
+        sent.await.map(drop).map_err(BusError::cannot(what))
     }
 
     /// The last entries of the audit trail, the newest first.
     pub async fn audited(&self, limit: usize) -> Result<Vec<Bytes>, BusError> {
-        let failed = |error: &dyn std::fmt::Display| BusError::JetStream {
-            what: "read the audit trail".to_owned(),
-            why: error.to_string(),
-        };
+        let what = "read the audit trail";
         let stream = match self.context.get_stream(AUDIT).await {
             Ok(stream) => stream,
             Err(error) if layout::is_missing(&error.kind()) => return Ok(Vec::new()),
-            Err(error) => return Err(failed(&error)),
+            Err(error) => return Err(BusError::cannot(what)(error)),
         };
         let state = &stream.cached_info().state;
         let mut entries = Vec::new();
@@ -132,7 +126,7 @@ impl Bus {
             match stream.get_raw_message(sequence).await {
                 Ok(message) => entries.push(message.payload),
                 Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {}
-                Err(error) => return Err(failed(&error)),
+                Err(error) => return Err(BusError::cannot(what)(error)),
             }
         }
         Ok(entries)
