@@ -8,7 +8,7 @@ use tower::ServiceExt as _;
 use weir_event::v1::{self, EventBatch};
 
 use super::*;
-use crate::secret::Secret;
+use crate::{metrics::Metrics, secret::Secret};
 
 const SOURCE: [u8; 16] = [7; 16];
 
@@ -72,7 +72,7 @@ fn post(body: impl Into<Body>) -> Request {
 }
 
 async fn ask(store: &Kept, token: Option<&str>, request: Request) -> (StatusCode, HeaderMap, Bytes) {
-    let router = Ingest::new(store.clone(), &settings(token), IngestMetrics::default()).router();
+    let router = Ingest::new(store.clone(), &settings(token), Metrics::default().ingest).router();
     answered(router, request).await
 }
 
@@ -117,7 +117,7 @@ async fn events_are_stored_with_the_batchs_resource_and_not_with_one_of_their_ow
         ..EventBatch::default()
     };
     let store = Kept::default();
-    let metrics = IngestMetrics::default();
+    let metrics = Metrics::default().ingest;
     let ingest = Ingest::new(store.clone(), &settings(None), metrics.clone());
     let sent = attributes(&[("host.name", "node-7"), ("k8s.pod.name", "pod"), ("mw.account_key", "k")]);
     for (sent, kept) in [
@@ -163,7 +163,7 @@ async fn what_small_events_grow_by_takes_room_and_a_batch_alone_is_always_taken(
     ] {
         let store = Slow(Kept::default(), Arc::default());
         let settings = IngestSettings { max_in_flight, ..settings(None) };
-        let ingest = Ingest::new(store.clone(), &settings, IngestMetrics::default());
+        let ingest = Ingest::new(store.clone(), &settings, Metrics::default().ingest);
         let ask = || tokio::spawn(answered(ingest.clone().router(), post(batch.clone())));
         let mut asked = [ask(), ask()];
         for _ in 0..1000 {
@@ -180,7 +180,7 @@ async fn what_small_events_grow_by_takes_room_and_a_batch_alone_is_always_taken(
 #[tokio::test]
 async fn what_is_stored_is_counted_though_its_sender_has_gone_away() {
     let store = Slow(Kept::default(), Arc::default());
-    let metrics = IngestMetrics::default();
+    let metrics = Metrics::default().ingest;
     let ingest = Ingest::new(store.clone(), &settings(None), metrics.clone());
     let mut answer = Box::pin(ingest.router().oneshot(post(body(vec![event(1), event(2)]))));
     tokio::select! {
@@ -207,7 +207,7 @@ async fn the_policy_is_told_and_enforced_whatever_the_sender_knows_of_it() {
     };
     let (policy, known) = watch::channel(Capture::Unknown);
     let store = Kept::default();
-    let ingest = Ingest::new(store.clone(), &settings(None), IngestMetrics::default()).under(known);
+    let ingest = Ingest::new(store.clone(), &settings(None), Metrics::default().ingest).under(known);
     let send = || answered(ingest.clone().router(), post(body(vec![event.encode_to_vec().into()])));
     let ask = || answered(ingest.clone().router(), Request::get(POLICY_PATH).body(Body::empty()).unwrap());
     // Before it is known what may be stored, nothing is.
@@ -233,7 +233,7 @@ async fn the_policy_is_told_and_enforced_whatever_the_sender_knows_of_it() {
 
 #[tokio::test]
 async fn the_policy_is_told_to_those_with_the_token_only() {
-    let router = Ingest::new(Kept::default(), &settings(Some("t0ken")), IngestMetrics::default()).router();
+    let router = Ingest::new(Kept::default(), &settings(Some("t0ken")), Metrics::default().ingest).router();
     let ask = |request: axum::http::request::Builder| {
         answered(router.clone(), request.body(Body::empty()).unwrap())
     };
@@ -331,7 +331,7 @@ async fn another_path_is_404_and_another_method_405() {
 async fn over_the_rate_or_without_room_the_answer_is_503_before_anything_is_read() {
     let store = Kept::default();
     let rate = IngestSettings { max_batches_per_second: Some(1), ..settings(None) };
-    let ingest = Ingest::new(store.clone(), &rate, IngestMetrics::default());
+    let ingest = Ingest::new(store.clone(), &rate, Metrics::default().ingest);
     let statuses = [
         answered(ingest.clone().router(), post(body(vec![event(1)]))).await.0,
         answered(ingest.clone().router(), post(body(vec![event(2)]))).await.0,
@@ -348,7 +348,7 @@ async fn over_the_rate_or_without_room_the_answer_is_503_before_anything_is_read
 
 #[tokio::test]
 async fn a_new_token_is_asked_for_as_soon_as_it_is_set_and_a_socket_asks_for_none() {
-    let ingest = Ingest::new(Kept::default(), &settings(Some("old")), IngestMetrics::default());
+    let ingest = Ingest::new(Kept::default(), &settings(Some("old")), Metrics::default().ingest);
     let bearing = |token: &str| {
         let mut request = post(body(vec![event(1)]));
         request.headers_mut().insert(AUTHORIZATION, format!("Bearer {token}").parse().unwrap());

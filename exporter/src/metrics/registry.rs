@@ -33,15 +33,14 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::default();
-        let (ingest, ship) = (IngestMetrics::default(), ShipFamilies::default());
-        let (gen_ai, counting) = (Arc::new(GenAi::new(SystemTime::now())), CountingMetrics::default());
+        let gen_ai = Arc::new(GenAi::new(SystemTime::now()));
         let (bus_connected, reload_good) = (Gauge::<i64, _>::default(), Gauge::<i64, _>::default());
         // These have the conventions' names and so no prefix.
         registry.register_collector(Box::new(Arc::clone(&gen_ai)));
         let own = registry.sub_registry_with_prefix("weir_exporter");
-        ingest.register(own);
-        ship.register(own);
-        counting.register(own);
+        let ingest = IngestMetrics::new(own);
+        let ship = ShipFamilies::new(own);
+        let counting = CountingMetrics::new(own);
         own.register("bus_connected", "1 while NATS is connected", bus_connected.clone());
         own.register("config_last_reload_good", "1 where the last reload was taken", reload_good.clone());
         reload_good.set(1);

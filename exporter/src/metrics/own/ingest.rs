@@ -5,7 +5,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::labels::{Count, FigureLabel, OutcomeLabel, batches, level, seconds};
+use super::labels::{Count, FigureLabel, OutcomeLabel, batches, level, made, seconds, shown, with_unit};
 use crate::ledger::workers::Figures;
 
 /// What ingest counts.
@@ -35,48 +35,31 @@ pub struct IngestMetrics {
     figures: Family<FigureLabel, Gauge>,
 }
 
-impl Default for IngestMetrics {
-    fn default() -> Self {
-        Self {
-            batches: Family::default(),
-            stored: Count::default(),
-            duplicate: Count::default(),
-            refused: Count::default(),
-            compressed: Count::default(),
-            stripped: Count::default(),
-            resource_dropped: Count::default(),
-            bytes: Count::default(),
-            batch_events: batches(),
-            latency: seconds(),
-            workers: Gauge::default(),
-            figures: Family::default(),
-        }
-    }
-}
-
 impl IngestMetrics {
-    pub(in crate::metrics) fn register(&self, registry: &mut Registry) {
+    pub(in crate::metrics) fn new(registry: &mut Registry) -> Self {
         let part = registry.sub_registry_with_prefix("ingest");
-        part.register("batches", "Batches by how they were answered", self.batches.clone());
-        part.register("events_stored", "Events that JetStream acknowledged", self.stored.clone());
-        part.register("events_duplicate", "Stored events that JetStream already had", self.duplicate.clone());
-        part.register("events_refused", "Events that can never be stored", self.refused.clone());
-        part.register("events_compressed", "Events too large for NATS as they were", self.compressed.clone());
-        part.register("events_stripped", "Events that lost their content for that", self.stripped.clone());
-        part.register(
-            "resource_attributes_dropped",
-            "Attributes of gateways' resources that were left out",
-            self.resource_dropped.clone(),
-        );
-        part.register_with_unit("received", "Bodies read", Unit::Bytes, self.bytes.clone());
-        part.register("batch_events", "Events of a batch", self.batch_events.clone());
-        part.register_with_unit("batch", "From request to answer", Unit::Seconds, self.latency.clone());
-        part.register("sources", "Workers whose ledgers are kept", self.workers.clone());
-        part.register(
-            "source_events",
-            "Sums over all sources, the same at every exporter; some by their word",
-            self.figures.clone(),
-        );
+        Self {
+            batches: made(part, "batches", "Batches by how they were answered"),
+            stored: made(part, "events_stored", "Events that JetStream acknowledged"),
+            duplicate: made(part, "events_duplicate", "Stored events that JetStream already had"),
+            refused: made(part, "events_refused", "Events that can never be stored"),
+            compressed: made(part, "events_compressed", "Events too large for NATS as they were"),
+            stripped: made(part, "events_stripped", "Events that lost their content for that"),
+            resource_dropped: made(
+                part,
+                "resource_attributes_dropped",
+                "Attributes of gateways' resources that were left out",
+            ),
+            bytes: with_unit(part, "received", Unit::Bytes, "Bodies read", Count::default()),
+            batch_events: shown(part, "batch_events", "Events of a batch", batches()),
+            latency: with_unit(part, "batch", Unit::Seconds, "From request to answer", seconds()),
+            workers: made(part, "sources", "Workers whose ledgers are kept"),
+            figures: made(
+                part,
+                "source_events",
+                "Sums over all sources, the same at every exporter; some by their word",
+            ),
+        }
     }
 
     /// Shows the sums over workers.

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, histogram::Histogram},
+    registry::{Metric, Registry, Unit},
 };
 
 /// How something ended.
@@ -58,14 +59,37 @@ pub(in crate::metrics) fn level(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-pub(in crate::metrics) fn seconds() -> Histogram {
+/// A metric that the registry shows.
+pub(super) fn shown<M: Metric + Clone>(part: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    part.register(name, help, metric.clone());
+    metric
+}
+
+/// A metric that the registry shows, empty at first.
+pub(super) fn made<M: Metric + Clone + Default>(part: &mut Registry, name: &str, help: &str) -> M {
+    shown(part, name, help, M::default())
+}
+
+/// A metric that the registry shows with its unit.
+pub(super) fn with_unit<M: Metric + Clone>(
+    part: &mut Registry,
+    name: &str,
+    unit: Unit,
+    help: &str,
+    metric: M,
+) -> M {
+    part.register_with_unit(name, help, unit, metric.clone());
+    metric
+}
+
+pub(super) fn seconds() -> Histogram {
     Histogram::new([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
 }
 
-pub(in crate::metrics) fn ages() -> Histogram {
+pub(super) fn ages() -> Histogram {
     Histogram::new([0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0])
 }
 
-pub(in crate::metrics) fn batches() -> Histogram {
+pub(super) fn batches() -> Histogram {
     Histogram::new([1.0, 4.0, 16.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0])
 }

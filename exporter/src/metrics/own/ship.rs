@@ -5,7 +5,9 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::labels::{Count, DestinationLabel, PostLabel, StateLabel, ages, batches, level, seconds};
+use super::labels::{
+    Count, DestinationLabel, PostLabel, StateLabel, ages, batches, level, made, seconds, shown, with_unit,
+};
 use crate::ledger::Account;
 
 /// What one destination counts in this process.
@@ -50,6 +52,13 @@ impl ShipMetrics {
     }
 }
 
+/// A histogram of every destination.
+type Histograms = Family<DestinationLabel, Histogram, fn() -> Histogram>;
+
+fn each(one: fn() -> Histogram) -> Histograms {
+    Family::new_with_constructor(one)
+}
+
 #[derive(Debug)]
 pub(crate) struct ShipFamilies {
     delivered: Family<DestinationLabel, Count>,
@@ -64,90 +73,69 @@ pub(crate) struct ShipFamilies {
     handed_back: Family<DestinationLabel, Count>,
     in_hand: Family<DestinationLabel, Gauge>,
     posts: Family<PostLabel, Count>,
-    batch_events: Family<DestinationLabel, Histogram, fn() -> Histogram>,
-    latency: Family<DestinationLabel, Histogram, fn() -> Histogram>,
-    age: Family<DestinationLabel, Histogram, fn() -> Histogram>,
-    ledger: Family<StateLabel, Gauge>,
+    batch_events: Histograms,
+    latency: Histograms,
+    age: Histograms,
+    condition: Family<StateLabel, Gauge>,
+    running: Family<DestinationLabel, Gauge>,
+    ledger: LedgerFamilies,
+}
+
+#[derive(Debug)]
+struct LedgerFamilies {
     stored: Family<DestinationLabel, Gauge>,
+    events: Family<StateLabel, Gauge>,
     backlog: Family<DestinationLabel, Gauge>,
     repeated: Family<DestinationLabel, Gauge>,
     doubtful: Family<DestinationLabel, Gauge>,
-    condition: Family<StateLabel, Gauge>,
-    running: Family<DestinationLabel, Gauge>,
 }
 
-impl Default for ShipFamilies {
-    fn default() -> Self {
+impl LedgerFamilies {
+    fn new(registry: &mut Registry) -> Self {
+        let part = registry.sub_registry_with_prefix("ledger");
         Self {
-            delivered: Family::default(),
-            duplicates: Family::default(),
-            filtered: Family::default(),
-            dead_lettered: Family::default(),
-            spans: Family::default(),
-            rejected: Family::default(),
-            undecodable: Family::default(),
-            retries: Family::default(),
-            bytes: Family::default(),
-            handed_back: Family::default(),
-            in_hand: Family::default(),
-            posts: Family::default(),
-            batch_events: Family::new_with_constructor(batches),
-            latency: Family::new_with_constructor(seconds),
-            age: Family::new_with_constructor(ages),
-            ledger: Family::default(),
-            stored: Family::default(),
-            backlog: Family::default(),
-            repeated: Family::default(),
-            doubtful: Family::default(),
-            condition: Family::default(),
-            running: Family::default(),
+            stored: made(part, "events_stored", "Events stored for a destination"),
+            events: made(part, "events", "What became of them"),
+            backlog: made(part, "backlog_events", "Events that wait or are under way, by JetStream's count"),
+            repeated: made(part, "duplicate_events", "Deliveries of what had been settled"),
+            doubtful: made(
+                part,
+                "doubtful_events",
+                "Deliveries that may have been the second, for an attempt before was not answered",
+            ),
         }
     }
 }
 
 impl ShipFamilies {
-    pub(in crate::metrics) fn register(&self, registry: &mut Registry) {
+    pub(in crate::metrics) fn new(registry: &mut Registry) -> Self {
         let part = registry.sub_registry_with_prefix("ship");
-        part.register("events_delivered", "Events that a destination took", self.delivered.clone());
-        part.register("events_duplicate", "Events delivered that had been before", self.duplicates.clone());
-        part.register("events_filtered", "Events that a destination does not want", self.filtered.clone());
-        part.register("events_dead_lettered", "Events made dead letters", self.dead_lettered.clone());
-        part.register("spans_delivered", "Spans that a destination took", self.spans.clone());
-        part.register("spans_rejected", "Spans refused by partial success", self.rejected.clone());
-        part.register("events_undecodable", "Messages that are no events", self.undecodable.clone());
-        part.register("events_handed_back", "Events given back at shutdown", self.handed_back.clone());
-        part.register("posts", "Attempts to deliver, by how they ended", self.posts.clone());
-        part.register("retries", "Attempts after the first", self.retries.clone());
-        part.register_with_unit("sent", "Compressed bodies sent", Unit::Bytes, self.bytes.clone());
-        part.register("events_in_hand", "Events pulled and not yet acknowledged", self.in_hand.clone());
-        part.register("batch_events", "Events of a POST that was taken", self.batch_events.clone());
-        part.register_with_unit("post", "From POST to answer", Unit::Seconds, self.latency.clone());
-        part.register_with_unit(
-            "event_age",
-            "Age of a POST's oldest event when taken",
-            Unit::Seconds,
-            self.age.clone(),
-        );
-        part.register("condition", "1 for the state that a destination is in", self.condition.clone());
-        part.register(
-            "running",
-            "1 where a destination that is set runs, 0 where it does not",
-            self.running.clone(),
-        );
-        let part = registry.sub_registry_with_prefix("ledger");
-        part.register("events_stored", "Events stored for a destination", self.stored.clone());
-        part.register("events", "What became of them", self.ledger.clone());
-        part.register(
-            "backlog_events",
-            "Events that wait or are under way, by JetStream's count",
-            self.backlog.clone(),
-        );
-        part.register("duplicate_events", "Deliveries of what had been settled", self.repeated.clone());
-        part.register(
-            "doubtful_events",
-            "Deliveries that may have been the second, for an attempt before was not answered",
-            self.doubtful.clone(),
-        );
+        Self {
+            delivered: made(part, "events_delivered", "Events that a destination took"),
+            duplicates: made(part, "events_duplicate", "Events delivered that had been before"),
+            filtered: made(part, "events_filtered", "Events that a destination does not want"),
+            dead_lettered: made(part, "events_dead_lettered", "Events made dead letters"),
+            spans: made(part, "spans_delivered", "Spans that a destination took"),
+            rejected: made(part, "spans_rejected", "Spans refused by partial success"),
+            undecodable: made(part, "events_undecodable", "Messages that are no events"),
+            handed_back: made(part, "events_handed_back", "Events given back at shutdown"),
+            posts: made(part, "posts", "Attempts to deliver, by how they ended"),
+            retries: made(part, "retries", "Attempts after the first"),
+            bytes: with_unit(part, "sent", Unit::Bytes, "Compressed bodies sent", Family::default()),
+            in_hand: made(part, "events_in_hand", "Events pulled and not yet acknowledged"),
+            batch_events: shown(part, "batch_events", "Events of a POST that was taken", each(batches)),
+            latency: with_unit(part, "post", Unit::Seconds, "From POST to answer", each(seconds)),
+            age: with_unit(
+                part,
+                "event_age",
+                Unit::Seconds,
+                "Age of a POST's oldest event when taken",
+                each(ages),
+            ),
+            condition: made(part, "condition", "1 for the state that a destination is in"),
+            running: made(part, "running", "1 where a destination that is set runs, 0 where it does not"),
+            ledger: LedgerFamilies::new(registry),
+        }
     }
 
     /// The counters of one destination, at zero from the start.
@@ -176,10 +164,11 @@ impl ShipFamilies {
     /// Shows a destination's ledger, backlog and condition.
     pub fn show_ledger(&self, destination: &str, account: &Account, backlog: u64, condition: &str) {
         let label = DestinationLabel { destination: destination.to_owned() };
-        self.stored.get_or_create(&label).set(level(account.stored()));
-        self.backlog.get_or_create(&label).set(level(backlog));
-        self.repeated.get_or_create(&label).set(level(account.duplicates));
-        self.doubtful.get_or_create(&label).set(level(account.doubtful));
+        let ledger = &self.ledger;
+        ledger.stored.get_or_create(&label).set(level(account.stored()));
+        ledger.backlog.get_or_create(&label).set(level(backlog));
+        ledger.repeated.get_or_create(&label).set(level(account.duplicates));
+        ledger.doubtful.get_or_create(&label).set(level(account.doubtful));
         let state = |state| StateLabel { destination: destination.to_owned(), state };
         for (name, count) in [
             ("delivered", account.delivered),
@@ -189,7 +178,7 @@ impl ShipFamilies {
             ("evicted", account.evicted),
             ("purged", account.purged),
         ] {
-            self.ledger.get_or_create(&state(name)).set(level(count));
+            ledger.events.get_or_create(&state(name)).set(level(count));
         }
         for word in ["well", "retrying", "misconfigured", "refusing"] {
             self.condition.get_or_create(&state(word)).set(i64::from(word == condition));
@@ -208,11 +197,12 @@ impl ShipFamilies {
     /// Forgets what was shown of a destination that is no more.
     pub fn forget(&self, destination: &str) {
         let label = DestinationLabel { destination: destination.to_owned() };
-        for family in [&self.stored, &self.backlog, &self.repeated, &self.doubtful] {
+        let ledger = &self.ledger;
+        for family in [&ledger.stored, &ledger.backlog, &ledger.repeated, &ledger.doubtful] {
             family.remove(&label);
         }
         for state in ["delivered", "rejected", "dead_lettered", "filtered", "evicted", "purged"] {
-            self.ledger.remove(&StateLabel { destination: destination.to_owned(), state });
+            ledger.events.remove(&StateLabel { destination: destination.to_owned(), state });
         }
         for state in ["well", "retrying", "misconfigured", "refusing"] {
             self.condition.remove(&StateLabel { destination: destination.to_owned(), state });

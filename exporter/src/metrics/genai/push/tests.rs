@@ -14,6 +14,7 @@ use super::*;
 use crate::{
     config::wire::{Compression, Protocol},
     destination::{ClientTls, OtlpSettings},
+    metrics::Metrics,
     spans::fixture::streamed,
 };
 
@@ -69,7 +70,7 @@ fn to(url: Url) -> OtlpSettings {
 
 /// The endpoints of a process that has counted this.
 fn pushes(counts: &Arc<GenAi>) -> Pushes {
-    Pushes::new(Arc::clone(counts), CountingMetrics::default())
+    Pushes::new(Arc::clone(counts), Metrics::default().counting)
 }
 
 fn push(endpoint: PushSettings, counts: &Arc<GenAi>, delta: bool) -> MetricsPush {
