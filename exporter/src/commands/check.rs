@@ -1,6 +1,8 @@
 //! `check`: what a configuration comes to, without a secret in it.
 
-use super::{error::CheckError, output::say};
+use anyhow::Context as _;
+
+use super::output::say;
 use crate::{
     app::settings::Settings,
     bus::SETTINGS,
@@ -12,17 +14,14 @@ use crate::{
 };
 
 /// Says what the settings come to.
-pub fn check(settings: &Settings) -> Result<(), CheckError> {
-    let failed = |name: &str| {
-        let name = name.to_owned();
-        |source| CheckError::Client { name, source }
-    };
+pub fn check(settings: &Settings) -> anyhow::Result<()> {
     for one in &settings.destinations {
-        let sink = Sink::new(one).map_err(failed(&one.name))?;
+        let sink = Sink::new(one).with_context(|| format!("destinations.{}", one.name))?;
         Encoder::new(sink.format(), &one.resource)?;
     }
     for one in &settings.pushes {
-        OtlpSender::new(one.otlp.clone(), Signal::Metrics).map_err(failed(&one.name))?;
+        let sender = OtlpSender::new(one.otlp.clone(), Signal::Metrics);
+        sender.with_context(|| format!("destinations.{}", one.name))?;
     }
     say(&text(settings));
     Ok(())

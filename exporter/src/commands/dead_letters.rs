@@ -1,8 +1,12 @@
 //! `dead-letters list|show|replay|purge`: events that a destination refused.
 
+use anyhow::{Context as _, bail};
 use weir_event::EventId;
 
-use super::{error::CommandError, nats::connected, output::say};
+use super::{
+    nats::connected,
+    output::{UNCONFIRMED, say},
+};
 use crate::{
     app::settings::Settings,
     bus::{Bus, DeadLetter, payload},
@@ -13,7 +17,7 @@ use crate::{
 const ROUND: usize = 1000;
 
 /// Does what the command says.
-pub async fn dead_letters(settings: &Settings, command: &DeadLetters) -> Result<(), CommandError> {
+pub async fn dead_letters(settings: &Settings, command: &DeadLetters) -> anyhow::Result<()> {
     let bus = connected(settings).await?;
     match command {
         DeadLetters::List { destination, limit } => {
@@ -26,8 +30,9 @@ pub async fn dead_letters(settings: &Settings, command: &DeadLetters) -> Result<
             }
         }
         DeadLetters::Show { number, content } => {
-            let letter = bus.dead_letter(*number).await?.ok_or(CommandError::NoLetter(*number))?;
-            say(&shown(&letter, *content));
+            for letter in &chosen(&bus, None, Some(*number)).await? {
+                say(&shown(letter, *content));
+            }
         }
         DeadLetters::Replay { destination, number } => {
             let count = each(&bus, destination.as_deref(), *number, true).await?;
@@ -38,7 +43,7 @@ pub async fn dead_letters(settings: &Settings, command: &DeadLetters) -> Result<
                 let letters = chosen(&bus, destination.as_deref(), *number).await?;
                 let more = if letters.len() == ROUND { " at least" } else { "" };
                 say(&format!("{}{more} dead letters would be deleted for good.", letters.len()));
-                return Err(CommandError::Unconfirmed);
+                bail!(UNCONFIRMED);
             }
             let count = each(&bus, destination.as_deref(), *number, false).await?;
             say(&format!("{count} dead letters were deleted."));
@@ -52,11 +57,11 @@ async fn chosen(
     bus: &Bus,
     destination: Option<&str>,
     number: Option<u64>,
-) -> Result<Vec<DeadLetter>, CommandError> {
+) -> anyhow::Result<Vec<DeadLetter>> {
     match number {
         Some(number) => {
-            let letter = bus.dead_letter(number).await?.ok_or(CommandError::NoLetter(number))?;
-            Ok(vec![letter])
+            let letter = bus.dead_letter(number).await?;
+            Ok(vec![letter.with_context(|| format!("no dead letter has the number {number}"))?])
         }
         None => Ok(bus.dead_letters(destination, ROUND).await?),
     }
@@ -68,7 +73,7 @@ async fn each(
     destination: Option<&str>,
     number: Option<u64>,
     replay: bool,
-) -> Result<usize, CommandError> {
+) -> anyhow::Result<usize> {
     // What is refused again becomes a letter with a higher number: not of this run.
     let last = bus.last_dead_letter().await?;
     let mut count = 0;

@@ -3,7 +3,6 @@
 
 mod check;
 mod dead_letters;
-mod error;
 mod nats;
 mod output;
 mod ready;
@@ -14,7 +13,6 @@ mod test_destination;
 
 pub use check::check;
 pub use dead_letters::dead_letters;
-pub use error::{CheckError, CommandError};
 pub use ready::ready;
 pub use remove::remove;
 pub use reseal::reseal;

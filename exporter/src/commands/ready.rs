@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{error::CommandError, output::say};
+use anyhow::bail;
+
+use super::output::{no_exporter, say};
 use crate::app::settings::Settings;
 
 /// Timeout of the request.
@@ -12,12 +14,9 @@ const DEADLINE: Duration = Duration::from_secs(3);
 const MAX_REASON: usize = 512;
 
 /// Asks the exporter that these settings describe.
-pub async fn ready(settings: &Settings) -> Result<(), CommandError> {
+pub async fn ready(settings: &Settings) -> anyhow::Result<()> {
     let url = format!("http://{}/readyz", settings.admin_listen);
-    let failed = |error: reqwest::Error| CommandError::NoExporter {
-        url: url.clone(),
-        why: error.without_url().to_string(),
-    };
+    let failed = |error: reqwest::Error| no_exporter(&url, &error.without_url());
     let client = reqwest::Client::builder().timeout(DEADLINE).no_proxy().build().map_err(failed)?;
     let mut response = client.get(&url).send().await.map_err(failed)?;
     if response.status().is_success() {
@@ -26,5 +25,5 @@ pub async fn ready(settings: &Settings) -> Result<(), CommandError> {
     }
     let first = response.chunk().await.map_err(failed)?.unwrap_or_default();
     let reason = first.get(..first.len().min(MAX_REASON)).unwrap_or_default();
-    Err(CommandError::NotReady(String::from_utf8_lossy(reason).trim().to_owned()))
+    bail!("not ready: {}", String::from_utf8_lossy(reason).trim())
 }

@@ -1,34 +1,36 @@
 //! `remove-destination NAME`: deletes the consumer of a destination that is no more, its backlog named first and
 //! counted as purged.
 
-use super::{error::CommandError, nats::connected, output::say};
+use anyhow::bail;
+
+use super::{
+    nats::connected,
+    output::{UNCONFIRMED, say},
+};
 use crate::{app::settings::Settings, bus::CONSUMER_PREFIX, ship::consumer_name};
 
 /// Deletes it, where it was confirmed.
-pub async fn remove(settings: &Settings, name: &str, yes: bool) -> Result<(), CommandError> {
+pub async fn remove(settings: &Settings, name: &str, yes: bool) -> anyhow::Result<()> {
     if settings.destinations.iter().any(|one| &*one.name == name) {
-        let hint = " that is not in the configuration any more: take it out first".to_owned();
-        return Err(CommandError::NoDestination { name: name.to_owned(), hint });
+        bail!("no destination named {name} that is not in the configuration any more: take it out first");
     }
     let bus = connected(settings).await?;
     let saved = bus.settings(false).await.ok();
     if let Some(saved) = saved
         && saved.store.get(format!("destination.{name}")).await.is_ok_and(|found| found.is_some())
     {
-        let hint = " that is not saved on the page any more: remove it there".to_owned();
-        return Err(CommandError::NoDestination { name: name.to_owned(), hint });
+        bail!("no destination named {name} that is not saved on the page any more: remove it there");
     }
     let consumer = consumer_name(name);
     let all = bus.consumers().await?;
     if !all.contains(&consumer) {
         let names: Vec<_> = all.iter().filter_map(|name| name.strip_prefix(CONSUMER_PREFIX)).collect();
-        let hint = format!("; there are: {}", names.join(", "));
-        return Err(CommandError::NoDestination { name: name.to_owned(), hint });
+        bail!("no destination named {name}; there are: {}", names.join(", "));
     }
     let seen = bus.seen(&consumer).await?;
     say(&format!("{name}: {} events wait for it and will not be delivered.", seen.backlog));
     if !yes {
-        return Err(CommandError::Unconfirmed);
+        bail!(UNCONFIRMED);
     }
     bus.delete_consumer(&consumer).await?;
     let account = crate::ledger::close(&bus.ledger().await?, name, &seen).await?;

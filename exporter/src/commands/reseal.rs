@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use anyhow::{anyhow, bail};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    error::{CommandError, NATS_DEADLINE},
-    nats::connected,
+    nats::{NATS_DEADLINE, connected},
     output::say,
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Seals them. After an error what was sealed until then is.
-pub async fn reseal(settings: &Settings) -> Result<(), CommandError> {
+pub async fn reseal(settings: &Settings) -> anyhow::Result<()> {
     let bus = connected(settings).await?;
     let fleet = Fleet::new(bus.clone(), Arc::new(Metrics::default()));
     let saved =
@@ -32,10 +32,10 @@ pub async fn reseal(settings: &Settings) -> Result<(), CommandError> {
     let known = timeout(NATS_DEADLINE, changes.wait_for(|seen| seen.known)).await.is_ok_and(|it| it.is_ok());
     let by = Changed::now("weir-exporter settings-key reseal", "");
     let resealed = if known {
-        saved.reseal(&by).await.map_err(|why| CommandError::Unsealed(why.to_string()))
+        saved.reseal(&by).await.map_err(|why| anyhow!(why.to_string()))
     } else {
         let why = saved.wrong().unwrap_or_else(|| "settings.enabled is false".to_owned());
-        Err(CommandError::Unsealed(format!("what is saved cannot be read: {why}")))
+        Err(anyhow!("what is saved cannot be read: {why}"))
     };
     stop.cancel();
     // It ends at once.
@@ -47,5 +47,5 @@ pub async fn reseal(settings: &Settings) -> Result<(), CommandError> {
         return Ok(());
     }
     let lines: Vec<String> = failed.into_iter().map(|(name, error)| format!("{name}: {error}")).collect();
-    Err(CommandError::Unsealed(format!("not sealed anew: {}", lines.join("; "))))
+    bail!("not sealed anew: {}", lines.join("; "))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{error::CommandError, output::say};
+use super::output::{no_exporter, say};
 use crate::app::settings::Settings;
 
 /// Timeout of the request.
@@ -34,7 +34,7 @@ const COLUMNS: [&str; 10] = [
 const SOURCES: [&str; 6] = ["created", "stored", "refused", "dropped", "sampled_out", "unsent"];
 
 /// Asks the exporter that these settings describe.
-pub async fn status(settings: &Settings, json: bool) -> Result<(), CommandError> {
+pub async fn status(settings: &Settings, json: bool) -> anyhow::Result<()> {
     let url = format!("http://{}/status", settings.admin_listen);
     let first = ask(&url).await?;
     if json {
@@ -47,20 +47,18 @@ pub async fn status(settings: &Settings, json: bool) -> Result<(), CommandError>
     Ok(())
 }
 
-async fn ask(url: &str) -> Result<Value, CommandError> {
-    let failed = |why: String| CommandError::NoExporter { url: url.to_owned(), why };
-    let client = reqwest::Client::builder().timeout(DEADLINE).no_proxy().build();
-    let client = client.map_err(|error| failed(error.to_string()))?;
-    let mut response =
-        client.get(url).send().await.map_err(|error| failed(error.without_url().to_string()))?;
+async fn ask(url: &str) -> anyhow::Result<Value> {
+    let failed = |error: reqwest::Error| no_exporter(url, &error.without_url());
+    let client = reqwest::Client::builder().timeout(DEADLINE).no_proxy().build().map_err(failed)?;
+    let mut response = client.get(url).send().await.map_err(failed)?;
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| failed(error.without_url().to_string()))? {
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
         if body.len() + chunk.len() > MAX_ANSWER {
-            return Err(failed("its answer is too long".to_owned()));
+            return Err(no_exporter(url, &"its answer is too long"));
         }
         body.extend_from_slice(&chunk);
     }
-    serde_json::from_slice(&body).map_err(|_| failed("its answer is no status".to_owned()))
+    serde_json::from_slice(&body).map_err(|_| no_exporter(url, &"its answer is no status"))
 }
 
 fn text(first: &Value, second: &Value) -> String {

@@ -2,10 +2,9 @@
 
 use std::time::Instant;
 
-use super::{
-    error::{CheckError, CommandError},
-    output::say,
-};
+use anyhow::{Context as _, bail};
+
+use super::output::say;
 use crate::{
     app::settings::Settings,
     destination::DestinationSettings,
@@ -17,16 +16,12 @@ use crate::{
 };
 
 /// Sends the trace. An error says why it was not taken and what to do.
-pub async fn test_destination(settings: &Settings, name: &str) -> Result<(), CommandError> {
+pub async fn test_destination(settings: &Settings, name: &str) -> anyhow::Result<()> {
     let names: Vec<&str> = settings.destinations.iter().map(|one| &*one.name).collect();
     let one = settings.destinations.iter().find(|one| &*one.name == name);
-    let one = one.ok_or_else(|| CommandError::NoDestination {
-        name: name.to_owned(),
-        hint: format!("; there are: {}", names.join(", ")),
-    })?;
-    let client = |source| CheckError::Client { name: name.to_owned(), source };
-    let sink = Sink::new(one).map_err(client)?;
-    let LabelledTrace { body, id: trace_id } = LabelledTrace::new(one, &sink).map_err(CheckError::from)?;
+    let one = one.with_context(|| format!("no destination named {name}; there are: {}", names.join(", ")))?;
+    let sink = Sink::new(one).with_context(|| format!("destinations.{name}"))?;
+    let LabelledTrace { body, id: trace_id } = LabelledTrace::new(one, &sink)?;
     say(&format!("Sending one trace to {name}, {}", one.target()));
     let start = Instant::now();
     let outcome = sink.send(body).await;
@@ -35,7 +30,7 @@ pub async fn test_destination(settings: &Settings, name: &str) -> Result<(), Com
         say(&format!("{report}\nLook there for trace {trace_id}, service {}, model {MODEL}.", service(one)));
         return Ok(());
     }
-    Err(CommandError::Undelivered(report))
+    bail!(report)
 }
 
 fn service(one: &DestinationSettings) -> &str {
