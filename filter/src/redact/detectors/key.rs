@@ -1,10 +1,13 @@
 //! Keys and tokens with a provider's prefix, and JSON web tokens.
 //!
-//! Prefixes and lengths are from each provider's documentation. Where the length varies, a minimum is required
-//! and everything that follows belongs to the key.
+//! Prefixes and lengths are from each provider's documentation; those of vendors without a detector of their
+//! own are in [`vendors`](crate::redact::detectors::vendors). Where the length varies, a minimum is required and
+//! everything that follows belongs to the key.
 
+use crate::redact::detectors::form::{self, Class, Form, at_least, exactly, is_mixed};
 use crate::redact::detectors::names::Builtin;
-use crate::redact::text::view::{ALNUM, ALPHA, BASE64, DIGIT, PADDING, TOKEN, View, is};
+use crate::redact::detectors::vendors::{HEADED, ROWS};
+use crate::redact::text::view::{ALNUM, BASE64, DIGIT, PADDING, TOKEN, View, is};
 
 /// Length of a run of token characters, in bytes, that counts as a web token even without visible dots, as in
 /// the middle of a long one.
@@ -13,52 +16,68 @@ const LONG: usize = 1500;
 /// What follows a prefix.
 #[derive(Clone, Copy, Debug)]
 enum Rest {
-    /// Exactly this many capitals and digits.
-    Capitals(usize),
-    /// Exactly this many bytes of a class.
-    Exactly(u16, usize),
-    /// At least this many bytes of a class, including a digit and a letter.
-    Mixed(u16, usize),
-    /// At least this many, including a digit.
+    Form(Form),
+    /// At least this many token bytes, including a digit.
     Numbered(usize),
     /// At least this many token bytes, in parts separated by single dots.
     Dotted(usize),
+    /// Team, application and secret of a Slack webhook.
+    SlackHook,
+    /// User and password before an `@`: `scott/tiger@`.
+    OracleLogin,
     /// As in OpenAI's older keys, whose prefix is used by others too.
     OpenAi,
 }
 
-/// A prefix, its provider, and what follows it.
+/// A literal in keys, whose they are, and what stands around it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Key {
     pub prefix: &'static str,
     pub detector: Builtin,
+    /// The run before the literal, where it is no prefix.
+    head: Option<(Class, u16)>,
     rest: Rest,
 }
 
 const fn key(prefix: &'static str, detector: Builtin, rest: Rest) -> Key {
-    Key { prefix, detector, rest }
+    Key { prefix, detector, head: None, rest }
 }
 
-/// All prefixes.
+const fn headed(class: Class, length: u16, literal: &'static str, form: Form) -> Key {
+    let rest = Rest::Form(form);
+    Key { prefix: literal, detector: Builtin::Azure, head: Some((class, length)), rest }
+}
+
+/// Keys of vendors with a detector of their own.
 #[rustfmt::skip]
-pub(crate) const KEYS: &[Key] = &[
-    key("sk-ant-", Builtin::Anthropic, Rest::Mixed(TOKEN, 20)),
+const OWN: [Key; 72] = [
+    key("sk-ant-", Builtin::Anthropic, Rest::Form(&[at_least(Class::Token, 20)])),
     key("sk-", Builtin::OpenAi, Rest::OpenAi),
-    key("sess-", Builtin::OpenAi, Rest::Exactly(ALNUM, 40)),
-    key("AKIA", Builtin::Aws, Rest::Capitals(16)),
-    key("ASIA", Builtin::Aws, Rest::Capitals(16)),
-    key("ABIA", Builtin::Aws, Rest::Capitals(16)),
-    key("ACCA", Builtin::Aws, Rest::Capitals(16)),
-    key("ABSK", Builtin::Aws, Rest::Mixed(BASE64, 80)),
-    key("AIza", Builtin::Gcp, Rest::Exactly(TOKEN, 35)),
-    key("GOCSPX-", Builtin::Gcp, Rest::Mixed(TOKEN, 24)),
+    key("sess-", Builtin::OpenAi, Rest::Form(&[exactly(Class::Alnum, 40)])),
+    key("AKIA", Builtin::Aws, Rest::Form(&[exactly(Class::Capitals, 16)])),
+    key("ASIA", Builtin::Aws, Rest::Form(&[exactly(Class::Capitals, 16)])),
+    key("ABIA", Builtin::Aws, Rest::Form(&[exactly(Class::Capitals, 16)])),
+    key("ACCA", Builtin::Aws, Rest::Form(&[exactly(Class::Capitals, 16)])),
+    key("A3T", Builtin::Aws, Rest::Form(&[exactly(Class::Capitals, 17)])),
+    key("ABSK", Builtin::Aws, Rest::Form(&[at_least(Class::Base64, 80)])),
+    key("bedrock-api-key-", Builtin::Aws, Rest::Form(&[at_least(Class::Base64, 28)])),
+    key("AIza", Builtin::Gcp, Rest::Form(&[exactly(Class::Token, 35)])),
+    key("GOCSPX-", Builtin::Gcp, Rest::Form(&[at_least(Class::Token, 24)])),
     key("ya29.", Builtin::Gcp, Rest::Dotted(20)),
-    key("ghp_", Builtin::GitHub, Rest::Mixed(ALNUM, 36)),
-    key("gho_", Builtin::GitHub, Rest::Mixed(ALNUM, 36)),
-    key("ghu_", Builtin::GitHub, Rest::Mixed(ALNUM, 36)),
-    key("ghs_", Builtin::GitHub, Rest::Mixed(ALNUM, 36)),
-    key("ghr_", Builtin::GitHub, Rest::Mixed(ALNUM, 36)),
-    key("github_pat_", Builtin::GitHub, Rest::Mixed(TOKEN, 50)),
+    key("1//0", Builtin::Gcp, Rest::Form(&[at_least(Class::Token, 40)])),
+    // Entra refresh tokens, and keys that Azure's services mark as theirs.
+    key("0.A", Builtin::Azure, Rest::Dotted(150)),
+    key("1.A", Builtin::Azure, Rest::Dotted(150)),
+    headed(Class::Alnum, 52, "JQQJ99", &[exactly(Class::Alnum, 26)]),
+    headed(Class::Token, 44, "AzFu", &[exactly(Class::Token, 6).then("==")]),
+    headed(Class::Alnum, 42, "AzSe", &[exactly(Class::Alnum, 6)]),
+    headed(Class::Alnum, 33, "AzCa", &[exactly(Class::Alnum, 6).then("=")]),
+    key("ghp_", Builtin::GitHub, Rest::Form(&[at_least(Class::Alnum, 36)])),
+    key("gho_", Builtin::GitHub, Rest::Form(&[at_least(Class::Alnum, 36)])),
+    key("ghu_", Builtin::GitHub, Rest::Form(&[at_least(Class::Alnum, 36)])),
+    key("ghs_", Builtin::GitHub, Rest::Form(&[at_least(Class::Alnum, 36)])),
+    key("ghr_", Builtin::GitHub, Rest::Form(&[at_least(Class::Alnum, 36)])),
+    key("github_pat_", Builtin::GitHub, Rest::Form(&[at_least(Class::Name, 36)])),
     key("glpat-", Builtin::GitLab, Rest::Dotted(20)),
     key("gldt-", Builtin::GitLab, Rest::Dotted(20)),
     key("glrt-", Builtin::GitLab, Rest::Dotted(20)),
@@ -71,91 +90,109 @@ pub(crate) const KEYS: &[Key] = &[
     key("glagent-", Builtin::GitLab, Rest::Dotted(20)),
     key("gloas-", Builtin::GitLab, Rest::Dotted(20)),
     key("glffct-", Builtin::GitLab, Rest::Dotted(20)),
-    key("GR1348941", Builtin::GitLab, Rest::Mixed(TOKEN, 20)),
-    key("xoxb-", Builtin::Slack, Rest::Numbered(20)),
-    key("xoxp-", Builtin::Slack, Rest::Numbered(20)),
-    key("xoxa-", Builtin::Slack, Rest::Numbered(20)),
-    key("xoxr-", Builtin::Slack, Rest::Numbered(20)),
-    key("xoxs-", Builtin::Slack, Rest::Numbered(20)),
-    key("xoxo-", Builtin::Slack, Rest::Numbered(20)),
-    key("xoxc-", Builtin::Slack, Rest::Numbered(20)),
-    key("xoxd-", Builtin::Slack, Rest::Numbered(20)),
-    key("xoxe-", Builtin::Slack, Rest::Numbered(20)),
+    key("glwt-", Builtin::GitLab, Rest::Dotted(20)),
+    key("GR1348941", Builtin::GitLab, Rest::Form(&[at_least(Class::Token, 20)])),
+    key("_gitlab_session=", Builtin::GitLab, Rest::Form(&[exactly(Class::Alnum, 32)])),
+    key("xoxb-", Builtin::Slack, Rest::Numbered(10)),
+    key("xoxp-", Builtin::Slack, Rest::Numbered(10)),
+    key("xoxa-", Builtin::Slack, Rest::Numbered(8)),
+    key("xoxr-", Builtin::Slack, Rest::Numbered(8)),
+    key("xoxs-", Builtin::Slack, Rest::Numbered(10)),
+    key("xoxo-", Builtin::Slack, Rest::Numbered(10)),
+    key("xoxc-", Builtin::Slack, Rest::Numbered(10)),
+    key("xoxd-", Builtin::Slack, Rest::Numbered(10)),
+    key("xoxe-", Builtin::Slack, Rest::Numbered(10)),
     key("xoxe.xox", Builtin::Slack, Rest::Numbered(20)),
-    key("xapp-", Builtin::Slack, Rest::Numbered(20)),
-    key("sk_live_", Builtin::Stripe, Rest::Mixed(ALNUM, 16)),
-    key("sk_test_", Builtin::Stripe, Rest::Mixed(ALNUM, 16)),
-    key("rk_live_", Builtin::Stripe, Rest::Mixed(ALNUM, 16)),
-    key("rk_test_", Builtin::Stripe, Rest::Mixed(ALNUM, 16)),
-    key("whsec_", Builtin::Stripe, Rest::Mixed(BASE64, 24)),
-    // Tokens of providers without a detector of their own.
-    key("sk-or-v1-", Builtin::GenericSecret, Rest::Mixed(ALNUM, 32)),
-    key("hf_", Builtin::GenericSecret, Rest::Exactly(ALNUM, 34)),
-    key("npm_", Builtin::GenericSecret, Rest::Exactly(ALNUM, 36)),
-    key("gsk_", Builtin::GenericSecret, Rest::Mixed(ALNUM, 40)),
-    key("xai-", Builtin::GenericSecret, Rest::Mixed(ALNUM, 60)),
-    key("pplx-", Builtin::GenericSecret, Rest::Mixed(ALNUM, 40)),
-    key("dop_v1_", Builtin::GenericSecret, Rest::Mixed(ALNUM, 60)),
-    key("shpat_", Builtin::GenericSecret, Rest::Exactly(ALNUM, 32)),
+    key("xapp-", Builtin::Slack, Rest::Numbered(10)),
+    key("xwfp-", Builtin::Slack, Rest::Numbered(10)),
+    key("hooks.slack.com/services/", Builtin::Slack, Rest::SlackHook),
+    key("hooks.slack.com/workflows/", Builtin::Slack, Rest::SlackHook),
+    key("hooks.slack.com/triggers/", Builtin::Slack, Rest::SlackHook),
+    key("hooks.slack-gov.com/services/", Builtin::Slack, Rest::SlackHook),
+    key("sk_live_", Builtin::Stripe, Rest::Form(&[at_least(Class::Alnum, 10)])),
+    key("sk_test_", Builtin::Stripe, Rest::Form(&[at_least(Class::Alnum, 10)])),
+    key("sk_prod_", Builtin::Stripe, Rest::Form(&[at_least(Class::Alnum, 10)])),
+    key("rk_live_", Builtin::Stripe, Rest::Form(&[at_least(Class::Alnum, 10)])),
+    key("rk_test_", Builtin::Stripe, Rest::Form(&[at_least(Class::Alnum, 10)])),
+    key("rk_prod_", Builtin::Stripe, Rest::Form(&[at_least(Class::Alnum, 10)])),
+    key("sk_org_live_", Builtin::Stripe, Rest::Form(&[at_least(Class::Alnum, 16)])),
+    key("sk_org_test_", Builtin::Stripe, Rest::Form(&[at_least(Class::Alnum, 16)])),
+    key("ek_live_", Builtin::Stripe, Rest::Form(&[at_least(Class::Alnum, 16)])),
+    key("ek_test_", Builtin::Stripe, Rest::Form(&[at_least(Class::Alnum, 16)])),
+    key("whsec_", Builtin::Stripe, Rest::Form(&[at_least(Class::Base64, 24)])),
+    key("oracle:thin:", Builtin::UrlCredentials, Rest::OracleLogin),
+    key("oracle:oci:", Builtin::UrlCredentials, Rest::OracleLogin),
+    key("oracle:oci8:", Builtin::UrlCredentials, Rest::OracleLogin),
+    key("sqlplus ", Builtin::UrlCredentials, Rest::OracleLogin),
 ];
 
-/// Whether a key may begin at an offset: not in the middle of a word.
-pub(crate) fn begins(view: &View<'_>, at: usize) -> bool {
-    !view.before_is(at, ALNUM) && view.before(at) != Some(b'_')
+/// All keys: those with a detector of their own, then the others, which `generic_secret` finds.
+pub(crate) static KEYS: [Key; OWN.len() + ROWS.len() + HEADED.len()] = all();
+
+#[allow(clippy::indexing_slicing)] // evaluated when compiled
+const fn all() -> [Key; OWN.len() + ROWS.len() + HEADED.len()] {
+    let mut keys = [OWN[0]; OWN.len() + ROWS.len() + HEADED.len()];
+    let mut at = 0;
+    while at < OWN.len() {
+        keys[at] = OWN[at];
+        at += 1;
+    }
+    while at < OWN.len() + ROWS.len() {
+        let (prefix, form) = ROWS[at - OWN.len()];
+        keys[at] = key(prefix, Builtin::GenericSecret, Rest::Form(form));
+        at += 1;
+    }
+    while at < keys.len() {
+        let (class, length, literal, form) = HEADED[at - OWN.len() - ROWS.len()];
+        keys[at] = Key { detector: Builtin::GenericSecret, ..headed(class, length, literal, form) };
+        at += 1;
+    }
+    keys
 }
 
-/// Returns the end of the key whose prefix is `start..at`.
+/// Whether a key may begin at an offset: not in the middle of a word, nor of another key.
+pub(crate) fn begins(view: &View<'_>, at: usize) -> bool {
+    match view.before(at) {
+        Some(b'-') => !view.before_is(at - 1, ALNUM),
+        Some(byte) => !is(byte, ALNUM) && byte != b'_',
+        None => true,
+    }
+}
+
+/// Returns the start of a key whose literal is at `at`.
+pub(crate) fn start(view: &View<'_>, key: &Key, at: usize) -> Option<usize> {
+    match key.head {
+        None => Some(at),
+        Some((class, length)) => form::head(view, class, length, at),
+    }
+}
+
+/// Returns the end of the key that begins at `start` and whose literal ends at `at`.
 pub(crate) fn end(view: &View<'_>, key: &Key, start: usize, at: usize) -> Option<usize> {
-    // Nor may a key begin within the rest of another.
-    let class = match key.rest {
-        Rest::Capitals(_) => ALNUM,
-        Rest::Exactly(class, _) | Rest::Mixed(class, _) => class,
-        Rest::Numbered(_) | Rest::Dotted(_) | Rest::OpenAi => TOKEN,
-    };
-    if !begins(view, start) || view.before_is(start, class) || !view.starts_with(start, key.prefix.as_bytes())
-    {
+    let literal = at - key.prefix.len();
+    if !begins(view, start) || !view.starts_with(literal, key.prefix.as_bytes()) {
         return None;
     }
     match key.rest {
-        Rest::Capitals(length) => {
-            let end = exactly(view, at, ALNUM, length)?;
-            let value = view.slice(at..end);
-            let capitals = value.iter().all(|byte| byte.is_ascii_uppercase() || is(*byte, DIGIT));
-            (capitals && value.iter().any(|byte| is(*byte, ALPHA))).then_some(end)
-        }
-        Rest::Exactly(class, length) => {
-            let end = exactly(view, at, class, length)?;
-            mixed(view.slice(at..end)).then_some(end)
-        }
-        Rest::Mixed(class, min) => {
-            let end = at_least(view, at, class, min)?;
-            mixed(view.slice(at..at + min))
-                .then(|| if class == BASE64 { view.run(end, PADDING, 2) } else { end })
-        }
+        Rest::Form(form) if view.before(start).is_some_and(|byte| form::continues(form, byte)) => None,
+        Rest::Form(form) => form::end(view, form, if key.head.is_some() { start } else { at }, at),
         Rest::Numbered(min) => {
-            let end = at_least(view, at, TOKEN, min)?;
+            let end = at_least_of(view, at, TOKEN, min)?;
             view.slice(at..at + min).iter().any(|byte| is(*byte, DIGIT)).then_some(end)
         }
         Rest::Dotted(min) => {
             let end = dotted(view, at).0;
-            (end - at >= min && mixed(view.slice(at..at + min))).then_some(end)
+            (end - at >= min && is_mixed(view.slice(at..at + min))).then_some(end)
         }
+        Rest::SlackHook => slack_hook(view, at),
+        Rest::OracleLogin => oracle_login(view, at),
         Rest::OpenAi => openai(view, at),
     }
 }
 
-fn exactly(view: &View<'_>, at: usize, class: u16, length: usize) -> Option<usize> {
-    let end = view.run(at, class, length + 1);
-    (end - at == length && !view.is(end, TOKEN)).then_some(end)
-}
-
-fn at_least(view: &View<'_>, at: usize, class: u16, min: usize) -> Option<usize> {
+fn at_least_of(view: &View<'_>, at: usize, class: u16, min: usize) -> Option<usize> {
     let end = view.run(at, class, min);
     (end - at == min).then(|| view.run(end, class, usize::MAX))
-}
-
-fn mixed(value: &[u8]) -> bool {
-    value.iter().any(|byte| is(*byte, DIGIT)) && value.iter().any(|byte| is(*byte, ALPHA))
 }
 
 /// `sk-proj-…`, `sk-svcacct-…`, `sk-` and 48 characters, and other providers' keys of that form.
@@ -171,7 +208,7 @@ fn openai(view: &View<'_>, at: usize) -> Option<usize> {
     let named =
         ["proj-", "svcacct-", "admin-", "None-"].iter().any(|kind| value.starts_with(kind.as_bytes()));
     let fits = (upper || named) && value.len() >= 20 || whole && value.len() >= 32;
-    (fits && mixed(value)).then(|| view.run(end, TOKEN, usize::MAX))
+    (fits && is_mixed(value)).then(|| view.run(end, TOKEN, usize::MAX))
 }
 
 /// Returns the end of a run of token characters and single dots, and the number of dots: at most those of an
@@ -210,6 +247,10 @@ pub(crate) fn jwt(view: &View<'_>, at: usize) -> Option<usize> {
     if unsigned && view.at(header + 1) == Some(b'e') {
         return Some(end + 1);
     }
+    // Without a signature, and without the dot that should remain of it.
+    if dots == 1 && payload > 16 && view.starts_with(header + 1, b"eyJ") {
+        return Some(end);
+    }
     ((2..=4).contains(&dots) && (payload > 8 || dots == 4) || end - at >= LONG).then_some(end)
 }
 
@@ -232,7 +273,8 @@ pub(crate) fn azure_secret(view: &View<'_>, at: usize) -> Option<(usize, Option<
     while end > at && view.before(end) == Some(b'.') {
         end -= 1;
     }
-    Some((start, (33..=36).contains(&(end - at)).then_some(end)))
+    let fits = (33..=36).contains(&(end - at)) && is_mixed(view.slice(start..end));
+    Some((start, fits.then_some(end)))
 }
 
 /// Returns the end of a shared access signature whose `sig=` ends at `at` (Azure Storage, "Create a service
@@ -246,25 +288,37 @@ pub(crate) fn azure_signature(view: &View<'_>, start: usize, at: usize) -> Optio
     while end - at < 160 && view.at(end).is_some_and(is_part) {
         end += 1;
     }
-    (end - at >= 40 && mixed(view.slice(at..end))).then_some(end)
+    (end - at >= 40 && is_mixed(view.slice(at..end))).then_some(end)
 }
 
-/// Returns the end of a Slack webhook's path that begins at `at`: team, application, secret.
-pub(crate) fn slack_hook(view: &View<'_>, at: usize) -> Option<usize> {
-    let (mut end, mut parts) = (at, 0);
-    while parts < 3 {
-        let next = view.run(end, ALNUM, 64);
-        if next - end < 8 {
-            return None;
-        }
-        parts += 1;
-        end = next;
-        if parts < 3 {
-            if view.at(end) != Some(b'/') {
-                return None;
-            }
+/// Returns the end of a Slack webhook's path that begins at `at`: team, application, secret, and a number in
+/// between for those that start a workflow.
+fn slack_hook(view: &View<'_>, at: usize) -> Option<usize> {
+    const PATH_MIN: usize = 24;
+    const PATH_MAX: usize = 160;
+    let mut end = at;
+    while end - at < PATH_MAX && view.at(end).is_some_and(|byte| is(byte, TOKEN | BASE64)) {
+        end += 1;
+    }
+    while end > at && view.before(end) == Some(b'/') {
+        end -= 1;
+    }
+    (end - at >= PATH_MIN && is_mixed(view.slice(at..end))).then_some(end)
+}
+
+/// Returns the end of user and password before the `@` of an Oracle connection (Oracle Database JDBC
+/// Developer's Guide, "Thin-style Service Name Syntax").
+fn oracle_login(view: &View<'_>, at: usize) -> Option<usize> {
+    const NAME_MAX: usize = 64;
+    let part = |from: usize| {
+        let mut end = from;
+        while end - from < NAME_MAX
+            && view.at(end).is_some_and(|byte| byte > b' ' && !b"/@\"'<>{}()$".contains(&byte))
+        {
             end += 1;
         }
-    }
-    (matches!(view.at(at), Some(b'T')) && mixed(view.slice(at..end))).then_some(end)
+        Some(end).filter(|end| *end > from)
+    };
+    let slash = part(at).filter(|slash| view.at(*slash) == Some(b'/'))?;
+    part(slash + 1).filter(|end| view.at(*end) == Some(b'@'))
 }

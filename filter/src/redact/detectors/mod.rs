@@ -4,6 +4,7 @@ pub mod birth;
 pub mod composition;
 pub mod document;
 pub mod email;
+mod form;
 pub mod hardware;
 pub mod iban;
 
@@ -15,3 +16,4 @@ pub mod number;
 pub mod pem;
 pub mod phone;
 pub mod secret;
+mod vendors;

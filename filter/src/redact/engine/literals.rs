@@ -18,16 +18,14 @@ pub(crate) enum Literal {
     Jwt,
     Url,
     AzureSignature,
-    SlackHook,
 }
 
 /// Literals that are neither words nor key prefixes.
-const OTHERS: [(&str, Literal); 5] = [
+const OTHERS: [(&str, Literal); 4] = [
     ("-----BEGIN ", Literal::Pem),
     ("eyJ", Literal::Jwt),
     ("://", Literal::Url),
     ("sig=", Literal::AzureSignature),
-    ("hooks.slack.com/services/", Literal::SlackHook),
 ];
 
 /// How many bytes of a literal are looked up: the length of the shortest.

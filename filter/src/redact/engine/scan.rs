@@ -33,6 +33,8 @@ struct Pass<'p, 't> {
     /// End of the last number and of the last address: candidates before it are part of them.
     number_end: usize,
     email_end: usize,
+    /// Start and end of the last key: others that begin within it are part of it.
+    key: (usize, usize),
     /// Start and end of the last secret after a word.
     value: (usize, usize),
     /// The beginning of the value after the last such word.
@@ -61,6 +63,7 @@ pub(crate) fn scan(
         sink,
         number_end: view.from,
         email_end: view.barrier,
+        key: (0, 0),
         value: (0, 0),
         composition: Composition::default(),
         between: (0, 0),
@@ -115,8 +118,14 @@ impl Pass<'_, '_> {
         match literal {
             Literal::Word(word) => self.word(word, start, end),
             Literal::Key(key) if self.set.has(key.detector) => {
+                let Some(start) = key::start(view, key, start) else { return };
+                if start > self.key.0 && start < self.key.1 {
+                    return;
+                }
                 let found = key::end(view, key, start, end);
-                self.sink.take(view, start, key.detector.id(), found);
+                if self.sink.take(view, start, key.detector.id(), found) {
+                    self.key = (start, found.unwrap_or(start).max(self.key.1));
+                }
             }
             Literal::Pem if self.set.has(Builtin::PrivateKey) => {
                 let found = pem::end(view, start);
@@ -134,10 +143,6 @@ impl Pass<'_, '_> {
             Literal::AzureSignature if self.set.has(Builtin::Azure) => {
                 let found = key::azure_signature(view, start, end);
                 self.sink.take(view, end, Builtin::Azure.id(), found);
-            }
-            Literal::SlackHook if self.set.has(Builtin::Slack) => {
-                let found = key::slack_hook(view, end);
-                self.sink.take(view, end, Builtin::Slack.id(), found);
             }
             _ => {}
         }
