@@ -16,7 +16,7 @@ use crate::headers::Headers;
 use crate::json::scan::Object;
 use crate::redact::{
     Actions, Channel, Content, Counts, Detectors, ExportedPolicy, Fields, ForwardedPolicy, HashKey, Policies,
-    Replacement, Restorer, Search, StreamRedactor, Style, Unreadable,
+    Replacement, Restorer, Search, Sliced, StreamRedactor, Style, Unreadable, now,
 };
 use crate::refusal::Refusal;
 
@@ -24,6 +24,11 @@ use crate::refusal::Refusal;
 const WEIR_CONTENT: &str = "x-weir-content";
 /// TrueFoundry's equivalent: `{"enabled": false}`.
 const TFY_LOGGING: &str = "x-tfy-logging-config";
+
+/// Most steps that the search of a body may take for each of its bytes, and bytes that count at least. No text is
+/// known that comes near it.
+const STEPS_MAX: u64 = 1024;
+const STEPS_LEAST: u64 = 1 << 16;
 
 /// The detectors and policies of a gateway.
 #[derive(Debug)]
@@ -82,18 +87,46 @@ impl Redaction {
         body: &[u8],
         object: Option<&Object<'_>>,
     ) -> Result<Searched, Refusal> {
+        now(self.search(policy, family, body, object))
+    }
+
+    /// Begins the same search of a long body, slice by slice. One that takes more steps than any body of its
+    /// length should counts as unreadable.
+    pub fn forward_in_slices(
+        self: &Rc<Self>,
+        policy: ForwardedPolicy,
+        family: &'static Family,
+        body: &Rc<Vec<u8>>,
+    ) -> Sliced<Result<Searched, Refusal>> {
+        let (redaction, body) = (Rc::clone(self), Rc::clone(body));
+        let steps_max = STEPS_MAX.saturating_mul(body.len() as u64 + STEPS_LEAST);
+        let search = async move {
+            let object = if policy.restore { Object::parse(&body).ok() } else { None };
+            redaction.search(&policy, family, &body, object.as_ref()).await
+        };
+        Sliced::new(search, steps_max)
+    }
+
+    async fn search(
+        &self,
+        policy: &ForwardedPolicy,
+        family: &'static Family,
+        body: &[u8],
+        object: Option<&Object<'_>>,
+    ) -> Result<Searched, Refusal> {
         let (set, fields) = (policy.actions.all(), family.request_fields);
         let search = Search { detectors: &self.detectors, set, fields, except: &[], is_cut: false };
         let mut replacement = self.replacement(policy.actions.replacement);
         let mut restorer = Restorer::default();
         let redacted = if policy.restore {
-            restorer = Restorer::for_text(std::str::from_utf8(body).unwrap_or_default(), &self.detectors);
+            let text = std::str::from_utf8(body).unwrap_or_default();
+            restorer = Restorer::for_text_in_slices(text, &self.detectors).await;
             if let Some(object) = object {
-                number_in_order_of_the_prompt(&search, object, &mut restorer);
+                number_in_order_of_the_prompt(&search, object, &mut restorer).await;
             }
-            search.redact(body, &mut restorer)
+            search.redact_in_slices(body, &mut restorer).await
         } else {
-            search.redact(body, &mut replacement)
+            search.redact_in_slices(body, &mut replacement).await
         };
         let Ok(redacted) = redacted else {
             return self.unreadable(policy).map(|()| Searched::default());
@@ -242,11 +275,11 @@ const CONVERSATIONS: [&str; 3] = ["messages", "input", "contents"];
 /// Numbers the values that follow the conversation in a body first. Providers read tools and instructions
 /// before the conversation, wherever they stand in the body; numbered last, they would get new placeholders
 /// with each turn, and no prompt cache would hit.
-fn number_in_order_of_the_prompt(search: &Search<'_>, object: &Object<'_>, restorer: &mut Restorer) {
+async fn number_in_order_of_the_prompt(search: &Search<'_>, object: &Object<'_>, restorer: &mut Restorer) {
     let is_conversation = |key: &str| CONVERSATIONS.contains(&key);
     let behind = object.iter().skip_while(|(key, _)| !is_conversation(key));
     for (key, value) in behind.filter(|(key, _)| !is_conversation(key)) {
-        search.show(key, value.raw, restorer);
+        search.show(key, value.raw, restorer).await;
     }
 }
 

@@ -14,8 +14,10 @@ use crate::redact::engine::compiled::Detectors;
 use crate::redact::engine::counts::Counts;
 use crate::redact::engine::replace::Replace;
 use crate::redact::json::nesting::{NESTED_MAX, Nesting};
-use crate::redact::text::fold::{Reading, escape, fold};
+use crate::redact::text::cost::step;
+use crate::redact::text::fold::{Reading, escape, fold, fold_in_slices};
 use crate::redact::text::placeholder::{LABEL_MAX, NUMBER_DIGITS_MAX};
+use crate::redact::text::slices::{now, rest};
 
 /// Most values held for one request. Further ones get a label without a number and are not restored.
 const VALUES_MAX: usize = 4096;
@@ -46,6 +48,11 @@ impl fmt::Debug for Restorer {
 
 impl Replace for Restorer {
     fn replace(&mut self, detector: DetectorId, label: &str, value: &str, out: &mut String) {
+        if value.len() > BYTES_MAX {
+            // It is never held, so it is not looked for either.
+            out.extend(["[", label, "]"]);
+            return;
+        }
         let key = (detector, value.to_owned());
         if let Some(placeholder) = self.placeholders.get(&key) {
             out.push_str(placeholder);
@@ -74,25 +81,34 @@ impl Restorer {
     /// Only that number is skipped, so other values keep theirs: the same text always has the same
     /// placeholders, and so has its next turn, in which responses contain the values again.
     pub fn for_text(json: &str, detectors: &Detectors) -> Self {
+        now(Self::for_text_in_slices(json, detectors))
+    }
+
+    /// The same, with pauses.
+    pub(crate) async fn for_text_in_slices(json: &str, detectors: &Detectors) -> Self {
         let mut restorer = Self::default();
         // The label of an operator's detector may look like a placeholder of another one.
         for label in detectors.labels() {
-            restorer.take(&format!("[{label}]"), detectors);
+            restorer.take(&format!("[{label}]"), detectors).await;
         }
         let mut text = Cow::Borrowed(json);
         for _ in 0..=NESTED_MAX {
-            restorer.take(&text, detectors);
+            restorer.take(&text, detectors).await;
             if memchr::memmem::find(text.as_bytes(), ESCAPE).is_none() {
                 break;
             }
-            text = Cow::Owned(fold(&text, Reading::EscapesOnly).text.into_owned());
+            text = Cow::Owned(fold_in_slices(&text, Reading::EscapesOnly).await.text.into_owned());
         }
         restorer
     }
 
     /// Marks the numbers of the placeholders in a text as taken.
-    fn take(&mut self, text: &str, detectors: &Detectors) {
+    async fn take(&mut self, text: &str, detectors: &Detectors) {
+        let mut before = 0;
         for open in memchr::memchr_iter(b'[', text.as_bytes()) {
+            step(open - before);
+            before = open;
+            rest().await;
             let rest = text.get(open..).unwrap_or_default();
             let Placeholder::Whole(length) = placeholder(rest) else { continue };
             let name = rest.get(1..length - 1).unwrap_or_default();

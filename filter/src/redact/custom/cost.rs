@@ -105,7 +105,7 @@ fn looked(pattern: &Pattern, dfa: &DFA, cache: &mut Cache, text: &str) -> usize 
     let mut at = 0;
     // Stop measuring when it is far too much.
     while total <= STOP * text.len()
-        && let Some(next) = pattern.next(text, at)
+        && let Some(next) = pattern.next(text, at, text.len())
     {
         for (start, end, anchored, earliest) in next.searches {
             let input = Input::new(text).span(start..end).anchored(anchored).earliest(earliest);

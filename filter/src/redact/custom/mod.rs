@@ -20,7 +20,9 @@ use crate::redact::custom::pattern::{MATCH_MAX, Next, Pattern, build, compile_hi
 use crate::redact::custom::settings::{Checksum, Custom};
 use crate::redact::detectors::iban::mod97;
 use crate::redact::detectors::number::luhn;
+use crate::redact::text::cost::step;
 use crate::redact::text::fold::{Reading, fold};
+use crate::redact::text::slices::rest;
 use crate::redact::text::view::View;
 
 /// How far before a match its context words may stand, in bytes.
@@ -28,6 +30,13 @@ const CONTEXT: usize = 96;
 /// Most context words, and the longest.
 const WORDS_MAX: usize = 32;
 const WORD_MAX: usize = 48;
+
+/// Bytes that are searched at once, and how many of them again with the next part: more than a match takes at
+/// least.
+const PART: usize = 32 << 10;
+const OVERLAP: usize = 8 << 10;
+/// Overlap of two parts that are searched for context words, in bytes.
+const WORD_REACH: usize = 64;
 
 /// A compiled detector.
 #[derive(Debug)]
@@ -77,16 +86,36 @@ impl Expression {
         }
     }
 
-    /// Calls `found` with the start and end of each match from `from` on.
-    pub fn find(&self, text: &str, from: usize, mut found: impl FnMut(usize, usize)) {
+    /// Calls `found` with the start and end of each match from `from` on, in order.
+    pub async fn find(&self, text: &str, from: usize, mut found: impl FnMut(usize, usize)) {
         let mut at = from;
         let mut context = self.words.as_ref().map(|words| words.before(text, from));
-        while let Some(Next { start, end, .. }) = self.pattern.next(text, at) {
+        while at < text.len() {
+            // A part at a time, and again what a match may have begun in, so that the search can pause.
+            let end = text.ceil_char_boundary(at.saturating_add(PART));
+            let next = self.pattern.next(text, at, end);
+            let Some(Next { start, end, .. }) = next else {
+                step(end - at);
+                if end == text.len() {
+                    break;
+                }
+                at = text.floor_char_boundary(end - OVERLAP);
+                rest().await;
+                continue;
+            };
+            step(end - at);
             let value = text.get(start..end).unwrap_or_default();
-            if self.checks(value) && context.as_mut().is_none_or(|context| context.reaches(start)) {
-                found(start, end);
+            if self.checks(value) {
+                let is_announced = match &mut context {
+                    Some(context) => context.reaches(start).await,
+                    None => true,
+                };
+                if is_announced {
+                    found(start, end);
+                }
             }
             at = end;
+            rest().await;
         }
     }
 
@@ -160,24 +189,32 @@ impl Words {
 
 impl Context<'_> {
     /// Whether a word stands within [`CONTEXT`] bytes before an offset. Offsets must ascend.
-    fn reaches(&mut self, start: usize) -> bool {
+    async fn reaches(&mut self, start: usize) -> bool {
         loop {
-            if self.next.is_none() {
-                let span = Span { start: self.at.min(self.text.len()), end: self.text.len() };
-                let Some(found) = self.words.regex.search(&Input::new(self.text).span(span)) else {
-                    self.at = self.text.len();
-                    break;
-                };
-                self.next = Some((found.start(), found.end()));
-                self.at = self.text.ceil_char_boundary(found.start() + 1);
-            }
             match self.next {
                 // The characters around a word may be part of the match, the word may not.
                 Some((_, end)) if end <= start + 1 => self.last = self.next.take(),
-                _ => break,
+                Some(_) => break,
+                None if self.at > start => break,
+                None => self.next = self.search(),
             }
+            rest().await;
         }
         self.last.is_some_and(|(begin, _)| begin + 1 + CONTEXT >= start)
+    }
+
+    /// Searches a part of the text for the next word.
+    fn search(&mut self) -> Option<(usize, usize)> {
+        let end = self.text.ceil_char_boundary(self.at.saturating_add(PART));
+        step(end.saturating_sub(self.at));
+        let found = self.words.regex.search(&Input::new(self.text).span(self.at.min(end)..end));
+        let next = found.map(|found| (found.start(), found.end()));
+        self.at = match next {
+            Some((start, _)) => self.text.ceil_char_boundary(start + 1),
+            None if end == self.text.len() => end + 1,
+            None => self.text.floor_char_boundary(end - WORD_REACH),
+        };
+        next
     }
 }
 

@@ -15,15 +15,15 @@ pub(crate) const SIZE_MAX: usize = 256 << 10;
 pub(crate) struct Pattern(pub(crate) Regex);
 
 impl Pattern {
-    /// Returns the first match from an offset on.
-    pub(crate) fn next(&self, text: &str, at: usize) -> Option<Next> {
+    /// Returns the first match from an offset on that ends before another, or may.
+    pub(crate) fn next(&self, text: &str, at: usize, before: usize) -> Option<Next> {
         let search = |start: usize, end: usize, anchored, earliest| {
             let input = Input::new(text).span(Span { start: start.min(end), end: end.min(text.len()) });
             input.anchored(anchored).earliest(earliest)
         };
         // The end of the earliest match bounds the search for the leftmost one, so no text is searched more
         // often than a match is long.
-        let first = self.0.search_half(&search(at, text.len(), Anchored::No, true))?.offset();
+        let first = self.0.search_half(&search(at, before, Anchored::No, true))?.offset();
         let bound = text.ceil_char_boundary(first + MATCH_MAX);
         let found = self.0.search(&search(at, bound, Anchored::No, false))?;
         let limit = text.ceil_char_boundary(found.start() + MATCH_MAX);

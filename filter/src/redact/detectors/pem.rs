@@ -18,43 +18,73 @@ const LINE_MIN: usize = 16;
 /// Most bytes between two lines.
 const GAP_MAX: usize = 32;
 
-/// Returns the end of the private key whose first line begins at `at`.
-pub(crate) fn end(view: &View<'_>, at: usize) -> Option<usize> {
-    if !view.starts_with(at, BEGIN) {
-        return None;
-    }
-    let mut next = marker(view, at + BEGIN.len())?;
-    let (mut headers, mut good, mut tentative) = (0, None, None);
+/// Bytes of a key that are read at once.
+const READ_MAX: usize = 4096;
+
+/// A private key, as far as it was read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Armour {
+    begin: usize,
+    /// Where its next line begins.
+    next: usize,
+    headers: usize,
+    /// End of the lines that are a key.
+    good: Option<usize>,
+    /// End of a short line, which must be the last.
+    tentative: Option<usize>,
+}
+
+/// Returns the end of the private key whose first line begins at `at`. `read` has the key that was paused.
+pub(crate) fn end(view: &View<'_>, read: &mut Option<Armour>, at: usize) -> Option<usize> {
+    let known = read.take().filter(|known| known.begin == at);
+    let mut key = match known {
+        Some(known) => known,
+        None => {
+            let is_begin = view.starts_with(at, BEGIN);
+            let next = is_begin.then(|| marker(view, at + BEGIN.len())).flatten()?;
+            Armour { begin: at, next, headers: 0, good: None, tentative: None }
+        }
+    };
+    let limit = key.next + READ_MAX;
     loop {
-        next = gap(view, next);
+        if key.next >= limit {
+            *read = Some(key);
+            view.pause();
+            return None;
+        }
+        let next = gap(view, key.next);
         if view.starts_with(next, END) {
             // Begin and end markers without a key in between are only a mention.
-            return good.map(|good| marker(view, next + END.len()).unwrap_or(good));
+            return key.good.map(|good| marker(view, next + END.len()).unwrap_or(good));
         }
-        if tentative.is_some() {
-            return good;
+        if key.tentative.is_some() {
+            return key.good;
         }
-        if good.is_none()
+        if key.good.is_none()
             && let Some(end) = header(view, next)
         {
-            headers += 1;
-            if headers > HEADERS_MAX {
+            key.headers += 1;
+            if key.headers > HEADERS_MAX {
                 return None;
             }
-            next = end;
+            key.next = end;
             continue;
         }
         let end = view.run(next, BASE64 | PADDING, usize::MAX);
+        if view.is_paused() {
+            *read = Some(key);
+            return None;
+        }
         if end == next {
-            return good;
+            return key.good;
         }
-        let is_checksum = view.slice(next..next + 1) == b"=";
-        if end - next >= LINE_MIN || (is_checksum && good.is_some()) {
-            good = Some(end);
+        let is_checksum = view.tail(next, 1) == b"=";
+        if end - next >= LINE_MIN || (is_checksum && key.good.is_some()) {
+            key.good = Some(end);
         } else {
-            tentative = Some(end);
+            key.tentative = Some(end);
         }
-        next = end;
+        key.next = end;
     }
 }
 

@@ -179,7 +179,8 @@ fn free(view: &View<'_>, composition: &mut Composition, word: Word, place: &Plac
         return None;
     }
     let end = view.run_of_letters(composition.end(), VALUE, usize::MAX);
-    Some(place.at + trimmed(view.slice(place.at..end)).len())
+    // Only its end is looked at.
+    Some(place.at + trimmed(view.tail(place.at, end - place.at)).len())
 }
 
 fn closing_quote(view: &View<'_>, from: usize, quote: u8) -> Option<usize> {

@@ -20,10 +20,12 @@ use crate::redact::custom::pattern::{build, compile_hir};
 use crate::redact::custom::settings::Custom;
 use crate::redact::detectors::names::{Builtin, CUSTOM_MAX, DetectorId, SECRETS, Set};
 use crate::redact::engine::literals::Literals;
-use crate::redact::engine::scan::scan;
+use crate::redact::engine::scan::Scan;
 use crate::redact::engine::sink::{Found, Sink};
-use crate::redact::text::fold::{Back, Reading, fold};
+use crate::redact::text::cost::step;
+use crate::redact::text::fold::{Back, Reading, fold, fold_in_slices};
 use crate::redact::text::placeholder::{Form, LABEL_MAX};
+use crate::redact::text::slices::{now, rest};
 use crate::redact::text::view::View;
 
 /// Most values, and most patterns, that are never redacted, and the longest.
@@ -185,11 +187,16 @@ impl Detectors {
 
     /// Finds the matches of a set of detectors.
     pub(crate) fn find(&self, set: Set, part: &Part<'_>) -> Hits {
+        now(self.search(set, part))
+    }
+
+    /// The same, with pauses.
+    pub(crate) async fn search(&self, set: Set, part: &Part<'_>) -> Hits {
         let Part { text, reading, from, barrier, last, form } = *part;
         if set.is_empty() {
             return Hits { hits: Vec::new(), settled: text.len() };
         }
-        let folded = fold(text, reading);
+        let folded = fold_in_slices(text, reading).await;
         let forth = |at: usize| match &folded.text {
             Cow::Borrowed(_) => at,
             Cow::Owned(_) => fold(text.get(..at).unwrap_or_default(), reading).text.len(),
@@ -199,42 +206,47 @@ impl Detectors {
         let read = folded.text.get(..known).unwrap_or_default();
         let mut view = View::new(read, forth(from), forth(barrier));
         view.signed = reading == Reading::Escaped;
-        let mut sink = Sink::default();
-        scan(&self.literals, set, (&self.labels, form), &view, &mut sink);
+        let mut scan = Scan::new(&self.literals, set, (&self.labels, form), &view);
+        while scan.go_on() {
+            rest().await;
+        }
+        let mut sink = scan.finish();
         for (index, (_, _, expression)) in self.custom.iter().enumerate() {
             let detector = DetectorId::custom(index);
             if !set.contains(detector) {
                 continue;
             }
-            expression.find(read, view.from, |start, end| {
-                sink.found.push(Found { start, end, detector });
-            });
+            let mut found = Vec::new();
+            let take = |start, end| found.push(Found { start, end, detector });
+            expression.find(read, view.from, take).await;
+            if !found.is_empty() {
+                sink.found = in_order(std::mem::take(&mut sink.found), found).await;
+            }
             if !last && let Some(open) = expression.open(&view, read) {
                 sink.open = sink.open.min(open);
             }
         }
-        self.drop_allowed(read, &mut sink);
-        let found = merge(sink.found);
+        let found = self.merged(read, &sink).await;
         let open = if last { view.len() } else { sink.open.min(view.len()) };
         // An open candidate may yet extend the match that it begins in.
-        let reached = found.iter().find(|found| found.start < open && found.end > open);
+        let reached = found.iter().find(|found| !last && found.start < open && found.end > open);
         let open = reached.map_or(open, |found| found.start);
         // A replacement is recognized only as a whole.
-        let reached = sink.replaced.iter().find(|range| range.start < open && range.end > open);
+        let reached = sink.replaced.iter().find(|range| !last && range.start < open && range.end > open);
         let open = reached.map_or(open, |range| range.start);
         let mut back = Back::new(text, reading);
         let is_same = matches!(folded.text, Cow::Borrowed(_));
-        let hits = found.into_iter().map(|found| {
-            let range = found.start..found.end;
-            Hit { range: if is_same { range } else { back.range(range) }, detector: found.detector }
-        });
-        let hits = hits.collect();
+        let mut hits = Vec::with_capacity(found.len());
+        for Found { start, end, detector } in found {
+            let range = if is_same { start..end } else { back.range(start..end).await };
+            hits.push(Hit { range, detector });
+        }
         let settled = if open == folded.text.len() {
             text.len()
         } else if is_same {
             open
         } else {
-            Back::new(text, reading).start(open)
+            Back::new(text, reading).start(open).await
         };
         Hits { hits, settled: settled.max(from) }
     }
@@ -253,29 +265,38 @@ impl Detectors {
         !set.without(Set::builtin()).is_empty()
     }
 
-    /// Merges overlapping hits.
-    pub(crate) fn merge_hits(hits: Vec<Hit>) -> Vec<Hit> {
-        let found = hits.into_iter().map(|Hit { range, detector }| Found {
-            start: range.start,
-            end: range.end,
-            detector,
-        });
-        let merged = merge(found.collect()).into_iter();
-        merged.map(|found| Hit { range: found.start..found.end, detector: found.detector }).collect()
+    /// Joins two lists of hits, each in order, and merges those that overlap.
+    pub(crate) async fn join_hits(one: Vec<Hit>, other: Vec<Hit>) -> Vec<Hit> {
+        let found = |hits: Vec<Hit>| -> Vec<Found> {
+            let found = hits.into_iter().map(|Hit { range, detector }| Found {
+                start: range.start,
+                end: range.end,
+                detector,
+            });
+            found.collect()
+        };
+        let mut merging = Merging::default();
+        for next in in_order(found(one), found(other)).await {
+            merging.take(next);
+            rest().await;
+        }
+        let merged = merging.merged.into_iter();
+        merged.map(|(found, _)| Hit { range: found.start..found.end, detector: found.detector }).collect()
     }
 
-    /// Drops matches that are allowed or lie within a replacement.
-    fn drop_allowed(&self, folded: &str, sink: &mut Sink) {
+    /// Merges overlapping matches, without those that are allowed or lie within a replacement.
+    async fn merged(&self, folded: &str, sink: &Sink) -> Vec<Found> {
         let replaced = &sink.replaced;
-        if replaced.is_empty() && self.allowed.is_empty() && self.allowed_patterns.is_empty() {
-            return;
-        }
-        sink.found.retain(|found| {
+        let mut merging = Merging::default();
+        for found in &sink.found {
             let next = replaced.partition_point(|range| range.end < found.end);
             let within = replaced.get(next).is_some_and(|range| range.start <= found.start);
-            let value = folded.get(found.start..found.end).unwrap_or_default();
-            !within && !self.is_allowed(value)
-        });
+            if !within && !self.is_allowed(folded.get(found.start..found.end).unwrap_or_default()) {
+                merging.take(*found);
+            }
+            rest().await;
+        }
+        merging.merged.into_iter().map(|(found, _)| found).collect()
     }
 
     fn is_allowed(&self, value: &str) -> bool {
@@ -288,12 +309,37 @@ impl Detectors {
     }
 }
 
-/// Merges each group of overlapping matches.
-fn merge(mut found: Vec<Found>) -> Vec<Found> {
-    found.sort_unstable_by_key(|found| (found.start, usize::MAX - found.end, found.detector.rank()));
-    let mut merged: Vec<(Found, usize)> = Vec::with_capacity(found.len());
-    for next in found {
-        match merged.last_mut() {
+/// Steps that a match costs beyond the bytes that were looked at for it.
+const EACH: usize = 4;
+
+/// Joins two lists that are in order each.
+async fn in_order(one: Vec<Found>, other: Vec<Found>) -> Vec<Found> {
+    let mut all = Vec::with_capacity(one.len() + other.len());
+    let (mut one, mut other) = (one.into_iter().peekable(), other.into_iter().peekable());
+    loop {
+        let is_first = match (one.peek(), other.peek()) {
+            (Some(one), Some(other)) => one.key() <= other.key(),
+            (one, _) => one.is_some(),
+        };
+        let Some(next) = (if is_first { one.next() } else { other.next() }) else { return all };
+        all.push(next);
+        step(EACH);
+        rest().await;
+    }
+}
+
+/// Groups of overlapping matches become one match each.
+#[derive(Default)]
+struct Merging {
+    /// The groups so far, and the length of the match that names each.
+    merged: Vec<(Found, usize)>,
+}
+
+impl Merging {
+    /// Takes the next match, in order of their starts.
+    fn take(&mut self, next: Found) {
+        step(EACH);
+        match self.merged.last_mut() {
             Some((last, longest)) if next.start < last.end => {
                 let length = next.end - next.start;
                 if (next.detector.rank(), Reverse(length)) < (last.detector.rank(), Reverse(*longest)) {
@@ -302,10 +348,9 @@ fn merge(mut found: Vec<Found>) -> Vec<Found> {
                 }
                 last.end = last.end.max(next.end);
             }
-            _ => merged.push((next, next.end - next.start)),
+            _ => self.merged.push((next, next.end - next.start)),
         }
     }
-    merged.into_iter().map(|(found, _)| found).collect()
 }
 
 fn check_name<'a>(name: &str, mut others: impl Iterator<Item = &'a str>) -> Result<(), String> {

@@ -1,7 +1,8 @@
 //! One pass over a text: candidates are recognized by literals and single bytes, and checked by their
 //! validator, in the order of the text.
 //!
-//! A validator reads a bounded number of bytes, or those of its match, so time is linear in any text.
+//! A validator reads a bounded number of bytes, or those of its match, so time is linear in any text. The pass goes
+//! on part by part, and a validator that reads far is asked again with the next part.
 
 use std::ops::Range;
 
@@ -11,7 +12,7 @@ use crate::redact::detectors::names::{Builtin, Set};
 use crate::redact::detectors::{
     birth, document, email, hardware, iban, key, label, number, pem, phone, secret,
 };
-use crate::redact::engine::literals::{Literal, Literals};
+use crate::redact::engine::literals::{Finder, Literal, Literals, Occurrence};
 use crate::redact::engine::sink::Sink;
 use crate::redact::text::placeholder::{Form, placeholder};
 use crate::redact::text::view::{ALNUM, ALPHA, DIGIT, HEX, TAIL, TRIGGER, View, is};
@@ -19,7 +20,7 @@ use crate::redact::text::view::{ALNUM, ALPHA, DIGIT, HEX, TAIL, TRIGGER, View, i
 /// Most bytes held back at the end of a text that may begin a match.
 const TAIL_MAX: usize = 64;
 /// Bytes searched at once, first for literals, then for trigger bytes.
-const PART: usize = 4096;
+const PART: usize = 2048;
 /// How far after a birth word its date may follow, with a place in between, in bytes.
 const BIRTH_REACH: usize = 40;
 
@@ -29,7 +30,7 @@ struct Pass<'p, 't> {
     set: Set,
     labels: &'p [String],
     form: Form,
-    sink: &'p mut Sink,
+    sink: Sink,
     /// End of the last number and of the last address: candidates before it are part of them.
     number_end: usize,
     email_end: usize,
@@ -45,55 +46,112 @@ struct Pass<'p, 't> {
     date: Option<(usize, bool)>,
     /// The `@` of the last URL with credentials, which is not part of an address.
     url_at: usize,
+    /// A private key of which only a part was read.
+    armour: Option<pem::Armour>,
 }
 
-/// Finds the matches of the built-in detectors of a set.
-pub(crate) fn scan(
-    literals: &Literals,
-    set: Set,
-    (labels, form): (&[String], Form),
-    view: &View<'_>,
-    sink: &mut Sink,
-) {
-    let mut pass = Pass {
-        view,
-        set,
-        labels,
-        form,
-        sink,
-        number_end: view.from,
-        email_end: view.barrier,
-        key: (0, 0),
-        value: (0, 0),
-        composition: Composition::default(),
-        between: (0, 0),
-        date: None,
-        url_at: usize::MAX,
-    };
-    let mut finder = literals.finder(view.bytes());
-    let mut at = 0;
-    while at < view.len() {
-        let end = (at + PART).min(view.len());
-        finder.read(end);
-        triggers(view, at.max(view.from)..end, |at, byte| {
-            while let Some(it) = finder.next_to(at + 1) {
-                pass.literal(it.meaning, it.start, it.end);
-            }
-            pass.byte(at, byte);
-        });
-        while let Some(it) = finder.next_to(end) {
-            pass.literal(it.meaning, it.start, it.end);
+/// A search for the matches of the built-in detectors of a set.
+pub(crate) struct Scan<'p, 't> {
+    pass: Pass<'p, 't>,
+    finder: Finder<'p>,
+    /// End of the part that is searched, and the next byte of it.
+    end: usize,
+    next: usize,
+    /// A literal whose validator was paused.
+    paused: Option<Occurrence>,
+}
+
+impl<'p, 't> Scan<'p, 't> {
+    pub fn new(
+        literals: &'p Literals,
+        set: Set,
+        (labels, form): (&'p [String], Form),
+        view: &'p View<'t>,
+    ) -> Self {
+        let pass = Pass {
+            view,
+            set,
+            labels,
+            form,
+            sink: Sink::default(),
+            number_end: view.from,
+            email_end: view.barrier,
+            key: (0, 0),
+            value: (0, 0),
+            composition: Composition::default(),
+            between: (0, 0),
+            date: None,
+            url_at: usize::MAX,
+            armour: None,
+        };
+        Self { pass, finder: literals.finder(view.bytes()), end: 0, next: 0, paused: None }
+    }
+
+    /// Searches a part; returns whether some is left.
+    pub fn go_on(&mut self) -> bool {
+        let goes_on = self.part();
+        self.pass.sink.order();
+        goes_on
+    }
+
+    fn part(&mut self) -> bool {
+        let view = self.pass.view;
+        if let Some(paused) = self.paused.take()
+            && !self.literal(paused)
+        {
+            return true;
         }
-        at = end;
+        if self.next == self.end {
+            if !self.literals_to(self.end) {
+                return true;
+            }
+            if self.end == view.len() {
+                return false;
+            }
+            self.end = (self.end + PART).min(view.len());
+            self.finder.read(self.end);
+        }
+        let stopped = triggers(view, self.next.max(view.from)..self.end, |at, byte| {
+            if !self.literals_to(at + 1) {
+                return false;
+            }
+            self.pass.byte(at, byte);
+            !view.take_pause()
+        });
+        self.next = stopped.unwrap_or(self.end);
+        true
     }
-    let tail = view.run_back(view.len(), TAIL, view.from.max(view.barrier), TAIL_MAX);
-    if tail < view.len() {
-        sink.open = sink.open.min(tail);
+
+    /// Checks the literals that end at an offset or before; returns false if a validator was paused.
+    fn literals_to(&mut self, end: usize) -> bool {
+        while let Some(next) = self.finder.next_to(end) {
+            if !self.literal(next) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn literal(&mut self, literal: Occurrence) -> bool {
+        self.pass.literal(literal.meaning, literal.start, literal.end);
+        let is_paused = self.pass.view.take_pause();
+        self.paused = is_paused.then_some(literal);
+        !is_paused
+    }
+
+    /// Returns the matches of the whole text.
+    pub fn finish(self) -> Sink {
+        let (view, mut sink) = (self.pass.view, self.pass.sink);
+        let tail = view.run_back(view.len(), TAIL, view.from.max(view.barrier), TAIL_MAX);
+        if tail < view.len() {
+            sink.open = sink.open.min(tail);
+        }
+        sink
     }
 }
 
-/// Passes on the trigger bytes of a part of a view.
-fn triggers(view: &View<'_>, part: Range<usize>, mut take: impl FnMut(usize, u8)) {
+/// Passes on the trigger bytes of a part of a view, until one is refused; returns where that one stands.
+fn triggers(view: &View<'_>, part: Range<usize>, mut take: impl FnMut(usize, u8) -> bool) -> Option<usize> {
     /// Bytes ruled out at once.
     const CHUNK: usize = 16;
     let mut at = part.start;
@@ -102,13 +160,14 @@ fn triggers(view: &View<'_>, part: Range<usize>, mut take: impl FnMut(usize, u8)
         let may_be = |byte: &u8| byte.wrapping_sub(b'(') <= b'@' - b'(' || *byte == b'[' || *byte == b'~';
         if chunk.iter().fold(false, |any, byte| any | may_be(byte)) {
             for (offset, byte) in chunk.iter().copied().enumerate() {
-                if is(byte, TRIGGER) {
-                    take(at + offset, byte);
+                if is(byte, TRIGGER) && !take(at + offset, byte) {
+                    return Some(at + offset);
                 }
             }
         }
         at += chunk.len();
     }
+    None
 }
 
 impl Pass<'_, '_> {
@@ -128,7 +187,7 @@ impl Pass<'_, '_> {
                 }
             }
             Literal::Pem if self.set.has(Builtin::PrivateKey) => {
-                let found = pem::end(view, start);
+                let found = pem::end(view, &mut self.armour, start);
                 self.sink.take(view, start, Builtin::PrivateKey.id(), found);
             }
             Literal::Jwt if self.set.has(Builtin::Jwt) => {

@@ -16,12 +16,16 @@ use crate::redact::engine::counts::Counts;
 use crate::redact::engine::replace::Replace;
 use crate::redact::json::fields::{Fields, Place};
 use crate::redact::json::nesting::NESTED_MAX;
-use crate::redact::text::fold::{Back, Reading, escape, fold, has_escapes};
+use crate::redact::text::cost::step;
+use crate::redact::text::fold::{Back, Reading, escape, fold, fold_in_slices, has_escapes};
+use crate::redact::text::slices::{now, rest};
 
 /// Fewest digits of a number that may identify somebody.
 const LONG_NUMBER: usize = 9;
 /// The end of a string that was cut.
 const ELLIPSIS: &str = crate::json::truncate::ELLIPSIS;
+/// Steps that a change costs beyond the bytes that were looked at for it.
+const EACH: usize = 64;
 /// Bytes at the end of a key that are searched for words announcing its value.
 const KEY_MAX: usize = 128;
 
@@ -71,11 +75,20 @@ pub struct Search<'s> {
 impl Search<'_> {
     /// Redacts a text of at most [`MAX_DEPTH`] levels.
     pub fn redact<'t>(&self, body: &'t [u8], replace: &mut dyn Replace) -> Result<Redacted<'t>, JsonError> {
+        now(self.redact_in_slices(body, replace))
+    }
+
+    /// The same, with pauses.
+    pub(crate) async fn redact_in_slices<'t>(
+        &self,
+        body: &'t [u8],
+        replace: &mut dyn Replace,
+    ) -> Result<Redacted<'t>, JsonError> {
         if self.set.is_empty() {
             return Ok(Redacted { body: Cow::Borrowed(body), counts: Counts::default() });
         }
         let text = std::str::from_utf8(body).map_err(|error| JsonError::Utf8(error.valid_up_to()))?;
-        let (edits, counts) = self.edits(text, replace)?;
+        let (edits, counts) = self.find_edits(text, replace).await?;
         if edits.is_empty() {
             return Ok(Redacted { body: Cow::Borrowed(body), counts });
         }
@@ -85,6 +98,8 @@ impl Search<'_> {
             out.extend_from_slice(body.get(at..range.start).unwrap_or_default());
             out.extend_from_slice(text.as_bytes());
             at = range.end;
+            step(EACH);
+            rest().await;
         }
         out.extend_from_slice(body.get(at..).unwrap_or_default());
         Ok(Redacted { body: Cow::Owned(out), counts })
@@ -96,16 +111,24 @@ impl Search<'_> {
         text: &str,
         replace: &mut dyn Replace,
     ) -> Result<(Vec<Edit>, Counts), JsonError> {
+        now(self.find_edits(text, replace))
+    }
+
+    async fn find_edits(
+        &self,
+        text: &str,
+        replace: &mut dyn Replace,
+    ) -> Result<(Vec<Edit>, Counts), JsonError> {
         let mut walker = Walker { search: *self, replace, counts: Counts::default() };
-        let edits = walker.walk(text, self.fields.root(), 0)?;
+        let edits = walker.walk(text, self.fields.root(), 0).await?;
         Ok((edits, walker.counts))
     }
 
     /// Passes the values of one member to `replace` before the whole body, and discards the result:
     /// placeholders numbered by first appearance get their numbers in the order of these calls.
-    pub fn show(&self, key: &str, value: &str, replace: &mut dyn Replace) {
+    pub async fn show(&self, key: &str, value: &str, replace: &mut dyn Replace) {
         let mut walker = Walker { search: *self, replace, counts: Counts::default() };
-        let _ = walker.walk(value, self.fields.root().member(key), 0);
+        let _ = walker.walk(value, self.fields.root().member(key), 0).await;
     }
 }
 
@@ -134,13 +157,17 @@ struct Walker<'w> {
 
 impl Walker<'_> {
     /// Returns the changes to one JSON text that is nested in this many strings.
-    fn walk(&mut self, text: &str, root: Place, nested: u32) -> Result<Vec<Edit>, JsonError> {
+    async fn walk(&mut self, text: &str, root: Place, nested: u32) -> Result<Vec<Edit>, JsonError> {
         let mut scanner = Scanner::new(text);
         let mut edits = Vec::new();
         let mut levels: Vec<Level<'_>> = Vec::new();
         let mut place = root;
         let mut key = "";
+        let mut before = 0;
         loop {
+            step(scanner.at() - before);
+            before = scanner.at();
+            rest().await;
             scanner.skip_space();
             let start = scanner.at();
             let mut opened = false;
@@ -157,13 +184,13 @@ impl Walker<'_> {
                     let inner = start + 1..scanner.at().saturating_sub(1);
                     let is_excepted = nested == 0 && self.search.except.binary_search(&start).is_ok();
                     if !place.has_no_content() && !is_excepted {
-                        self.string(text, inner, key, nested, &mut edits);
+                        self.string(text, inner, key, nested, &mut edits).await;
                     }
                 }
                 Some(b'-' | b'0'..=b'9') => {
                     scanner.number()?;
                     if scanner.at() - start >= LONG_NUMBER && !place.has_no_content() {
-                        self.number(text, start..scanner.at(), key, &mut edits);
+                        self.number(text, start..scanner.at(), key, &mut edits).await;
                     }
                 }
                 Some(b't') => scanner.word("true")?,
@@ -204,7 +231,7 @@ impl Walker<'_> {
                     let inner = name.start + 1..name.start + name.raw.len() - 1;
                     level.key = text.get(inner.clone()).unwrap_or_default();
                     place = level.place.member(&fold(level.key, Reading::EscapesOnly).text);
-                    self.key(text, inner, nested, level, &mut edits);
+                    self.key(text, inner, nested, level, &mut edits).await;
                 } else {
                     place = level.place;
                 }
@@ -214,52 +241,64 @@ impl Walker<'_> {
         }
     }
 
-    fn string(&mut self, text: &str, inner: Range<usize>, key: &str, nested: u32, edits: &mut Vec<Edit>) {
+    async fn string(
+        &mut self,
+        text: &str,
+        inner: Range<usize>,
+        key: &str,
+        nested: u32,
+        edits: &mut Vec<Edit>,
+    ) {
         let raw = text.get(inner.clone()).unwrap_or_default();
         if raw.is_empty() {
             return;
         }
         if let Some(known) = self.cut(raw, nested) {
-            let Hits { hits, settled } = self.settled(self.search.set, known, key, nested);
-            edits.extend(self.in_text(known, hits, inner.start));
+            let Hits { hits, settled } = self.settled(self.search.set, known, key, nested).await;
+            self.in_text(known, hits, inner.start, edits).await;
             edits.push(Edit { range: inner.start + settled..inner.start + known.len(), text: String::new() });
             return;
         }
         let decoded = match raw.bytes().next() {
-            Some(b'{' | b'[' | b' ' | b'\\') if nested < NESTED_MAX => fold(raw, Reading::EscapesOnly).text,
+            Some(b'{' | b'[' | b' ' | b'\\') if nested < NESTED_MAX => {
+                fold_in_slices(raw, Reading::EscapesOnly).await.text
+            }
             _ => Cow::Borrowed(""),
         };
         if decoded.trim_start().starts_with(['{', '[']) {
             let before = self.counts.clone();
-            if let Ok(inside) = self.walk(&decoded, Fields::NONE.root(), nested + 1) {
+            if let Ok(inside) = Box::pin(self.walk(&decoded, Fields::NONE.root(), nested + 1)).await {
                 let mut back = Back::new(raw, Reading::EscapesOnly);
-                edits.extend(inside.into_iter().map(|edit| {
-                    let range = back.range(edit.range);
-                    let mut escaped = String::new();
-                    escape(&edit.text, 1, &mut escaped);
-                    Edit { range: inner.start + range.start..inner.start + range.end, text: escaped }
-                }));
+                for edit in inside {
+                    let range = back.range(edit.range).await;
+                    let mut text = String::new();
+                    escape(&edit.text, 1, &mut text);
+                    edits.push(Edit { range: inner.start + range.start..inner.start + range.end, text });
+                    step(EACH);
+                    rest().await;
+                }
                 return;
             }
             // Matches counted before the JSON turned out to be invalid are found again as text.
             self.counts = before;
         }
-        let hits = self.hits(self.search.set, raw, key, nested, true).hits;
-        edits.extend(self.in_text(raw, hits, inner.start));
+        let hits = self.hits(self.search.set, raw, key, nested, true).await.hits;
+        self.in_text(raw, hits, inner.start, edits).await;
     }
 
-    /// Returns the changes to a string that starts at `start`.
-    fn in_text(&mut self, raw: &str, hits: Vec<Hit>, start: usize) -> Vec<Edit> {
-        let changes = hits.into_iter().map(|hit| {
+    /// Adds the changes to a string that starts at `start`.
+    async fn in_text(&mut self, raw: &str, hits: Vec<Hit>, start: usize, edits: &mut Vec<Edit>) {
+        edits.reserve(hits.len());
+        for hit in hits {
             let value = raw.get(hit.range.clone()).unwrap_or_default();
-            let value = fold(value, Reading::EscapesOnly).text;
-            let mut replaced = String::new();
+            let value = fold_in_slices(value, Reading::EscapesOnly).await.text;
+            let (mut replaced, mut text) = (String::new(), String::new());
             self.replace_with(&hit, &value, &mut replaced);
-            let mut escaped = String::new();
-            escape(&replaced, 1, &mut escaped);
-            Edit { range: start + hit.range.start..start + hit.range.end, text: escaped }
-        });
-        changes.collect()
+            escape(&replaced, 1, &mut text);
+            edits.push(Edit { range: start + hit.range.start..start + hit.range.end, text });
+            step(EACH);
+            rest().await;
+        }
     }
 
     /// Returns the part before the ellipsis of a string that may have been cut.
@@ -269,8 +308,8 @@ impl Walker<'_> {
 
     /// Finds the matches at the beginning of a string that do not depend on what follows it, at any depth of
     /// escaping.
-    fn settled(&self, set: Set, raw: &str, key: &str, nested: u32) -> Hits {
-        let Hits { mut hits, settled } = self.hits(set, raw, key, nested, false);
+    async fn settled(&self, set: Set, raw: &str, key: &str, nested: u32) -> Hits {
+        let Hits { mut hits, settled } = self.hits(set, raw, key, nested, false).await;
         let mut settled = raw.floor_char_boundary(settled);
         // A match at another depth may reach past what is open at this one.
         while let Some(last) = hits.pop_if(|last| last.range.end > settled) {
@@ -279,7 +318,7 @@ impl Walker<'_> {
         Hits { hits, settled }
     }
 
-    fn number(&mut self, text: &str, range: Range<usize>, key: &str, edits: &mut Vec<Edit>) {
+    async fn number(&mut self, text: &str, range: Range<usize>, key: &str, edits: &mut Vec<Edit>) {
         let raw = text.get(range.clone()).unwrap_or_default();
         let unsigned = raw.trim_start_matches('-');
         let digits: String = match unsigned.split_once(['e', 'E']) {
@@ -293,7 +332,7 @@ impl Walker<'_> {
         if digits.len() < LONG_NUMBER {
             return;
         }
-        if let Some(hit) = self.hits(self.search.set, &digits, key, NESTED_MAX, true).hits.first() {
+        if let Some(hit) = self.hits(self.search.set, &digits, key, NESTED_MAX, true).await.hits.first() {
             let mut replaced = String::from("\"");
             self.replace_with(hit, &digits, &mut replaced);
             replaced.push('"');
@@ -302,7 +341,7 @@ impl Walker<'_> {
     }
 
     /// Redacts an object's key. Keys that become equal get a number.
-    fn key(
+    async fn key(
         &mut self,
         text: &str,
         inner: Range<usize>,
@@ -320,10 +359,10 @@ impl Walker<'_> {
         }
         let (raw, hits, mark) = match self.cut(raw, nested) {
             Some(known) => {
-                let Hits { hits, settled } = self.settled(set, known, "", 0);
+                let Hits { hits, settled } = self.settled(set, known, "", 0).await;
                 (known.get(..settled).unwrap_or_default(), hits, ELLIPSIS)
             }
-            None => (raw, self.hits(set, raw, "", 0, true).hits, ""),
+            None => (raw, self.hits(set, raw, "", 0, true).await.hits, ""),
         };
         if hits.is_empty() && mark.is_empty() {
             return;
@@ -333,10 +372,13 @@ impl Walker<'_> {
         for hit in hits {
             replaced.push_str(raw.get(at..hit.range.start).unwrap_or_default());
             at = hit.range.end;
-            let value = fold(raw.get(hit.range.clone()).unwrap_or_default(), Reading::EscapesOnly).text;
+            let value = raw.get(hit.range.clone()).unwrap_or_default();
+            let value = fold_in_slices(value, Reading::EscapesOnly).await.text;
             let mut label = String::new();
             self.replace_with(&hit, &value, &mut label);
             escape(&label, 1, &mut replaced);
+            step(EACH);
+            rest().await;
         }
         replaced.push_str(raw.get(at..).unwrap_or_default());
         replaced.push_str(mark);
@@ -355,7 +397,7 @@ impl Walker<'_> {
 
     /// Finds the matches in a raw string, with its key as context. `whole` says whether this is the end of the
     /// string.
-    fn hits(&self, set: Set, raw: &str, key: &str, nested: u32, whole: bool) -> Hits {
+    async fn hits(&self, set: Set, raw: &str, key: &str, nested: u32, whole: bool) -> Hits {
         let detectors = self.search.detectors;
         let key = fold(key, Reading::EscapesOnly).text;
         // A word must stand near the value.
@@ -368,28 +410,26 @@ impl Walker<'_> {
             }
             let from = key.len() + 3;
             let part = Part { text: &with_key, from, barrier: from, ..part };
-            let Hits { hits, settled } = detectors.find(set, &part);
-            let hits = hits.into_iter().map(|hit| Hit {
-                range: hit.range.start - from..hit.range.end.min(from + raw.len()) - from,
-                detector: hit.detector,
-            });
-            Hits {
-                hits: hits.filter(|hit| !hit.range.is_empty()).collect(),
-                settled: settled.saturating_sub(from).min(raw.len()),
+            let Hits { mut hits, settled } = detectors.search(set, &part).await;
+            for Hit { range, .. } in &mut hits {
+                *range = range.start - from..range.end.min(from + raw.len()) - from;
             }
+            hits.retain(|hit| !hit.range.is_empty());
+            Hits { hits, settled: settled.saturating_sub(from).min(raw.len()) }
         } else {
-            detectors.find(set, &part)
+            detectors.search(set, &part).await
         };
         if nested < NESTED_MAX && memchr::memchr(b'\\', raw.as_bytes()).is_some() {
-            let decoded = fold(raw, Reading::EscapesOnly).text;
+            let decoded = fold_in_slices(raw, Reading::EscapesOnly).await.text;
             // Text that is escaped once more: JSON or code quoted in a text.
-            if has_escapes(&decoded, whole) {
-                let deeper = self.hits(set, &decoded, "", nested + 1, whole);
+            if has_escapes(&decoded, whole).await {
+                let mut deeper = Box::pin(self.hits(set, &decoded, "", nested + 1, whole)).await;
                 let mut back = Back::new(raw, Reading::EscapesOnly);
-                let found = deeper.hits.into_iter();
-                let found = found.map(|hit| Hit { range: back.range(hit.range), detector: hit.detector });
-                hits = join(raw, hits, found.collect());
-                settled = settled.min(Back::new(raw, Reading::EscapesOnly).start(deeper.settled));
+                for hit in &mut deeper.hits {
+                    hit.range = back.range(hit.range.clone()).await;
+                }
+                hits = join(raw, hits, deeper.hits).await;
+                settled = settled.min(Back::new(raw, Reading::EscapesOnly).start(deeper.settled).await);
             }
         }
         Hits { hits, settled }
@@ -397,9 +437,8 @@ impl Walker<'_> {
 }
 
 /// Joins the matches of two depths of escaping. A match at the outer depth must not begin in the middle of an
-/// escape, as `njo@…` does in `
-/// jo@…`.
-fn join(raw: &str, mut hits: Vec<Hit>, deeper: Vec<Hit>) -> Vec<Hit> {
+/// escape, as `njo@…` does in `\njo@…`.
+async fn join(raw: &str, mut hits: Vec<Hit>, deeper: Vec<Hit>) -> Vec<Hit> {
     let bytes = raw.as_bytes();
     for hit in &mut hits {
         let start = hit.range.start;
@@ -408,7 +447,7 @@ fn join(raw: &str, mut hits: Vec<Hit>, deeper: Vec<Hit>) -> Vec<Hit> {
         if follows && start.checked_sub(1).and_then(|at| bytes.get(at)) == Some(&b'\\') {
             hit.range.start += 1;
         }
+        rest().await;
     }
-    hits.extend(deeper);
-    Detectors::merge_hits(hits)
+    Detectors::join_hits(hits, deeper).await
 }

@@ -1,26 +1,53 @@
 //! The cost of a search in steps: bytes examined, over all passes.
 //!
-//! Steps are the same on every machine and in every run, so tests can bound them exactly, unlike time. They are
-//! counted in tests and with the feature `steps` only.
+//! Steps are the same on every machine and in every run, unlike time. Tests bound them exactly, and a long search
+//! is divided by them ([`crate::redact::Sliced`]).
+
+use std::cell::Cell;
+
+thread_local! {
+    /// Steps taken by this thread.
+    static TAKEN: Cell<u64> = const { Cell::new(0) };
+    /// A search that may pause does so once this many were taken.
+    static LIMIT: Cell<u64> = const { Cell::new(u64::MAX) };
+}
 
 /// Counts steps.
 #[inline(always)]
-pub(crate) fn step(_count: usize) {
-    #[cfg(any(test, feature = "steps"))]
-    counter::STEPS.with(|steps| steps.set(steps.get() + _count as u64));
+pub(crate) fn step(count: usize) {
+    TAKEN.with(|taken| taken.set(taken.get().wrapping_add(count as u64)));
 }
 
-#[cfg(any(test, feature = "steps"))]
-mod counter {
-    use std::cell::Cell;
+/// Returns the steps that this thread has taken since it began.
+pub(crate) fn taken() -> u64 {
+    TAKEN.get()
+}
 
-    thread_local! {
-        pub(crate) static STEPS: Cell<u64> = const { Cell::new(0) };
+/// Whether the steps of the running slice are spent.
+pub(crate) fn is_spent() -> bool {
+    TAKEN.get() >= LIMIT.get()
+}
+
+/// Sets how many steps may be taken before a search pauses, while `call` runs. Without a count it never does.
+pub(crate) fn within<T>(steps: Option<u64>, call: impl FnOnce() -> T) -> T {
+    /// Restores the limit, also when `call` panics in a test.
+    struct Before(u64);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            LIMIT.set(self.0);
+        }
     }
+    let limit = steps.map_or(u64::MAX, |steps| TAKEN.get().saturating_add(steps));
+    let _before = Before(LIMIT.replace(limit));
+    call()
 }
 
 /// Returns the steps of this thread since the last call.
 #[cfg(any(test, feature = "steps"))]
 pub fn steps() -> u64 {
-    counter::STEPS.take()
+    thread_local! {
+        static COUNTED: Cell<u64> = const { Cell::new(0) };
+    }
+    let now = taken();
+    now.wrapping_sub(COUNTED.replace(now))
 }

@@ -9,6 +9,10 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::redact::text::cost::step;
+use crate::redact::text::slices::rest;
+
+/// Bytes that are read before a search may pause.
+const STRIDE: usize = 4096;
 
 /// How a text is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,7 +91,16 @@ enum Piece {
     Unfinished(usize),
 }
 
-/// Returns the next part of a text, with at most `max` unchanged bytes; `None` at the end.
+impl Piece {
+    /// Its length as written.
+    fn length(&self) -> usize {
+        let (Self::Same(length) | Self::Read(length, _) | Self::Unfinished(length)) = self;
+        *length
+    }
+}
+
+/// Returns the next part of a text, with about `max` unchanged bytes at most, but a whole character; `None` at
+/// the end.
 fn piece(text: &str, at: usize, reading: Reading, max: usize) -> Option<Piece> {
     let rest = text.get(at..)?;
     let bytes = rest.as_bytes();
@@ -104,6 +117,7 @@ fn piece(text: &str, at: usize, reading: Reading, max: usize) -> Option<Piece> {
             Folded::As(byte) => Piece::Read(c.len_utf8(), Some(char::from(byte))),
         });
     }
+    let max = rest.floor_char_boundary(max).max(rest.chars().next()?.len_utf8());
     Some(Piece::Same(same(bytes.get(..max).unwrap_or(bytes), reading)))
 }
 
@@ -193,18 +207,25 @@ pub fn escape(text: &str, depth: u32, out: &mut String) {
 }
 
 /// Whether a text contains an escape, or, unless it is `whole`, the beginning of one at its end.
-pub(crate) fn has_escapes(text: &str, whole: bool) -> bool {
+pub(crate) async fn has_escapes(text: &str, whole: bool) -> bool {
     let bytes = text.as_bytes();
     let mut at = 0;
-    while let Some(next) = memchr::memchr(b'\\', bytes.get(at..).unwrap_or_default()) {
+    while at < bytes.len() {
+        let part = bytes.get(at..bytes.len().min(at + STRIDE)).unwrap_or_default();
+        let Some(next) = memchr::memchr(b'\\', part) else {
+            step(part.len());
+            at += part.len();
+            rest().await;
+            continue;
+        };
         step(next + 1);
-        let rest = bytes.get(at + next..).unwrap_or_default();
-        match parse_escape(rest, Reading::EscapesOnly) {
+        match parse_escape(bytes.get(at + next..).unwrap_or_default(), Reading::EscapesOnly) {
             Piece::Read(..) => return true,
             Piece::Unfinished(_) => return !whole,
             Piece::Same(_) => {}
         }
         at += next + 1;
+        rest().await;
     }
     false
 }
@@ -231,34 +252,78 @@ pub(crate) struct FoldedText<'t> {
     pub unfinished: Option<usize>,
 }
 
+/// A text that is being folded, part by part.
+struct Folding<'t> {
+    text: &'t str,
+    reading: Reading,
+    /// End of what was folded.
+    at: usize,
+    /// What that folds to, once it differs.
+    out: Option<String>,
+    unfinished: Option<usize>,
+}
+
+impl<'t> Folding<'t> {
+    fn new(text: &'t str, reading: Reading) -> Self {
+        Self { text, reading, at: 0, out: None, unfinished: None }
+    }
+
+    /// Folds about [`STRIDE`] further bytes; returns whether some are left.
+    fn go_on(&mut self) -> bool {
+        let end = self.text.ceil_char_boundary(self.at + STRIDE);
+        let part = self.text.as_bytes().get(self.at..end).unwrap_or_default();
+        if self.out.is_none() && part.is_ascii() {
+            step(part.len());
+            if self.reading == Reading::Plain || memchr::memchr(b'\\', part).is_none() {
+                self.at = end;
+                return end < self.text.len();
+            }
+        }
+        while self.at < end {
+            let Some(piece) = piece(self.text, self.at, self.reading, end - self.at) else { return false };
+            let (from, length) = (self.at, piece.length());
+            self.at += length;
+            if self.out.is_none() {
+                if matches!(piece, Piece::Same(_)) {
+                    continue;
+                }
+                let mut out = String::with_capacity(self.text.len());
+                out.push_str(self.text.get(..from).unwrap_or_default());
+                self.out = Some(out);
+            }
+            let Some(out) = &mut self.out else { continue };
+            match piece {
+                Piece::Read(_, c) => out.extend(c),
+                Piece::Same(_) => out.push_str(self.text.get(from..from + length).unwrap_or_default()),
+                Piece::Unfinished(_) => {
+                    self.unfinished = Some(out.len());
+                    out.push_str(self.text.get(from..).unwrap_or_default());
+                }
+            }
+        }
+        self.at < self.text.len()
+    }
+
+    fn finish(self) -> FoldedText<'t> {
+        let text = self.out.map_or(Cow::Borrowed(self.text), Cow::Owned);
+        FoldedText { text, unfinished: self.unfinished }
+    }
+}
+
 /// Folds a text.
 pub(crate) fn fold(text: &str, reading: Reading) -> FoldedText<'_> {
-    step(text.len());
-    let is_plain = reading == Reading::Plain || memchr::memchr(b'\\', text.as_bytes()).is_none();
-    let mut at = if is_plain && text.is_ascii() { text.len() } else { same(text.as_bytes(), reading) };
-    if at == text.len() {
-        return FoldedText { text: Cow::Borrowed(text), unfinished: None };
+    let mut folding = Folding::new(text, reading);
+    while folding.go_on() {}
+    folding.finish()
+}
+
+/// The same, with pauses.
+pub(crate) async fn fold_in_slices(text: &str, reading: Reading) -> FoldedText<'_> {
+    let mut folding = Folding::new(text, reading);
+    while folding.go_on() {
+        rest().await;
     }
-    let mut out = String::with_capacity(text.len());
-    out.push_str(text.get(..at).unwrap_or_default());
-    let mut unfinished = None;
-    while let Some(piece) = piece(text, at, reading, usize::MAX) {
-        let (length, c) = match piece {
-            Piece::Read(length, c) => (length, c),
-            Piece::Unfinished(length) => {
-                unfinished = Some(out.len());
-                out.push_str(text.get(at..).unwrap_or_default());
-                (length, None)
-            }
-            Piece::Same(length) => {
-                out.push_str(text.get(at..at + length).unwrap_or_default());
-                (length, None)
-            }
-        };
-        out.extend(c);
-        at += length;
-    }
-    FoldedText { text: Cow::Owned(out), unfinished }
+    folding.finish()
 }
 
 /// Maps offsets in a folded text back to the original, in ascending order.
@@ -275,28 +340,40 @@ impl<'t> Back<'t> {
     }
 
     /// Returns the original range of a folded range, which must follow the last one.
-    pub fn range(&mut self, folded: Range<usize>) -> Range<usize> {
-        let start = self.start(folded.start);
-        self.advance(folded.end);
+    pub async fn range(&mut self, folded: Range<usize>) -> Range<usize> {
+        let start = self.start(folded.start).await;
+        self.advance(folded.end).await;
         start..self.at
     }
 
     /// Returns the original offset of a folded offset.
-    pub fn start(&mut self, folded: usize) -> usize {
-        self.advance(folded);
+    pub async fn start(&mut self, folded: usize) -> usize {
+        self.advance(folded).await;
         let mut start = self.at;
         while let Some(Piece::Read(length, None)) = piece(self.text, start, self.reading, 1) {
             start += length;
+            rest().await;
         }
         start
     }
 
-    fn advance(&mut self, to: usize) {
+    async fn advance(&mut self, to: usize) {
+        while !self.go_on(to) {
+            rest().await;
+        }
+    }
+
+    /// Advances to a folded offset, or by about [`STRIDE`] bytes; returns whether it is reached.
+    fn go_on(&mut self, to: usize) -> bool {
+        let end = self.at + STRIDE;
         while self.folded < to {
+            if self.at >= end {
+                return false;
+            }
             // No more than asked for: a part may be as long as the text, and contain many offsets.
             let left = to - self.folded;
-            let (from, read) = match piece(self.text, self.at, self.reading, left) {
-                None => return,
+            let (from, read) = match piece(self.text, self.at, self.reading, left.min(end - self.at)) {
+                None => return true,
                 Some(Piece::Same(length) | Piece::Unfinished(length)) => {
                     let length = length.min(left);
                     (length, length)
@@ -306,6 +383,7 @@ impl<'t> Back<'t> {
             self.at += from;
             self.folded += read;
         }
+        true
     }
 }
 
@@ -313,6 +391,7 @@ impl<'t> Back<'t> {
 mod tests {
     use super::*;
     use crate::redact::text::cost::steps;
+    use crate::redact::text::slices::now;
 
     #[test]
     fn every_spelling_is_read_as_the_plain_one() {
@@ -370,7 +449,7 @@ mod tests {
             [("AB", "A\u{200b}B"), ("@c", "＠c"), ("42", "4٢"), ("@x", "\\u0040x"), ("end", "end")]
         {
             let start = folded.find(part).unwrap();
-            assert_eq!(text.get(back.range(start..start + part.len())).unwrap(), stood);
+            assert_eq!(text.get(now(back.range(start..start + part.len()))).unwrap(), stood);
         }
     }
 
@@ -395,7 +474,7 @@ mod tests {
         let _ = steps();
         let mut back = Back::new(&text, Reading::Plain);
         for start in (1..folded.len() - 7).step_by(7) {
-            assert_eq!(text.get(back.range(start..start + 6)), Some("a@b.co"));
+            assert_eq!(text.get(now(back.range(start..start + 6))), Some("a@b.co"));
         }
         let steps = steps();
         assert!(steps < 16 * text.len() as u64, "{steps} of {}", text.len());

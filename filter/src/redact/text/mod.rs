@@ -4,4 +4,5 @@
 pub mod cost;
 pub mod fold;
 pub mod placeholder;
+pub mod slices;
 pub mod view;

@@ -3,6 +3,9 @@
 //! Every validator reads through [`View::at`], which notes an access past the end. Such a candidate may turn
 //! out differently when more text arrives: it is *open*, and a stream holds it back. A decision that is not
 //! open therefore holds for every continuation of the text.
+//!
+//! A validator that reads far in one run is paused: what it returns is discarded, and it is asked again later,
+//! when the run goes on from where it was ([`View::take_pause`]).
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -126,11 +129,55 @@ pub(crate) struct View<'t> {
     /// Whether a minus sign before a number belongs to it, as in JSON.
     pub signed: bool,
     end_was_read: Cell<bool>,
+    /// The validator that runs reads too far at once.
+    paused: Cell<bool>,
+    /// Runs that were paused, and the next one to be forgotten.
+    runs: [Cell<Run>; RUNS],
+    oldest: Cell<usize>,
+}
+
+/// Bytes of a run that are read at once.
+const RUN_MAX: usize = 4096;
+/// Runs that are remembered: more than one validator reads.
+const RUNS: usize = 8;
+
+/// A run of a class, as far as it was read.
+#[derive(Clone, Copy, Debug, Default)]
+struct Run {
+    from: usize,
+    class: u16,
+    /// Whether letters beyond ASCII belong to it.
+    letters: bool,
+    reached: usize,
 }
 
 impl<'t> View<'t> {
     pub fn new(text: &'t str, from: usize, barrier: usize) -> Self {
-        Self { bytes: text.as_bytes(), from, barrier, signed: false, end_was_read: Cell::new(false) }
+        Self {
+            bytes: text.as_bytes(),
+            from,
+            barrier,
+            signed: false,
+            end_was_read: Cell::new(false),
+            paused: Cell::new(false),
+            runs: Default::default(),
+            oldest: Cell::new(0),
+        }
+    }
+
+    /// Marks the running validator as one that reads too far at once.
+    pub fn pause(&self) {
+        self.paused.set(true);
+    }
+
+    /// Whether the last validator was paused, so that its verdict says nothing.
+    pub fn is_paused(&self) -> bool {
+        self.paused.get()
+    }
+
+    /// The same, and begins anew.
+    pub fn take_pause(&self) -> bool {
+        self.paused.replace(false)
     }
 
     pub fn bytes(&self) -> &'t [u8] {
@@ -201,6 +248,9 @@ impl<'t> View<'t> {
 
     /// Returns the end of a run of a class, at most `max` bytes long.
     pub fn run(&self, from: usize, class: u16, max: usize) -> usize {
+        if max > RUN_MAX {
+            return self.long_run(Run { from, class, letters: false, reached: from }, max);
+        }
         let mut at = from;
         while at - from < max && self.is(at, class) {
             at += 1;
@@ -210,6 +260,9 @@ impl<'t> View<'t> {
 
     /// Returns the end of a run of a class and of letters beyond ASCII.
     pub fn run_of_letters(&self, from: usize, class: u16, max: usize) -> usize {
+        if max > RUN_MAX {
+            return self.long_run(Run { from, class, letters: true, reached: from }, max);
+        }
         let mut at = from;
         while at - from < max {
             match self.at(at) {
@@ -222,6 +275,35 @@ impl<'t> View<'t> {
             }
         }
         at.min(self.len())
+    }
+
+    /// Returns the end of a run of any length, or pauses the validator within it.
+    fn long_run(&self, mut run: Run, max: usize) -> usize {
+        let same = |known: &&Cell<Run>| {
+            let Run { from, class, letters, reached } = known.get();
+            (from, class, letters) == (run.from, run.class, run.letters) && reached > from
+        };
+        let known = self.runs.iter().find(same);
+        run.reached = known.map_or(run.from, |known| known.get().reached);
+        let part = RUN_MAX.min(max.saturating_sub(run.reached - run.from));
+        let end = match run.letters {
+            true => self.run_of_letters(run.reached, run.class, part),
+            false => self.run(run.reached, run.class, part),
+        };
+        if end - run.reached < part {
+            return end;
+        }
+        run.reached = end;
+        if let Some(slot) = known.or_else(|| self.runs.get(self.oldest.get() % RUNS)) {
+            slot.set(run);
+        }
+        if known.is_none() {
+            self.oldest.set(self.oldest.get() + 1);
+        }
+        if end - run.from < max {
+            self.pause();
+        }
+        end
     }
 
     /// Returns the start of a run of a class and of letters beyond ASCII that ends at `end`, not before
