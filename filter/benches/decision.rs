@@ -123,7 +123,7 @@ fn decide_and_rewrite(criterion: &mut Criterion) {
                     now_ns: NOW_NS,
                     clock: &|| NOW_NS,
                 };
-                let forward = decide(&question).outcome.unwrap();
+                let forward = decide(&question, None).outcome.unwrap();
                 let edits = forward.decision.edits.first().unwrap();
                 edits.rewrite(body.as_bytes().get(..edits.end()).unwrap()).unwrap()
             });

@@ -78,6 +78,12 @@ impl Redaction {
         !policy.actions.is_off()
     }
 
+    /// Whether any policy has detectors run on what is forwarded.
+    pub fn may_search(&self) -> bool {
+        let own = self.by_key.values().chain(self.by_model.values());
+        std::iter::once(&self.policies).chain(own).any(|policies| self.searches(&policies.forwarded))
+    }
+
     /// Searches the JSON body of a request, whose members are those of `object`, for what must not reach the
     /// provider.
     pub fn forward(

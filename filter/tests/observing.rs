@@ -20,6 +20,7 @@ use weir_filter::event::vm::{ENTROPY, Vm};
 use weir_filter::host::Step;
 use weir_filter::roles::Role as _;
 use weir_filter::roles::observer::Observer;
+use weir_filter::roles::turns::AT_ONCE;
 
 use host::{FakeHost, checked};
 
@@ -342,4 +343,32 @@ fn a_forms_model_and_files_are_exported() {
     assert_eq!(stream.piece(&form.as_bytes()[50..], true), Step::Continue);
     let request = stream.event().unwrap().request.unwrap();
     assert_eq!((request.model.as_str(), request.files[0].bytes), ("whisper-1", 5));
+}
+
+#[test]
+fn a_long_body_is_searched_slice_by_slice_and_then_let_go() {
+    let mut stream = Stream::new(r#","redaction":{"forwarded":{"action":"mask"}}"#, &[]);
+    let text = "mail ann@example.com or dob 1.2.1980, ".repeat(4 * AT_ONCE / 38);
+    let body =
+        serde_json::json!({"messages": [{"role": "user", "content": text}], "model": "gpt-4o"}).to_string();
+    let (head, tail) = body.as_bytes().split_at(10_000);
+    assert_eq!(stream.headers(false).piece(head, false), Step::Hold);
+    assert_eq!(stream.piece(tail, true), Step::Hold);
+    let mut slices = 0;
+    let step = loop {
+        assert_eq!(stream.observer.long_work(), Some(body.len()));
+        slices += 1;
+        if let Some(step) = stream.observer.go_on(&stream.host, 100_000) {
+            break step;
+        }
+    };
+    assert_eq!((step, stream.observer.long_work()), (Step::Continue, None));
+    assert!(slices > 3, "{slices}");
+    let sent = String::from_utf8(stream.host.request_body.borrow().clone()).unwrap();
+    assert!(sent.contains("mail [EMAIL] or dob [DATE_OF_BIRTH]") && !sent.contains("ann@"));
+    stream.respond(&[(":status", "200"), ("content-type", "application/json")], &[ANSWER]);
+    let event = stream.event().unwrap();
+    assert_eq!(event.request.unwrap().model, "gpt-4o");
+    let found = event.redactions.iter().filter(|found| found.scope() == v1::RedactedFor::Provider);
+    assert_eq!(found.count(), 2);
 }

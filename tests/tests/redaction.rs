@@ -2,13 +2,15 @@
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
 
+use std::cell::Cell;
 use std::path::Path;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use weir_tests::{
     callers::client::Trace,
     fakes::provider::{Answer, Received},
-    stack::{Answered, Options, Stack, Upstream, canary},
+    stack::{Answered, Options, Stack, Upstream, canary, question},
     telemetry::spans::named,
 };
 
@@ -288,4 +290,64 @@ async fn a_hash_follows_a_person_from_request_to_request_without_telling_who_it_
     assert_eq!(told[0], told[1]);
     assert_ne!(told[0], told[2]);
     stack.assert_vm_is_well().await;
+}
+
+/// Ten mebibytes, of words that detectors look at closely and of values that they find.
+fn hostile_body() -> Value {
+    const PART: &str =
+        "dob 12.03.1980 né le my number: someone.with.a.long.name@planted.example.com \"dob\": \\\"dob ";
+    let mut body = question();
+    body["messages"][0]["content"] = "".into();
+    // Every quote and backslash takes one more byte.
+    let count = ((10 << 20) - body.to_string().len()) / (PART.len() + 5);
+    body["messages"][0]["content"] = PART.repeat(count).into();
+    body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[allow(
+    clippy::print_stdout,
+    reason = "how long others wait is a figure for documents, which no test depends on"
+)]
+async fn ten_mebibytes_made_to_be_slow_go_through_redacted_while_others_are_served() {
+    let redaction = "redaction: { forwarded: { action: mask, restore: true } }";
+    let stack = Options::default().workers(1).with(redaction).start().await;
+    stack.chat().await;
+    let (body, is_over) = (hostile_body().to_string(), Cell::new(false));
+    let size = body.len();
+    let slow = async {
+        let begun = Instant::now();
+        let answered = stack.send(body).await;
+        is_over.set(true);
+        (answered, begun.elapsed())
+    };
+    let others = async {
+        let mut waits = Vec::new();
+        while !is_over.get() {
+            let begun = Instant::now();
+            stack.chat().await;
+            waits.push(begun.elapsed());
+        }
+        waits
+    };
+    let ((answered, took), mut waits) = tokio::join!(slow, others);
+    assert_eq!(answered.status, 200, "{answered:?}");
+    let received = stack.provider.received();
+    let sent = received.iter().find(|received| received.body.len() > 1 << 20).expect("the long one");
+    let text = String::from_utf8_lossy(&sent.body).into_owned();
+    assert!(text.contains("[EMAIL_1]") && text.contains("[DATE_OF_BIRTH_1]") && !text.contains("planted"));
+    serde_json::from_slice::<Value>(&sent.body).expect("JSON still");
+    assert_eq!(sent.header("content-length"), Some(text.len().to_string().as_str()));
+    assert!(received.len() > 3, "others were served in between");
+    stack.assert_vm_is_well().await;
+
+    waits.sort();
+    let at = |share: usize| waits[(waits.len() - 1) * share / 100].as_secs_f64() * 1e3;
+    println!(
+        "{size} bytes took {took:.1?}; {} other requests meanwhile took {:.1} ms at p50, {:.1} at p99, {:.1} at most",
+        waits.len(),
+        at(50),
+        at(99),
+        at(100)
+    );
 }

@@ -4,36 +4,40 @@
 //! those panic only on a status that Envoy gives for a wrong order of calls, which the roles keep
 //! right. No borrow of the VM's state is held across a hostcall that could come back into it.
 
+mod streams;
 mod wasi;
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use log::{error, info, warn};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType, MetricType};
+use proxy_wasm::types::{BufferType, ContextType, LogLevel, MapType, MetricType};
 use weir_event::{CONTENT_TYPE, INGEST_PATH, POLICY_PATH, v1};
 
 use crate::config::{Config, Mode, PluginConfig, Role as ConfiguredRole};
+use crate::envoy::streams::{Stream, go_on};
 use crate::event::capture_policy;
 use crate::event::outbox;
 use crate::event::outbox::CallOutcome;
 use crate::event::resource;
 use crate::event::vm::Vm;
 use crate::headers::{Headers, Outgoing, name};
-use crate::host::{Host, Step};
-use crate::roles::Role;
+use crate::host::Host;
 use crate::roles::attempt::Attempt;
 use crate::roles::gateway::Gateway;
 use crate::roles::observer::Observer;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root::new(vm())));
+    proxy_wasm::set_root_context(|id| Box::new(Root::new(id, vm())));
 }}
+
+/// The interval of the outbox, in ns.
+const FLUSH_INTERVAL_NS: u64 = outbox::FLUSH_INTERVAL.as_nanos() as u64;
 
 thread_local! {
     /// The state that both roles share: the VM has one thread.
@@ -77,6 +81,7 @@ struct Stats {
 }
 
 struct Root {
+    id: u32,
     vm: Rc<Vm>,
     plugin: Plugin,
     stats: Option<Stats>,
@@ -85,11 +90,28 @@ struct Root {
     calls: RefCell<HashSet<u32>>,
     /// Another configuration has taken its place; it goes when its last call has its response.
     is_leaving: bool,
+    /// When the outbox was last seen to, in Unix ns.
+    flushed_ns: Cell<u64>,
 }
 
 impl Root {
-    fn new(vm: Rc<Vm>) -> Self {
-        Self { vm, plugin: Plugin::Unconfigured, stats: None, calls: RefCell::default(), is_leaving: false }
+    fn new(id: u32, vm: Rc<Vm>) -> Self {
+        Self {
+            id,
+            vm,
+            plugin: Plugin::Unconfigured,
+            stats: None,
+            calls: RefCell::default(),
+            is_leaving: false,
+            flushed_ns: Cell::default(),
+        }
+    }
+
+    /// Sets the timer to what the outbox needs.
+    fn set_timer(&self) -> Result<(), &'static str> {
+        let traces = matches!(&self.plugin, Plugin::Gateway(config) if config.exporter.is_some());
+        let period = if traces { outbox::FLUSH_INTERVAL } else { Duration::ZERO };
+        hostcalls::set_tick_period(period).map_err(|_| "no timer from the host")
     }
 
     fn configure(&mut self) -> Result<(), String> {
@@ -107,13 +129,13 @@ impl Root {
         self.vm.budget.set(config.capture.budget);
         if config.exporter.is_some() {
             self.vm.outbox.borrow_mut().set_resource(resource());
-            hostcalls::set_tick_period(outbox::FLUSH_INTERVAL).map_err(|_| "no timer from the host")?;
             self.stats = define_stats();
         }
         if config.mode == Mode::Observe {
             let hosts = if plugin.providers.is_empty() { "any host" } else { "the providers' hosts" };
             info!("weir {}: observes calls to {hosts}, and routes nothing", weir_event::VERSION);
             self.plugin = Plugin::Gateway(Rc::new(config));
+            self.set_timer()?;
             return Ok(());
         }
         info!(
@@ -134,6 +156,7 @@ impl Root {
             );
         }
         self.plugin = Plugin::Gateway(Rc::new(config));
+        self.set_timer()?;
         Ok(())
     }
 
@@ -306,7 +329,15 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        if !self.is_leaving {
+        let was_searching = go_on(self.id);
+        if was_searching == Some(false) {
+            // Where the host refuses it, the timer only comes more often than it must.
+            let _ = self.set_timer();
+        }
+        let now_ns = now_ns();
+        let is_due = now_ns.saturating_sub(self.flushed_ns.get()) >= FLUSH_INTERVAL_NS;
+        if !self.is_leaving && (was_searching.is_none() || is_due) {
+            self.flushed_ns.set(now_ns);
             self.ask();
             self.flush();
             self.count();
@@ -317,58 +348,18 @@ impl RootContext for Root {
         Some(ContextType::HttpContext)
     }
 
-    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         Some(match &self.plugin {
             Plugin::Gateway(config) if config.mode == Mode::Observe => {
-                Box::new(Stream(Observer::new(Rc::clone(config), Rc::clone(&self.vm))))
+                Box::new(Stream::new(id, Observer::new(Rc::clone(config), Rc::clone(&self.vm))))
             }
-            Plugin::Gateway(config) => Box::new(Stream(Gateway::new(Rc::clone(config), Rc::clone(&self.vm)))),
-            Plugin::Attempt => Box::new(Stream(Attempt::new(Rc::clone(&self.vm)))),
+            Plugin::Gateway(config) => {
+                Box::new(Stream::new(id, Gateway::new(Rc::clone(config), Rc::clone(&self.vm))))
+            }
+            Plugin::Attempt => Box::new(Stream::new(id, Attempt::new(Rc::clone(&self.vm)))),
             // Envoy serves nothing through a plugin that refused its configuration.
             Plugin::Unconfigured => return None,
         })
-    }
-}
-
-/// One stream of a role.
-struct Stream<R>(R);
-
-impl<R: Role> Context for Stream<R> {}
-
-impl<R: Role> HttpContext for Stream<R> {
-    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        action(self.0.on_request_headers(&Envoy, end_of_stream))
-    }
-
-    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        action(self.0.on_request_body(&Envoy, size, end_of_stream))
-    }
-
-    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        action(self.0.on_request_trailers(&Envoy))
-    }
-
-    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        action(self.0.on_response_headers(&Envoy, end_of_stream))
-    }
-
-    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        action(self.0.on_response_body(&Envoy, size, end_of_stream))
-    }
-
-    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        action(self.0.on_response_trailers(&Envoy))
-    }
-
-    fn on_log(&mut self) {
-        self.0.on_log(&Envoy);
-    }
-}
-
-fn action(step: Step) -> Action {
-    match step {
-        Step::Continue => Action::Continue,
-        Step::Hold => Action::Pause,
     }
 }
 

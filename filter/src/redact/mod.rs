@@ -34,7 +34,6 @@ pub use crate::redact::settings::{
     Action, Content, Exported, Forwarded, HashKeySource, Redaction, Returned, Stricter, Unreadable,
 };
 pub use crate::redact::stream::{Channel, HELD_MAX, StreamRedactor};
-#[cfg(any(test, feature = "steps"))]
 pub use crate::redact::text::cost::steps;
 pub use crate::redact::text::fold::escape;
 pub use crate::redact::text::placeholder::{Form, MASK};

@@ -25,10 +25,12 @@ use crate::roles::attempt::Attempt;
 use crate::roles::caller;
 use crate::roles::caller::Known;
 use crate::roles::gateway_response::GatewayResponse;
+use crate::roles::long_search::{LongSearch, Reached};
 use crate::roles::role::Role;
 use crate::roles::session::{Session, too_large};
+use crate::roles::turns::AT_ONCE;
 use crate::routing::decide;
-use crate::routing::decide::{Asked, Decided, Findings, Forward};
+use crate::routing::decide::{Asked, Decided, EarlySearch, Findings, Forward, Question};
 use crate::routing::models;
 
 const HEALTH_PATH: &str = "/healthz";
@@ -45,6 +47,10 @@ pub struct Gateway {
     response: GatewayResponse,
     /// The one attempt, where no upstream filter makes it.
     attempt: Option<Attempt>,
+    /// How many bytes of the body have come.
+    received_bytes: usize,
+    /// The search of a long body, once it has begun.
+    search: Option<LongSearch>,
 }
 
 /// A request for inference.
@@ -60,6 +66,8 @@ struct Inference {
 enum Progress {
     /// Its headers or its body are on their way in.
     Arriving,
+    /// It is here, so many bytes of it, and is searched slice by slice.
+    Searched(usize),
     /// The gateway has answered it.
     Answered,
     /// It was let go to a provider.
@@ -76,6 +84,8 @@ impl Gateway {
             progress: Progress::Arriving,
             response: GatewayResponse::default(),
             attempt: None,
+            received_bytes: 0,
+            search: None,
         }
     }
 
@@ -133,26 +143,63 @@ impl Gateway {
         }
     }
 
-    /// Reads the whole body, decides, and lets the request go to its first target.
-    fn decide(&mut self, host: &impl Host) -> Step {
-        let Some(Inference { session, known, headers }) = &self.inference else { return Step::Continue };
+    /// The whole request is here: decides, unless its body must be searched before and is long.
+    fn received(&mut self, host: &impl Host, size: usize) -> Step {
+        let Some(Inference { session, .. }) = &self.inference else { return Step::Continue };
+        session.exchange.borrow_mut().timing.body_received_ns = host.now_ns();
+        if size > AT_ONCE && self.config.redaction.as_ref().is_some_and(|redaction| redaction.may_search()) {
+            self.progress = Progress::Searched(size);
+            return Step::Hold;
+        }
         let body = host.request_body(self.config.request_body_max);
-        let now_ns = host.now_ns();
+        self.decide(host, body, None)
+    }
+
+    /// Begins to search a long body; gives it back where nothing is to be searched.
+    fn begin_search(&self, host: &impl Host) -> Result<LongSearch, Vec<u8>> {
+        let body = host.request_body(self.config.request_body_max);
+        let Some((inference, redaction)) = self.inference.as_ref().zip(self.config.redaction.as_ref()) else {
+            return Err(body);
+        };
+        let Inference { session, .. } = inference;
+        let exchange = session.exchange.borrow();
+        let clock = || host.now_ns();
+        let policy = decide::search_needed(&self.question(&clock, inference, &exchange.caller, &body));
+        let Some(policy) = policy else { return Err(body) };
+        Ok(LongSearch::begin(host.now_ns(), redaction, policy, session.call.api.family(), body))
+    }
+
+    /// The request goes nowhere any more.
+    fn give_up_search(&mut self) {
+        if self.long_work().is_some() {
+            (self.progress, self.search) = (Progress::Arriving, None);
+        }
+    }
+
+    /// What is asked about a request with this body.
+    fn question<'q>(
+        &'q self,
+        clock: &'q dyn Fn() -> u64,
+        inference: &'q Inference,
+        caller: &'q v1::Caller,
+        body: &'q [u8],
+    ) -> Question<'q> {
+        let Inference { session, known, headers } = inference;
+        let (targets, random) = (&self.vm.targets, &self.vm.random);
+        let (config, call, grant) = (&self.config, &session.call, &known.grant);
+        let now_ns = clock();
+        Question { config, targets, random, call, caller, grant, headers, body, now_ns, clock }
+    }
+
+    /// Decides about a request with this body, and lets it go to its first target.
+    fn decide(&mut self, host: &impl Host, body: Vec<u8>, early: Option<EarlySearch>) -> Step {
+        let Some(inference) = &self.inference else { return Step::Continue };
+        let Inference { session, .. } = inference;
         let mut exchange = session.exchange.borrow_mut();
-        exchange.timing.body_received_ns = now_ns;
         exchange.request.body_bytes = body.len() as u64;
-        let Decided { findings, outcome } = decide::decide(&decide::Question {
-            config: &self.config,
-            targets: &self.vm.targets,
-            random: &self.vm.random,
-            call: &session.call,
-            caller: &exchange.caller,
-            grant: &known.grant,
-            headers,
-            body: &body,
-            now_ns,
-            clock: &|| host.now_ns(),
-        });
+        let clock = || host.now_ns();
+        let question = self.question(&clock, inference, &exchange.caller, &body);
+        let Decided { findings, outcome } = decide::decide(&question, early);
         let Findings { asked, policies, searched_ns, redactions, resolution } = findings;
         if let Some(Asked { model, stream, parameters, files }) = asked {
             let request = &mut exchange.request;
@@ -326,15 +373,15 @@ impl Role for Gateway {
             return self.refuse(host, &too_large(&self.config));
         }
         if end_of_stream {
-            return self.decide(host);
+            return self.received(host, 0);
         }
         Step::Hold
     }
 
     fn on_request_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
         match self.progress {
-            Progress::Answered => return Step::Hold,
-            Progress::Arriving if !self.response.is_over() => {}
+            Progress::Answered | Progress::Searched(_) => return Step::Hold,
+            Progress::Arriving if !self.response.is_over() => self.received_bytes = size,
             Progress::Arriving | Progress::Forwarded => {
                 // Passed through, and not one byte of it read.
                 if let Some(Inference { session, .. }) = &self.inference
@@ -351,13 +398,13 @@ impl Role for Gateway {
         if !end_of_stream {
             return Step::Hold;
         }
-        self.decide(host)
+        self.received(host, size)
     }
 
     fn on_request_trailers(&mut self, host: &impl Host) -> Step {
         let step = match self.progress {
-            Progress::Answered => return Step::Hold,
-            Progress::Arriving if !self.response.is_over() => self.decide(host),
+            Progress::Answered | Progress::Searched(_) => return Step::Hold,
+            Progress::Arriving if !self.response.is_over() => self.received(host, self.received_bytes),
             Progress::Arriving | Progress::Forwarded => Step::Continue,
         };
         if self.attempt.is_some() {
@@ -366,7 +413,34 @@ impl Role for Gateway {
         step
     }
 
+    fn long_work(&self) -> Option<usize> {
+        match self.progress {
+            Progress::Searched(bytes) => Some(bytes),
+            Progress::Arriving | Progress::Answered | Progress::Forwarded => None,
+        }
+    }
+
+    fn go_on(&mut self, host: &impl Host, steps: u64) -> Option<Step> {
+        let search = match self.search.take() {
+            _ if self.long_work().is_none() => return None,
+            Some(search) => search,
+            None => match self.begin_search(host) {
+                Ok(search) => search,
+                Err(body) => return Some(self.decide(host, body, None)),
+            },
+        };
+        match search.go_on(|| host.now_ns(), steps) {
+            Reached::Underway(search) => {
+                self.search = Some(search);
+                None
+            }
+            Reached::Over(body, early) => Some(self.decide(host, body, Some(early))),
+        }
+    }
+
     fn on_response_headers(&mut self, host: &impl Host, end_of_stream: bool) -> Step {
+        // Envoy's own, where the request is still searched.
+        self.give_up_search();
         let Some(inference) = self.inference.as_ref().filter(|_| !self.is_over()) else {
             return Step::Continue;
         };
@@ -396,6 +470,7 @@ impl Role for Gateway {
     fn on_log(&mut self, host: &impl Host) {
         let Some(Inference { session, .. }) = self.inference.take() else { return };
         let response = std::mem::take(&mut self.response);
+        self.give_up_search();
         let ending = match self.progress {
             Progress::Answered => Some(v1::Ending::Rejected),
             _ => response.ending(session.exchange.borrow().answered),

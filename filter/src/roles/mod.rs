@@ -5,8 +5,10 @@ pub mod caller;
 pub mod gateway;
 mod gateway_response;
 pub mod hold;
+mod long_search;
 pub mod observer;
 pub mod role;
 mod session;
+pub mod turns;
 
 pub use crate::roles::role::Role;

@@ -17,7 +17,7 @@ use crate::config::{Config, Seen};
 use crate::event::content;
 use crate::event::ending::is_local_reply;
 use crate::event::vm::Vm;
-use crate::headers::{Headers, Outgoing, name};
+use crate::headers::name;
 use crate::host::{Host, Step};
 use crate::json::scan::Object;
 use crate::json::truncate::pieces::Pieces;
@@ -28,8 +28,11 @@ use crate::response::body::{ResponseBody, Settled};
 use crate::response::outgoing::{Length, send};
 use crate::response::redact::whole::Outcome;
 use crate::roles::caller;
+use crate::roles::long_search::{LongSearch, Reached};
 use crate::roles::role::Role;
-use crate::roles::session::{Session, too_large};
+use crate::roles::session::{Session, let_headers_go, too_large};
+use crate::roles::turns::AT_ONCE;
+use crate::routing::decide::EarlySearch;
 
 /// The rule by which an event's model was found: it stands in the request and in no configuration.
 const RULE: &str = "observed";
@@ -45,6 +48,8 @@ pub struct Observer {
     observed: Option<Observation>,
     progress: Progress,
     request: RequestReading,
+    /// The search of a long body, once it has begun.
+    search: Option<LongSearch>,
     response: ResponseBody,
 }
 
@@ -76,8 +81,10 @@ enum RequestReading {
     Json(Pieces),
     /// It passes, and is captured as it is within the budget.
     Form(Vec<u8>, BudgetPermit),
-    /// It is held until it is whole.
-    Held,
+    /// It is held until it is whole; so many bytes have come.
+    Held(usize),
+    /// It is whole, so many bytes, and is searched slice by slice.
+    Searched(usize),
 }
 
 impl Observer {
@@ -89,6 +96,7 @@ impl Observer {
             observed: None,
             progress: Progress::Passing,
             request: RequestReading::Known,
+            search: None,
             response: ResponseBody::default(),
         }
     }
@@ -123,7 +131,10 @@ impl Observer {
     fn finish_request(&mut self) {
         match std::mem::replace(&mut self.request, RequestReading::Known) {
             RequestReading::Known => {}
-            RequestReading::Held => self.record_request(&[], None, false, None),
+            RequestReading::Held(_) | RequestReading::Searched(_) => {
+                self.search = None;
+                self.record_request(&[], None, false, None);
+            }
             RequestReading::Json(pieces) => {
                 let (body, is_cut) = pieces.finish().unwrap_or_default();
                 self.record_request(&body, Object::parse(&body).ok().as_ref(), is_cut, None);
@@ -132,27 +143,42 @@ impl Observer {
         }
     }
 
-    /// Searches the whole body that is held, and lets it go.
-    fn search(&mut self, host: &impl Host) -> Step {
+    /// The whole body is here: searches it, slice by slice where it is long.
+    fn search(&mut self, host: &impl Host, size: usize) -> Step {
         let Some((observed, redaction)) = self.observed.as_ref().zip(self.config.redaction.as_ref()) else {
             return Step::Continue;
         };
-        let Observation { session, policies, .. } = observed;
-        self.request = RequestReading::Known;
+        if size > AT_ONCE {
+            self.request = RequestReading::Searched(size);
+            return Step::Hold;
+        }
         let body = host.request_body(self.config.request_body_max);
         let object = Object::parse(&body).ok();
+        let begun_ns = host.now_ns();
+        let (policy, family) = (&observed.policies.forwarded, observed.session.call.api.family());
+        let outcome = redaction.forward(policy, family, &body, object.as_ref());
+        let early = EarlySearch { outcome, searched_ns: (begun_ns, host.now_ns()) };
+        self.searched(host, &body, object.as_ref(), early)
+    }
+
+    /// The body was searched: lets it go.
+    fn searched(
+        &mut self,
+        host: &impl Host,
+        body: &[u8],
+        members: Option<&Object<'_>>,
+        early: EarlySearch,
+    ) -> Step {
+        let Some(Observation { session, .. }) = &self.observed else { return Step::Continue };
+        self.request = RequestReading::Known;
         let mut exchange = session.exchange.borrow_mut();
         exchange.request.body_bytes = body.len() as u64;
-        exchange.timing.redacting_ns = host.now_ns();
-        let family = session.call.api.family();
-        let members = object.as_ref();
-        let searched = redaction.forward(&policies.forwarded, family, &body, members);
-        exchange.timing.redacted_ns = host.now_ns();
-        let searched = match searched {
+        (exchange.timing.redacting_ns, exchange.timing.redacted_ns) = early.searched_ns;
+        let searched = match early.outcome {
             Ok(searched) => searched,
             Err(refusal) => {
                 drop(exchange);
-                self.record_request(&body, members, false, None);
+                self.record_request(body, members, false, None);
                 return self.refuse(host, &refusal);
             }
         };
@@ -161,7 +187,7 @@ impl Observer {
         if let Some(instead) = &searched.body {
             host.replace_request_start(body.len(), instead);
         }
-        self.record_request(&body, members, false, searched.restorer);
+        self.record_request(body, members, false, searched.restorer);
         Step::Continue
     }
 
@@ -244,7 +270,7 @@ impl Observer {
         let request = match &self.request {
             RequestReading::Json(pieces) => pieces.held(),
             RequestReading::Form(bytes, _) => bytes.len(),
-            RequestReading::Known | RequestReading::Held => 0,
+            RequestReading::Known | RequestReading::Held(_) | RequestReading::Searched(_) => 0,
         };
         request + self.response.held()
     }
@@ -293,14 +319,14 @@ impl Role for Observer {
         self.begin_attempt(&seen, received_ns);
         self.request = match seen.call.api.operation.form.is_some() {
             _ if end_of_stream => RequestReading::Known,
-            _ if holds => RequestReading::Held,
+            _ if holds => RequestReading::Held(0),
             true => RequestReading::Form(Vec::new(), BudgetPermit::new(&self.vm.budget)),
             false => RequestReading::Json(content::pieces(self.config.capture.limit, captures)),
         };
         if end_of_stream {
             self.record_request(&[], None, false, None);
         }
-        let_go(host, &headers, holds);
+        let_headers_go(host, &headers, holds);
         Step::Continue
     }
 
@@ -311,11 +337,15 @@ impl Role for Observer {
         let Some(observed) = &self.observed else { return Step::Continue };
         match &mut self.request {
             RequestReading::Known => return Step::Continue,
-            RequestReading::Held if size > self.config.request_body_max => {
+            RequestReading::Searched(_) => return Step::Hold,
+            RequestReading::Held(_) if size > self.config.request_body_max => {
                 return self.refuse(host, &too_large(&self.config));
             }
-            RequestReading::Held if !end_of_stream => return Step::Hold,
-            RequestReading::Held => return self.search(host),
+            RequestReading::Held(bytes) if !end_of_stream => {
+                *bytes = size;
+                return Step::Hold;
+            }
+            RequestReading::Held(_) => return self.search(host, size),
             RequestReading::Json(pieces) if size > 0 => pieces.push(&host.request_body(size)),
             RequestReading::Form(bytes, permit) if size > 0 => {
                 if bytes.len() + size > self.config.request_body_max || !permit.take(size) {
@@ -335,11 +365,37 @@ impl Role for Observer {
 
     fn on_request_trailers(&mut self, host: &impl Host) -> Step {
         match (self.progress, &self.request) {
-            (Progress::Answered, _) => Step::Hold,
-            (_, RequestReading::Held) => self.search(host),
+            (Progress::Answered, _) | (_, RequestReading::Searched(_)) => Step::Hold,
+            (_, RequestReading::Held(bytes)) => self.search(host, *bytes),
             _ => {
                 self.finish_request();
                 Step::Continue
+            }
+        }
+    }
+
+    fn long_work(&self) -> Option<usize> {
+        match self.request {
+            RequestReading::Searched(bytes) if self.progress != Progress::Answered => Some(bytes),
+            _ => None,
+        }
+    }
+
+    fn go_on(&mut self, host: &impl Host, steps: u64) -> Option<Step> {
+        self.long_work()?;
+        let (observed, redaction) = self.observed.as_ref().zip(self.config.redaction.as_ref())?;
+        let search = self.search.take().unwrap_or_else(|| {
+            let body = host.request_body(self.config.request_body_max);
+            let (policy, family) = (observed.policies.forwarded, observed.session.call.api.family());
+            LongSearch::begin(host.now_ns(), redaction, policy, family, body)
+        });
+        match search.go_on(|| host.now_ns(), steps) {
+            Reached::Underway(search) => {
+                self.search = Some(search);
+                None
+            }
+            Reached::Over(body, early) => {
+                Some(self.searched(host, &body, Object::parse(&body).ok().as_ref(), early))
             }
         }
     }
@@ -351,7 +407,9 @@ impl Role for Observer {
         }
         // A response can come before the request has ended; what is held stays held until it was searched.
         match self.request {
-            RequestReading::Held => self.record_request(&[], None, false, None),
+            RequestReading::Held(_) | RequestReading::Searched(_) => {
+                self.record_request(&[], None, false, None);
+            }
             _ => self.finish_request(),
         }
         let Some(Observation { session, .. }) = &self.observed else { return Step::Continue };
@@ -433,20 +491,6 @@ impl Role for Observer {
         };
         session.finish(host, ending, std::mem::take(&mut self.response));
     }
-}
-
-/// Lets a request's headers go on as they are, but for what would keep its response from being read, and for
-/// the length of a body that may change: afterwards it can be said no more.
-fn let_go(host: &impl Host, headers: &Headers, may_change: bool) {
-    let withheld = |key: &str| key == name::ACCEPT_ENCODING || (may_change && key == name::CONTENT_LENGTH);
-    if !headers.0.iter().any(|(key, _)| withheld(key)) {
-        return;
-    }
-    let mut out = Outgoing::default();
-    for (key, value) in headers.0.iter().filter(|(key, _)| !withheld(key)) {
-        out.add(key, value);
-    }
-    host.set_request_headers(&out);
 }
 
 fn query(target: &str) -> Option<&str> {

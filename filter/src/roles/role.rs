@@ -16,6 +16,14 @@ pub trait Role {
     fn on_response_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step;
     /// The response's trailers are here, so its body has ended.
     fn on_response_trailers(&mut self, host: &impl Host) -> Step;
+    /// How many bytes of long work are left to be done while the request is held ([`Self::go_on`]), if any.
+    fn long_work(&self) -> Option<usize> {
+        None
+    }
+    /// Long work goes on for about so many steps. Returns what is done with the request, once nothing is left.
+    fn go_on(&mut self, _host: &impl Host, _steps: u64) -> Option<Step> {
+        None
+    }
     /// The stream is over.
     fn on_log(&mut self, _host: &impl Host) {}
 }

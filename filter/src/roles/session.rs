@@ -12,7 +12,7 @@ use crate::event::content::Content;
 use crate::event::exchange::Shared;
 use crate::event::vm::Vm;
 use crate::event::{ending, record};
-use crate::headers::Headers;
+use crate::headers::{Headers, Outgoing, name};
 use crate::host::{Host, Step};
 use crate::redact::{Policies, Restorer};
 use crate::redaction::{Export, Redaction};
@@ -137,4 +137,18 @@ impl Drop for Session {
 /// The refusal of a request whose body is larger than is taken.
 pub(crate) fn too_large(config: &Config) -> Refusal {
     Refusal::too_large(ByteSize(config.request_body_max as u64))
+}
+
+/// Lets a request's headers go on as they are, but for what would keep its response from being read, and for
+/// the length of a body that may change: afterwards it can be said no more.
+pub(crate) fn let_headers_go(host: &impl Host, headers: &Headers, may_change: bool) {
+    let withheld = |key: &str| key == name::ACCEPT_ENCODING || (may_change && key == name::CONTENT_LENGTH);
+    if !headers.0.iter().any(|(key, _)| withheld(key)) {
+        return;
+    }
+    let mut out = Outgoing::default();
+    for (key, value) in headers.0.iter().filter(|(key, _)| !withheld(key)) {
+        out.add(key, value);
+    }
+    host.set_request_headers(&out);
 }

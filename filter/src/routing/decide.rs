@@ -14,11 +14,12 @@ use crate::api::call::Call;
 use crate::api::{Api, Feature};
 use crate::auth::Grant;
 use crate::balancing::{Facts, Strategy, TargetStates, order};
-use crate::config::{Config, Failover, NoPassthrough, VirtualModel};
+use crate::config::{Config, Failover, NoPassthrough, Resolved, VirtualModel};
 use crate::headers::{Headers, name};
 use crate::json::edit::{BodyEdits, Edits, ModelEdit};
 use crate::random::Random;
-use crate::redact::Policies;
+use crate::redact::{ForwardedPolicy, Policies};
+use crate::redaction::Searched;
 use crate::refusal::Refusal;
 use crate::request::body::Body;
 use crate::response::redact::ResponseRedaction;
@@ -108,14 +109,37 @@ pub struct Forward {
     pub response_redaction: Option<ResponseRedaction>,
 }
 
-/// Decides about a request whose body is here.
-pub fn decide(question: &Question<'_>) -> Decided {
+/// A search of the body for what must not reach the provider, made before the decision.
+#[derive(Debug)]
+pub struct EarlySearch {
+    /// What came of it.
+    pub outcome: Result<Searched, Refusal>,
+    /// When it began and ended, in Unix ns.
+    pub searched_ns: (u64, u64),
+}
+
+/// Decides about a request whose body is here, and was searched where `early` says so.
+pub fn decide(question: &Question<'_>, early: Option<EarlySearch>) -> Decided {
     let mut findings = Findings::default();
-    let outcome = forward(question, &mut findings);
+    let outcome = forward(question, early, &mut findings);
     Decided { findings, outcome }
 }
 
-fn forward(question: &Question<'_>, findings: &mut Findings) -> Result<Forward, Refusal> {
+/// How the body is to be searched, in a request that comes as far as that.
+pub fn search_needed(question: &Question<'_>) -> Option<ForwardedPolicy> {
+    let redaction = question.config.redaction.as_ref()?;
+    let Understood { body, policies, .. } = understand(question, &mut Findings::default()).ok()?;
+    (body.form.is_none() && redaction.searches(&policies.forwarded)).then_some(policies.forwarded)
+}
+
+/// A request that may be made.
+struct Understood<'q> {
+    body: Body<'q>,
+    resolved: Resolved,
+    policies: Policies,
+}
+
+fn understand<'q>(question: &Question<'q>, findings: &mut Findings) -> Result<Understood<'q>, Refusal> {
     let content_type = question.headers.get(name::CONTENT_TYPE).unwrap_or_default();
     let mut body = Body::read(question.call, content_type, question.body)?;
     findings.asked = Some(Asked {
@@ -128,7 +152,6 @@ fn forward(question: &Question<'_>, findings: &mut Findings) -> Result<Forward, 
         return Err(Refusal::reference_not_granted(member, feature));
     }
     let resolved = question.config.resolve(&body.model).ok_or_else(|| Refusal::unknown_model(&body.model))?;
-    let family = question.call.api.family();
     let redaction = question.config.redaction.as_ref();
     let policies = redaction
         .map(|redaction| redaction.policies(&question.grant.name, &body.model, question.headers))
@@ -137,16 +160,31 @@ fn forward(question: &Question<'_>, findings: &mut Findings) -> Result<Forward, 
     if !question.grant.models.allows(&body.model) {
         return Err(Refusal::model_not_allowed(&body.model));
     }
+    Ok(Understood { body, resolved, policies })
+}
+
+fn forward(
+    question: &Question<'_>,
+    early: Option<EarlySearch>,
+    findings: &mut Findings,
+) -> Result<Forward, Refusal> {
+    let Understood { body, resolved, policies } = understand(question, findings)?;
+    let family = question.call.api.family();
+    let redaction = question.config.redaction.as_ref();
     let (mut sent, mut restorer) = (None, None);
     if let Some(redaction) = redaction.filter(|redaction| redaction.searches(&policies.forwarded)) {
         let begun_ns = (question.clock)();
-        let searched = match &body.form {
-            Some(_) => redaction.unreadable(&policies.forwarded).map(|()| None),
-            None => {
+        let searched = match (&body.form, early) {
+            (Some(_), _) => redaction.unreadable(&policies.forwarded).map(|()| None),
+            (None, Some(EarlySearch { outcome, searched_ns })) => {
+                findings.searched_ns = Some(searched_ns);
+                outcome.map(Some)
+            }
+            (None, None) => {
                 redaction.forward(&policies.forwarded, family, question.body, Some(&body.object)).map(Some)
             }
         };
-        findings.searched_ns = Some((begun_ns, (question.clock)()));
+        findings.searched_ns.get_or_insert_with(|| (begun_ns, (question.clock)()));
         if let Some(searched) = searched? {
             sent = searched.body;
             findings.redactions = searched.found;
@@ -157,7 +195,10 @@ fn forward(question: &Question<'_>, findings: &mut Findings) -> Result<Forward, 
         ResponseRedaction::new(redaction, policies.returned, restorer, question.call.api)
     });
     let body = match &sent {
-        Some(sent) => Body::read(question.call, content_type, sent)?,
+        Some(sent) => {
+            let content_type = question.headers.get(name::CONTENT_TYPE).unwrap_or_default();
+            Body::read(question.call, content_type, sent)?
+        }
         None => body,
     };
     let bytes = sent.as_deref().unwrap_or(question.body);

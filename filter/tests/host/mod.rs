@@ -18,6 +18,7 @@ use weir_filter::host::{Host, Step};
 use weir_filter::roles::Role as _;
 use weir_filter::roles::attempt::Attempt;
 use weir_filter::roles::gateway::Gateway;
+use weir_filter::roles::turns::SLICE;
 
 pub const CONFIG: &str = r#"{
     "providers": {"up": {"api": "openai", "url": "http://10.0.0.1:9000/base/v1"},
@@ -198,9 +199,32 @@ impl Stream {
         let size = self.host.request_body.borrow().len();
         match self.gateway.on_request_headers(&self.host, size == 0) {
             Step::Hold if self.host.answered.borrow().is_none() => {
-                self.gateway.on_request_body(&self.host, size, true)
+                let step = self.gateway.on_request_body(&self.host, size, true);
+                self.work(SLICE, |_| {}).unwrap_or(step)
             }
             step => step,
+        }
+    }
+
+    /// Lets long work go on to its end, in slices of so many steps; `between` two of them others are served.
+    pub fn work(&mut self, steps: u64, mut between: impl FnMut(&Self)) -> Option<Step> {
+        while self.gateway.long_work().is_some() {
+            let step = self.gateway.go_on(&self.host, steps);
+            if step.is_some() {
+                return step;
+            }
+            between(self);
+        }
+        None
+    }
+
+    /// Another request on the same VM.
+    pub fn beside(&self, config: &Rc<Config>, body: &[u8]) -> Self {
+        let vm = Rc::clone(&self.vm);
+        Self {
+            gateway: Gateway::new(Rc::clone(config), Rc::clone(&vm)),
+            vm,
+            ..Self::under(config, &[], body)
         }
     }
 

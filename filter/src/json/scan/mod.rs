@@ -292,6 +292,11 @@ impl<'a> Scanner<'a> {
             return Err(self.error("a key in double quotes"));
         }
         self.string()?;
+        self.colon(start)
+    }
+
+    /// Reads the colon after a key that began at `start`.
+    pub(crate) fn colon(&mut self, start: usize) -> Result<Value<'a>, JsonError> {
         let raw = self.slice(start)?;
         self.skip_space();
         self.expect(b':', "':'")?;
@@ -381,22 +386,34 @@ impl<'a> Scanner<'a> {
 
     pub(crate) fn string(&mut self) -> Result<(), JsonError> {
         self.at += 1;
-        loop {
+        self.in_string(usize::MAX).map(|_| ())
+    }
+
+    /// Reads on within a string, for about `max` bytes; returns whether it has ended.
+    pub(crate) fn in_string(&mut self, max: usize) -> Result<bool, JsonError> {
+        let end = self.at.saturating_add(max);
+        while self.at < end {
             let rest = self.rest();
-            let Some(stop) = memchr::memchr2(b'"', b'\\', rest) else {
+            let part = rest.get(..end - self.at).unwrap_or(rest);
+            let stop = memchr::memchr2(b'"', b'\\', part);
+            if stop.is_none() && part.len() == rest.len() {
                 self.at = self.text.len();
                 return Err(self.error("'\"' at the end of a string"));
-            };
-            let plain = rest.get(..stop).unwrap_or_default();
+            }
+            let plain = part.get(..stop.unwrap_or(part.len())).unwrap_or_default();
             if has_control(plain)
                 && let Some(control) = plain.iter().position(|byte| *byte < 0x20)
             {
                 self.at += control;
                 return Err(self.error("no raw control character in a string"));
             }
+            let Some(stop) = stop else {
+                self.at += part.len();
+                break;
+            };
             self.at += stop + 1;
             if rest.get(stop) == Some(&b'"') {
-                return Ok(());
+                return Ok(true);
             }
             match self.peek() {
                 Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
@@ -410,6 +427,7 @@ impl<'a> Scanner<'a> {
                 _ => return Err(self.error("an escape that JSON knows")),
             }
         }
+        Ok(false)
     }
 
     /// Counts the string that began at `start` if it is text.

@@ -24,6 +24,8 @@ use crate::redact::text::slices::{now, rest};
 const LONG_NUMBER: usize = 9;
 /// The end of a string that was cut.
 const ELLIPSIS: &str = crate::json::truncate::ELLIPSIS;
+/// Bytes of a string that are read before a search may pause.
+const STRIDE: usize = 16 << 10;
 /// Steps that a change costs beyond the bytes that were looked at for it.
 const EACH: usize = 64;
 /// Bytes at the end of a key that are searched for words announcing its value.
@@ -180,7 +182,7 @@ impl Walker<'_> {
                     }
                 }
                 Some(b'"') => {
-                    scanner.string()?;
+                    before = read_string(&mut scanner, "a value").await?;
                     let inner = start + 1..scanner.at().saturating_sub(1);
                     let is_excepted = nested == 0 && self.search.except.binary_search(&start).is_ok();
                     if !place.has_no_content() && !is_excepted {
@@ -227,7 +229,9 @@ impl Walker<'_> {
                     scanner.skip_space();
                 }
                 if level.is_object {
-                    let name = scanner.key()?;
+                    let start = scanner.at();
+                    before = read_string(&mut scanner, "a key in double quotes").await?;
+                    let name = scanner.colon(start)?;
                     let inner = name.start + 1..name.start + name.raw.len() - 1;
                     level.key = text.get(inner.clone()).unwrap_or_default();
                     place = level.place.member(&fold(level.key, Reading::EscapesOnly).text);
@@ -434,6 +438,19 @@ impl Walker<'_> {
         }
         Hits { hits, settled }
     }
+}
+
+/// Reads a string with its quotes; returns its end.
+async fn read_string(scanner: &mut Scanner<'_>, expected: &'static str) -> Result<usize, JsonError> {
+    scanner.expect(b'"', expected)?;
+    let mut before = scanner.at();
+    while !scanner.in_string(STRIDE)? {
+        step(scanner.at() - before);
+        before = scanner.at();
+        rest().await;
+    }
+    step(scanner.at() - before);
+    Ok(scanner.at())
 }
 
 /// Joins the matches of two depths of escaping. A match at the outer depth must not begin in the middle of an

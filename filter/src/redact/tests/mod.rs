@@ -4,6 +4,8 @@
 mod cost;
 #[cfg(test)]
 mod json;
+#[cfg(test)]
+mod slices;
 
 use std::sync::{Arc, LazyLock};
 

@@ -43,7 +43,6 @@ pub(crate) fn within<T>(steps: Option<u64>, call: impl FnOnce() -> T) -> T {
 }
 
 /// Returns the steps of this thread since the last call.
-#[cfg(any(test, feature = "steps"))]
 pub fn steps() -> u64 {
     thread_local! {
         static COUNTED: Cell<u64> = const { Cell::new(0) };

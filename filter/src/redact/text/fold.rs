@@ -60,7 +60,6 @@ fn fold_char(c: char) -> Folded {
         0xff01..=0xff5e => u8::try_from(code - 0xff01 + 0x21).unwrap_or(b'?'),
         0x1d7ce..=0x1d7ff => digit((code - 0x1d7ce) % 10),
         0x660.. => {
-            step(ZEROS.len().ilog2() as usize);
             let next = ZEROS.partition_point(|zero| *zero <= code);
             let value = next.checked_sub(1).and_then(|last| ZEROS.get(last)).map(|zero| code - zero);
             let Some(value) = value.filter(|value| *value < 10) else { return Folded::Itself };
@@ -105,7 +104,8 @@ fn piece(text: &str, at: usize, reading: Reading, max: usize) -> Option<Piece> {
     let rest = text.get(at..)?;
     let bytes = rest.as_bytes();
     let first = *bytes.first()?;
-    step(1);
+    // A piece, and what is compared to fold a character.
+    step(4);
     if first == b'\\' && reading != Reading::Plain {
         return Some(parse_escape(bytes, reading));
     }
@@ -134,14 +134,15 @@ fn same(bytes: &[u8], reading: Reading) -> usize {
     let stops = |byte: &u8| may_fold(*byte) || (*byte == b'\\' && reading == Reading::Escaped);
     let mut at = 0;
     for part in bytes.chunks(CHUNK) {
-        step(part.len());
         // Most text is ASCII without escapes.
         let is_plain = part.iter().fold(true, |plain, byte| plain & byte.is_ascii() & (*byte != b'\\'));
         if !is_plain && let Some(next) = part.iter().position(stops) {
+            step(at + part.len());
             return at + next;
         }
         at += part.len();
     }
+    step(at);
     at
 }
 

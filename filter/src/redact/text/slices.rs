@@ -71,6 +71,12 @@ impl<T> Sliced<T> {
         Self { search: Box::pin(search), left: steps_max }
     }
 
+    /// Sets how many steps are left in all.
+    #[cfg(test)]
+    pub(crate) fn leave(&mut self, steps: u64) {
+        self.left = steps;
+    }
+
     /// Searches on for about this many steps: a part that was begun is brought to its end.
     pub fn go_on(&mut self, steps: u64) -> Slice<T> {
         let before = taken();

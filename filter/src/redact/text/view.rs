@@ -230,13 +230,22 @@ impl<'t> View<'t> {
 
     /// Whether a literal stands at an offset, in this case.
     pub fn starts_with(&self, at: usize, literal: &[u8]) -> bool {
-        literal.iter().enumerate().all(|(offset, byte)| self.at(at + offset) == Some(*byte))
+        self.begins(at, literal, |byte| byte)
+    }
+
+    fn begins(&self, at: usize, literal: &[u8], read: impl Fn(u8) -> u8) -> bool {
+        let bytes = self.bytes.get(at..).unwrap_or_default();
+        let same = bytes.iter().zip(literal).take_while(|(byte, other)| read(**byte) == **other).count();
+        step(same + 1);
+        if same == bytes.len() && same < literal.len() {
+            self.end_was_read.set(true);
+        }
+        same == literal.len()
     }
 
     /// Whether a lowercase ASCII literal stands at an offset, in any case.
     pub fn starts_with_any_case(&self, at: usize, literal: &[u8]) -> bool {
-        let lower = |at| self.at(at).map(|byte| byte.to_ascii_lowercase());
-        literal.iter().enumerate().all(|(offset, byte)| lower(at + offset) == Some(*byte))
+        self.begins(at, literal, |byte| byte.to_ascii_lowercase())
     }
 
     /// Whether a lowercase ASCII literal ends at an offset, in any case.
@@ -251,11 +260,14 @@ impl<'t> View<'t> {
         if max > RUN_MAX {
             return self.long_run(Run { from, class, letters: false, reached: from }, max);
         }
-        let mut at = from;
-        while at - from < max && self.is(at, class) {
-            at += 1;
+        let rest = self.bytes.get(from..).unwrap_or_default();
+        let length = rest.iter().take(max).take_while(|byte| is(**byte, class)).count();
+        // All bytes of the run and, unless it is full, the one that ends it; counted together, since that is fast.
+        step(length + 1);
+        if length < max && length == rest.len() {
+            self.end_was_read.set(true);
         }
-        at
+        from + length
     }
 
     /// Returns the end of a run of a class and of letters beyond ASCII.

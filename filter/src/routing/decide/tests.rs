@@ -12,20 +12,22 @@ fn times_parsed(text: &str) -> u32 {
     let config = Config::new(&plugin, &mut TargetIds::default()).unwrap();
     let vm = Vm::new(&[7; ENTROPY]);
     let body = format!(r#"{{"model":"p/m","messages":[{{"role":"user","content":"{text}"}}]}}"#);
+    let call = Call::of(b"POST", "/v1/chat/completions").unwrap();
+    let (caller, grant, headers) = (v1::Caller::default(), Grant::open(), Headers::default());
     let before = parsed();
-    let decided = decide(&Question {
+    let question = Question {
         config: &config,
         targets: &vm.targets,
         random: &vm.random,
-        call: &Call::of(b"POST", "/v1/chat/completions").unwrap(),
-        caller: &v1::Caller::default(),
-        grant: &Grant::open(),
-        headers: &Headers::default(),
+        call: &call,
+        caller: &caller,
+        grant: &grant,
+        headers: &headers,
         body: body.as_bytes(),
         now_ns: 0,
         clock: &|| 0,
-    });
-    assert!(decided.outcome.is_ok());
+    };
+    assert!(decide(&question, None).outcome.is_ok());
     parsed() - before
 }
 
