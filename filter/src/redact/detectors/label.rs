@@ -3,7 +3,10 @@
 //!
 //! A word is never part of a match; it only has to stand within [`REACH`] bytes before it.
 
+use std::collections::VecDeque;
+
 use crate::redact::detectors::lexicon::Lexicon;
+use crate::redact::text::cost::step;
 use crate::redact::text::placeholder::MASK;
 use crate::redact::text::view::{ALNUM, ALPHA, BLANK, GAP, View, is};
 
@@ -14,8 +17,8 @@ pub(crate) const REACH: usize = 160;
 const GAP_MAX: usize = 48;
 /// Longest remark in the gap.
 const REMARK_MAX: usize = 20;
-
-/// Most filler words in the gap.
+/// Most line ends, and most filler words, in the gap.
+const LINES_MAX: usize = 2;
 const FILLERS_MAX: usize = 6;
 
 /// The kind of value that a word announces.
@@ -152,43 +155,74 @@ static FILLERS: Lexicon<70> = Lexicon::new([
     "серия", "и", "号码", "號碼", "号", "是", "为", "は", "番号", "번호", "는", "은", "رقم", "संख्या",
 ]);
 
-/// Returns the start of the value announced by the word that ends at `end`; `None` if the gap is too long or
-/// the text ends in it.
-pub(crate) fn value(view: &View<'_>, end: usize) -> Option<usize> {
-    let (mut at, mut lines, mut fillers) = (end, 0, 0);
-    while at - end < GAP_MAX {
-        let byte = view.at(at)?;
-        if view.starts_with(at, MASK.as_bytes()) {
-            return None;
+/// The gap after the last word, part by part. Words often stand in each other's gaps (`my number: my number: …`),
+/// and what follows them is read once.
+#[derive(Debug, Default)]
+pub(crate) struct Gaps {
+    parts: VecDeque<Part>,
+}
+
+/// The beginning of a part of a gap, with the line ends and filler words before it.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    at: usize,
+    lines: usize,
+    fillers: usize,
+}
+
+impl Gaps {
+    /// Returns the start of the value announced by the word that ends at `end`; `None` if the gap is too long or
+    /// the text ends in it. Words must be given in the order of their ends.
+    pub fn value(&mut self, view: &View<'_>, end: usize) -> Option<usize> {
+        while self.parts.front().is_some_and(|part| part.at < end) {
+            self.parts.pop_front();
         }
-        if let Some(after) = remark(view, at) {
-            at = after;
-        } else if byte == b'\n' || byte == b'\r' {
-            lines += 1;
-            if lines > 2 {
+        if self.parts.front().is_none_or(|part| part.at != end) {
+            self.parts.clear();
+            self.parts.push_back(Part { at: end, lines: 0, fillers: 0 });
+        }
+        let found = self.follow(view);
+        if view.is_open() {
+            // More text may change what these parts are.
+            self.parts.clear();
+        }
+        found
+    }
+
+    fn follow(&mut self, view: &View<'_>) -> Option<usize> {
+        let first = *self.parts.front()?;
+        loop {
+            step(1);
+            let last = *self.parts.back()?;
+            let (lines, fillers) = (last.lines - first.lines, last.fillers - first.fillers);
+            if last.at - first.at >= GAP_MAX || lines > LINES_MAX || fillers > FILLERS_MAX {
                 return None;
             }
-            at += 1;
-        } else if is(byte, BLANK | GAP) {
-            at += 1;
-        } else if matches!(byte, 0xe2 | 0xe3) && view.at(at + 1) == Some(0x80) {
-            // Quotes and brackets beyond ASCII.
-            at += 3;
-        } else {
-            let Some(length) = FILLERS.longest(view, at) else { return Some(at) };
-            let next = at + length;
-            // The beginning of another word: `no` in `north`, and of a value such as `N123`.
-            if byte.is_ascii() && view.is(next, ALNUM) {
-                return Some(at);
-            }
-            fillers += 1;
-            if fillers > FILLERS_MAX {
+            let byte = view.at(last.at)?;
+            if byte == b'*' && view.starts_with(last.at, MASK.as_bytes()) {
                 return None;
             }
-            at = next;
+            let mut next = last;
+            if let Some(after) = remark(view, last.at) {
+                next.at = after;
+            } else if byte == b'\n' || byte == b'\r' {
+                (next.at, next.lines) = (last.at + 1, last.lines + 1);
+            } else if is(byte, BLANK | GAP) {
+                next.at += 1;
+            } else if matches!(byte, 0xe2 | 0xe3) && view.at(last.at + 1) == Some(0x80) {
+                // Quotes and brackets beyond ASCII.
+                next.at += 3;
+            } else {
+                let Some(length) = FILLERS.longest(view, last.at) else { return Some(last.at) };
+                // The beginning of another word: `no` in `north`, and of a value such as `N123`.
+                if byte.is_ascii() && view.is(last.at + length, ALNUM) {
+                    return Some(last.at);
+                }
+                (next.at, next.fillers) = (last.at + length, last.fillers + 1);
+            }
+            self.parts.push_back(next);
         }
     }
-    None
 }
 
 /// Returns the end of a remark in parentheses without digits: `(dd/mm/yyyy)`, `(USA)`.

@@ -40,6 +40,8 @@ struct Pass<'p, 't> {
     value: (usize, usize),
     /// The beginning of the value after the last such word.
     composition: Composition,
+    /// The gap after the last other word.
+    gaps: label::Gaps,
     /// A position after a birth word, and the next one where a date may begin.
     between: (usize, usize),
     /// Where a date was last looked for, and whether there is one.
@@ -79,6 +81,7 @@ impl<'p, 't> Scan<'p, 't> {
             key: (0, 0),
             value: (0, 0),
             composition: Composition::default(),
+            gaps: label::Gaps::default(),
             between: (0, 0),
             date: None,
             url_at: usize::MAX,
@@ -244,7 +247,7 @@ impl Pass<'_, '_> {
             return;
         }
         view.begin();
-        let Some(at) = label::value(view, end) else { return };
+        let Some(at) = self.gaps.value(view, end) else { return };
         let found = match detector {
             Builtin::DateOfBirth => return self.birth(at, end),
             Builtin::Passport => document::passport(view, at),

@@ -401,6 +401,10 @@ impl Walker<'_> {
 
     /// Finds the matches in a raw string, with its key as context. `whole` says whether this is the end of the
     /// string.
+    ///
+    /// A text that is escaped once more, such as JSON or code quoted in a text, is also searched as it reads when
+    /// nothing in it is escaped any more. It is not searched at each depth in between, which would cost as much
+    /// again: whatever is escaped less deeply reads the same there.
     async fn hits(&self, set: Set, raw: &str, key: &str, nested: u32, whole: bool) -> Hits {
         let detectors = self.search.detectors;
         let key = fold(key, Reading::EscapesOnly).text;
@@ -423,21 +427,42 @@ impl Walker<'_> {
         } else {
             detectors.search(set, &part).await
         };
-        if nested < NESTED_MAX && memchr::memchr(b'\\', raw.as_bytes()).is_some() {
-            let decoded = fold_in_slices(raw, Reading::EscapesOnly).await.text;
-            // Text that is escaped once more: JSON or code quoted in a text.
-            if has_escapes(&decoded, whole).await {
-                let mut deeper = Box::pin(self.hits(set, &decoded, "", nested + 1, whole)).await;
-                let mut back = Back::new(raw, Reading::EscapesOnly);
+        let depths = depths(raw, NESTED_MAX.saturating_sub(nested), whole).await;
+        if let Some(innermost) = depths.last() {
+            let part = Part { text: innermost, ..part };
+            let mut deeper = detectors.search(set, &part).await;
+            let outer = depths.iter().rev().skip(1).map(String::as_str).chain([raw]);
+            for text in outer {
+                let mut back = Back::new(text, Reading::EscapesOnly);
                 for hit in &mut deeper.hits {
                     hit.range = back.range(hit.range.clone()).await;
                 }
-                hits = join(raw, hits, deeper.hits).await;
-                settled = settled.min(Back::new(raw, Reading::EscapesOnly).start(deeper.settled).await);
+                deeper.settled = Back::new(text, Reading::EscapesOnly).start(deeper.settled).await;
             }
+            hits = join(raw, hits, deeper.hits).await;
+            settled = settled.min(deeper.settled);
         }
         Hits { hits, settled }
     }
+}
+
+/// Decodes the escapes of a string, once for each depth of escaping, at most `max` times, for as long as what
+/// comes out is itself escaped.
+async fn depths(raw: &str, max: u32, whole: bool) -> Vec<String> {
+    let mut depths: Vec<String> = Vec::new();
+    while depths.len() < max as usize {
+        let text = depths.last().map_or(raw, String::as_str);
+        if memchr::memchr(b'\\', text.as_bytes()).is_none() {
+            break;
+        }
+        let decoded = fold_in_slices(text, Reading::EscapesOnly).await.text;
+        if !has_escapes(&decoded, whole).await {
+            break;
+        }
+        let decoded = decoded.into_owned();
+        depths.push(decoded);
+    }
+    depths
 }
 
 /// Reads a string with its quotes; returns its end.
