@@ -4,9 +4,11 @@
 //! in the repository, so that building needs no protobuf compiler. `tests/generated.rs` fails when
 //! the two drift apart.
 
+pub mod disclosure;
 #[cfg(feature = "fixtures")]
 pub mod fixtures;
 pub mod resource;
+pub mod words;
 
 use std::fmt;
 

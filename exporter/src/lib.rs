@@ -11,6 +11,8 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod destination;
+#[cfg(test)]
+mod disclosure_tests;
 pub mod http;
 pub mod ingest;
 pub mod ledger;

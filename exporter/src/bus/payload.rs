@@ -8,7 +8,7 @@ use async_nats::HeaderMap;
 use bytes::{Buf, Bytes};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use prost::Message as _;
-use weir_event::v1::TraceEvent;
+use weir_event::{disclosure, v1::TraceEvent};
 
 use crate::bus::bounds;
 
@@ -32,10 +32,15 @@ pub fn event(message: &async_nats::Message) -> Option<TraceEvent> {
     decode(open(message.headers.as_ref(), &message.payload)?)
 }
 
-/// The event that these bytes are; `None` where they are none, or one that no filter makes: it could take gigabytes.
+/// The event that these bytes are, with no more than may be reported of it: a filter of another version may have sent
+/// more. `None` where they are none, or one that no filter makes: it could take gigabytes.
 pub fn decode(bytes: impl Buf + AsRef<[u8]>) -> Option<TraceEvent> {
     bounds::event(bytes.as_ref()).ok()?;
-    TraceEvent::decode(bytes).ok()
+    let mut event = TraceEvent::decode(bytes).ok()?;
+    if !disclosure::has_content(&event) {
+        disclosure::without_content(&mut event);
+    }
+    Some(event)
 }
 
 /// An event's bytes, or `None` where they cannot be unpacked.

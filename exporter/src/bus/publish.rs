@@ -16,7 +16,7 @@ use prost::Message as _;
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 use weir_event::{
-    EventId,
+    EventId, disclosure,
     v1::{Capture, Content, TraceEvent},
 };
 
@@ -131,6 +131,7 @@ fn smaller(event: &Bytes, limit: usize) -> Option<(Bytes, Form)> {
         response_shortened: true,
         ..Content::default()
     });
+    disclosure::without_content(&mut bare);
     let (packed, _) = payload::pack(&bare.encode_to_vec().into()).ok()?;
     (packed.len() <= limit).then_some((packed, Form::Stripped))
 }

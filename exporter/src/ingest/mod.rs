@@ -269,9 +269,9 @@ async fn take<S: Store>(ingest: &Ingest<S>, batch: SentBatch, resource: &Resourc
         let (event, dropped) = without_resource(event);
         ingest.metrics.resource_dropped.inc_by(wide(dropped));
         match identify(&batch.source, &event) {
-            Ok(id) => {
+            Ok((id, decoded)) => {
                 places.push((position, id.sequence));
-                let event = if withholds { withhold::without_content(event) } else { event };
+                let event = withhold::storable(event, &decoded, withholds);
                 events.push((id, resource.append_to(event)));
             }
             Err(reason) => answer.refused.push(Refusal { position, reason }),
@@ -308,9 +308,8 @@ fn wide(count: usize) -> u64 {
     count.try_into().unwrap_or(u64::MAX)
 }
 
-/// An event's id; its other fields are decoded only to know that they can be, once it is known that they are no more
-/// than a filter makes.
-fn identify(source: &Bytes, event: &Bytes) -> Result<EventId, String> {
+/// An event's id and the event, which is decoded once it is known that it is no more than a filter makes.
+fn identify(source: &Bytes, event: &Bytes) -> Result<(EventId, TraceEvent), String> {
     let wrong = |_| "not a TraceEvent".to_owned();
     bounds::event(event).map_err(|why| match why {
         Unbounded::Malformed => "not a TraceEvent".to_owned(),
@@ -324,7 +323,7 @@ fn identify(source: &Bytes, event: &Bytes) -> Result<EventId, String> {
     if id.sequence > MAX_EVENTS {
         return Err("its sequence is higher than a source can have counted".to_owned());
     }
-    Ok(id)
+    Ok((id, event))
 }
 
 fn answer() -> BatchAnswer {
@@ -345,3 +344,5 @@ fn is_protobuf(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::stored_of;

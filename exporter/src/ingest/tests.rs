@@ -198,7 +198,8 @@ async fn what_is_stored_is_counted_though_its_sender_has_gone_away() {
 
 #[tokio::test]
 async fn the_policy_is_told_and_enforced_whatever_the_sender_knows_of_it() {
-    let content = v1::Content { request: b"canary".as_slice().into(), ..v1::Content::default() };
+    let capture = v1::Capture::Kept.into();
+    let content = v1::Content { capture, request: b"canary".as_slice().into(), ..v1::Content::default() };
     let event = TraceEvent {
         source: Bytes::copy_from_slice(&SOURCE),
         sequence: 1,
@@ -394,4 +395,15 @@ async fn a_sequence_that_nobody_can_have_counted_to_is_refused() {
     let answer = BatchAnswer::decode(answer).unwrap();
     assert_eq!((answer.stored.clone(), answer.refused.len()), (vec![MAX_EVENTS], 1));
     assert!(answer.refused[0].reason.contains("higher than a source can have counted"), "{answer:?}");
+}
+
+/// An event as it is stored, where the capture policy `excludes` content or does not.
+pub(crate) async fn stored_of(event: &TraceEvent, excludes: bool) -> Bytes {
+    let (_policy, known) = watch::channel(Capture::Known { revision: 1, excludes });
+    let store = Kept::default();
+    let ingest = Ingest::new(store.clone(), &settings(None), IngestMetrics::default()).under(known);
+    let (status, ..) = answered(ingest.router(), post(body(vec![event.encode_to_vec().into()]))).await;
+    assert_eq!(status, StatusCode::OK);
+    let (_, stored) = store.events.lock().unwrap().pop().unwrap();
+    stored
 }

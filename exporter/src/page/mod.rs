@@ -114,4 +114,7 @@ fn description() -> OpenApi {
 }
 
 #[cfg(test)]
+pub(crate) use traces::trace::all_shown;
+
+#[cfg(test)]
 mod tests;

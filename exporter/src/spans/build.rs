@@ -6,7 +6,7 @@ use opentelemetry_proto::tonic::{
     resource::v1::Resource,
     trace::v1::{ResourceSpans, ScopeSpans, Span},
 };
-use weir_event::{EventId, VERSION, v1::TraceEvent};
+use weir_event::{EventId, VERSION, disclosure, v1::TraceEvent};
 
 use super::{
     attempt, chat,
@@ -20,8 +20,15 @@ const OTHER_SPANS: usize = 7;
 /// The scope that all spans are in.
 const SCOPE: &str = "weir";
 
-/// The spans of one event as a destination wants them.
+/// The spans of one event as a destination wants them, of what may be reported of it ([`disclosure`]).
 pub fn of(id: EventId, event: &TraceEvent, profile: &ExportProfile) -> Vec<Span> {
+    let reduced;
+    let event = if profile.exclude_content || !disclosure::has_content(event) {
+        reduced = disclosure::reduced(event);
+        &reduced
+    } else {
+        event
+    };
     let facts = Facts::new(event, profile);
     let tree = SpanTree::new(id, event.trace.as_ref(), profile);
     let mut spans = Vec::with_capacity(event.attempts.len().saturating_add(OTHER_SPANS));

@@ -12,6 +12,9 @@
 //! `gen_ai.request.model`, `gen_ai.response.model`, `server.address` and `server.port`. An instrument has at
 //! most [`MAX_LABEL_SETS`] label sets; what comes beyond is counted under `otel.metric.overflow`.
 //!
+//! Labels hold what may be reported without content, and of that `error.type` and `gen_ai.response.model` only values that
+//! are known, else `_OTHER`.
+//!
 //! Counted is what reaches the stream and a provider: not what sampling left out, not requests that the
 //! gateway refused, not paths that are passed through. One durable consumer feeds the metrics, shared by all
 //! exporters that ship: each event is counted by one of them, so sums over all are right. It starts at the
@@ -27,6 +30,7 @@
 //! delta is cleared by collecting it, delivered or not; a value that occurred n times is recorded n times.
 
 pub mod aggregate;
+mod bounded;
 mod consume;
 mod counts;
 pub mod instrument;

@@ -5,10 +5,14 @@
 
 use std::time::Duration;
 
-use weir_event::v1::{Api, Attempt, Request, Response, TraceEvent, UsageSource};
+use weir_event::{
+    disclosure,
+    v1::{Api, Attempt, Request, Response, TraceEvent, UsageSource},
+};
 
 use super::{
     aggregate::Observation,
+    bounded,
     instrument::Instrument::{self, OperationDuration, TimePerOutputChunk, TimeToFirstChunk, TokenUsage},
     labels::Labels,
 };
@@ -23,6 +27,8 @@ const CONFIGURED: &str = "models.";
 /// What an event adds; nothing where no provider was tried or the operation is none of a model's.
 pub fn observations(event: &TraceEvent) -> Vec<Observation> {
     let (unasked, unanswered) = (Request::default(), Response::default());
+    // Whatever is done with content, metrics are for more eyes than traces.
+    let event = &disclosure::reduced(event);
     let request = event.request.as_ref().unwrap_or(&unasked);
     let response = event.response.as_ref().unwrap_or(&unanswered);
     let Some(last) = event.attempts.last().filter(|_| request.api() != Api::Passthrough) else {
@@ -41,7 +47,7 @@ fn labels(event: &TraceEvent, request: &Request, response: &Response, last: &Att
         .text(names::OPERATION_NAME, operation)
         .text(names::PROVIDER_NAME, &last.provider_kind)
         .text(names::REQUEST_MODEL, request_model(event, request, response))
-        .text(names::RESPONSE_MODEL, &response.model);
+        .text(names::RESPONSE_MODEL, bounded::response_model(&response.model, request, last));
     if last.host.is_empty() {
         return labels;
     }
@@ -83,7 +89,7 @@ fn times(
     let ended = event.attempts.iter().map(|attempt| attempt.ended_ns).max().unwrap_or_default();
     if let Some(value) = seconds(start, first_known(&[ended, timing.done_ns])) {
         let error = spans::failure(event, response, last).unwrap_or_default();
-        let labels = labels.clone().text(names::ERROR_TYPE, &error);
+        let labels = labels.clone().text(names::ERROR_TYPE, &bounded::error_type(&error));
         found.push(Observation { instrument: OperationDuration, labels, value, times: 1 });
     }
     if !response.streamed {
@@ -162,11 +168,12 @@ mod tests {
         assert_eq!(*labels, base().text("error.type", "upstream_reset"));
         assert_eq!(of(&event, TimeToFirstChunk)[0].0, base());
         let response = event.response.as_mut().unwrap();
-        *response = Response { status: 429, error_type: "rate_limited".to_owned(), ..Response::default() };
+        *response =
+            Response { status: 429, error_type: "rate_limit_exceeded".to_owned(), ..Response::default() };
         let found = observations(&event);
         assert_eq!(found.len(), 1);
         let text = format!("{:?}", found[0].labels);
-        assert!(text.contains("rate_limited") && !text.contains("gen_ai.response.model"), "{text}");
+        assert!(text.contains("rate_limit_exceeded") && !text.contains("gen_ai.response.model"), "{text}");
     }
 
     #[test]
@@ -243,7 +250,7 @@ mod tests {
     #[test]
     fn a_text_of_any_length_is_cut() {
         let mut event = streamed();
-        event.response.as_mut().unwrap().model = "é".repeat(100_000);
+        event.response.as_mut().unwrap().model = "m".repeat(100_000);
         assert!(observations(&event).iter().all(|one| format!("{:?}", one.labels).len() < 1000));
     }
 }

@@ -75,12 +75,12 @@ mod tests {
     }
 
     #[test]
-    fn invented_models_end_in_the_overflow_and_a_text_cannot_break_a_line() {
+    fn labels_without_end_end_in_the_overflow_and_a_text_cannot_break_a_line() {
         let metrics = Metrics::default();
         for number in 0..MAX_LABEL_SETS + 10 {
             let mut event = streamed();
             event.sequence = u64::try_from(number).unwrap() + 1;
-            event.response.as_mut().unwrap().model = format!("invented\n\"{number}");
+            event.attempts[0].host = format!("invented\n\"{number}");
             metrics.gen_ai.count(&event);
         }
         let text = metrics.render().unwrap();
@@ -89,10 +89,7 @@ mod tests {
         assert_eq!(counts.count(), MAX_LABEL_SETS);
         let overflow = "gen_ai_client_operation_duration_seconds_count{otel_metric_overflow=\"true\"} 11";
         assert!(text.lines().any(|line| line == overflow));
-        assert!(
-            text.contains(r#"gen_ai_response_model="invented\n\"1999""#)
-                || text.contains(r#"invented\n\"0""#)
-        );
+        assert!(text.contains(r#"server_address="invented\n\"1999""#) || text.contains(r#"invented\n\"0""#));
         assert!(text.lines().all(|line| line.starts_with(['#', 'g', 'w'])));
     }
 

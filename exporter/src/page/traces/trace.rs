@@ -186,6 +186,20 @@ pub(in crate::page) fn otlp(
     serde_json::to_vec_pretty(&spans::request(&resource, spans::of(id, event, profile))).ok()
 }
 
+/// Everything that the page shows of an event in these bytes, as JSON.
+#[cfg(test)]
+pub(crate) fn all_shown(bytes: &[u8]) -> String {
+    let (id, event) = event(bytes).unwrap();
+    let (line, note) = curl(&event);
+    let profile = ExportProfile::default();
+    let otlp = otlp(id, &event, &profile, &event.resource).unwrap();
+    serde_json::json!({
+        "row": super::row::of(&event, 1), "spans": spans(id, &event, &profile), "curl": [line, note.unwrap_or_default()],
+        "otlp": String::from_utf8(otlp).unwrap(),
+    })
+    .to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use weir_event::v1::{Caller, Content};

@@ -266,6 +266,7 @@ cost=$0.000365  https://api.openai.com/v1/chat/completions
     fn what_was_said_is_told_in_a_few_words_where_it_is_there() {
         let mut event = fixture::streamed();
         event.content = Some(weir_event::v1::Content {
+            capture: weir_event::v1::Capture::Kept.into(),
             request: br#"{"messages":[{"role":"user","content":"old"},{"role":"user","content":"What is\n\u001b[2J a \"weir\"?"},
                 {"role":"tool","tool_call_id":"1","content":"x"}]}"#
                 .to_vec()

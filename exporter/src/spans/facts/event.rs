@@ -2,8 +2,9 @@
 
 use std::{borrow::Cow, sync::LazyLock, time::Duration};
 
-use weir_event::v1::{
-    Api, Attempt, Caller, Capture, Content, Parameters, Request, Response, Timing, TraceEvent, Usage,
+use weir_event::{
+    disclosure,
+    v1::{Api, Attempt, Caller, Content, Parameters, Request, Response, Timing, TraceEvent, Usage},
 };
 
 use super::{
@@ -57,8 +58,8 @@ impl<'e> Facts<'e> {
         let request = event.request.as_ref().unwrap_or(&unknown.request);
         let response = event.response.as_ref().unwrap_or(&unknown.response);
         let last = event.attempts.last().unwrap_or(&unknown.attempt);
-        let content =
-            event.content.as_ref().filter(|content| !profile.exclude_content && is_captured(content));
+        let content = event.content.as_ref();
+        let content = content.filter(|_| !profile.exclude_content && disclosure::has_content(event));
         let api = families::of(request.api());
         let said = content.map(|content| messages::read(api, content, response, broken_off(event).is_some()));
         Self {
@@ -147,12 +148,6 @@ impl<'e> Facts<'e> {
     pub(in crate::spans) fn error_text(&self) -> &'e str {
         self.content.map_or("", |content| content.error_message.as_str())
     }
-}
-
-/// Whether content may be shown: whatever an event that says it has none holds all the same, a provider's error text
-/// included, is not.
-fn is_captured(content: &Content) -> bool {
-    !matches!(content.capture(), Capture::Excluded | Capture::NoRoom)
 }
 
 /// Seconds from one Unix time in nanoseconds to a later one.

@@ -143,6 +143,16 @@ impl Prices {
         Ok(Arc::new(Self { models }))
     }
 
+    /// Whether the table has this very name.
+    pub fn has(&self, name: &str) -> bool {
+        self.models.contains_key(name)
+    }
+
+    /// A model's name, and the same without its date.
+    pub fn forms(name: &str) -> impl Iterator<Item = &str> {
+        std::iter::once(name).chain(model::undated(name))
+    }
+
     /// What a request cost; `None` where that is not known, and where its last attempt failed.
     pub fn of(&self, event: &TraceEvent) -> Option<Cost> {
         let (last, response) = (event.attempts.last()?, event.response.as_ref()?);

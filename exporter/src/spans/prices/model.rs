@@ -76,7 +76,7 @@ fn add_with_undated<'n>(names: &mut Vec<Cow<'n, str>>, name: &'n str) {
 }
 
 /// A name without its date, its `-latest` or its revision (`-001`).
-fn undated(name: &str) -> Option<&str> {
+pub(super) fn undated(name: &str) -> Option<&str> {
     if let Some((model, date)) = name.rsplit_once('@') {
         return (date == "latest" || is_digits(date, 8)).then_some(model);
     }
