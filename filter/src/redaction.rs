@@ -54,7 +54,7 @@ pub struct Searched {
     pub restorer: Option<Restorer>,
 }
 
-/// Redacts what is exported of one request: its content and its metadata.
+/// Redacts what is exported of one request: its content and its metadata, slice by slice.
 #[derive(Clone, Debug)]
 pub struct Export {
     redaction: Rc<Redaction>,
@@ -203,41 +203,47 @@ impl Export {
 
     /// Redacts a request's body; `None` if it cannot be read. If it was cut, strings ending in an ellipsis lose
     /// an end that may begin a match.
-    pub fn request(&self, body: Vec<u8>, is_cut: bool, counts: &mut Counts) -> Option<Vec<u8>> {
-        self.json(body, self.family.request_fields, is_cut, counts)
+    pub async fn request(&self, body: Vec<u8>, is_cut: bool, counts: &mut Counts) -> Option<Vec<u8>> {
+        self.json(body, self.family.request_fields, is_cut, counts).await
     }
 
     /// Redacts a response's body in the same way.
-    pub fn response(&self, body: Vec<u8>, is_cut: bool, counts: &mut Counts) -> Option<Vec<u8>> {
-        self.json(body, self.family.response_fields, is_cut, counts)
+    pub async fn response(&self, body: Vec<u8>, is_cut: bool, counts: &mut Counts) -> Option<Vec<u8>> {
+        self.json(body, self.family.response_fields, is_cut, counts).await
     }
 
     /// Redacts tool call arguments: JSON of any shape, or plain text.
-    pub fn arguments(&self, arguments: &mut String, is_cut: bool, counts: &mut Counts) {
-        match self.json(arguments.as_bytes().to_vec(), Fields::NONE, is_cut, counts) {
+    pub async fn arguments(&self, arguments: &mut String, is_cut: bool, counts: &mut Counts) {
+        match self.json(arguments.as_bytes().to_vec(), Fields::NONE, is_cut, counts).await {
             Some(json) => *arguments = String::from_utf8(json).unwrap_or_default(),
-            None => self.text(arguments, is_cut, counts),
+            None => self.text(arguments, is_cut, counts).await,
         }
     }
 
     /// Redacts keys and values of entries; a key is context for its value.
-    pub fn entries(&self, entries: &mut BTreeMap<String, String>, counts: &mut Counts) {
+    pub async fn entries(&self, entries: &mut BTreeMap<String, String>, counts: &mut Counts) {
         if entries.is_empty() || self.policy.detectors.is_empty() {
             return;
         }
         let json = serde_json::to_vec(entries).unwrap_or_default();
-        let redacted = self.json(json, Fields::NONE, false, counts);
+        let redacted = self.json(json, Fields::NONE, false, counts).await;
         *entries = redacted.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
     }
 
-    fn json(&self, body: Vec<u8>, fields: Fields, is_cut: bool, counts: &mut Counts) -> Option<Vec<u8>> {
+    async fn json(
+        &self,
+        body: Vec<u8>,
+        fields: Fields,
+        is_cut: bool,
+        counts: &mut Counts,
+    ) -> Option<Vec<u8>> {
         if self.policy.detectors.is_empty() {
             return Some(body);
         }
         let mut replacement = self.replacement();
         let (detectors, set) = (&*self.redaction.detectors, self.policy.detectors);
         let search = Search { detectors, set, fields, except: &[], is_cut };
-        let redacted = search.redact(&body, &mut replacement).ok()?;
+        let redacted = search.redact_in_slices(&body, &mut replacement).await.ok()?;
         counts.merge(&redacted.counts);
         match redacted.body {
             std::borrow::Cow::Owned(other) => Some(other),
@@ -246,7 +252,7 @@ impl Export {
     }
 
     /// Redacts a text. A text that was cut loses an end that may begin a match.
-    pub fn text(&self, text: &mut String, is_cut: bool, counts: &mut Counts) {
+    pub async fn text(&self, text: &mut String, is_cut: bool, counts: &mut Counts) {
         if self.policy.detectors.is_empty() {
             return;
         }
@@ -259,7 +265,8 @@ impl Export {
             counts.merge(pieces.counts());
             return;
         }
-        let redacted = detectors.redact(self.policy.detectors, text, &mut replacement, counts);
+        let set = self.policy.detectors;
+        let redacted = detectors.redact_in_slices(set, text, &mut replacement, counts).await;
         if let std::borrow::Cow::Owned(other) = redacted {
             *text = other;
         }

@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use weir_filter::config::Config;
 use weir_filter::event::vm::Vm;
 use weir_filter::host::Step;
-use weir_filter::redact::{Allow, Detectors, Replacement, redact_json, steps};
+use weir_filter::redact::{Allow, Detectors, Replacement, SLICE, redact_json, steps};
 use weir_filter::roles::Role as _;
-use weir_filter::roles::turns::{AT_ONCE, SLICE};
+use weir_filter::roles::turns::AT_ONCE;
 
 use host::{CONFIG, Stream, checked};
 
@@ -176,4 +176,35 @@ fn the_callers_values_come_back_after_a_long_search() {
     attempt.on_response_headers(&stream.host, false);
     let delivered = stream.deliver(answer.to_string().as_bytes(), &[1000]);
     assert!(String::from_utf8(delivered).unwrap().contains("To jo@example.com."));
+}
+
+#[test]
+fn content_that_takes_long_to_redact_is_exported_later_and_others_before_it() {
+    let redaction = r#"{"exported": {"content": "redact"}}, "trace": {"capture_limit": "1MiB"}"#;
+    let config = config(redaction);
+    let mut stream = Stream::under(&config, &[], &chat("dob 1.2.1980 ", MIB / 4));
+    assert_eq!(stream.arrive(), Step::Continue);
+    stream.gateway.on_log(&stream.host);
+    assert!(host::next_event(&stream.vm).is_none());
+    assert!(stream.vm.budget.used() > 0, "what waits is reserved");
+
+    let mut other = stream.beside(&config, &chat("dob 1.2.1980 ", 50));
+    assert_eq!(other.arrive(), Step::Continue);
+    other.gateway.on_log(&other.host);
+    let event = host::next_event(&stream.vm).unwrap();
+    assert!(event.content.unwrap().request.len() < 1000, "the short one is the first");
+
+    let mut slices = 0;
+    while !stream.vm.unfinished.borrow().is_empty() {
+        let _ = steps();
+        stream.vm.finish_event(false);
+        let taken = steps();
+        assert!(taken <= SLICE + OVER, "a slice of {taken} steps");
+        slices += 1;
+    }
+    assert!(slices > 1, "{slices}");
+    let content = host::next_event(&stream.vm).unwrap().content.unwrap();
+    let text = String::from_utf8(content.request.to_vec()).unwrap();
+    assert!(text.contains("dob [DATE_OF_BIRTH] dob") && !text.contains("1980"));
+    no_longer_held(&stream.vm);
 }

@@ -7,9 +7,9 @@ use weir_filter::redact::{Builtin, Counts, Fields, Replacement, Set, redact_json
 use weir_fuzz::{DETECTORS, controls};
 
 /// Most steps per byte, beyond those of any search; as in the filter's own test.
-const STEPS_MAX: u64 = 64;
+const STEPS_MAX: u64 = 32;
 /// JSON may take this many times as many, since text that is itself escaped is searched again, unescaped.
-const ESCAPED: u64 = 3;
+const ESCAPED: u64 = 2;
 const STEPS_LEAST: u64 = 4_000;
 /// Length of a repeated text, in bytes.
 const LENGTH: usize = 4_096;

@@ -19,7 +19,7 @@ use proxy_wasm::types::{BufferType, ContextType, LogLevel, MapType, MetricType};
 use weir_event::{CONTENT_TYPE, INGEST_PATH, POLICY_PATH, v1};
 
 use crate::config::{Config, Mode, PluginConfig, Role as ConfiguredRole};
-use crate::envoy::streams::{Stream, go_on};
+use crate::envoy::streams::{Stream, go_on, tick_soon};
 use crate::event::capture_policy;
 use crate::event::outbox;
 use crate::event::outbox::CallOutcome;
@@ -92,6 +92,8 @@ struct Root {
     is_leaving: bool,
     /// When the outbox was last seen to, in Unix ns.
     flushed_ns: Cell<u64>,
+    /// Whether its timer is set for long work.
+    ticks_often: Cell<bool>,
 }
 
 impl Root {
@@ -104,6 +106,7 @@ impl Root {
             calls: RefCell::default(),
             is_leaving: false,
             flushed_ns: Cell::default(),
+            ticks_often: Cell::default(),
         }
     }
 
@@ -311,6 +314,7 @@ impl Context for Root {
     /// The configuration is replaced, or Envoy ends. What this context has begun it brings to an end; what
     /// is left in the outbox is its successor's.
     fn on_done(&mut self) -> bool {
+        self.vm.finish_events();
         self.flush();
         self.is_leaving = !self.calls.borrow().is_empty();
         !self.is_leaving
@@ -329,14 +333,20 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        let was_searching = go_on(self.id);
-        if was_searching == Some(false) {
-            // Where the host refuses it, the timer only comes more often than it must.
-            let _ = self.set_timer();
+        let has_more = go_on(self.id);
+        match has_more {
+            // Others may have begun it, with a timer of theirs.
+            Some(true) if !self.ticks_often.replace(true) => tick_soon(),
+            Some(false) => {
+                self.ticks_often.set(false);
+                // Where the host refuses it, the timer only comes more often than it must.
+                let _ = self.set_timer();
+            }
+            Some(true) | None => {}
         }
         let now_ns = now_ns();
         let is_due = now_ns.saturating_sub(self.flushed_ns.get()) >= FLUSH_INTERVAL_NS;
-        if !self.is_leaving && (was_searching.is_none() || is_due) {
+        if !self.is_leaving && (has_more.is_none() || is_due) {
             self.flushed_ns.set(now_ns);
             self.ask();
             self.flush();

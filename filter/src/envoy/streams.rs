@@ -3,7 +3,7 @@
 //! Such a stream is held by the proxy, and goes on from a timer that ticks only while there is one. A stream that is
 //! gone takes its work with it: only a weak reference to it waits.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -12,10 +12,11 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use crate::envoy::Envoy;
+use crate::envoy::{Envoy, vm};
 use crate::host::Step;
+use crate::redact::SLICE;
 use crate::roles::Role;
-use crate::roles::turns::{SLICE, Turns};
+use crate::roles::turns::Turns;
 
 /// How long the worker serves others between two slices, at least: the shortest that a timer can wait.
 const BETWEEN: Duration = Duration::from_millis(1);
@@ -23,6 +24,8 @@ const BETWEEN: Duration = Duration::from_millis(1);
 thread_local! {
     /// The streams that wait for their next slice.
     static TURNS: RefCell<Turns<Waiting>> = RefCell::default();
+    /// Whether the next slice is for an unfinished event.
+    static EVENTS_TURN: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A stream of any role that has long work.
@@ -63,26 +66,48 @@ impl<R: Role + 'static> Stream<R> {
     /// What the proxy does after a callback with a request. Long work begins at once where nobody else waits.
     fn after(&self, step: Step) -> Action {
         let Some(bytes) = self.role.borrow().long_work() else { return action(step) };
-        let is_alone = TURNS.with_borrow(Turns::is_empty);
+        let is_alone = is_idle();
         if is_alone && let Some(step) = self.role.borrow_mut().go_on(&Envoy, SLICE) {
             return action(step);
         }
         let stream: Rc<dyn Works> = self.role.clone();
         let waiting = Waiting { context: self.context, stream: Rc::downgrade(&stream) };
         TURNS.with_borrow_mut(|turns| turns.enter(waiting, bytes));
-        if is_alone && hostcalls::set_tick_period(BETWEEN).is_err() {
-            error!("the host has no timer");
+        if is_alone {
+            tick_soon();
         }
         Action::Pause
     }
 }
 
-/// One slice of long work, of the stream whose turn it is; `root` is the context that ticks. Returns whether
-/// there is more to do; nothing, where there was nothing.
+/// Whether no long work waits.
+fn is_idle() -> bool {
+    TURNS.with_borrow(Turns::is_empty) && vm().unfinished.borrow().is_empty()
+}
+
+/// Has the timer of the running context tick for long work.
+pub fn tick_soon() {
+    if hostcalls::set_tick_period(BETWEEN).is_err() {
+        error!("the host has no timer");
+    }
+}
+
+/// One slice of long work: of the stream whose turn it is, or else of an event that is unfinished. `root` is the
+/// context that ticks. Returns whether there is more to do; nothing, where there was nothing.
 pub fn go_on(root: u32) -> Option<bool> {
-    if TURNS.with_borrow(Turns::is_empty) {
+    if is_idle() {
         return None;
     }
+    // They alternate where there are both.
+    let is_events_turn = EVENTS_TURN.replace(!EVENTS_TURN.get());
+    if is_events_turn && !vm().unfinished.borrow().is_empty() || !go_on_with_stream(root) {
+        vm().finish_event(false);
+    }
+    Some(!is_idle())
+}
+
+/// Returns whether there was one.
+fn go_on_with_stream(root: u32) -> bool {
     // Those whose streams are gone, or were answered meanwhile, leave without a slice.
     while let Some((waiting, bytes)) = TURNS.with_borrow_mut(Turns::next) {
         let Some(stream) = waiting.stream.upgrade().filter(|stream| stream.has_work()) else { continue };
@@ -100,9 +125,9 @@ pub fn go_on(root: u32) -> Option<bool> {
             Some(Step::Hold) => {}
         }
         let _ = hostcalls::set_effective_context(root);
-        break;
+        return true;
     }
-    Some(!TURNS.with_borrow(Turns::is_empty))
+    false
 }
 
 impl<R: Role + 'static> Context for Stream<R> {}
@@ -135,7 +160,11 @@ impl<R: Role + 'static> HttpContext for Stream<R> {
     }
 
     fn on_log(&mut self) {
+        let was_idle = is_idle();
         self.role.borrow_mut().on_log(&Envoy);
+        if was_idle && !is_idle() {
+            tick_soon();
+        }
     }
 }
 

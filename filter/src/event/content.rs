@@ -119,9 +119,21 @@ impl Content {
         }
     }
 
+    /// Drops everything captured, since too much else waits to be redacted.
+    pub fn make_way(&mut self) {
+        if self.captures() {
+            self.withhold();
+            self.capture = v1::Capture::NoRoom;
+        }
+    }
+
     /// Builds the event's content from what was `read` of the response, and reports the matches in it and in
-    /// the caller's metadata. No content if no request was forwarded.
-    pub fn finish(self, read: Read, caller: &mut v1::Caller) -> (Option<v1::Content>, Vec<v1::Redaction>) {
+    /// the caller's metadata, slice by slice. No content if no request was forwarded.
+    pub async fn finish(
+        self,
+        read: Read,
+        caller: &mut v1::Caller,
+    ) -> (Option<v1::Content>, Vec<v1::Redaction>) {
         let mut content = v1::Content { capture: self.capture.into(), ..Default::default() };
         let is_reported = self.capture != v1::Capture::Unspecified;
         let Some(export) = &self.export else {
@@ -131,32 +143,34 @@ impl Content {
         let mut counts = Counts::default();
         let limits = limits(self.limit);
         if let Some(Abridged { json, shortened }) =
-            exportable(&self.request, self.is_cut, limits, |body, is_cut| {
-                export.request(body, is_cut, &mut counts)
+            exportable(&self.request, self.is_cut, limits, async |body, is_cut| {
+                export.request(body, is_cut, &mut counts).await
             })
+            .await
         {
             content.request = json.into();
             content.request_shortened = shortened;
         }
         if let Some((body, was_shortened)) = read.body
             && let Some(Abridged { json, shortened }) =
-                exportable(&body, was_shortened, limits, |body, is_cut| {
-                    export.response(body, is_cut, &mut counts)
+                exportable(&body, was_shortened, limits, async |body, is_cut| {
+                    export.response(body, is_cut, &mut counts).await
                 })
+                .await
         {
             content.response = json.into();
             content.response_shortened = was_shortened || shortened;
         }
         let (mut outputs, mut error_message, shortened) = read.transcript.finish();
         for output in &mut outputs {
-            redact_output(export, output, shortened, &mut counts);
+            redact_output(export, output, shortened, &mut counts).await;
         }
-        export.text(&mut error_message, shortened, &mut counts);
+        export.text(&mut error_message, shortened, &mut counts).await;
         // A request's metadata may say as much about people as its content.
         for text in [&mut caller.conversation_id, &mut caller.user] {
-            export.text(text, false, &mut counts);
+            export.text(text, false, &mut counts).await;
         }
-        export.entries(&mut caller.metadata, &mut counts);
+        export.entries(&mut caller.metadata, &mut counts).await;
         content.response_shortened |= shortened;
         content.outputs = outputs;
         content.error_message = error_message;
@@ -166,20 +180,20 @@ impl Content {
 }
 
 /// Redacts every text of an output. Names, ids and types are complete even if texts were truncated.
-fn redact_output(export: &Export, output: &mut v1::Output, shortened: bool, counts: &mut Counts) {
+async fn redact_output(export: &Export, output: &mut v1::Output, shortened: bool, counts: &mut Counts) {
     let v1::Output { index: _, text, refusal, reasoning, tool_calls, parts } = output;
     for text in [text, refusal, reasoning] {
-        export.text(text, shortened, counts);
+        export.text(text, shortened, counts).await;
     }
     for v1::ToolCall { index: _, id, name, arguments, r#type } in tool_calls {
         for word in [id, name, r#type] {
-            export.text(word, false, counts);
+            export.text(word, false, counts).await;
         }
-        export.arguments(arguments, shortened, counts);
+        export.arguments(arguments, shortened, counts).await;
     }
     for v1::Part { r#type, json } in parts {
-        export.text(r#type, false, counts);
-        export.arguments(json, shortened, counts);
+        export.text(r#type, false, counts).await;
+        export.arguments(json, shortened, counts).await;
     }
 }
 
@@ -197,16 +211,16 @@ fn limits(total: usize) -> Limits {
 ///
 /// Binary data is removed first, so that it is not searched; then the rest is redacted, some way beyond the
 /// limits, so that no match is cut in two; then it is truncated.
-fn exportable(
+async fn exportable(
     body: &[u8],
     was_shortened: bool,
     limits: Limits,
-    redact: impl FnOnce(Vec<u8>, bool) -> Option<Vec<u8>>,
+    redact: impl AsyncFnOnce(Vec<u8>, bool) -> Option<Vec<u8>>,
 ) -> Option<Abridged> {
     let searched = Limits { string: limits.string + BEYOND, total: limits.total + BEYOND };
     let Abridged { json, shortened: before } = abridge(body, searched)?;
     let before = before || was_shortened;
-    let json = redact(crate::json::blob::without_data_urls(&json).unwrap_or(json), before)?;
+    let json = redact(crate::json::blob::without_data_urls(&json).unwrap_or(json), before).await?;
     if json.len() <= limits.string {
         return Some(Abridged { json, shortened: before });
     }

@@ -83,11 +83,11 @@ impl Exchange {
         self.attempts.last_mut()
     }
 
-    /// The finished event, with what was read of the response; its source and sequence are the outbox's
-    /// to give.
-    pub fn into_event(self, ending: v1::Ending, sampling: v1::Sampling, read: Read) -> v1::TraceEvent {
+    /// The finished event, with what was read of the response, redacted slice by slice; its source and sequence are
+    /// the outbox's to give.
+    pub async fn into_event(self, ending: v1::Ending, sampling: v1::Sampling, read: Read) -> v1::TraceEvent {
         let mut caller = self.caller;
-        let (content, found) = self.content.finish(read, &mut caller);
+        let (content, found) = self.content.finish(read, &mut caller).await;
         let mut redactions = self.redactions;
         redactions.extend(found);
         v1::TraceEvent {

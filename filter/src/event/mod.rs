@@ -7,4 +7,5 @@ pub mod exchange;
 pub mod outbox;
 pub mod record;
 pub mod resource;
+pub mod unfinished;
 pub mod vm;

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::event::exchange::{Exchange, Shared};
 use crate::event::vm::Vm;
 use crate::headers::{Headers, name};
+use crate::redact::Sliced;
 use crate::response::body::ResponseBody;
 use crate::trace_context;
 
@@ -67,11 +68,15 @@ pub fn finish(
     }
     let took_ns = exchange.timing.done_ns.saturating_sub(exchange.timing.received_ns);
     let failed = has_failed(&exchange, ending);
-    let mut outbox = vm.outbox.borrow_mut();
-    match config.sampling.decide(&exchange.trace, took_ns, failed) {
-        Some(sampling) => outbox.push(exchange.into_event(ending, sampling, read)),
-        None => outbox.leave_out(),
+    let Some(sampling) = config.sampling.decide(&exchange.trace, took_ns, failed) else {
+        return vm.outbox.borrow_mut().leave_out();
+    };
+    if vm.unfinished.borrow().is_full() {
+        exchange.content.make_way();
     }
+    vm.unfinished.borrow_mut().push(Sliced::new(exchange.into_event(ending, sampling, read), u64::MAX));
+    // Most content is redacted in one slice, and does not wait for what takes longer.
+    vm.finish_event(true);
 }
 
 /// Where the request came from: Envoy puts the address that it took it from at the end.

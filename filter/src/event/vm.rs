@@ -10,7 +10,9 @@ use crate::capture::budget::Budget;
 use crate::event::capture_policy::Policy;
 use crate::event::exchange::Streams;
 use crate::event::outbox::Outbox;
+use crate::event::unfinished::Unfinished;
 use crate::random::Random;
+use crate::redact::SLICE;
 
 /// Random bytes that a VM needs at its start.
 pub const ENTROPY: usize = SOURCE_LEN + 32;
@@ -29,6 +31,8 @@ pub struct Vm {
     pub targets: RefCell<TargetStates>,
     /// BudgetPermit for the content of the requests under way.
     pub budget: Rc<Budget>,
+    /// Events whose content is still being redacted.
+    pub unfinished: RefCell<Unfinished>,
     /// Finished events.
     pub outbox: RefCell<Outbox>,
     /// What may be exported of requests, by the exporter's word.
@@ -54,11 +58,27 @@ impl Vm {
             target_ids: RefCell::default(),
             targets: RefCell::default(),
             budget: Rc::default(),
+            unfinished: RefCell::default(),
             outbox: RefCell::new(Outbox::new(source)),
             policy: RefCell::default(),
             counted: Cell::default(),
             gauged: Cell::default(),
             memory: Cell::default(),
+        }
+    }
+
+    /// Redacts the content of the newest unfinished event for a slice, or of the oldest.
+    pub fn finish_event(&self, newest: bool) {
+        let finished = self.unfinished.borrow_mut().go_on(newest, SLICE);
+        if let Some(event) = finished {
+            self.outbox.borrow_mut().push(event);
+        }
+    }
+
+    /// Finishes all events, however long that takes: nothing will go on with them later.
+    pub fn finish_events(&self) {
+        while !self.unfinished.borrow().is_empty() {
+            self.finish_event(false);
         }
     }
 }

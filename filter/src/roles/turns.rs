@@ -7,8 +7,6 @@ use std::collections::VecDeque;
 
 /// Bytes of a request that is dealt with in one callback.
 pub const AT_ONCE: usize = 16 << 10;
-/// Steps of a slice: about a millisecond.
-pub const SLICE: u64 = 700_000;
 /// Most bytes of the requests that are under way together, unless one alone is larger.
 const UNDER_WAY_MAX: usize = 16 << 20;
 

@@ -15,10 +15,10 @@ use weir_filter::config::{Config, PluginConfig};
 use weir_filter::event::vm::Vm;
 use weir_filter::headers::{Headers, Outgoing};
 use weir_filter::host::{Host, Step};
+use weir_filter::redact::SLICE;
 use weir_filter::roles::Role as _;
 use weir_filter::roles::attempt::Attempt;
 use weir_filter::roles::gateway::Gateway;
-use weir_filter::roles::turns::SLICE;
 
 pub const CONFIG: &str = r#"{
     "providers": {"up": {"api": "openai", "url": "http://10.0.0.1:9000/base/v1"},

@@ -12,6 +12,8 @@ use std::ops::Range;
 
 /// Deepest nesting of arrays and objects, including the outermost.
 pub const MAX_DEPTH: u32 = 128;
+/// Bytes of a string that are looked at one by one before many are at once.
+const NEAR: usize = 8;
 /// A string without a space in this many leading bytes is data, not text.
 const NO_TEXT: usize = 512;
 
@@ -395,7 +397,9 @@ impl<'a> Scanner<'a> {
         while self.at < end {
             let rest = self.rest();
             let part = rest.get(..end - self.at).unwrap_or(rest);
-            let stop = memchr::memchr2(b'"', b'\\', part);
+            // Escapes often follow each other closely.
+            let near = part.iter().take(NEAR).position(|byte| matches!(byte, b'"' | b'\\'));
+            let stop = near.or_else(|| memchr::memchr2(b'"', b'\\', part));
             if stop.is_none() && part.len() == rest.len() {
                 self.at = self.text.len();
                 return Err(self.error("'\"' at the end of a string"));

@@ -4,7 +4,7 @@
 //! after its own word. The measured window therefore slides through the run: bytes entering it are added, bytes
 //! leaving it are subtracted, and none is read again for every word before it.
 
-use crate::redact::text::cost::step;
+use crate::redact::text::cost::look;
 use crate::redact::text::view::{ALNUM, VALUE, View, is};
 
 /// Most bytes of a value that are measured.
@@ -94,7 +94,7 @@ struct Part {
 impl Part {
     /// What the next byte counts as.
     fn next(&mut self, byte: u8) -> u64 {
-        step(1);
+        look(1);
         let mut kind = KINDS.get(usize::from(byte)).copied().unwrap_or(ODD);
         if kind & (ODD | MARKS) != 0 || kind == 0 {
             *self = Self::default();

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use crate::redact::detectors::lexicon::Lexicon;
-use crate::redact::text::cost::step;
+use crate::redact::text::cost::look;
 use crate::redact::text::placeholder::MASK;
 use crate::redact::text::view::{ALNUM, ALPHA, BLANK, GAP, View, is};
 
@@ -192,7 +192,7 @@ impl Gaps {
     fn follow(&mut self, view: &View<'_>) -> Option<usize> {
         let first = *self.parts.front()?;
         loop {
-            step(1);
+            look(1);
             let last = *self.parts.back()?;
             let (lines, fillers) = (last.lines - first.lines, last.fillers - first.fillers);
             if last.at - first.at >= GAP_MAX || lines > LINES_MAX || fillers > FILLERS_MAX {

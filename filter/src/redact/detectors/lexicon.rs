@@ -1,6 +1,6 @@
 //! Word lists indexed by first byte: most positions match none of the words, and cost one lookup.
 
-use crate::redact::text::cost::step;
+use crate::redact::text::cost::look;
 use crate::redact::text::view::View;
 
 /// Words, lowercase where ASCII; they are matched in any case.
@@ -39,7 +39,7 @@ impl<const N: usize> Lexicon<N> {
         let first = usize::from(first.to_ascii_lowercase());
         let place = |at: usize| self.begin.get(at).map_or(0, |begin| usize::from(*begin));
         let words = self.words.get(place(first)..place(first + 1)).unwrap_or_default();
-        step(1 + words.len());
+        look(1 + words.len());
         words
     }
 

@@ -7,7 +7,7 @@
 use crate::redact::detectors::composition::{Composition, Counts};
 use crate::redact::detectors::label::Word;
 use crate::redact::detectors::lexicon::Lexicon;
-use crate::redact::text::cost::step;
+use crate::redact::text::cost::look;
 use crate::redact::text::view::{ALNUM, ALPHA, BASE64, BLANK, DIGIT, PADDING, TOKEN, VALUE, View, is};
 
 /// Longest quoted value with blanks in it.
@@ -205,7 +205,7 @@ fn is_secret(value: &[u8], counts: &Counts, word: Word, assigned: bool) -> bool 
     let Counts { digits, letters, marks, .. } = *counts;
     let first = value.first().copied().unwrap_or(b' ');
     let other = value.iter().position(|byte| *byte != first && *byte != b'-');
-    step(other.unwrap_or(value.len()));
+    look(other.unwrap_or(value.len()));
     if other.is_none()
         || b"$%<{".contains(&first)
         || NO_SECRETS.has(value)

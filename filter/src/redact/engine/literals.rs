@@ -7,7 +7,7 @@
 
 use crate::redact::detectors::key::{KEYS, Key};
 use crate::redact::detectors::label::{WORDS, Word};
-use crate::redact::text::cost::step;
+use crate::redact::text::cost::{look, step};
 
 /// What a literal announces.
 #[derive(Clone, Copy, Debug)]
@@ -99,13 +99,13 @@ impl Literals {
         let top = top(hash(gram));
         let place = |top: usize| self.begin.get(top).map_or(0, |begin| usize::from(*begin));
         let entries = self.entries.get(place(top)..place(top + 1)).unwrap_or_default();
-        step(entries.len());
+        look(entries.len());
         for (order, entry) in (place(top) as u16..).zip(entries).filter(|(_, entry)| entry.gram == gram) {
             let Some(start) = gram_at.checked_sub(entry.offset) else { continue };
             let end = start + entry.text.len();
-            step(1);
+            look(1);
             if text.get(start..end).is_some_and(|bytes| bytes.eq_ignore_ascii_case(entry.text)) {
-                step(entry.text.len());
+                look(entry.text.len());
                 found.push(Occurrence { start, end, meaning: entry.meaning, order });
             }
         }

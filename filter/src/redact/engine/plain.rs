@@ -8,6 +8,7 @@ use crate::redact::engine::counts::Counts;
 use crate::redact::engine::replace::Replace;
 use crate::redact::text::fold::Reading;
 use crate::redact::text::placeholder::Form;
+use crate::redact::text::slices::{now, rest};
 
 impl Detectors {
     /// Replaces every match; borrows the text if there is none.
@@ -18,7 +19,18 @@ impl Detectors {
         replace: &mut dyn Replace,
         counts: &mut Counts,
     ) -> Cow<'t, str> {
-        let hits = self.find(set, &Part::whole(text, Reading::Plain, replace.form())).hits;
+        now(self.redact_in_slices(set, text, replace, counts))
+    }
+
+    /// The same, with pauses.
+    pub(crate) async fn redact_in_slices<'t>(
+        &self,
+        set: Set,
+        text: &'t str,
+        replace: &mut dyn Replace,
+        counts: &mut Counts,
+    ) -> Cow<'t, str> {
+        let hits = self.search(set, &Part::whole(text, Reading::Plain, replace.form())).await.hits;
         if hits.is_empty() {
             return Cow::Borrowed(text);
         }
@@ -30,6 +42,7 @@ impl Detectors {
             counts.add(detector);
             let value = text.get(range).unwrap_or_default();
             replace.replace(detector, self.label(detector), value, &mut out);
+            rest().await;
         }
         out.push_str(text.get(at..).unwrap_or_default());
         Cow::Owned(out)

@@ -12,9 +12,9 @@ use crate::redact::text::cost::steps;
 use crate::redact::*;
 
 /// Most steps per byte of any text, with any detectors.
-const STEPS_MAX: f64 = 64.0;
+const STEPS_MAX: f64 = 32.0;
 /// JSON may take this many times as many, since text that is itself escaped is searched again, unescaped.
-const ESCAPED: f64 = 3.0;
+const ESCAPED: f64 = 2.0;
 
 /// Matches, beginnings of matches and near-misses.
 const PARTS: &[&str] = &[

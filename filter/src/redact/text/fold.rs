@@ -8,9 +8,11 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::redact::text::cost::step;
+use crate::redact::text::cost::{look, roughly, step};
 use crate::redact::text::slices::rest;
 
+/// Steps of a byte that may be folded.
+const EACH: usize = 4;
 /// Bytes that are read before a search may pause.
 const STRIDE: usize = 4096;
 
@@ -105,7 +107,7 @@ fn piece(text: &str, at: usize, reading: Reading, max: usize) -> Option<Piece> {
     let bytes = rest.as_bytes();
     let first = *bytes.first()?;
     // A piece, and what is compared to fold a character.
-    step(4);
+    look(4);
     if first == b'\\' && reading != Reading::Plain {
         return Some(parse_escape(bytes, reading));
     }
@@ -128,7 +130,7 @@ fn same(bytes: &[u8], reading: Reading) -> usize {
     const CHUNK: usize = 16;
     if reading == Reading::EscapesOnly {
         let end = memchr::memchr(b'\\', bytes).unwrap_or(bytes.len());
-        step(end);
+        look(end);
         return end;
     }
     let stops = |byte: &u8| may_fold(*byte) || (*byte == b'\\' && reading == Reading::Escaped);
@@ -137,12 +139,12 @@ fn same(bytes: &[u8], reading: Reading) -> usize {
         // Most text is ASCII without escapes.
         let is_plain = part.iter().fold(true, |plain, byte| plain & byte.is_ascii() & (*byte != b'\\'));
         if !is_plain && let Some(next) = part.iter().position(stops) {
-            step(at + part.len());
+            look(at + part.len());
             return at + next;
         }
         at += part.len();
     }
-    step(at);
+    look(at);
     at
 }
 
@@ -280,6 +282,8 @@ impl<'t> Folding<'t> {
                 return end < self.text.len();
             }
         }
+        // A byte that may be folded costs as much as several others.
+        roughly(EACH * part.len());
         while self.at < end {
             let Some(piece) = piece(self.text, self.at, self.reading, end - self.at) else { return false };
             let (from, length) = (self.at, piece.length());
@@ -366,24 +370,27 @@ impl<'t> Back<'t> {
 
     /// Advances to a folded offset, or by about [`STRIDE`] bytes; returns whether it is reached.
     fn go_on(&mut self, to: usize) -> bool {
-        let end = self.at + STRIDE;
+        let begin = self.at;
         while self.folded < to {
-            if self.at >= end {
+            if self.at >= begin + STRIDE {
+                roughly(EACH * (self.at - begin));
                 return false;
             }
             // No more than asked for: a part may be as long as the text, and contain many offsets.
             let left = to - self.folded;
-            let (from, read) = match piece(self.text, self.at, self.reading, left.min(end - self.at)) {
-                None => return true,
-                Some(Piece::Same(length) | Piece::Unfinished(length)) => {
-                    let length = length.min(left);
-                    (length, length)
-                }
-                Some(Piece::Read(length, c)) => (length, c.map_or(0, char::len_utf8)),
-            };
+            let (from, read) =
+                match piece(self.text, self.at, self.reading, left.min(begin + STRIDE - self.at)) {
+                    None => return true,
+                    Some(Piece::Same(length) | Piece::Unfinished(length)) => {
+                        let length = length.min(left);
+                        (length, length)
+                    }
+                    Some(Piece::Read(length, c)) => (length, c.map_or(0, char::len_utf8)),
+                };
             self.at += from;
             self.folded += read;
         }
+        roughly(EACH * (self.at - begin));
         true
     }
 }

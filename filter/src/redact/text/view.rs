@@ -10,7 +10,7 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use crate::redact::text::cost::step;
+use crate::redact::text::cost::{candidate, look, step};
 
 /// `0`–`9`.
 pub(crate) const DIGIT: u16 = 1;
@@ -136,6 +136,8 @@ pub(crate) struct View<'t> {
     oldest: Cell<usize>,
 }
 
+/// A run of this many bytes counts for more than a candidate.
+const LONG_RUN: usize = 64;
 /// Bytes of a run that are read at once.
 const RUN_MAX: usize = 4096;
 /// Runs that are remembered: more than one validator reads.
@@ -190,6 +192,7 @@ impl<'t> View<'t> {
 
     /// Starts a candidate.
     pub fn begin(&self) {
+        candidate();
         self.end_was_read.set(false);
     }
 
@@ -201,7 +204,7 @@ impl<'t> View<'t> {
     /// Returns the byte at an offset; past the end, marks the candidate as open.
     #[inline]
     pub fn at(&self, at: usize) -> Option<u8> {
-        step(1);
+        look(1);
         let byte = self.bytes.get(at).copied();
         if byte.is_none() {
             self.end_was_read.set(true);
@@ -218,7 +221,7 @@ impl<'t> View<'t> {
     /// Returns the byte before an offset.
     #[inline]
     pub fn before(&self, at: usize) -> Option<u8> {
-        step(1);
+        look(1);
         at.checked_sub(1).and_then(|before| self.bytes.get(before)).copied()
     }
 
@@ -236,7 +239,7 @@ impl<'t> View<'t> {
     fn begins(&self, at: usize, literal: &[u8], read: impl Fn(u8) -> u8) -> bool {
         let bytes = self.bytes.get(at..).unwrap_or_default();
         let same = bytes.iter().zip(literal).take_while(|(byte, other)| read(**byte) == **other).count();
-        step(same + 1);
+        look(same + 1);
         if same == bytes.len() && same < literal.len() {
             self.end_was_read.set(true);
         }
@@ -250,7 +253,7 @@ impl<'t> View<'t> {
 
     /// Whether a lowercase ASCII literal ends at an offset, in any case.
     pub fn ends_with_any_case(&self, at: usize, literal: &[u8]) -> bool {
-        step(literal.len());
+        look(literal.len());
         let Some(start) = at.checked_sub(literal.len()) else { return false };
         self.bytes.get(start..at).is_some_and(|bytes| bytes.eq_ignore_ascii_case(literal))
     }
@@ -262,8 +265,12 @@ impl<'t> View<'t> {
         }
         let rest = self.bytes.get(from..).unwrap_or_default();
         let length = rest.iter().take(max).take_while(|byte| is(**byte, class)).count();
-        // All bytes of the run and, unless it is full, the one that ends it; counted together, since that is fast.
-        step(length + 1);
+        // The bytes of the run and, unless it is full, the one that ends it.
+        if length < LONG_RUN {
+            look(length + 1)
+        } else {
+            step(length + 1)
+        };
         if length < max && length == rest.len() {
             self.end_was_read.set(true);
         }
@@ -350,7 +357,7 @@ impl<'t> View<'t> {
 
     /// Returns a range of bytes, or none if it is out of bounds.
     pub fn slice(&self, range: Range<usize>) -> &'t [u8] {
-        step(range.len());
+        look(range.len());
         self.bytes.get(range).unwrap_or_default()
     }
 }
