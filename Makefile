@@ -80,6 +80,15 @@ soak: setup-run wasm ## Run a constant load and see that nothing grows (MINUTES=
 redaction-report: ## Print how well each detector of personal data and secrets does on its corpus
 	@cargo test -q -p weir-filter --locked --test detectors -- --nocapture
 
+outside := microsoft/presidio-research gitleaks/gitleaks trufflesecurity/trufflehog Yelp/detect-secrets
+redaction-outside: ## Print how well the detectors do on corpora of others, cloned into FOLDER
+	@for one in $(outside); do test -d "$(FOLDER)/$${one#*/}" && continue; \
+	echo "redaction-outside reads corpora of others, and $(or $(FOLDER),no FOLDER) has no $${one#*/}. Clone them, then name the folder:" >&2; \
+	for one in $(outside); do echo "  git clone --depth 1 https://github.com/$$one FOLDER/$${one#*/}" >&2; done; \
+	echo "  make redaction-outside FOLDER=FOLDER [NOTES=1 to list each value missed]" >&2; exit 1; done
+	@WEIR_OUTSIDE="$(abspath $(FOLDER))" $(if $(NOTES),WEIR_OUTSIDE_NOTES=1) \
+	cargo test -q -p weir-filter --locked --test recognition -- --ignored --nocapture
+
 screenshots: wasm bins ## Run the page under traffic and take the README's pictures of it
 	@echo "== screenshots of the page"
 	@cargo test -q -p weir-tests --locked --test page -- --ignored --exact screenshots::every_view_light_and_dark_wide_and_narrow
@@ -156,4 +165,4 @@ docker:
 	@echo "== compose files, with a Docker engine"
 	@tests/scripts/docker.sh test
 
-.PHONY: run test lint unit wasm-test fuzz fuzz-short e2e screenshots bench bench-filter bench-exporter bench-peers chaos soak redaction-report test-faults test-docker docker kubernetes test-phoenix deny setup wasm image dist fmt generate clean help setup-run fmt-check bins
+.PHONY: run test lint unit wasm-test fuzz fuzz-short e2e screenshots bench bench-filter bench-exporter bench-peers chaos soak redaction-report redaction-outside test-faults test-docker docker kubernetes test-phoenix deny setup wasm image dist fmt generate clean help setup-run fmt-check bins

@@ -139,7 +139,8 @@ fn every_random_key_of_every_issuer_is_found() {
         for _ in 0..KEYS {
             let key = generator.text(form).unwrap();
             // Of an address the scheme and the host may remain.
-            let secret = if key.starts_with("https://") { key.rsplit('/').next().unwrap_or(&key) } else { &key };
+            let secret =
+                if key.starts_with("https://") { key.rsplit('/').next().unwrap_or(&key) } else { &key };
             let secret = secret.trim_end_matches(['-', '_', '=']);
             for text in [key.clone(), format!("Use {key}, it is new."), format!("{{\"v\":\"{key}\"}}")] {
                 if redacted(&detectors, &text).contains(secret) {
@@ -174,8 +175,11 @@ fn what_resembles_a_key_is_none() {
             let key = generator.text(form).unwrap();
             let begun = &key[..12];
             let within = format!("a{key}");
-            let placeholder: String =
-                key.chars().take(5).chain(key.chars().skip(5).map(|c| if c.is_alphanumeric() { 'x' } else { c })).collect();
+            let placeholder: String = key
+                .chars()
+                .take(5)
+                .chain(key.chars().skip(5).map(|c| if c.is_alphanumeric() { 'x' } else { c }))
+                .collect();
             for text in [begun, &within, &placeholder] {
                 if redacted(&detectors, text) != *text {
                     wrong.push(format!("{issuer}: {text}"));

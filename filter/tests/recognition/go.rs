@@ -216,9 +216,9 @@ impl<'g> Go<'g> {
             "utils.AlphaNumericExtendedShort" => class("a-z0-9_-"),
             "utils.AlphaNumericExtended" => class("a-z0-9=_-"),
             "utils.AlphaNumericExtendedLong" => class("a-z0-9/=_+-"),
-            "utils.Hex8_4_4_4_12" => Some(Value::One(
-                "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}".to_owned(),
-            )),
+            "utils.Hex8_4_4_4_12" => {
+                Some(Value::One("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}".to_owned()))
+            }
             "secrets.NewSecret" | "secrets.NewSecretWithEntropy" | "newPlausibleSecret" => {
                 Some(Value::One(self.generator.text(first?)?))
             }
@@ -286,15 +286,16 @@ fn tokens(source: &str) -> Vec<Token> {
                 length = end;
                 all.push(Token::Text(text));
             }
-            '\'' => length = rest.char_indices().skip(2).find(|(_, c)| *c == '\'').map_or(1, |(at, _)| at + 1),
+            '\'' => {
+                length = rest.char_indices().skip(2).find(|(_, c)| *c == '\'').map_or(1, |(at, _)| at + 1)
+            }
             ':' if rest.starts_with(":=") => {
                 length = 2;
                 all.push(Token::Define);
             }
             c if c.is_alphabetic() || c == '_' => {
-                length = rest
-                    .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.'))
-                    .unwrap_or(rest.len());
+                length =
+                    rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.')).unwrap_or(rest.len());
                 // `values...`
                 let name = rest.get(..length).unwrap_or_default().trim_end_matches('.');
                 length = name.len();

@@ -59,9 +59,8 @@ fn one(engine: &Engine, sample: &serde_json::Value, table: &mut Table) {
         let Some(row) = span.row else { continue };
         // Every digit and letter of a value must be gone.
         let value = text.get(span.start..span.end).unwrap_or_default();
-        let is_gone = |at: usize| {
-            matches.iter().any(|(_, found, start)| (*start..start + found.len()).contains(&at))
-        };
+        let is_gone =
+            |at: usize| matches.iter().any(|(_, found, start)| (*start..start + found.len()).contains(&at));
         let found = value
             .char_indices()
             .filter(|(_, c)| c.is_alphanumeric())
@@ -70,6 +69,13 @@ fn one(engine: &Engine, sample: &serde_json::Value, table: &mut Table) {
         table.count(row, found, note);
         if row == "phone" && has_word(text, span) {
             table.count("phone, beside a word", found, note);
+        } else if row == "phone" {
+            table.count("phone, without a word", found, note);
+        }
+        if row == "phone" {
+            let left = engine.redact(value).0;
+            let found = !left.contains(|c: char| c.is_ascii_digit());
+            table.count("phone, without its sentence", found, || format!("{value:?}"));
         }
     }
     for (detector, value, start) in matches {

@@ -106,16 +106,15 @@ pub(crate) fn trufflehog(engine: &Engine, folder: &Path, table: &mut Table) {
                 }
                 let row = row_of(vendor).unwrap_or(NAMED);
                 // Addresses of databases are wanted even where nobody logs in.
-                if row == "url_credentials" && !["@", "pass", "pwd"].iter().any(|part| wanted.contains(part)) {
+                let login = |part: &&str| wanted.replace(":@", "").contains(*part);
+                if row == "url_credentials" && !["@", "pass", "pwd"].iter().any(login) {
                     continue;
                 }
                 // Of examples that repeat a value, one place counts.
-                let found = engine.redact(&example.text).1.iter().any(|(_, value, _)| {
-                    value.contains(wanted.as_str()) || wanted.contains(value.as_str())
-                });
-                table.count(row, found, || {
-                    format!("trufflehog {vendor}: {wanted:?} in {:?}", example.text)
-                });
+                let (left, matches) = engine.redact(&example.text);
+                let found = !left.contains(wanted.as_str())
+                    || matches.iter().any(|(_, value, _)| value.contains(wanted.as_str()));
+                table.count(row, found, || format!("trufflehog {vendor}: {wanted:?} in {:?}", example.text));
             }
         }
     }

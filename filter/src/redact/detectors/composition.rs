@@ -5,11 +5,18 @@
 //! leaving it are subtracted, and none is read again for every word before it.
 
 use crate::redact::text::cost::look;
-use crate::redact::text::view::{ALNUM, VALUE, View, is};
+use crate::redact::text::view::{ALNUM, ALPHA, DIGIT, VALUE, View, is};
 
 /// Most bytes of a value that are measured.
 const MEASURED_MAX: usize = 256;
 
+/// Shortest key or token, and shortest password.
+pub(crate) const KEY_MIN: usize = 8;
+pub(crate) const PASSWORD_MIN: usize = 4;
+/// Shortest value that is told from a name by being random.
+const RANDOM_MIN: usize = 16;
+/// Most bytes of which a random value is told from a name.
+const RANDOM_MAX: usize = 64;
 /// The composition of the beginning of a value.
 #[derive(Debug, Default)]
 pub(crate) struct Composition {
@@ -172,6 +179,46 @@ impl Composition {
             numbers: count(NUMBERS),
         }
     }
+}
+
+/// Whether a byte of a class is among these.
+pub(crate) fn has(bytes: &[u8], class: u16) -> bool {
+    bytes.iter().any(|byte| is(*byte, class))
+}
+
+/// `$NAME`, `${…}`, `%(name)s`, `%s` and `%NAME%` stand for other values.
+pub(crate) fn is_template(value: &[u8]) -> bool {
+    let named = |name: &[u8]| name.iter().all(|byte| is(*byte, ALNUM) || b"_.:".contains(byte));
+    match value.split_first() {
+        Some((b'$', rest)) => named(rest) && !rest.first().is_some_and(|byte| is(*byte, DIGIT)),
+        Some((b'%', rest)) => {
+            let verb = rest.first().is_some_and(|byte| b"sdvqxf({".contains(byte));
+            let opens = rest.first().is_some_and(|byte| b"({".contains(byte));
+            let ends = rest.get(1).is_none_or(|byte| !is(*byte, ALNUM));
+            opens || verb && ends || rest.len() < 2 || rest.last() == Some(&b'%')
+        }
+        Some((first, _)) => b"<{".contains(first),
+        None => true,
+    }
+}
+
+/// Whether a value changes between letters and digits, or within words to capitals, as often as a random one.
+pub(crate) fn is_random(value: &[u8]) -> bool {
+    let value = value.get(..RANDOM_MAX.min(value.len())).unwrap_or_default();
+    look(value.len());
+    let digits = value.iter().filter(|byte| is(**byte, DIGIT)).count();
+    digits > 1 && value.len() >= RANDOM_MIN && switches(value) * 5 >= value.len()
+}
+
+/// Counts the places where a letter and a digit, or a small letter and a capital, meet.
+pub(crate) fn switches(value: &[u8]) -> usize {
+    let pairs = value.iter().zip(value.iter().skip(1));
+    let meet = |(one, other): &(&u8, &u8)| {
+        is(**one, ALPHA) && is(**other, DIGIT)
+            || is(**one, DIGIT) && is(**other, ALPHA)
+            || one.is_ascii_lowercase() && other.is_ascii_uppercase()
+    };
+    pairs.filter(meet).count()
 }
 
 #[cfg(test)]

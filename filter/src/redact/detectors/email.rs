@@ -1,6 +1,7 @@
 //! Email addresses (RFC 5321 for lengths, RFC 5322 for the dot-atom, RFC 6531 for letters beyond ASCII),
 //! without quoted local parts and address literals.
 
+use crate::redact::detectors::lexicon::Lexicon;
 use crate::redact::text::view::{ALNUM, ALPHA, DIGIT, LOCAL, View, is};
 
 /// Longest local part, in bytes (RFC 5321, section 4.5.3.1.1).
@@ -9,6 +10,8 @@ pub(crate) const LOCAL_MAX: usize = 64;
 const DOMAIN_MAX: usize = 255;
 /// Longest label of a domain (RFC 1035, section 2.3.4).
 const LABEL_MAX: usize = 63;
+/// Most labels of a domain in wide letters.
+const LABELS_MAX: usize = 4;
 /// File name extensions that look like a top-level domain: `icon@2x.png`.
 const FILE_ENDINGS: [&[u8]; 10] =
     [b"png", b"jpg", b"jpeg", b"gif", b"svg", b"webp", b"avif", b"css", b"js", b"tiff"];
@@ -19,15 +22,78 @@ pub(crate) fn start(view: &View<'_>, at: usize, floor: usize) -> Option<usize> {
     if at - start > LOCAL_MAX {
         return None;
     }
+    if start == at {
+        start = wide_start(view, at, floor);
+    }
     while start < at && view.is(start, LOCAL) && !view.is(start, ALNUM) && view.at(start) != Some(b'_') {
         start += 1;
     }
     (start < at && view.before(at) != Some(b'.')).then_some(start)
 }
 
+/// Most bytes of a local part in a script without spaces: where it begins cannot be told.
+const WIDE_MAX: usize = 24;
+
+/// Returns the length of a letter of three bytes at an offset: of scripts from India to the Far East, without
+/// their punctuation.
+fn wide(view: &View<'_>, at: usize) -> Option<usize> {
+    let (first, second) = (view.at(at)?, view.at(at + 1)?);
+    match (first, second) {
+        (0xe3, 0x80) => view.at(at + 2).filter(|third| (0x85..=0x87).contains(third)).map(|_| 3),
+        (0xe0 | 0xe1 | 0xe3..=0xed, 0x80..=0xbf) => Some(3),
+        _ => None,
+    }
+}
+
+/// Returns the start of the wide letters before an offset.
+pub(crate) fn wide_start(view: &View<'_>, end: usize, floor: usize) -> usize {
+    let mut start = end;
+    while end - start < WIDE_MAX
+        && let Some(before) = start.checked_sub(3).filter(|before| *before >= floor)
+        && wide(view, before).is_some()
+    {
+        start = before;
+    }
+    start
+}
+
+/// Top-level domains in scripts of three bytes (IANA's root zone).
+#[rustfmt::skip]
+static WIDE_DOMAINS: Lexicon<62> = Lexicon::new([
+    "中国", "中國", "公司", "网络", "網絡", "广告", "在线", "网址", "网站", "商城", "集团", "我爱你", "台湾", "台灣", "香港",
+    "新加坡", "澳門", "澳门", "商标", "商店", "餐厅", "招聘", "信息", "游戏", "世界", "健康", "娱乐", "佛山", "广东", "慈善",
+    "政府", "政务", "机构", "公益", "手机", "时尚", "网店", "企业", "八卦", "微博", "購物", "珠宝", "谷歌", "移动", "通販",
+    "書籍", "家電", "食品", "みんな", "コム", "グーグル", "ストア", "セール", "クラウド", "ファッション", "ポイント",
+    "닷컴", "닷넷", "한국", "भारत", "नेट", "ไทย",
+]);
+
+/// Returns the end of a domain in wide letters that begins at `at`: `例子.广告`.
+fn wide_domain(view: &View<'_>, at: usize) -> Option<usize> {
+    let (mut label, mut labels) = (at, 0);
+    loop {
+        let mut end = label;
+        while end - label <= LABEL_MAX
+            && let Some(length) = wide(view, end)
+        {
+            end += length;
+        }
+        if labels > 0 && WIDE_DOMAINS.has(view.slice(label..end)) {
+            return Some(end);
+        }
+        if end == label || end - label > LABEL_MAX || view.at(end) != Some(b'.') || labels == LABELS_MAX {
+            return None;
+        }
+        labels += 1;
+        label = end + 1;
+    }
+}
+
 /// Returns the end of the address whose `@` is at `at`.
 pub(crate) fn end(view: &View<'_>, at: usize) -> Option<usize> {
     let domain = at + 1;
+    if wide(view, domain).is_some() {
+        return wide_domain(view, domain);
+    }
     let (mut label, mut labels, mut good) = (domain, 0, None);
     loop {
         let end = view.run_of_letters(label, ALNUM, LABEL_MAX + 1);

@@ -66,7 +66,7 @@ pub(crate) const fn between(class: Class, min: u16, max: u16) -> Run {
     Run { class, min, max, then: "" }
 }
 
-/// At least this many bytes; everything of the class that follows belongs to the key.
+/// At least this many bytes; everything of the class that follows belongs to the key. The last run of a form.
 pub(crate) const fn at_least(class: Class, min: u16) -> Run {
     Run { class, min, max: 0, then: "" }
 }
@@ -97,44 +97,41 @@ const EXAMINED_MAX: usize = 96;
 
 /// Returns the end of the form at an offset. What is told from words begins at `from`.
 pub(crate) fn end(view: &View<'_>, form: Form, from: usize, at: usize) -> Option<usize> {
-    let (mut next, mut certain) = (at, true);
-    let mut last = Class::Token;
+    let (mut next, mut certain, mut last) = (at, true, exactly(Class::Token, 0));
     for run in form {
-        let (min, max) = (usize::from(run.min), usize::from(run.max));
-        let most = if run.max == 0 { min } else { max };
+        let min = usize::from(run.min);
+        let most = if run.max == 0 { min.max(EXAMINED_MAX) } else { usize::from(run.max) };
         let mut end = next;
         while end - next < most && view.at(end).is_some_and(|byte| run.class.has(byte)) {
             end += 1;
         }
-        if end - next < min {
+        if end - next < min || !view.starts_with(end, run.then.as_bytes()) {
             return None;
         }
         certain &= run.max != 0 && !run.class.may_be_words();
-        if run.max == 0 {
-            while view.at(end).is_some_and(|byte| run.class.has(byte)) {
-                end += 1;
-            }
-        }
-        if !view.starts_with(end, run.then.as_bytes()) {
-            return None;
-        }
         next = end + run.then.len();
-        last = run.class;
-    }
-    let is_open = form.last().is_some_and(|run| run.max == 0);
-    // Base64 ends in padding; other keys of a fixed length end where no token goes on.
-    if matches!(last, Class::Base64 | Class::Sealed) {
-        next = view.run(next, PADDING, 2);
-    } else if !is_open && view.is(next, TOKEN) {
-        return None;
+        last = *run;
     }
     let value = view.slice(from..next.min(from + EXAMINED_MAX));
     let fits = if certain && value.len() >= CERTAIN { !is_placeholder(value) } else { is_mixed(value) };
+    if !fits {
+        return None;
+    }
+    // Only of what is a key all is read.
+    while last.max == 0 && view.at(next).is_some_and(|byte| last.class.has(byte)) {
+        next += 1;
+    }
+    // Base64 ends in padding; other keys of a fixed length end where no token goes on.
+    if matches!(last.class, Class::Base64 | Class::Sealed) {
+        next = view.run(next, PADDING, 2);
+    } else if view.is(next, TOKEN) && (last.max != 0 || form.is_empty()) {
+        return None;
+    }
     // A sentence's full stop is no part of a key.
     while next > at && view.before(next) == Some(b'.') {
         next -= 1;
     }
-    fits.then_some(next)
+    Some(next)
 }
 
 /// Whether a value consists of letters and digits, or of letters of both cases: a random one nearly always

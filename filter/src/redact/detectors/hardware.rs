@@ -44,7 +44,8 @@ pub(crate) fn mac(view: &View<'_>, at: usize) -> Option<usize> {
         }
         next += 1;
     }
-    let ends = !view.is(next, TOKEN) || (view.at(next) == Some(b'-') && !view.is(next + 1, ALNUM));
+    let ends =
+        !view.is(next, TOKEN) || (matches!(view.at(next), Some(b'-' | b'_')) && !view.is(next + 1, ALNUM));
     let text = view.slice(at..next);
     let digits = || text.iter().copied().filter(|byte| *byte != separator);
     // All zeros and all ones identify nobody; digit groups with hyphens are mostly something else.
@@ -70,8 +71,13 @@ pub(crate) fn ipv6(view: &View<'_>, at: usize) -> Option<usize> {
         if end == next {
             break;
         }
-        if view.at(end) == Some(b'.') && (groups > 0 || gap.is_some()) {
-            next = ipv4(view, next)?;
+        // A full stop may end the sentence, or an IPv4 address be embedded.
+        if view.at(end) == Some(b'.')
+            && (groups > 0 || gap.is_some())
+            && view.is(end + 1, DIGIT)
+            && let Some(end) = ipv4(view, next)
+        {
+            next = end;
             groups += 2;
             embedded = true;
             break;
@@ -101,7 +107,9 @@ pub(crate) fn ipv6(view: &View<'_>, at: usize) -> Option<usize> {
     let follows = match view.at(end) {
         Some(b'.' | b'-') => view.is(end + 1, DIGIT),
         Some(b':') => view.is(end + 1, ALNUM) || view.at(end + 1) == Some(b':'),
-        Some(b'_' | b'[' | b'*') => true,
+        // Emphasis ends too, and a reference to a footnote.
+        Some(b'_' | b'*') => view.is(end + 1, ALNUM),
+        Some(b'[') => !view.is(end + 1, DIGIT),
         _ => view.is(end, ALNUM),
     };
     let whole = match gap {

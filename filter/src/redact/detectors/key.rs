@@ -5,6 +5,7 @@
 //! everything that follows belongs to the key.
 
 use crate::redact::detectors::form::{self, Class, Form, at_least, exactly, is_mixed};
+use crate::redact::detectors::login;
 use crate::redact::detectors::names::Builtin;
 use crate::redact::detectors::vendors::{HEADED, ROWS};
 use crate::redact::text::view::{ALNUM, BASE64, DIGIT, PADDING, TOKEN, View, is};
@@ -36,16 +37,30 @@ pub(crate) struct Key {
     pub detector: Builtin,
     /// The run before the literal, where it is no prefix.
     head: Option<(Class, u16)>,
+    /// Whether the match begins after the literal, since a stream does not hold back all of its bytes.
+    is_behind: bool,
     rest: Rest,
 }
 
 const fn key(prefix: &'static str, detector: Builtin, rest: Rest) -> Key {
-    Key { prefix, detector, head: None, rest }
+    Key { prefix, detector, head: None, is_behind: !is_held(prefix.as_bytes()), rest }
+}
+
+/// Whether a stream holds back all beginnings of a literal.
+const fn is_held(literal: &[u8]) -> bool {
+    let mut rest = literal;
+    while let Some((first, others)) = rest.split_first() {
+        if !others.is_empty() && matches!(*first, b'/' | b'$' | b' ' | b'=' | b'?' | b'&') {
+            return false;
+        }
+        rest = others;
+    }
+    true
 }
 
 const fn headed(class: Class, length: u16, literal: &'static str, form: Form) -> Key {
     let rest = Rest::Form(form);
-    Key { prefix: literal, detector: Builtin::Azure, head: Some((class, length)), rest }
+    Key { head: Some((class, length)), ..key(literal, Builtin::Azure, rest) }
 }
 
 /// Keys of vendors with a detector of their own.
@@ -159,11 +174,11 @@ pub(crate) fn begins(view: &View<'_>, at: usize) -> bool {
     }
 }
 
-/// Returns the start of a key whose literal is at `at`.
-pub(crate) fn start(view: &View<'_>, key: &Key, at: usize) -> Option<usize> {
+/// Returns the start of a key whose literal is `start..end`, and that of its match.
+pub(crate) fn start(view: &View<'_>, key: &Key, start: usize, end: usize) -> Option<(usize, usize)> {
     match key.head {
-        None => Some(at),
-        Some((class, length)) => form::head(view, class, length, at),
+        None => Some((start, if key.is_behind { end } else { start })),
+        Some((class, length)) => form::head(view, class, length, start).map(|head| (head, head)),
     }
 }
 
@@ -185,7 +200,7 @@ pub(crate) fn end(view: &View<'_>, key: &Key, start: usize, at: usize) -> Option
             (end - at >= min && is_mixed(view.slice(at..at + min))).then_some(end)
         }
         Rest::SlackHook => slack_hook(view, at),
-        Rest::OracleLogin => oracle_login(view, at),
+        Rest::OracleLogin => login::oracle(view, at),
         Rest::OpenAi => openai(view, at),
     }
 }
@@ -304,21 +319,4 @@ fn slack_hook(view: &View<'_>, at: usize) -> Option<usize> {
         end -= 1;
     }
     (end - at >= PATH_MIN && is_mixed(view.slice(at..end))).then_some(end)
-}
-
-/// Returns the end of user and password before the `@` of an Oracle connection (Oracle Database JDBC
-/// Developer's Guide, "Thin-style Service Name Syntax").
-fn oracle_login(view: &View<'_>, at: usize) -> Option<usize> {
-    const NAME_MAX: usize = 64;
-    let part = |from: usize| {
-        let mut end = from;
-        while end - from < NAME_MAX
-            && view.at(end).is_some_and(|byte| byte > b' ' && !b"/@\"'<>{}()$".contains(&byte))
-        {
-            end += 1;
-        }
-        Some(end).filter(|end| *end > from)
-    };
-    let slash = part(at).filter(|slash| view.at(*slash) == Some(b'/'))?;
-    part(slash + 1).filter(|end| view.at(*end) == Some(b'@'))
 }

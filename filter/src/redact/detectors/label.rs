@@ -28,6 +28,8 @@ pub(crate) enum Word {
     Passport,
     Licence,
     Ssn,
+    /// A payment card.
+    Card,
     Phone,
     /// A key or token: letters and digits, long.
     Secret,
@@ -35,6 +37,8 @@ pub(crate) enum Word {
     Password,
     /// An authorization scheme: `Bearer …`.
     Scheme,
+    /// An option of a command before `user:password`.
+    Login,
     AwsSecret,
     AwsSession,
     Azure,
@@ -89,6 +93,15 @@ pub(crate) const WORDS: &[(Word, &[&str])] = &[
         &["ssn", "social security", "social_security", "social sec", "soc sec", "soc. sec", "socialsecurity"],
     ),
     (
+        Word::Card,
+        &[
+            "card", "card_number", "cardnumber", "creditcard", "credit_card", "debitcard", "cc ", "cc:", "cc#", "ccn", "pan",
+            "maestro", "mastercard", "visa", "jcb", "kreditkarte", "kartennummer", "kreditkartennummer",
+            "carte bancaire", "carte de crédit", "carte bleue", "numéro de carte", "tarjeta", "carta di credito",
+            "cartão", "betaalkaart", "karta", "kortnummer", "карта", "карты", "银行卡", "信用卡", "カード番号",
+        ],
+    ),
+    (
         Word::Phone,
         &[
             "phone", "telephone", "call", "dial", "my number", "mobile", "cell", "cellphone", "tel", "tel.", "telefon", "telefonnummer",
@@ -97,7 +110,9 @@ pub(crate) const WORDS: &[(Word, &[&str])] = &[
             "whatsapp", "fax", "sms", "msisdn", "phone_number", "phonenumber", "telefonu", "puhelin",
             "puhelinnumero", "телефон", "Телефон", "тел", "Тел", "мобильный", "电话", "電話", "手机", "手機",
             "联系方式", "携帯", "電話番号", "전화", "전화번호", "휴대폰", "هاتف", "جوال", "फ़ोन", "मोबाइल",
-            "điện thoại", "טלפון", "τηλέφωνο", "numer telefonu",
+            "điện thoại", "טלפון", "τηλέφωνο", "numer telefonu", "contact", "contact number", "desk", "office:",
+            "home:", "work:", "direct:", "hotline", "landline", "answering at", "messages to", "reach me", "reach us",
+            "reached at", "text me", "text us", "ring me", "ring us",
         ],
     ),
     (
@@ -112,19 +127,25 @@ pub(crate) const WORDS: &[(Word, &[&str])] = &[
             "secret-key", "secret key", "secret", "signing_key", "encryption_key", "encryptionkey",
             "private_token", "private-token", "private_key", "session_token", "webhook_secret", "token",
             "_auth", "authorization", "x-auth", "subscription_key", "subscription-key", "license_key",
-            "credentials", "credential",
+            "credentials", "credential", "creds", "private-key", "privatekey", "authkey", "auth-key", "auth key",
+            "app_key", "appkey", "app-key", "app key", "service_key", "servicekey", "server_key", "user_key",
+            "api_hash", "master_key", "masterkey", "shared_key", "hmac_key", "jwt_key", "x-amz-signature",
+            "x-goog-signature", "?key=", "&key=",
         ],
     ),
     (
         Word::Password,
         &[
-            "password", "passwd", "passphrase", "pass_phrase", "pwd", "passwort", "kennwort", "mot de passe",
+            "password", "passwd", "db_pass", "dbpass", "user_pass", "userpass", "smtp_pass", "mail_pass", "ftp_pass",
+            "admin_pass", "root_pass", "login_pass", "email_pass", "redis_pass", "mysql_pass", "ssh_pass",
+            "passcode", "passphrase", "pass_phrase", "pwd", "passwort", "kennwort", "mot de passe",
             "mot_de_passe", "motdepasse", "contraseña", "contrasena", "clave", "senha", "wachtwoord",
             "lösenord", "hasło", "пароль", "Пароль", "密码", "密碼", "口令", "パスワード", "비밀번호", "şifre",
             "parola", "كلمة المرور", "पासवर्ड", "mật khẩu", "סיסמה",
         ],
     ),
     (Word::Scheme, &["bearer ", "basic "]),
+    (Word::Login, &[" -u ", " -u\"", " -u'", "--user ", "--user=", "--proxy-user "]),
     (
         Word::AwsSecret,
         &[
@@ -140,15 +161,16 @@ pub(crate) const WORDS: &[(Word, &[&str])] = &[
             "azure_openai_api_key", "azure_openai_key", "azure-openai-api-key", "azureopenaiapikey",
             "azure_api_key", "azure api key", "azure_openai_ad_token", "azure openai key",
             "azure_storage_key", "azure_search_key", "azure_search_api_key", "storage_account_key",
-            "azure_client_secret", "azure openai api key", "cognitive_services_key",
+            "storagekey", "storage_key", "storage-key", "storage key", "account-key", "account key", "functions-key",
+            "function_key", "cosmos_key", "cosmosdb_key", "azure_devops_pat", "azure_client_secret", "azure openai api key", "cognitive_services_key",
         ],
     ),
 ];
 
 /// Words that may stand between another word and its value.
 #[rustfmt::skip]
-static FILLERS: Lexicon<70> = Lexicon::new([
-    "is", "was", "no", "nr", "num", "number", "nos", "numbers", "on", "am", "the", "le", "el", "il", "em",
+static FILLERS: Lexicon<71> = Lexicon::new([
+    "s", "is", "was", "no", "nr", "num", "number", "nos", "numbers", "on", "am", "the", "le", "el", "il", "em",
     "den", "dne", "der", "des", "im", "id", "ist", "war", "lautet", "nummer", "nº", "n°", "№", "numéro",
     "número", "numero", "n", "est", "es", "è", "é", "code", "at", "me", "us", "my", "your", "our", "his",
     "her", "of", "in", "series", "card", "book", "holder", "licence", "license", "numer", "číslo", "номер",
@@ -225,6 +247,26 @@ impl Gaps {
     }
 }
 
+/// Most values that one word announces.
+pub(crate) const VALUES_MAX: usize = 8;
+
+/// Returns the start of the next value of an enumeration after the value that ends at `end`: `…, … and …`.
+pub(crate) fn also(view: &View<'_>, end: usize) -> Option<usize> {
+    const JOINTS: [&[u8]; 10] =
+        [b", and ", b", or ", b", ", b" and ", b" or ", b" / ", b" & ", b"; ", b" und ", b" et "];
+    let joint = JOINTS.iter().find(|joint| view.starts_with_any_case(end, joint))?;
+    Some(end + joint.len())
+}
+
+/// Skips some of these bytes, `max` at most.
+pub(crate) fn skip(view: &View<'_>, from: usize, bytes: &[u8], max: usize) -> usize {
+    let mut at = from;
+    while at - from < max && view.at(at).is_some_and(|byte| bytes.contains(&byte)) {
+        at += 1;
+    }
+    at
+}
+
 /// Returns the end of a remark in parentheses without digits: `(dd/mm/yyyy)`, `(USA)`.
 pub(crate) fn remark(view: &View<'_>, at: usize) -> Option<usize> {
     if view.at(at) != Some(b'(') {
@@ -239,8 +281,8 @@ pub(crate) fn remark(view: &View<'_>, at: usize) -> Option<usize> {
     (view.at(end) == Some(b')')).then_some(end + 1)
 }
 
-/// Suffixes that do not make another word: `Reisepassnummer`.
-const ENDINGS: [&[u8]; 5] = [b"nummer", b"number", b"num", b"nr", b"no"];
+/// Suffixes that do not make another word: `Reisepassnummer`, `passports`.
+const ENDINGS: [&[u8]; 8] = [b"nummer", b"number", b"numbers", b"num", b"nr", b"no", b"nos", b"s"];
 
 /// Whether the word `start..end` is not part of another. Words within a name in code count: `passportNumber`,
 /// `home_phone`.

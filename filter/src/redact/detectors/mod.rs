@@ -11,6 +11,7 @@ pub mod iban;
 pub mod key;
 pub mod label;
 mod lexicon;
+pub mod login;
 pub mod names;
 pub mod number;
 pub mod pem;

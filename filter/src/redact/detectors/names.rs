@@ -121,7 +121,10 @@ impl Builtin {
 
     /// The version of its rules.
     pub const fn version(self) -> u32 {
-        1
+        match self {
+            Self::PrivateKey | Self::Iban => 1,
+            _ => 2,
+        }
     }
 
     /// Whether it belongs to the group [`SECRETS`].

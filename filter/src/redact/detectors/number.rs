@@ -23,8 +23,20 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    /// Reads as many groups as fit.
+    /// Reads as many groups as fit, with one separator between them.
     pub fn read(view: &View<'_>, at: usize, separators: &[u8]) -> Self {
+        Self::separated(view, at, |view, at| {
+            let byte = view.at(at).filter(|byte| separators.contains(byte))?;
+            Some((byte, at + 1))
+        })
+    }
+
+    /// The same with separators of any kind: `separator` returns what stands for one, and its end.
+    fn separated(
+        view: &View<'_>,
+        at: usize,
+        separator_at: impl Fn(&View<'_>, usize) -> Option<(u8, usize)>,
+    ) -> Self {
         let mut read = Self { digits: [0; DIGITS_MAX], count: 0, groups: [(0, 0, 0); GROUPS_MAX], len: 0 };
         let (mut start, mut separator) = (at, 0);
         loop {
@@ -40,11 +52,9 @@ impl Groups {
             if read.count == DIGITS_MAX || read.len == GROUPS_MAX {
                 return read;
             }
-            match view.at(end) {
-                Some(byte) if separators.contains(&byte) && view.is(end + 1, DIGIT) => {
-                    (start, separator) = (end + 1, byte);
-                }
-                _ => return read,
+            match separator_at(view, end).filter(|(_, next)| view.is(*next, DIGIT)) {
+                Some((byte, next)) => (start, separator) = (next, byte),
+                None => return read,
             }
         }
     }
@@ -76,21 +86,62 @@ pub(crate) fn luhn(digits: impl DoubleEndedIterator<Item = u8>) -> bool {
     sum.is_multiple_of(10)
 }
 
+/// Returns what stands for the separator between two groups of a card number, and its end: blanks, or a sign
+/// with or without blanks around it.
+fn card_separator(view: &View<'_>, at: usize) -> Option<(u8, usize)> {
+    const WIDTH_MAX: usize = 3;
+    let (mut end, mut sign) = (at, None);
+    while end - at < WIDTH_MAX {
+        match view.at(end) {
+            Some(b' ' | b'\t') => end += 1,
+            Some(byte @ (b'-' | b'.' | b'/' | b'_')) if sign.is_none() => {
+                sign = Some(byte);
+                end += 1;
+            }
+            // A middle dot.
+            Some(0xc2) if sign.is_none() && view.at(end + 1) == Some(0xb7) => {
+                sign = Some(b'.');
+                end += 2;
+            }
+            _ => break,
+        }
+    }
+    (end > at).then_some((sign.unwrap_or(b' '), end))
+}
+
+/// Whether a card number may begin with the group `at..end` and a separator.
+pub(crate) fn may_be_card(view: &View<'_>, at: usize, end: usize) -> bool {
+    let separated = || card_separator(view, end).is_some_and(|(_, next)| view.is(next, DIGIT));
+    end - at >= CARD_MIN || matches!(end - at, 4 | 6) && separated()
+}
+
 /// Returns the end of the card number at `at`.
 pub(crate) fn card(view: &View<'_>, at: usize) -> Option<usize> {
     if in_decimal(view, at) || !matches!(view.run(at, DIGIT, DIGITS_MAX) - at, 4 | 6 | 13..=19) {
         return None;
     }
-    // No scheme issues numbers with another first digit.
-    if !view.at(at).is_some_and(|first| matches!(first, b'2'..=b'6' | b'8')) {
+    // Other first digits: old numbers of JCB and Diners Club.
+    if !view.at(at).is_some_and(|first| matches!(first, b'2'..=b'6' | b'8')) && !view.starts_with(at, b"1800")
+    {
         return None;
     }
-    let read = Groups::read(view, at, b" -.");
+    card_of(view, at, |groups, digits| is_card_shape(groups) && is_brand(digits))
+}
+
+/// The same beside a word for it, where other schemes' numbers of 12 to 19 digits count.
+pub(crate) fn labelled_card(view: &View<'_>, at: usize) -> Option<usize> {
+    card_of(view, at, |groups, digits| {
+        (12..=19).contains(&digits.len()) && (groups.len() == 1 || is_card_shape(groups))
+    })
+}
+
+fn card_of(view: &View<'_>, at: usize, fits: impl Fn(&[(usize, u8, usize)], &[u8]) -> bool) -> Option<usize> {
+    let read = Groups::separated(view, at, card_separator);
     let mut groups = read.groups();
     let mut count = read.count();
     while let Some((last, others)) = groups.split_last() {
         let digits = read.first_digits(count);
-        if is_card_shape(groups) && is_brand(digits) && luhn(digits.iter().copied()) {
+        if fits(groups, digits) && luhn(digits.iter().copied()) {
             let end = last.2;
             let goes_on = view.is(end, ALNUM) || (view.at(end) == Some(b'.') && view.is(end + 1, DIGIT));
             return (!goes_on).then_some(end);
@@ -132,7 +183,7 @@ fn is_brand(digits: &[u8]) -> bool {
     match digits.len() {
         13 => value(1) == 4 || matches!(two, 50 | 56..=58 | 67),
         14 => matches!(two, 36 | 38 | 39) || (300..=305).contains(&three),
-        15 => matches!(two, 34 | 37),
+        15 => matches!(two, 34 | 37) || matches!(four, 1800 | 2131),
         16 if matches!(two, 51..=55) || (2221..=2720).contains(&four) => true,
         16 | 19 if value(1) == 4 => true,
         16..=19 => {
@@ -149,22 +200,25 @@ pub(crate) fn ssn(view: &View<'_>, at: usize) -> Option<usize> {
     if matches!(view.before(at), Some(b'-' | b'.' | b'/' | b'+')) {
         return None;
     }
-    let read = Groups::read(view, at, b"- ");
-    let [(3, ..), (2, first, _), (4, second, end), more @ ..] = read.groups() else { return None };
-    let goes_on = more.first().is_some_and(|(_, separator, _)| separator == first)
-        || view.is(*end, ALNUM)
-        || (view.at(*end) == Some(b'-') && view.is(*end + 1, ALNUM));
-    (first == second && !goes_on && is_ssn(read.first_digits(9))).then_some(*end)
+    ssn_of(view, &Groups::read(view, at, b"- "))
 }
 
-/// The same beside a word for it, where it may be in one piece.
+/// The same beside a word for it, where it may be in one piece, or have dots, slashes or wider gaps.
 pub(crate) fn labelled_ssn(view: &View<'_>, at: usize) -> Option<usize> {
     let end = view.run(at, DIGIT, 10);
     let digits: Vec<u8> = view.slice(at..end).iter().map(|byte| byte - b'0').collect();
     if digits.len() == 9 && !view.is(end, ALNUM) && is_ssn(&digits) {
         return Some(end);
     }
-    ssn(view, at)
+    ssn_of(view, &Groups::separated(view, at, card_separator))
+}
+
+fn ssn_of(view: &View<'_>, read: &Groups) -> Option<usize> {
+    let [(3, ..), (2, first, _), (4, second, end), more @ ..] = read.groups() else { return None };
+    let goes_on = more.first().is_some_and(|(_, separator, _)| separator == first)
+        || view.is(*end, ALNUM)
+        || (view.at(*end) == Some(b'-') && view.is(*end + 1, ALNUM));
+    (first == second && !goes_on && is_ssn(read.first_digits(9))).then_some(*end)
 }
 
 /// Excludes numbers that are never issued (SSA, POMS RM 10201.035).
@@ -218,7 +272,8 @@ pub(crate) fn ipv4(view: &View<'_>, at: usize) -> Option<usize> {
     let more = match view.at(start) {
         Some(b'.') => view.is(start + 1, DIGIT),
         Some(b'-') => view.is(start + 1, ALPHA),
-        Some(byte) => is(byte, ALNUM) || byte == b'_',
+        Some(b'_') => view.is(start + 1, ALNUM),
+        Some(byte) => is(byte, ALNUM),
         None => false,
     };
     // Loopback, "any" and netmasks identify nobody.

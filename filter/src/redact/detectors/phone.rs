@@ -1,6 +1,7 @@
 //! Telephone numbers: international (ITU-T E.164, E.123), North American, and those of countries that dial a
 //! leading zero, with separators. Bare digits count only beside a word for a phone.
 
+use crate::redact::detectors::lexicon::Lexicon;
 use crate::redact::detectors::number::{card, ssn};
 use crate::redact::text::view::{ALNUM, DIGIT, HEX, View};
 
@@ -71,7 +72,8 @@ impl Written {
                 break;
             }
             // `(+49) 30 …`: the parenthesis opened before the number.
-            let closes = read.len == 0 && from >= 2 && view.before(from - 1) == Some(b'(');
+            let closes = read.len == 0
+                && (view.before(from) == Some(b'(') || from >= 2 && view.before(from - 1) == Some(b'('));
             if opened || (closes && view.at(at) == Some(b')')) {
                 at += 1;
             }
@@ -112,7 +114,7 @@ impl Written {
 
 /// Whether a number may begin at `at` with a group of this length and a separator. Rules most groups out at
 /// once.
-pub(crate) fn may_begin(view: &View<'_>, at: usize, length: usize) -> bool {
+pub(crate) fn may_begin(view: &View<'_>, at: usize, length: usize, floor: usize) -> bool {
     let zero = |at| view.at(at).is_none_or(|byte| byte == b'0');
     let digits = |from: usize| view.run(from, DIGIT, 4) - from;
     match (view.at(at), length) {
@@ -125,12 +127,101 @@ pub(crate) fn may_begin(view: &View<'_>, at: usize, length: usize) -> bool {
         (Some(b'1'), 1) => view.at(at + 2).is_none_or(|byte| byte == b'(') || digits(at + 2) == 3,
         // Mobile numbers in China, and North American area codes.
         (Some(b'1'), 3) => digits(at + 4) == 4 || view.is_open(),
-        (Some(b'2'..=b'9'), 3) => {
-            view.at(at + 3).is_none_or(|byte| b"-.(".contains(&byte))
-                && (digits(at + 4) == 3 || view.is_open())
+        (Some(b'2'..=b'9'), 3)
+            if view.at(at + 3).is_none_or(|byte| b"-.(".contains(&byte))
+                && (digits(at + 4) == 3 || view.is_open()) =>
+        {
+            true
+        }
+        // Groups of unequal length, at the beginning of a row of groups.
+        (Some(b'8'), 1) | (Some(b'2'..=b'9'), 2 | 3) | (Some(b'6'..=b'9'), 5) => {
+            !is_continued(view, at, floor)
         }
         _ => false,
     }
+}
+
+/// Whether a group of digits before `at`, and not before `floor`, is joined to the one there.
+fn is_continued(view: &View<'_>, at: usize, floor: usize) -> bool {
+    at > floor + 1
+        && matches!(view.before(at), Some(b' ' | b'-' | b'.' | b'/'))
+        && view.before_is(at - 1, DIGIT)
+}
+
+/// Words behind a number of a telephone: `… (office)`.
+static WORDS_BEHIND: Lexicon<16> = Lexicon::new([
+    "office",
+    "fax",
+    "mobile",
+    "home",
+    "work",
+    "cell",
+    "phone",
+    "tel",
+    "desk",
+    "handy",
+    "mobil",
+    "direct",
+    "cellphone",
+    "landline",
+    "telefon",
+    "portable",
+]);
+
+/// Whether a word for a telephone follows a number.
+fn precedes_word(view: &View<'_>, end: usize) -> bool {
+    let gap = match (view.at(end), view.at(end + 1)) {
+        (Some(b' '), Some(b'(')) => 2,
+        (Some(b' ' | b'-'), _) => 1,
+        _ => return false,
+    };
+    let word = end + gap;
+    WORDS_BEHIND.longest(view, word).is_some_and(|length| !view.is(word + length, ALNUM))
+}
+
+/// Whether a number that precedes its word may begin with a group of this length.
+pub(crate) fn may_precede_word(
+    view: &View<'_>,
+    at: usize,
+    length: usize,
+    is_joined: bool,
+    floor: usize,
+) -> bool {
+    match length {
+        7..=12 if !is_joined => precedes_word(view, at + length),
+        _ => is_joined && length <= 7 && !is_continued(view, at, floor),
+    }
+}
+
+/// Returns the end of the number at `at`, if a word for a telephone follows it.
+pub(crate) fn before_word(view: &View<'_>, at: usize) -> Option<usize> {
+    const DIGITS_MIN: u8 = 6;
+    if matches!(view.before(at), Some(b'$' | b'#' | b'_')) {
+        return None;
+    }
+    let read = Written::read(view, at, true);
+    let fits = |group: &&Group| (DIGITS_MIN..=DIGITS_MAX).contains(&group.digits);
+    let ends = read.groups().iter().rev().filter(fits).map(|group| extended(view, read.end(group)));
+    ends.into_iter().find(|end| precedes_word(view, *end))
+}
+
+/// Returns the end of an extension after a number: `x123`, ` ext. 123`; or that of the number.
+fn extended(view: &View<'_>, end: usize) -> usize {
+    const EXTENSION_MAX: usize = 6;
+    let at = end + usize::from(view.at(end) == Some(b' '));
+    let Some(length) = EXTENSIONS.longest(view, at) else { return end };
+    let digits = at + length + usize::from(view.at(at + length) == Some(b' '));
+    let last = view.run(digits, DIGIT, EXTENSION_MAX + 1);
+    if last == digits || last - digits > EXTENSION_MAX || view.is(last, ALNUM) { end } else { last }
+}
+
+/// Words for an extension.
+static EXTENSIONS: Lexicon<6> = Lexicon::new(["x", "ext", "ext.", "extension", "extn", "durchwahl"]);
+
+/// Returns the end of a number and its extension; `None` if something else follows that continues it.
+fn finish(view: &View<'_>, end: usize) -> Option<usize> {
+    let last = extended(view, end);
+    (last > end || ends(view, end)).then_some(last)
 }
 
 /// Whether more pairs begin at `at` than a number has.
@@ -139,25 +230,26 @@ fn more_than_five_pairs(view: &View<'_>, at: usize) -> bool {
     (1..5).all(|place| is_pair(at + 3 * place)) && view.is(at + 15, DIGIT)
 }
 
-/// Returns the end of the number at `at`, which begins with `+`, `(` or a digit.
-pub(crate) fn phone(view: &View<'_>, at: usize) -> Option<usize> {
+/// Returns the end of the number at `at`, which begins with `+`, `(` or a digit. `floor` is the end of the last
+/// match.
+pub(crate) fn phone(view: &View<'_>, at: usize, floor: usize) -> Option<usize> {
     let before = view.before(at);
     match view.at(at)? {
         b'+' => {
             if before == Some(b'+') {
                 None
             } else {
-                international(view, at + 1)
+                international(view, at + 1).or_else(|| before_word(view, at + 1))
             }
         }
         b'(' if view.at(at + 1) == Some(b'+') => None,
-        b'(' => national(view, at),
+        b'(' => national(view, at, floor).or_else(|| before_word(view, at)),
         _ => {
             let joined = matches!(before, Some(b'-' | b'.' | b'/' | b'_')) && view.before_is(at - 1, ALNUM);
             if joined || matches!(before, Some(b'+' | b'(' | b'$' | b'#' | b'\'' | b'_')) {
                 return None;
             }
-            national(view, at)
+            national(view, at, floor)
         }
     }
 }
@@ -166,9 +258,12 @@ pub(crate) fn phone(view: &View<'_>, at: usize) -> Option<usize> {
 pub(crate) fn labelled_phone(view: &View<'_>, at: usize) -> Option<usize> {
     let from = if view.at(at)? == b'+' { at + 1 } else { at };
     let read = Written::read(view, from, false);
-    let fits =
-        |group: &&Group| (LABELLED_MIN..=DIGITS_MAX).contains(&group.digits) && ends(view, read.end(group));
-    let end = read.end(read.groups().iter().rfind(fits)?);
+    // Three groups may have one digit less.
+    let fits = |(place, group): (usize, &Group)| {
+        let least = if place > 1 { LABELLED_MIN - 1 } else { LABELLED_MIN };
+        (least..=DIGITS_MAX).contains(&group.digits).then(|| finish(view, read.end(group))).flatten()
+    };
+    let end = read.groups().iter().enumerate().rev().find_map(fits)?;
     let is_date = matches!(read.groups(), [a, b, c, ..] if b.separator == c.separator && c.separator != b' '
         && matches!((a.length, b.length, c.length), (4, 2, 2) | (1 | 2, 1 | 2, 4)));
     (!is_date).then_some(end)
@@ -177,7 +272,7 @@ pub(crate) fn labelled_phone(view: &View<'_>, at: usize) -> Option<usize> {
 /// Whether nothing follows that would continue the number.
 fn ends(view: &View<'_>, end: usize) -> bool {
     match view.at(end) {
-        Some(b'-' | b'.' | b'/' | b'_') => !view.is(end + 1, ALNUM),
+        Some(b'-' | b'.' | b'/' | b'_') => !view.is(end + 1, ALNUM) || precedes_word(view, end),
         Some(b':') => !view.is(end + 1, DIGIT),
         Some(b'%') => false,
         _ => !view.is(end, ALNUM),
@@ -194,7 +289,9 @@ fn international(view: &View<'_>, at: usize) -> Option<usize> {
         1 | 7 => group.digits == 11 && (read.digit(0) == 7 || read.digit(1) > 1),
         _ => (INTERNATIONAL_MIN..=DIGITS_MAX).contains(&group.digits),
     };
-    let place = read.groups().iter().rposition(|group| fits(&group) && ends(view, read.end(group)))?;
+    let ends = |group: &Group| fits(&group).then(|| finish(view, read.end(group))).flatten();
+    let (place, end) =
+        read.groups().iter().enumerate().rev().find_map(|(place, group)| Some((place, ends(group)?)))?;
     let groups = read.groups().get(..=place)?;
     // `+255959.999` is a decimal, `+262142-12-31` a date in the far future.
     let other = match groups {
@@ -202,10 +299,10 @@ fn international(view: &View<'_>, at: usize) -> Option<usize> {
         [_, month, day] => month.separator == b'-' && (month.length, day.length) == (2, 2),
         _ => false,
     };
-    groups.last().filter(|_| !other).map(|last| read.end(last))
+    (!other).then_some(end)
 }
 
-fn national(view: &View<'_>, at: usize) -> Option<usize> {
+fn national(view: &View<'_>, at: usize, floor: usize) -> Option<usize> {
     let read = Written::read(view, at, true);
     let groups = read.groups();
     let opened = groups.first()?.separator == b'(';
@@ -222,11 +319,55 @@ fn national(view: &View<'_>, at: usize) -> Option<usize> {
             // Numbers in pairs have five of them; more pairs are bytes in a dump.
             let pairs = groups.iter().all(|group| group.length == 2);
             let shaped = shaped && !(pairs && (read.len != 5 || in_pairs(view, at, read.end(last))));
-            (shaped && ends(view, read.end(last))).then(|| read.end(last))
+            shaped.then(|| finish(view, read.end(last))).flatten()
         });
     }
-    let end = north_american(&read, opened).or_else(|| mobile(&read, opened))?;
-    ends(view, end).then_some(end)
+    let end = north_american(&read, opened)
+        .or_else(|| mobile(&read, opened))
+        .or_else(|| uneven(view, at, floor))?;
+    finish(view, end)
+}
+
+/// Forms of countries without a leading zero, which no other numbers are written in: `8 (495) 123-45-67`,
+/// `612 34 56 78`, `91 123 45 67`, `532 123 45 67`, `71-33-52-22`, `98765 43210`, `(99) 645-791`.
+fn uneven(view: &View<'_>, at: usize, floor: usize) -> Option<usize> {
+    // Part of a row of groups, or the pages of a journal after its volume: `521 (99) 436-444`.
+    if is_continued(view, at, floor) {
+        return None;
+    }
+    let read = Written::read(view, at, false);
+    let opened = read.groups().first()?.separator == b'(';
+    (2..=read.len.min(5)).rev().find_map(|count| {
+        let (groups, more) = read.groups().split_at_checked(count)?;
+        let last = groups.last()?;
+        // A row of groups goes on; another number may follow.
+        let goes_on = more.first().is_some_and(|next| next.separator == last.separator)
+            && more.get(1).is_none_or(|after| after.separator == last.separator);
+        (!goes_on && is_uneven(&read, groups, opened)).then(|| read.end(last))
+    })
+}
+
+fn is_uneven(read: &Written, groups: &[Group], opened: bool) -> bool {
+    let mut lengths = [0u8; 5];
+    lengths.iter_mut().zip(groups).for_each(|(length, group)| *length = group.length);
+    let (first, second) = (read.digit(0), read.digit(1));
+    let mut separators = groups.iter().skip(1).map(|group| group.separator);
+    let separator = separators.next().unwrap_or_default();
+    let even = separators.clone().all(|other| other == separator);
+    let rest_even = separators.next().is_none_or(|second| separators.all(|other| other == second));
+    let spaced = even && matches!(separator, b' ' | b'-');
+    match lengths {
+        // Russia's trunk prefix.
+        [1, 3, 3, 2, 2] => first == 8 && matches!(second, 3 | 4 | 8 | 9),
+        [1, 3, 7, 0, 0] => first == 8 && matches!(second, 3 | 4 | 8 | 9) && separator == b'(',
+        [3, 2, 2, 2, 0] => spaced && first > 5 && !opened,
+        [3, 3, 2, 2, 0] | [2, 3, 2, 2, 0] => first > 1 && (spaced || opened && rest_even),
+        [2, 2, 2, 2, 0] => separator == b'-' && even && first > 1 && !opened,
+        [5, 5, 0, 0, 0] => first > 5 && matches!(separator, b' ' | b'-') && !opened,
+        [3, 7, 0, 0, 0] => opened && first > 1,
+        [2, 3, 3, 0, 0] => opened && rest_even,
+        _ => false,
+    }
 }
 
 /// Whether hexadecimal pairs precede or follow.

@@ -1,12 +1,14 @@
-//! Secrets announced by what precedes them: `api_key=…`, `password: …`, `Bearer …`, and user and password in a
-//! URL.
+//! Secrets announced by what precedes them: `api_key=…`, `password: …`, `Bearer …`.
 //!
 //! Only the beginning of a value is measured ([`Composition`]), so that the decision does not change as the value
 //! grows.
 
-use crate::redact::detectors::composition::{Composition, Counts};
-use crate::redact::detectors::label::Word;
+use crate::redact::detectors::composition::{
+    Composition, Counts, KEY_MIN, PASSWORD_MIN, has, is_random, is_template, switches,
+};
+use crate::redact::detectors::label::{Word, remark, skip};
 use crate::redact::detectors::lexicon::Lexicon;
+use crate::redact::detectors::login;
 use crate::redact::text::cost::look;
 use crate::redact::text::view::{ALNUM, ALPHA, BASE64, BLANK, DIGIT, PADDING, TOKEN, VALUE, View, is};
 
@@ -14,11 +16,12 @@ use crate::redact::text::view::{ALNUM, ALPHA, BASE64, BLANK, DIGIT, PADDING, TOK
 const QUOTED_MAX: usize = 128;
 /// Longest clause between a word and its verb.
 const CLAUSE_MAX: usize = 40;
-/// Longest user and password in a URL.
-const USERINFO_MAX: usize = 512;
-/// Shortest key or token, and shortest password.
-const KEY_MIN: usize = 8;
-const PASSWORD_MIN: usize = 4;
+/// Shortest key in hexadecimal after `0x`: 32 bytes.
+const HEX_KEY_MIN: usize = 66;
+/// Shortest password in a connection string.
+const MEMBER_MIN: usize = 3;
+/// Longest value of brackets that do not pair.
+const ODD_MAX: usize = 128;
 /// Values that are not secrets: types, null values and placeholders for input.
 #[rustfmt::skip]
 static NO_SECRETS: Lexicon<46> = Lexicon::new([
@@ -55,31 +58,81 @@ pub(crate) struct Place {
     quote: Option<u8>,
     /// Whether it is assigned (`=`) without blanks, or quoted: then letters alone may be a password.
     assigned: bool,
+    /// Whether the value must look random: the word is only the beginning of a name, or the sign between them
+    /// often joins others.
+    strict: bool,
+    /// Whether it is a member of a connection string or a query (`;Password=…`), where anything may be one.
+    member: bool,
 }
 
 /// Verbs between a word and its value; ASCII ones need a blank after them.
 static VERBS: Lexicon<8> = Lexicon::new(["is", "ist", "es", "est", "lautet", "是", "は", "为"]);
 
-/// Finds the value of the word `start..end`: skips quotes, then a separator, then blanks.
-pub(crate) fn place(view: &View<'_>, word: Word, start: usize, end: usize) -> Option<Place> {
+/// Parts of names in code that begin with a word for a secret, and are not secrets.
+#[rustfmt::skip]
+static OTHERS: Lexicon<38> = Lexicon::new([
+    "type", "name", "url", "uri", "id", "count", "hash", "expir", "length", "len", "policy", "prompt", "field",
+    "file", "path", "hint", "error", "reset", "ttl", "endpoint", "usage", "limit", "version", "header", "regex",
+    "format", "manager", "store", "input", "label", "status", "at", "info", "source", "provider", "index",
+    "pattern", "budget",
+]);
+/// Longest rest of a name after a word.
+const REST_MAX: usize = 24;
+
+/// Returns the end of the name in code that the word `..end` begins, as in `password_of_admin` and `token1`;
+/// `None` if it names something else.
+fn name(view: &View<'_>, end: usize) -> Option<usize> {
+    let begins = match view.at(end) {
+        Some(b'_' | b'-') => view.is(end + 1, ALNUM),
+        Some(byte) if byte.is_ascii_uppercase() => {
+            view.before(end).is_some_and(|before| before.is_ascii_lowercase())
+        }
+        Some(byte) => is(byte, DIGIT),
+        None => false,
+    };
+    if !begins {
+        return Some(end);
+    }
     let mut at = end;
-    let mut sign = false;
+    while at - end < REST_MAX && view.at(at).is_some_and(|byte| is(byte, TOKEN)) {
+        let part = !view.before_is(at, ALNUM) || view.at(at).is_some_and(|byte| byte.is_ascii_uppercase());
+        if part && OTHERS.longest(view, at).is_some() {
+            return None;
+        }
+        at += 1;
+    }
+    (!view.is(at, TOKEN)).then_some(at)
+}
+
+/// Finds the value of the word `start..end`: skips the rest of a name, quotes, then a separator, then blanks.
+pub(crate) fn place(view: &View<'_>, word: Word, start: usize, end: usize) -> Option<Place> {
+    if word == Word::Login {
+        let at = skip(view, end, b" \"'", 2);
+        return Some(Place { at, quote: None, assigned: false, strict: false, member: false });
+    }
+    let mut at = end;
+    let (mut sign, mut strict, mut member) = (false, false, false);
     if word != Word::Scheme {
-        let mut quoted = skip(view, end, b"\"'\\*", 3);
+        let named = name(view, end)?;
+        strict = named > end;
+        let mut quoted = skip(view, named, b"\"'\\*", 3);
         // `environ["API_KEY"] = …`
-        if quoted > end {
+        if quoted > named {
             quoted = skip(view, quoted, b"]", 1);
         }
         at = skip(view, quoted, b" \t", 4);
-        at = crate::redact::detectors::label::remark(view, at).unwrap_or(at);
+        at = remark(view, at).unwrap_or(at);
         sign = at == quoted && view.at(at) == Some(b'=');
-        at = match view.at(at)? {
-            b'=' | b':' => at + 1 + usize::from(matches!(view.at(at + 1), Some(b'=' | b'>'))),
-            b'>' => at + 1,
-            _ if at > quoted && view.ends_with_any_case(start, b"--") => at,
-            b'"' | b'\'' if at > quoted && word == Word::Password => at,
-            _ => verb(view, clause(view, at))?,
-        };
+        member = sign && matches!(view.before(start), Some(b';' | b'&' | b'?'));
+        if let Some(after) = operator(view, at, quoted > named) {
+            // Comparisons, defaults and arguments join much else.
+            strict |= !matches!(view.at(at), Some(b'=' | b':' | b'>'));
+            at = after;
+        } else if at > quoted && is_option(view, word, start) {
+        } else if at > quoted && word == Word::Password && matches!(view.at(at), Some(b'"' | b'\'')) {
+        } else {
+            at = verb(view, clause(view, at))?;
+        }
     }
     if view.starts_with(at, b"** ") {
         at += 2;
@@ -92,9 +145,40 @@ pub(crate) fn place(view: &View<'_>, word: Word, start: usize, end: usize) -> Op
             at += scheme.len();
         }
     }
+    // `@"…"` in some languages.
+    if view.at(at) == Some(b'@') && view.at(at + 1) == Some(b'"') {
+        at += 1;
+    }
     let quote = view.at(at).filter(|byte| b"\"'`".contains(byte));
     at += usize::from(quote.is_some());
-    Some(Place { at, quote, assigned: sign || quote.is_some() })
+    Some(Place { at, quote, assigned: sign || quote.is_some(), strict, member })
+}
+
+/// Whether a word is an option of a command: `--password x`, and `-storagekey x` where the value has a form.
+fn is_option(view: &View<'_>, word: Word, start: usize) -> bool {
+    let formed = matches!(word, Word::Azure | Word::AwsSecret | Word::AwsSession);
+    view.ends_with_any_case(start, b"--") || formed && view.before(start) == Some(b'-')
+}
+
+/// Returns the end of the sign between a name and its value: `=`, `:`, `:=`, `=>`, `?=`, `||`, `!==`; `,` after
+/// a quoted name; and before a quote, `(` and ` - ` too.
+fn operator(view: &View<'_>, at: usize, is_quoted: bool) -> Option<usize> {
+    let before_quote = |from: usize| {
+        let quote = skip(view, from, b" \t", 2);
+        matches!(view.at(quote), Some(b'"' | b'\'' | b'`'))
+    };
+    let length = match (view.at(at)?, view.at(at + 1)) {
+        (b'=', Some(b'=' | b'>')) => 2 + usize::from(view.at(at + 2) == Some(b'=')),
+        (b':', Some(b'=' | b'>')) => 2,
+        (b':', Some(b':')) => skip(view, at, b":=", 4) - at,
+        (b'=' | b':' | b'>', _) => 1,
+        (b'!', Some(b'=')) => 2 + usize::from(view.at(at + 2) == Some(b'=')),
+        (b'?' | b'.' | b'+', Some(b'=')) | (b'|', Some(b'|')) | (b'?', Some(b'?')) | (b'-', Some(b'>')) => 2,
+        (b',', _) if is_quoted && before_quote(at + 1) => 1,
+        (b'(' | b'-', _) if before_quote(at + 1) => 1,
+        _ => return None,
+    };
+    Some(at + length)
 }
 
 /// Returns the end of a clause that says what a password is for: `for the server `.
@@ -117,14 +201,6 @@ fn verb(view: &View<'_>, at: usize) -> Option<usize> {
     (colon || !is_ascii || view.is(end, BLANK)).then(|| end + usize::from(colon))
 }
 
-fn skip(view: &View<'_>, from: usize, bytes: &[u8], max: usize) -> usize {
-    let mut at = from;
-    while at - from < max && view.at(at).is_some_and(|byte| bytes.contains(&byte)) {
-        at += 1;
-    }
-    at
-}
-
 /// Returns the end of the secret at a place.
 pub(crate) fn value(
     view: &View<'_>,
@@ -136,6 +212,7 @@ pub(crate) fn value(
         Word::AwsSecret => exactly(view, place.at, 40),
         Word::AwsSession => run_of(view, place.at, BASE64 | PADDING, 80),
         Word::Azure => run_of(view, place.at, BASE64 | TOKEN | PADDING, 32),
+        Word::Login => login::option(view, place.at),
         _ => free(view, composition, word, place),
     }
 }
@@ -153,13 +230,9 @@ fn run_of(view: &View<'_>, at: usize, class: u16, min: usize) -> Option<usize> {
     (value.len() == min && mixed).then(|| view.run(at, class, usize::MAX))
 }
 
-fn has(bytes: &[u8], class: u16) -> bool {
-    bytes.iter().any(|byte| is(*byte, class))
-}
-
 /// Returns the end of a value without a known form.
 fn free(view: &View<'_>, composition: &mut Composition, word: Word, place: &Place) -> Option<usize> {
-    if let Some(quote) = place.quote.filter(|_| word == Word::Password)
+    if let Some(quote) = place.quote.filter(|_| word == Word::Password && !place.strict)
         && let Some(end) = closing_quote(view, place.at, quote)
         && view.slice(place.at..end).iter().any(|byte| is(*byte, BLANK))
     {
@@ -168,6 +241,9 @@ fn free(view: &View<'_>, composition: &mut Composition, word: Word, place: &Plac
             return Some(end);
         }
     }
+    if let Some(end) = odd(view, place) {
+        return Some(end);
+    }
     composition.measure(view, place.at);
     let after = view.at(composition.end());
     // A call or an index in code; an earlier replacement looks like one.
@@ -175,12 +251,51 @@ fn free(view: &View<'_>, composition: &mut Composition, word: Word, place: &Plac
     // A single word in quotes must be all that is quoted.
     let whole = place.quote.is_none_or(|quote| after == Some(quote));
     let value = view.tail(place.at, composition.len());
-    if code || !is_secret(value, &composition.counts(), word, place.assigned && whole) {
+    let secret = if place.member && word == Word::Password {
+        value.len() >= MEMBER_MIN && !is_template(value) && !NO_SECRETS.has(value)
+    } else {
+        is_secret(value, &composition.counts(), word, place.assigned && whole)
+            && (!place.strict || is_random(value))
+    };
+    if code || !secret {
         return None;
     }
     let end = view.run_of_letters(composition.end(), VALUE, usize::MAX);
     // Only its end is looked at.
     Some(place.at + trimmed(view.tail(place.at, end - place.at)).len())
+}
+
+/// Returns the end of a value whose brackets do not pair, as those of code and of templates do.
+fn odd(view: &View<'_>, place: &Place) -> Option<usize> {
+    const DEPTH: usize = 8;
+    let (mut open, mut depth, mut crossed, mut letters) = ([0u8; DEPTH], 0, false, 0);
+    let mut at = place.at;
+    while at - place.at < ODD_MAX {
+        let byte = view.at(at).filter(|byte| *byte > b' ' && *byte != b'\\');
+        let Some(byte) = byte.filter(|byte| Some(*byte) != place.quote) else { break };
+        let closes = match byte {
+            b'(' => b')',
+            b'[' => b']',
+            b'{' => b'}',
+            // No bracket so far: most values have none.
+            _ if depth == 0 && !is(byte, VALUE) => break,
+            _ => 0,
+        };
+        if closes != 0 {
+            *open.get_mut(depth)? = closes;
+            depth += 1;
+        } else if matches!(byte, b')' | b']' | b'}') {
+            depth = depth.checked_sub(1)?;
+            crossed |= open.get(depth) != Some(&byte);
+        }
+        letters += usize::from(is(byte, ALPHA));
+        at += 1;
+    }
+    while place.quote.is_none() && at > place.at && view.before(at).is_some_and(|b| b",;`'\"".contains(&b)) {
+        at -= 1;
+    }
+    let ends = place.quote.is_none_or(|quote| view.at(at) == Some(quote));
+    (crossed && ends && letters >= KEY_MIN && view.at(place.at) != Some(b'/')).then_some(at)
 }
 
 fn closing_quote(view: &View<'_>, from: usize, quote: u8) -> Option<usize> {
@@ -207,7 +322,7 @@ fn is_secret(value: &[u8], counts: &Counts, word: Word, assigned: bool) -> bool 
     let other = value.iter().position(|byte| *byte != first && *byte != b'-');
     look(other.unwrap_or(value.len()));
     if other.is_none()
-        || b"$%<{".contains(&first)
+        || is_template(value)
         || NO_SECRETS.has(value)
         || is_code(value, counts, assigned)
         || INVITATIONS.begins(value)
@@ -223,7 +338,9 @@ fn is_secret(value: &[u8], counts: &Counts, word: Word, assigned: bool) -> bool 
     }
     let path = word != Word::Scheme && first == b'/';
     let min = if word == Word::Scheme { 16 } else { KEY_MIN };
-    value.len() >= min && letters > 0 && digits > 0 && !path && !is_date_or_version(value)
+    // A reference in code, or an address.
+    let other = first == b'&' || value.windows(3).any(|part| part == b"://");
+    value.len() >= min && letters > 0 && digits > 0 && !path && !other && !is_date_or_version(value)
 }
 
 /// Names and paths in code, `node.dot2_token` and `__u32`, and constants such as `0x80041064`.
@@ -231,40 +348,18 @@ fn is_code(value: &[u8], counts: &Counts, assigned: bool) -> bool {
     let Counts { digits, underscores, odd, parts, numbers, .. } = *counts;
     let path = parts > 1 && numbers == 0;
     let name = !assigned && digits <= 3 && underscores > 0;
-    value.starts_with(b"0x") || odd == 0 && (path || name)
+    let number = value.starts_with(b"0x") && value.len() < HEX_KEY_MIN;
+    number || odd == 0 && (path || name) && !is_random(value)
 }
 
-/// `2024-01-02T10:00:00Z`, `1.2.3-beta`: digits with a few letters.
+/// `2024-01-02T10:00:00Z`, `1.2.3-beta`: numbers with a few letters after them. What is random changes between
+/// letters and digits too often for one.
 fn is_date_or_version(value: &[u8]) -> bool {
-    let starts = value.iter().take(5).take_while(|byte| is(**byte, DIGIT)).count();
-    matches!((starts, value.get(starts)), (4, Some(b'-')) | (1..=3, Some(b'.')))
-}
-
-/// Returns the end of user and password in a URL, before the `@`; `at` is after the `://`.
-pub(crate) fn userinfo(view: &View<'_>, at: usize) -> Option<usize> {
-    let (mut colon, mut last) = (None, None);
-    let mut next = at;
-    while next - at < USERINFO_MAX {
-        match view.at(next) {
-            Some(b'@') => last = Some(next),
-            Some(b':') => colon = colon.or(Some(next)),
-            Some(byte) if byte <= b' ' || b"\"'<>`/?#\\{}|^,;".contains(&byte) => break,
-            Some(_) => {}
-            None => break,
-        }
-        next += 1;
-    }
-    let (colon, end) = (colon?, last?);
-    let password = view.slice(colon + 1..end);
-    let same = password.iter().all(|byte| Some(byte) == password.first());
-    // `image:tag@sha256:…` is a container image.
-    let digest = view.starts_with_any_case(end + 1, b"sha256:");
-    let host =
-        !digest && view.at(end + 1).is_some_and(|byte| is(byte, ALNUM) || byte == b'[' || byte >= 0x80);
-    let template = view.slice(at..end).iter().any(|byte| b"$%*[".contains(byte) && *byte != b'%')
-        || password.first() == Some(&b'%') && password.get(1) == Some(&b'(');
-    let template = template && !password.iter().any(|byte| is(*byte, DIGIT));
-    let fits = next - at < USERINFO_MAX;
-    (colon < end && !password.is_empty() && !(same && password.len() > 2) && host && !template && fits)
-        .then_some(end)
+    const SWITCHES_MAX: usize = 3;
+    let head = value.iter().take_while(|byte| is(**byte, DIGIT) || b".-:".contains(byte)).count();
+    let digits = |from: usize| value.iter().skip(from).take_while(|byte| is(**byte, DIGIT)).count();
+    let first = digits(0);
+    let joined = |sign: u8, length: usize| value.get(first) == Some(&sign) && digits(first + 1) >= length;
+    let shaped = first == 4 && joined(b'-', 2) || (1..=4).contains(&first) && joined(b'.', 1);
+    shaped && switches(value.get(head..).unwrap_or_default()) <= SWITCHES_MAX
 }

@@ -80,7 +80,7 @@ pub(crate) const ROWS: &[Row] = &[
     ("dckr_pat_", &[n(Token, 27)]), ("dckr_oat_", &[n(Token, 32)]),   // Docker Hub
     ("sha256~", &[n(Token, 43)]),                                     // OpenShift
     ("rh-api-", UUID),                                                // Red Hat
-    ("tskey-", &[between(Alnum, 3, 8).then("-"), at_least(Name, 8).then("-"), at_least(Alnum, 12)]), // Tailscale
+    ("tskey-", &[between(Alnum, 3, 8).then("-"), between(Name, 8, 64).then("-"), at_least(Alnum, 12)]), // Tailscale
     ("API-", &[n(Capitals, 26)]), ("API-", &[n(Capitals, 25)]), ("API-", &[n(Capitals, 27)]), // Octopus Deploy
 
     // Vaults, builds and packages.
@@ -174,7 +174,7 @@ pub(crate) const ROWS: &[Row] = &[
     ("SKc", &[n(Hex, 31)]), ("SKd", &[n(Hex, 31)]), ("SKe", &[n(Hex, 31)]), ("SKf", &[n(Hex, 31)]),
     ("pk_", &[n(Hex, 34)]), ("pk_", &[n(Alnum, 6).then("_"), n(Hex, 34)]), // Klaviyo
     ("pk_", &[between(Digits, 6, 9).then("_"), n(Capitals, 32)]),     // ClickUp
-    ("sk_", &[n(Hex, 48)]), ("sk_", &[n(Token, 29)]),                 // ElevenLabs, Freemius
+    ("sk_", &[n(Hex, 48)]),                                           // ElevenLabs
     ("KEY", &[n(Capitals, 32).then("_"), n(Alnum, 22)]),             // Telnyx
     ("dG9rO", &[at_least(Base64, 50)]),                               // Intercom
     ("pat-na1-", UUID), ("pat-eu1-", UUID), ("pat-na2-", UUID), ("pat-ap1-", UUID), // HubSpot

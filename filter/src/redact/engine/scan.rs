@@ -10,7 +10,7 @@ use crate::redact::detectors::composition::Composition;
 use crate::redact::detectors::label::Word;
 use crate::redact::detectors::names::{Builtin, Set};
 use crate::redact::detectors::{
-    birth, document, email, hardware, iban, key, label, number, pem, phone, secret,
+    birth, document, email, hardware, iban, key, label, login, number, pem, phone, secret,
 };
 use crate::redact::engine::literals::{Finder, Literal, Literals, Occurrence};
 use crate::redact::engine::sink::Sink;
@@ -145,7 +145,11 @@ impl<'p, 't> Scan<'p, 't> {
     /// Returns the matches of the whole text.
     pub fn finish(self) -> Sink {
         let (view, mut sink) = (self.pass.view, self.pass.sink);
-        let tail = view.run_back(view.len(), TAIL, view.from.max(view.barrier), TAIL_MAX);
+        let floor = view.from.max(view.barrier);
+        let mut tail = view.run_back(view.len(), TAIL, floor, TAIL_MAX);
+        if self.pass.set.has(Builtin::Email) && tail == view.len() {
+            tail = email::wide_start(view, view.len(), floor);
+        }
         if tail < view.len() {
             sink.open = sink.open.min(tail);
         }
@@ -180,13 +184,13 @@ impl Pass<'_, '_> {
         match literal {
             Literal::Word(word) => self.word(word, start, end),
             Literal::Key(key) if self.set.has(key.detector) => {
-                let Some(start) = key::start(view, key, start) else { return };
-                if start > self.key.0 && start < self.key.1 {
+                let Some((start, from)) = key::start(view, key, start, end) else { return };
+                if from > self.key.0 && from < self.key.1 {
                     return;
                 }
                 let found = key::end(view, key, start, end);
-                if self.sink.take(view, start, key.detector.id(), found) {
-                    self.key = (start, found.unwrap_or(start).max(self.key.1));
+                if self.sink.take(view, from, key.detector.id(), found) {
+                    self.key = (from, found.unwrap_or(from).max(self.key.1));
                 }
             }
             Literal::Pem if self.set.has(Builtin::PrivateKey) => {
@@ -198,7 +202,7 @@ impl Pass<'_, '_> {
                 self.sink.take(view, start, Builtin::Jwt.id(), found);
             }
             Literal::Url if self.set.has(Builtin::UrlCredentials) && view.before_is(start, ALNUM) => {
-                let found = secret::userinfo(view, end);
+                let found = login::userinfo(view, end);
                 self.url_at = found.unwrap_or(self.url_at);
                 self.sink.take(view, end, Builtin::UrlCredentials.id(), found);
             }
@@ -218,8 +222,9 @@ impl Pass<'_, '_> {
             Word::Passport => Builtin::Passport,
             Word::Licence => Builtin::DrivingLicence,
             Word::Ssn => Builtin::Ssn,
+            Word::Card => Builtin::CreditCard,
             Word::Phone => Builtin::Phone,
-            Word::Secret | Word::Password | Word::Scheme => Builtin::GenericSecret,
+            Word::Secret | Word::Password | Word::Scheme | Word::Login => Builtin::GenericSecret,
             Word::AwsSecret | Word::AwsSession => Builtin::Aws,
             Word::Azure => Builtin::Azure,
         };
@@ -247,15 +252,24 @@ impl Pass<'_, '_> {
             return;
         }
         view.begin();
-        let Some(at) = self.gaps.value(view, end) else { return };
-        let found = match detector {
+        let Some(mut at) = self.gaps.value(view, end) else { return };
+        let validate = match detector {
             Builtin::DateOfBirth => return self.birth(at, end),
-            Builtin::Passport => document::passport(view, at),
-            Builtin::DrivingLicence => document::licence(view, at),
-            Builtin::Ssn => number::labelled_ssn(view, at),
-            _ => phone::labelled_phone(view, at),
+            Builtin::Passport => document::passport,
+            Builtin::DrivingLicence => document::licence,
+            Builtin::Ssn => number::labelled_ssn,
+            Builtin::CreditCard => number::labelled_card,
+            _ => phone::labelled_phone,
         };
-        self.sink.take(view, at, detector.id(), found);
+        // A word may announce several values.
+        for _ in 0..label::VALUES_MAX {
+            let found = validate(view, at);
+            self.sink.take(view, at, detector.id(), found);
+            match found.and_then(|end| label::also(view, end)) {
+                Some(next) => at = next,
+                None => return,
+            }
+        }
     }
 
     /// Looks for a date at an offset, or after a place (`born in Berlin, 12 March 1980`). `end` is the end of
@@ -304,7 +318,8 @@ impl Pass<'_, '_> {
                 let next = self.view.bytes().get(at + 1);
                 let begins = next.is_none_or(|byte| is(*byte, DIGIT) || *byte == b'+');
                 if begins && self.set.has(Builtin::Phone) && at >= self.number_end {
-                    self.number(at, Builtin::Phone, phone::phone);
+                    let floor = self.floor();
+                    self.number(at, Builtin::Phone, |view, at| phone::phone(view, at, floor));
                 }
             }
             b'[' => {
@@ -349,6 +364,11 @@ impl Pass<'_, '_> {
         is_match
     }
 
+    /// Returns the end of the last match: numbers before it do not continue behind it.
+    fn floor(&self) -> usize {
+        self.sink.reached.max(self.view.barrier)
+    }
+
     /// Returns the start of a number, including its minus sign.
     fn with_sign(&self, at: usize) -> usize {
         let view = self.view;
@@ -383,15 +403,15 @@ impl Pass<'_, '_> {
             self.sink.open = self.sink.open.min(self.with_sign(at));
         }
         let spaced = matches!(separator, Some(b' ' | b'-'));
-        let length = end - at;
-        let _ = ((spaced || separator == Some(b'.')) && matches!(length, 4 | 6)
-            || length == number::CARD_MIN)
-            && self.number(at, Builtin::CreditCard, number::card)
+        let (length, floor) = (end - at, self.floor());
+        let _ = number::may_be_card(view, at, end) && self.number(at, Builtin::CreditCard, number::card)
             || spaced && length == 3 && self.number(at, Builtin::Ssn, number::ssn)
             || separator == Some(b'.') && length < 4 && self.number(at, Builtin::Ip, number::ipv4)
             || separator.is_some()
-                && phone::may_begin(view, at, length)
-                && self.number(at, Builtin::Phone, phone::phone);
+                && phone::may_begin(view, at, length, floor)
+                && self.number(at, Builtin::Phone, |view, at| phone::phone(view, at, floor))
+            || phone::may_precede_word(view, at, length, separator.is_some(), floor)
+                && self.number(at, Builtin::Phone, phone::before_word);
     }
 
     fn email(&mut self, at: usize) {

@@ -30,11 +30,13 @@ pub(crate) struct Sink {
     pub replaced: Vec<Range<usize>>,
     /// Start of the first open candidate.
     pub open: usize,
+    /// The furthest end of a match.
+    pub reached: usize,
 }
 
 impl Default for Sink {
     fn default() -> Self {
-        Self { found: Vec::new(), ordered: 0, replaced: Vec::new(), open: usize::MAX }
+        Self { found: Vec::new(), ordered: 0, replaced: Vec::new(), open: usize::MAX, reached: 0 }
     }
 }
 
@@ -64,6 +66,7 @@ impl Sink {
             self.open = self.open.min(start);
         }
         if let Some(end) = end.filter(|end| *end > start) {
+            self.reached = self.reached.max(end);
             self.found.push(Found { start, end, detector });
         }
         end.is_some()
