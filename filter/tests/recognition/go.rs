@@ -287,7 +287,8 @@ fn tokens(source: &str) -> Vec<Token> {
                 all.push(Token::Text(text));
             }
             '\'' => {
-                length = rest.char_indices().skip(2).find(|(_, c)| *c == '\'').map_or(1, |(at, _)| at + 1)
+                let close = rest.char_indices().skip(2).find(|(_, c)| *c == '\'');
+                length = close.map_or(1, |(at, _)| at + 1);
             }
             ':' if rest.starts_with(":=") => {
                 length = 2;

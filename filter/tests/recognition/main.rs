@@ -6,7 +6,7 @@
 
 #![cfg(not(target_arch = "wasm32"))]
 // clippy does not know what test functions call.
-#![allow(clippy::expect_used, clippy::print_stdout)]
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::string_slice, clippy::print_stdout)]
 
 mod forms;
 mod generate;
@@ -83,7 +83,7 @@ impl Table {
         counted.wrong = counted.wrong.or(Some(0));
     }
 
-    pub(crate) fn wrong(&mut self, row: &str, note: String) {
+    pub(crate) fn wrong(&mut self, row: &str, note: &str) {
         let counted = self.rows.entry(row.to_owned()).or_default();
         counted.wrong = Some(counted.wrong.unwrap_or(0) + 1);
         self.notes.push(format!("{row}: wrong {note}"));

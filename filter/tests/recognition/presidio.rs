@@ -84,7 +84,7 @@ fn one(engine: &Engine, sample: &serde_json::Value, table: &mut Table) {
         let right = spans.iter().filter(overlaps).any(|span| span.row.is_some());
         // Years and dates of birth are labelled as dates, addresses within domains as domains.
         if !right && LABELS.iter().any(|(_, row)| *row == detector) {
-            table.wrong(detector, format!("{value:?} in {text:?}"));
+            table.wrong(detector, &format!("{value:?} in {text:?}"));
         }
     }
 }

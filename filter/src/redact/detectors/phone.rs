@@ -365,6 +365,10 @@ fn is_uneven(read: &Written, groups: &[Group], opened: bool) -> bool {
         [2, 2, 2, 2, 0] => separator == b'-' && even && first > 1 && !opened,
         [5, 5, 0, 0, 0] => first > 5 && matches!(separator, b' ' | b'-') && !opened,
         [3, 7, 0, 0, 0] => opened && first > 1,
+        [2, 3, 3, 4, 0] => spaced && first > 1 && !opened,
+        // Norway's and Cyprus' plans.
+        [3, 2, 3, 0, 0] => even && separator == b' ' && matches!(first, 4 | 9) && !opened,
+        [2, 6, 0, 0, 0] => separator == b' ' && matches!((first, second), (2, 2..=6) | (9, 4..=9)) && !opened,
         [2, 3, 3, 0, 0] => opened && rest_even,
         _ => false,
     }
@@ -396,7 +400,7 @@ fn is_zero_first(groups: &[Group]) -> bool {
     !other && (2..=5).contains(&first.length) && groups.iter().all(|group| group.length >= 2) && even && !date
 }
 
-/// `(212) 555-0123`, `212-555-0123`, `1-212-555-0123` (NANPA: neither area nor exchange begins with 0 or 1).
+/// `(212) 555-0123`, `212-555-0123`, `1-212-555-0123` (NANPA: no area begins with 0 or 1).
 fn north_american(read: &Written, opened: bool) -> Option<usize> {
     let (skip, groups) = match read.groups() {
         [one, rest @ ..] if one.length == 1 && read.digit(0) == 1 => (1, rest),
@@ -404,7 +408,7 @@ fn north_american(read: &Written, opened: bool) -> Option<usize> {
     };
     let [area, exchange, line, more @ ..] = groups else { return None };
     let shaped = (area.length, exchange.length, line.length) == (3, 3, 4);
-    let given = read.digit(skip) > 1 && read.digit(skip + 3) > 1;
+    let given = read.digit(skip) > 1;
     let in_parentheses = area.separator == b'(' && matches!(line.separator, b'-' | b'.' | b' ');
     let even = exchange.separator == line.separator && matches!(line.separator, b'-' | b'.');
     let goes_on = more.first().is_some_and(|group| group.separator == line.separator);

@@ -128,10 +128,11 @@ pub(crate) fn place(view: &View<'_>, word: Word, start: usize, end: usize) -> Op
             // Comparisons, defaults and arguments join much else.
             strict |= !matches!(view.at(at), Some(b'=' | b':' | b'>'));
             at = after;
-        } else if at > quoted && is_option(view, word, start) {
-        } else if at > quoted && word == Word::Password && matches!(view.at(at), Some(b'"' | b'\'')) {
         } else {
-            at = verb(view, clause(view, at))?;
+            let follows = at > quoted
+                && (is_option(view, word, start)
+                    || word == Word::Password && matches!(view.at(at), Some(b'"' | b'\'')));
+            at = if follows { at } else { verb(view, clause(view, at))? };
         }
     }
     if view.starts_with(at, b"** ") {
@@ -330,8 +331,9 @@ fn is_secret(value: &[u8], counts: &Counts, word: Word, assigned: bool) -> bool 
         return false;
     }
     if word == Word::Password {
-        let chosen =
-            digits > 0 && value.len() >= PASSWORD_MIN || marks > 0 && letters > 0 && value.len() >= 6;
+        // `<password>@host` in documents: a host, unless it has digits.
+        let chosen = digits > 0 && value.len() >= PASSWORD_MIN
+            || marks > 0 && letters > 0 && value.len() >= 6 && first != b'@';
         // Names in code are not passwords: `password=user.password`, `password=new_password`.
         let plain = assigned && value.len() >= 6 && digits == 0 && letters == value.len();
         return chosen || plain;
