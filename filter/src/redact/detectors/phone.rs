@@ -134,7 +134,7 @@ pub(crate) fn may_begin(view: &View<'_>, at: usize, length: usize, floor: usize)
             true
         }
         // Groups of unequal length, at the beginning of a row of groups.
-        (Some(b'8'), 1) | (Some(b'2'..=b'9'), 2 | 3) | (Some(b'6'..=b'9'), 5) => {
+        (Some(b'8'), 1) | (Some(b'1'..=b'9'), 2 | 3) | (Some(b'6'..=b'9'), 4 | 5) => {
             !is_continued(view, at, floor)
         }
         _ => false,
@@ -188,7 +188,7 @@ pub(crate) fn may_precede_word(
     floor: usize,
 ) -> bool {
     match length {
-        7..=12 if !is_joined => precedes_word(view, at + length),
+        7..=12 if !is_joined => precedes_word(view, at + length) || view.is_open(),
         _ => is_joined && length <= 7 && !is_continued(view, at, floor),
     }
 }
@@ -343,11 +343,11 @@ fn uneven(view: &View<'_>, at: usize, floor: usize) -> Option<usize> {
         // A row of groups goes on; another number may follow.
         let goes_on = more.first().is_some_and(|next| next.separator == last.separator)
             && more.get(1).is_none_or(|after| after.separator == last.separator);
-        (!goes_on && is_uneven(&read, groups, opened)).then(|| read.end(last))
+        (!goes_on && is_uneven(view, &read, groups, opened)).then(|| read.end(last))
     })
 }
 
-fn is_uneven(read: &Written, groups: &[Group], opened: bool) -> bool {
+fn is_uneven(view: &View<'_>, read: &Written, groups: &[Group], opened: bool) -> bool {
     let mut lengths = [0u8; 5];
     lengths.iter_mut().zip(groups).for_each(|(length, group)| *length = group.length);
     let (first, second) = (read.digit(0), read.digit(1));
@@ -355,21 +355,38 @@ fn is_uneven(read: &Written, groups: &[Group], opened: bool) -> bool {
     let separator = separators.next().unwrap_or_default();
     let even = separators.clone().all(|other| other == separator);
     let rest_even = separators.next().is_none_or(|second| separators.all(|other| other == second));
-    let spaced = even && matches!(separator, b' ' | b'-');
+    let (blank, hyphen) = (even && separator == b' ', even && separator == b'-');
+    let spaced = (blank || hyphen) && !opened;
+    let last = groups.last().map_or(0, |last| last.separator);
+    let is_round = || {
+        let end = groups.last().map_or(0, |last| read.end(last));
+        view.ends_with_any_case(end, b"00")
+    };
     match lengths {
-        // Russia's trunk prefix.
+        // Russia's and Lithuania's trunk prefix.
         [1, 3, 3, 2, 2] => first == 8 && matches!(second, 3 | 4 | 8 | 9),
         [1, 3, 7, 0, 0] => first == 8 && matches!(second, 3 | 4 | 8 | 9) && separator == b'(',
-        [3, 2, 2, 2, 0] => spaced && first > 5 && !opened,
+        [1, 3, 5, 0, 0] => first == 8 && second == 6 && spaced,
         [3, 3, 2, 2, 0] | [2, 3, 2, 2, 0] => first > 1 && (spaced || opened && rest_even),
-        [2, 2, 2, 2, 0] => separator == b'-' && even && first > 1 && !opened,
-        [5, 5, 0, 0, 0] => first > 5 && matches!(separator, b' ' | b'-') && !opened,
-        [3, 7, 0, 0, 0] => opened && first > 1,
-        [2, 3, 3, 4, 0] => spaced && first > 1 && !opened,
-        // Norway's and Cyprus' plans.
-        [3, 2, 3, 0, 0] => even && separator == b' ' && matches!(first, 4 | 9) && !opened,
-        [2, 6, 0, 0, 0] => separator == b' ' && matches!((first, second), (2, 2..=6) | (9, 4..=9)) && !opened,
+        [3, 2, 2, 2, 0] => first > 5 && spaced,
+        [2, 3, 3, 4, 0] => first > 1 && spaced,
+        [2, 2, 2, 2, 0] => first > 1 && hyphen && !opened,
+        // Thousands have three digits; a row of numbers ends in a round one more often.
+        [3, 3, 4, 0, 0] => {
+            first > 1 && !opened && (separator == b'/' && last == b'-' || blank && !is_round())
+        }
+        [3, 3, 3, 0, 0] => first > 4 && hyphen && !opened,
+        [2, 5, 4, 0, 0] | [2, 1, 4, 4, 0] => last == b'-' && rest_even || opened,
+        [2, 4, 4, 0, 0] | [2, 3, 4, 0, 0] => first > 1 && hyphen && !opened,
+        [5, 5, 0, 0, 0] => first > 5 && spaced,
+        [4, 4, 0, 0, 0] => matches!(first, 6 | 8 | 9) && hyphen && !opened,
+        [3, 7, 0, 0, 0] => {
+            opened && first > 1 || spaced && (first, second) == (6, 9) || spaced && first == 3 && second > 1
+        }
         [2, 3, 3, 0, 0] => opened && rest_even,
+        // Norway's and Cyprus' plans.
+        [3, 2, 3, 0, 0] => matches!(first, 4 | 9) && blank && !opened,
+        [2, 6, 0, 0, 0] => matches!((first, second), (2, 2..=6) | (9, 4..=9)) && blank && !opened,
         _ => false,
     }
 }
