@@ -20,8 +20,9 @@ use crate::redact::{
 };
 use crate::refusal::Refusal;
 
-/// The value `exclude` keeps the request's content out of telemetry.
+/// The value `exclude` keeps the request's content out of telemetry; [`KEEP`] leaves it to the configuration.
 const WEIR_CONTENT: &str = "x-weir-content";
+const KEEP: &[u8] = b"keep";
 /// TrueFoundry's equivalent: `{"enabled": false}`.
 const TFY_LOGGING: &str = "x-tfy-logging-config";
 
@@ -121,7 +122,8 @@ impl Redaction {
         object: Option<&Object<'_>>,
     ) -> Result<Searched, Refusal> {
         let (set, fields) = (policy.actions.all(), family.request_fields);
-        let search = Search { detectors: &self.detectors, set, fields, except: &[], is_cut: false };
+        let strict = policy.actions.block;
+        let search = Search { detectors: &self.detectors, set, strict, fields, except: &[], is_cut: false };
         let mut replacement = self.replacement(policy.actions.replacement);
         let mut restorer = Restorer::default();
         let redacted = if policy.restore {
@@ -242,7 +244,8 @@ impl Export {
         }
         let mut replacement = self.replacement();
         let (detectors, set) = (&*self.redaction.detectors, self.policy.detectors);
-        let search = Search { detectors, set, fields, except: &[], is_cut };
+        let strict = self.policy.detectors;
+        let search = Search { detectors, set, strict, fields, except: &[], is_cut };
         let redacted = search.redact_in_slices(&body, &mut replacement).await.ok()?;
         counts.merge(&redacted.counts);
         match redacted.body {
@@ -296,12 +299,20 @@ async fn number_in_order_of_the_prompt(search: &Search<'_>, object: &Object<'_>,
     }
 }
 
-/// Whether a request opts out of exporting its content.
+/// Whether a request opts out of exporting its content: the strictest of all that its headers say.
 fn asks_for_exclusion(headers: &Headers) -> bool {
-    let excludes = headers.get(WEIR_CONTENT).is_some_and(|value| value.eq_ignore_ascii_case(b"exclude"));
-    let disabled = || {
-        let config = serde_json::from_slice::<serde_json::Value>(headers.get(TFY_LOGGING)?).ok()?;
-        config.get("enabled")?.as_bool()
+    // Each value of each such header, and what is none that is known: who sends the header wants less to be exported.
+    let keeps = |value: &[u8]| value.trim_ascii().is_empty() || value.trim_ascii().eq_ignore_ascii_case(KEEP);
+    let excludes = headers
+        .all(WEIR_CONTENT)
+        .flat_map(|value| value.split(|byte| *byte == b','))
+        .any(|value| !keeps(value));
+    let disables = |value: &[u8]| {
+        let config = serde_json::from_slice::<serde_json::Value>(value);
+        // One that cannot be read may have said so.
+        config.map_or(true, |config| {
+            config.get("enabled").is_some_and(|enabled| enabled.as_bool() != Some(true))
+        })
     };
-    excludes || disabled() == Some(false)
+    excludes || headers.all(TFY_LOGGING).any(disables)
 }

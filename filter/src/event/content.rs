@@ -6,14 +6,14 @@
 use std::fmt;
 use std::rc::Rc;
 
-use weir_event::v1;
+use weir_event::{disclosure, v1};
 
 use crate::capture::budget::{Budget, BudgetPermit};
 use crate::capture::transcript::Transcript;
 use crate::config::Capture;
 use crate::json::truncate::pieces::{LONG, Pieces};
 use crate::json::truncate::{Abridged, Limits, abridge};
-use crate::redact::Counts;
+use crate::redact::{Counts, now};
 use crate::redaction::Export;
 use crate::response::reader::{Destination, Read};
 
@@ -127,17 +127,23 @@ impl Content {
         }
     }
 
-    /// Builds the event's content from what was `read` of the response, and reports the matches in it and in
-    /// the caller's metadata, slice by slice. No content if no request was forwarded.
-    pub async fn finish(
-        self,
-        read: Read,
-        caller: &mut v1::Caller,
-    ) -> (Option<v1::Content>, Vec<v1::Redaction>) {
-        let mut content = v1::Content { capture: self.capture.into(), ..Default::default() };
+    /// Puts the content that was captured, and `read` of the response, into the event, redacts what callers and
+    /// providers wrote beside it, slice by slice, and reports the matches. No content if no request was forwarded;
+    /// what is reported without content is reduced to what may be.
+    pub async fn finish(self, read: Read, event: &mut v1::TraceEvent) {
         let is_reported = self.capture != v1::Capture::Unspecified;
+        let (content, found) = self.redacted(read, event).await;
+        event.content = is_reported.then_some(content);
+        event.redactions.extend(found);
+        if !disclosure::has_content(event) {
+            disclosure::without_content(event);
+        }
+    }
+
+    async fn redacted(self, read: Read, event: &mut v1::TraceEvent) -> (v1::Content, Vec<v1::Redaction>) {
+        let mut content = v1::Content { capture: self.capture.into(), ..Default::default() };
         let Some(export) = &self.export else {
-            return (is_reported.then_some(content), Vec::new());
+            return (content, Vec::new());
         };
         let read = if self.is_withheld { Read::default() } else { read };
         let mut counts = Counts::default();
@@ -166,16 +172,20 @@ impl Content {
             redact_output(export, output, shortened, &mut counts).await;
         }
         export.text(&mut error_message, shortened, &mut counts).await;
-        // A request's metadata may say as much about people as its content.
-        for text in [&mut caller.conversation_id, &mut caller.user] {
-            export.text(text, false, &mut counts).await;
+        // A request's metadata may say as much about people as its content, and so may a provider's words.
+        if let Some(caller) = &mut event.caller {
+            for text in [&mut caller.conversation_id, &mut caller.user] {
+                export.text(text, false, &mut counts).await;
+            }
+            export.entries(&mut caller.metadata, &mut counts).await;
         }
-        export.entries(&mut caller.metadata, &mut counts).await;
+        // These are short.
+        disclosure::redact_written(event, |text| now(export.text(text, false, &mut counts)));
         content.response_shortened |= shortened;
         content.outputs = outputs;
         content.error_message = error_message;
         let found = export.reported(&counts);
-        (is_reported.then_some(content), found)
+        (content, found)
     }
 }
 

@@ -86,24 +86,21 @@ impl Exchange {
     /// The finished event, with what was read of the response, redacted slice by slice; its source and sequence are
     /// the outbox's to give.
     pub async fn into_event(self, ending: v1::Ending, sampling: v1::Sampling, read: Read) -> v1::TraceEvent {
-        let mut caller = self.caller;
-        let (content, found) = self.content.finish(read, &mut caller).await;
-        let mut redactions = self.redactions;
-        redactions.extend(found);
-        v1::TraceEvent {
+        let mut event = v1::TraceEvent {
             trace: Some(self.trace),
-            caller: Some(caller),
+            caller: Some(self.caller),
             request: Some(self.request),
             resolution: self.resolution,
             attempts: self.attempts,
             response: Some(self.response),
             timing: Some(self.timing),
             ending: ending.into(),
-            content,
-            redactions,
+            redactions: self.redactions,
             sampling: Some(sampling),
             ..Default::default()
-        }
+        };
+        self.content.finish(read, &mut event).await;
+        event
     }
 }
 

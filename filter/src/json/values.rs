@@ -3,10 +3,9 @@
 //! Many servers write out every member of their types: `null`, `""`, `[]`, `{}`, and objects that hold nothing
 //! but those. None of them is a token, a call or a part, so one test decides for every API.
 
-use crate::json::scan::{Kind, Object, Value};
+use weir_event::words;
 
-/// Longest word, such as an error's type or a finish reason, in bytes.
-const WORD_MAX: usize = 64;
+use crate::json::scan::{Kind, Object, Value};
 
 /// Members that say what their object is, and nothing of what was said.
 const LABELS: [&[u8]; 7] = [b"type", b"role", b"object", b"format", b"status", b"index", b"expires_at"];
@@ -64,8 +63,7 @@ pub(crate) fn number(object: &Object<'_>, key: &str) -> Option<u64> {
 /// A word; empty where a value is none. Anything else that stands where a word should would be somebody's own
 /// words, and has no place beside content.
 pub(crate) fn word(value: &Value<'_>) -> String {
-    let is_word = |text: &str| text.len() <= WORD_MAX && text.bytes().all(|byte| byte.is_ascii_graphic());
-    value.as_str().filter(|text| is_word(text)).map(std::borrow::Cow::into_owned).unwrap_or_default()
+    value.as_str().filter(|text| words::is_word(text)).map(std::borrow::Cow::into_owned).unwrap_or_default()
 }
 
 #[cfg(test)]

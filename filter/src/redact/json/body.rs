@@ -9,6 +9,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
+use weir_event::words;
+
 use crate::json::scan::{JsonError, MAX_DEPTH, Scanner};
 use crate::redact::detectors::names::Set;
 use crate::redact::engine::compiled::{Detectors, Hit, Hits, Part};
@@ -28,6 +30,8 @@ const ELLIPSIS: &str = crate::json::truncate::ELLIPSIS;
 const STRIDE: usize = 16 << 10;
 /// Steps that a change costs beyond the bytes that were looked at for it.
 const EACH: usize = 64;
+/// Most digits of a label.
+const LABEL_DIGITS: usize = 8;
 /// Bytes at the end of a key that are searched for words announcing its value.
 const KEY_MAX: usize = 128;
 
@@ -54,7 +58,7 @@ pub fn redact_json<'t>(
     fields: Fields,
     replace: &mut dyn Replace,
 ) -> Result<Redacted<'t>, JsonError> {
-    let search = Search { detectors, set, fields, except: &[], is_cut: false };
+    let search = Search { detectors, set, strict: Set::EMPTY, fields, except: &[], is_cut: false };
     search.redact(body, replace)
 }
 
@@ -65,6 +69,9 @@ pub struct Search<'s> {
     pub detectors: &'s Detectors,
     /// Those that run.
     pub set: Set,
+    /// Those of them that also run on ids and names of models, where a replacement would break the request: the
+    /// ones that block it.
+    pub strict: Set,
     /// The fields without content.
     pub fields: Fields,
     /// Sorted offsets of strings to skip, because the caller searches them differently.
@@ -75,6 +82,17 @@ pub struct Search<'s> {
 }
 
 impl Search<'_> {
+    /// The detectors that run on a string at this place. In a field without content an API has a label or an id; a
+    /// caller can write anything there all the same, and what is none is searched.
+    fn set_for(&self, place: Place, key: &str, raw: &str) -> Set {
+        match place.has_no_content() {
+            false => self.set,
+            true if is_label(raw) => Set::EMPTY,
+            true if names_one(key) && (words::is_id(raw) || words::is_model(raw)) => self.strict,
+            true => self.set,
+        }
+    }
+
     /// Redacts a text of at most [`MAX_DEPTH`] levels.
     pub fn redact<'t>(&self, body: &'t [u8], replace: &mut dyn Replace) -> Result<Redacted<'t>, JsonError> {
         now(self.redact_in_slices(body, replace))
@@ -134,6 +152,24 @@ impl Search<'_> {
     }
 }
 
+/// Whether a value can be one of those that an API lists: of letters alone, or lowercase with one short number, such as
+/// a date (`web_search_20250305`). Keys and tokens mix more than that.
+fn is_label(value: &str) -> bool {
+    let mut groups = value.split(|c: char| !c.is_ascii_digit()).filter(|group| !group.is_empty());
+    let number = groups.next().map_or(0, str::len);
+    let is_plain = number == 0
+        || number <= LABEL_DIGITS
+            && groups.next().is_none()
+            && !value.bytes().any(|byte| byte.is_ascii_uppercase());
+    is_plain && words::is_word(value)
+}
+
+/// Whether a member names one thing of many: by its id, or a model.
+fn names_one(key: &str) -> bool {
+    let lower = key.to_ascii_lowercase();
+    lower == "model" || ["id", "ids"].iter().any(|end| lower.ends_with(end))
+}
+
 /// The replacement of a range.
 #[derive(Debug)]
 pub(crate) struct Edit {
@@ -185,8 +221,10 @@ impl Walker<'_> {
                     before = read_string(&mut scanner, "a value").await?;
                     let inner = start + 1..scanner.at().saturating_sub(1);
                     let is_excepted = nested == 0 && self.search.except.binary_search(&start).is_ok();
-                    if !place.has_no_content() && !is_excepted {
-                        self.string(text, inner, key, nested, &mut edits).await;
+                    if !is_excepted {
+                        let raw = text.get(inner.clone()).unwrap_or_default();
+                        let set = self.search.set_for(place, key, raw);
+                        self.string(text, inner, key, (set, nested), &mut edits).await;
                     }
                 }
                 Some(b'-' | b'0'..=b'9') => {
@@ -245,20 +283,21 @@ impl Walker<'_> {
         }
     }
 
+    /// Redacts a string that is nested in so many others by the detectors of `set`.
     async fn string(
         &mut self,
         text: &str,
         inner: Range<usize>,
         key: &str,
-        nested: u32,
+        (set, nested): (Set, u32),
         edits: &mut Vec<Edit>,
     ) {
         let raw = text.get(inner.clone()).unwrap_or_default();
-        if raw.is_empty() {
+        if raw.is_empty() || set.is_empty() {
             return;
         }
         if let Some(known) = self.cut(raw, nested) {
-            let Hits { hits, settled } = self.settled(self.search.set, known, key, nested).await;
+            let Hits { hits, settled } = self.settled(set, known, key, nested).await;
             self.in_text(known, hits, inner.start, edits).await;
             edits.push(Edit { range: inner.start + settled..inner.start + known.len(), text: String::new() });
             return;
@@ -286,7 +325,7 @@ impl Walker<'_> {
             // Matches counted before the JSON turned out to be invalid are found again as text.
             self.counts = before;
         }
-        let hits = self.hits(self.search.set, raw, key, nested, true).await.hits;
+        let hits = self.hits(set, raw, key, nested, true).await.hits;
         self.in_text(raw, hits, inner.start, edits).await;
     }
 

@@ -112,6 +112,7 @@ impl ResponseRedaction {
             let search = Search {
                 detectors: self.engine.detectors(),
                 set: self.policy.actions.all(),
+                strict: self.policy.actions.block,
                 fields: self.api.family().response_fields,
                 except: &except,
                 is_cut: false,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use weir_event::v1;
+use weir_event::{v1, words};
 
 use crate::api::family::reading::end::End;
 use crate::api::family::reading::error::{self, Found};
@@ -123,8 +123,6 @@ impl Notes<'_> {
 /// A string member that is one name or id, cut to [`TEXT_MAX`] bytes; empty where it is a sentence.
 fn text(object: &Object<'_>, key: &str) -> String {
     let value = object.text(key);
-    if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return String::new();
-    }
-    value.get(..value.len().min(TEXT_MAX)).unwrap_or_default().to_owned()
+    let value = value.get(..value.floor_char_boundary(TEXT_MAX)).unwrap_or_default();
+    if words::is_id(value) || words::is_model(value) { value.to_owned() } else { String::new() }
 }
