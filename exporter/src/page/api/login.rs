@@ -9,6 +9,7 @@ use axum::{
         HeaderMap, HeaderValue, StatusCode,
         header::{ORIGIN, SET_COOKIE},
     },
+    response::AppendHeaders,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -18,12 +19,16 @@ use crate::{
     http::server::Peer,
     page::{
         auth::{
+            device,
             guard::Guard,
             login::{LONGEST, MAX_NAME, NAME, Who},
         },
         respond::{Errors, Json, Plain, Refusal, Reply},
     },
 };
+
+/// How long a browser knows that it logged in before, in seconds: the longest that browsers keep a cookie.
+const DEVICE: u64 = 400 * 24 * 3600;
 
 /// The routes.
 pub(in crate::page) fn routes() -> OpenApiRouter<Arc<Guard>> {
@@ -43,7 +48,8 @@ pub(in crate::page) struct LogIn {
 
 /// Exchange the token for a session
 #[utoipa::path(post, path = "/api/login", tag = "login", responses(
-    (status = 204, description = "The session is in the cookie weir_session."),
+    (status = 204, description = "The session is in the cookie weir_session. The cookie weir_device tells this device \
+        from others at its address, where wrong tokens are counted."),
     (status = 400, description = "No JSON.", body = Errors),
     (status = 401, description = "It is not the token.", body = Errors),
     (status = 415, description = "No application/json.", body = Errors),
@@ -57,7 +63,7 @@ pub(in crate::page) async fn log_in(
     Json(entered): Json<LogIn>,
 ) -> Result<Plain, Refusal> {
     let now = Instant::now();
-    guard.login.compare(entered.token.as_bytes(), peer, now)?;
+    guard.login.compare(entered.token.as_bytes(), &headers, peer, now)?;
     let name: String =
         entered.name.trim().chars().filter(|letter| !letter.is_control()).take(MAX_NAME).collect();
     let name = if name.is_empty() { "operator".to_owned() } else { name };
@@ -66,8 +72,12 @@ pub(in crate::page) async fn log_in(
     let by_tls = headers.get(ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"));
     let secure = if by_tls { "; Secure" } else { "" };
     let longest = LONGEST.as_secs();
-    let cookie = format!("{NAME}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={longest}{secure}");
-    set(StatusCode::NO_CONTENT, &cookie)
+    let cookie = |name: &str, value: &str, seconds: u64| {
+        format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}")
+    };
+    let mut cookies = vec![cookie(NAME, &value, longest)];
+    cookies.extend(guard.login.device(&headers).map(|value| cookie(device::NAME, &value, DEVICE)));
+    set(StatusCode::NO_CONTENT, &cookies)
 }
 
 /// End the session
@@ -78,13 +88,15 @@ pub(in crate::page) async fn log_out(
     Extension(who): Extension<Who>,
 ) -> Result<Plain, Refusal> {
     guard.login.end(&who);
-    set(StatusCode::NO_CONTENT, &format!("{NAME}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0"))
+    set(StatusCode::NO_CONTENT, &[format!("{NAME}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0")])
 }
 
-fn set(status: StatusCode, cookie: &str) -> Result<Plain, Refusal> {
+fn set(status: StatusCode, cookies: &[String]) -> Result<Plain, Refusal> {
     let failed = |_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the cookie cannot be written");
-    let cookie = HeaderValue::from_str(cookie).map_err(failed)?;
-    Ok(Plain::new((status, [(SET_COOKIE, cookie)])))
+    let cookies =
+        cookies.iter().map(|cookie| Ok((SET_COOKIE, HeaderValue::from_str(cookie).map_err(failed)?)));
+    let cookies: Vec<_> = cookies.collect::<Result<_, Refusal>>()?;
+    Ok(Plain::new((status, AppendHeaders(cookies))))
 }
 
 /// Whether somebody is logged in.

@@ -1,12 +1,11 @@
 //! The login: one token, exchanged for a session in a cookie.
 //!
-//! The token is compared by digest and in constant time, wrong ones are counted by address, sessions are few,
-//! end when they are not used, and are known here by their digest alone. Programs may send the token itself
+//! The token is compared by digest and in constant time, wrong ones are counted ([`super::attempts`]), sessions are
+//! few, end when they are not used, and are known here by their digest alone. Programs may send the token itself
 //! as `Authorization: Bearer`.
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -18,6 +17,10 @@ use axum::http::{
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use super::{
+    attempts::{Attempts, Sender},
+    device::{self, Devices},
+};
 use crate::{http::server::Peer, page::respond::Refusal, secret::Secret};
 
 /// The cookie's name.
@@ -31,15 +34,6 @@ const IDLE: Duration = Duration::from_secs(8 * 3600);
 
 /// Every session ends after this time.
 pub(in crate::page) const LONGEST: Duration = Duration::from_secs(24 * 3600);
-
-/// Wrong tokens from one address before it has to wait.
-const MAX_WRONG: u32 = 5;
-
-/// How long it waits, and after which wrong tokens are forgotten.
-const WAIT: Duration = Duration::from_secs(60);
-
-/// Addresses whose wrong tokens are remembered; the oldest make room.
-const MAX_ADDRESSES: usize = 1024;
 
 /// The longest name that somebody gives, in characters.
 pub(in crate::page) const MAX_NAME: usize = 64;
@@ -76,19 +70,21 @@ impl Session {
 #[derive(Debug, Default)]
 struct Remembered {
     sessions: HashMap<Hash, Session>,
-    wrong: HashMap<IpAddr, (u32, Instant)>,
+    attempts: Attempts,
 }
 
 /// Who is logged in.
 pub(in crate::page) struct Login {
     token: Option<Hash>,
+    devices: Devices,
     remembered: Mutex<Remembered>,
 }
 
 impl Login {
     /// One that asks for this token; without any, everybody who can connect is let in.
     pub(in crate::page) fn new(token: Option<&Secret>) -> Self {
-        Self { token: token.map(|token| digest(token.expose().as_bytes())), remembered: Mutex::default() }
+        let token = token.map(|token| digest(token.expose().as_bytes()));
+        Self { devices: Devices::new(&token.unwrap_or_default()), token, remembered: Mutex::default() }
     }
 
     /// Who sends these headers.
@@ -103,10 +99,10 @@ impl Login {
         if let Some(value) = headers.get(AUTHORIZATION) {
             let token = value.as_bytes().split_at_checked("Bearer ".len());
             let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Bearer "));
-            self.compare(token.map_or(b"", |(_, token)| token), peer, Instant::now())?;
+            self.compare(token.map_or(b"", |(_, token)| token), headers, peer, Instant::now())?;
             return Ok(Who { name: "token".to_owned(), session: None });
         }
-        let session = cookie(headers).map(|value| digest(value.as_bytes()));
+        let session = cookie(headers, NAME).map(|value| digest(value.as_bytes()));
         let who = session.and_then(|session| self.session(session, Instant::now()));
         who.ok_or_else(|| Refusal::new(StatusCode::UNAUTHORIZED, "log in first"))
     }
@@ -137,28 +133,37 @@ impl Login {
         Some(Who { name: session.name.clone(), session: Some(hash) })
     }
 
-    /// Compares a token, unless its address has to wait.
-    pub(in crate::page) fn compare(&self, token: &[u8], peer: Peer, now: Instant) -> Result<(), Refusal> {
-        let address = counted(peer);
+    /// Compares a token, unless whoever sends it has to wait.
+    ///
+    /// # Errors
+    ///
+    /// 401 where it is not the token, 429 after too many wrong ones.
+    pub(in crate::page) fn compare(
+        &self,
+        token: &[u8],
+        headers: &HeaderMap,
+        peer: Peer,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        let device = cookie(headers, device::NAME).and_then(|value| self.devices.of(value));
+        let sender = device.map_or_else(|| Sender::at(peer), Sender::Device);
         let mut remembered = self.lock();
-        remembered.wrong.retain(|_, (_, at)| now.duration_since(*at) < WAIT);
-        if let Some((_, at)) = remembered.wrong.get(&address).filter(|(wrong, _)| *wrong >= MAX_WRONG) {
-            let left = WAIT.saturating_sub(now.duration_since(*at)).as_secs().max(1);
+        if let Some(left) = remembered.attempts.left(sender, now) {
+            let left = left.as_secs().max(1);
             let message = format!("too many wrong tokens: try again in {left} s");
             return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, message).after(left));
         }
         if self.token.is_some_and(|expected| bool::from(digest(token).ct_eq(&expected))) {
             return Ok(());
         }
-        if remembered.wrong.len() >= MAX_ADDRESSES
-            && !remembered.wrong.contains_key(&address)
-            && let Some(oldest) = remembered.wrong.iter().min_by_key(|(_, (_, at))| *at).map(|(key, _)| *key)
-        {
-            remembered.wrong.remove(&oldest);
-        }
-        let (wrong, at) = remembered.wrong.entry(address).or_insert((0, now));
-        (*wrong, *at) = (wrong.saturating_add(1), now);
+        remembered.attempts.wrong(sender, now);
         Err(Refusal::new(StatusCode::UNAUTHORIZED, "this is not the token").of_field("token"))
+    }
+
+    /// The cookie of a device that has logged in: the one that it has, or a new one.
+    pub(in crate::page) fn device(&self, headers: &HeaderMap) -> Option<String> {
+        let known = cookie(headers, device::NAME).filter(|value| self.devices.of(value).is_some());
+        known.map(str::to_owned).or_else(|| self.devices.issue())
     }
 
     /// Begins a session; gives the cookie's value.
@@ -188,21 +193,10 @@ fn digest(bytes: &[u8]) -> Hash {
     Sha256::digest(bytes).into()
 }
 
-/// The address that wrong tokens are counted by: of IPv6 the network that one customer has.
-fn counted(peer: Peer) -> IpAddr {
-    match peer.0 {
-        Some(IpAddr::V6(address)) if address.to_ipv4_mapped().is_none() => {
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
-        }
-        Some(address) => address.to_canonical(),
-        None => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-    }
-}
-
-fn cookie(headers: &HeaderMap) -> Option<&str> {
+fn cookie<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<&'h str> {
     let values = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == NAME).map(|(_, value)| value)
+    pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value)
 }
 
 #[cfg(test)]
@@ -210,6 +204,7 @@ mod tests {
     use axum::{http::HeaderValue, response::IntoResponse as _};
 
     use super::*;
+    use crate::page::auth::attempts::{MAX_WRONG, WAIT};
 
     const TOKEN: &str = "a-token-of-a-good-length";
 
@@ -258,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn sessions_and_remembered_addresses_are_few() {
+    fn sessions_are_few() {
         let (login, now) = (login(), Instant::now());
         let first = login.begin(String::new(), now).unwrap();
         for second in 0..200 {
@@ -266,27 +261,38 @@ mod tests {
         }
         assert_eq!(login.lock().sessions.len(), MAX_SESSIONS);
         assert!(login.session(digest(first.as_bytes()), now).is_none());
-        for number in 0..3000_u32 {
-            let _ = login.compare(b"wrong", Peer(Some(IpAddr::from(number.to_be_bytes()))), now);
-        }
-        assert_eq!(login.lock().wrong.len(), MAX_ADDRESSES);
     }
 
     #[test]
-    fn after_five_wrong_tokens_an_address_waits_and_others_do_not() {
-        let (login, now, peer) = (login(), Instant::now(), from("192.0.2.1"));
+    fn wrong_tokens_lock_out_the_guesser_and_not_those_at_its_address_who_logged_in_before() {
+        let (login, now, office) = (login(), Instant::now(), from("192.0.2.1"));
+        let nobody = HeaderMap::new();
+        let session = with("cookie", &format!("{NAME}={}", login.begin("ada".to_owned(), now).unwrap()));
+        let known = with("cookie", &format!("a=b; {}={}", device::NAME, login.device(&nobody).unwrap()));
+        let compare = |token: &str, headers: &HeaderMap, peer| {
+            let compared = login.compare(token.as_bytes(), headers, peer, now);
+            compared.map_or_else(|refusal| refusal.into_response().status().as_u16(), |()| 204)
+        };
         for _ in 0..MAX_WRONG {
-            assert_eq!(login.compare(b"wrong", peer, now).unwrap_err().into_response().status(), 401);
+            assert_eq!(compare("wrong", &nobody, office), 401);
         }
-        let refused = login.compare(TOKEN.as_bytes(), peer, now).unwrap_err().into_response();
+        // Even with the token: else guesses would go on.
+        let refused = login.compare(TOKEN.as_bytes(), &nobody, office, now).unwrap_err().into_response();
         assert_eq!(
             (refused.status().as_u16(), &refused.headers()["retry-after"]),
             (429, &HeaderValue::from(60))
         );
-        assert!(login.compare(TOKEN.as_bytes(), from("192.0.2.2"), now).is_ok());
-        assert!(login.compare(TOKEN.as_bytes(), peer, now + WAIT).is_ok());
-        assert_eq!(counted(from("2001:db8::1")), counted(from("2001:db8::2")));
-        assert_eq!(counted(from("::ffff:192.0.2.1")), counted(from("192.0.2.1")));
+        let forged = with("cookie", &format!("{}={}", device::NAME, "0".repeat(96)));
+        assert_eq!(compare(TOKEN, &forged, office), 429);
+        assert!(login.who(&session, office).is_ok());
+        assert_eq!((compare(TOKEN, &known, office), compare(TOKEN, &nobody, from("192.0.2.2"))), (204, 204));
+        assert!(login.compare(TOKEN.as_bytes(), &nobody, office, now + WAIT).is_ok());
+        // Nor is a device a way to guess on.
+        for _ in 0..MAX_WRONG {
+            assert_eq!(compare("wrong", &known, from("192.0.2.3")), 401);
+        }
+        assert_eq!((compare(TOKEN, &known, office), compare(TOKEN, &nobody, from("192.0.2.3"))), (429, 204));
+        assert_eq!(login.device(&known), cookie(&known, device::NAME).map(str::to_owned));
     }
 
     #[test]

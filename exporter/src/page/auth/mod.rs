@@ -1,5 +1,7 @@
 //! Who may use the page: the check of every request, and logging in with a token.
 
+mod attempts;
+pub(super) mod device;
 pub(super) mod guard;
 pub(super) mod login;
 
