@@ -35,5 +35,5 @@ pub use names::{ACK_WAIT, CONSUMER_PREFIX, DEAD_LETTERS, LEDGER, STREAM, SUBJECT
 pub use pull::{Ask, Ended, Pull};
 pub use reader::{ReadError, Reader};
 pub use seen::Seen;
-pub use settings::{AUDIT, Bucket, Missing, SETTINGS};
+pub use settings::{AUDIT, Bucket, Missing, NotNext, SETTINGS};
 pub use store::{Form, Store, Stored};

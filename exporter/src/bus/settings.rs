@@ -3,6 +3,7 @@
 //! The bucket is no condition for delivery: where it cannot be had, events are taken and shipped all the same.
 
 use async_nats::jetstream::{
+    context::{PublishError, PublishErrorKind},
     kv,
     message::PublishMessage,
     stream::{Config, DiscardPolicy, RawMessageErrorKind, RetentionPolicy, StorageType},
@@ -44,6 +45,17 @@ pub enum Missing {
     /// Whether it is there is not known.
     #[error("cannot look at bucket {SETTINGS}: {0}")]
     Unknown(String),
+}
+
+/// Why a value was not written, as far as is known.
+#[derive(Debug, thiserror::Error)]
+pub enum NotNext {
+    /// The bucket was changed meanwhile, this key or another.
+    #[error("something else was written meanwhile")]
+    Meanwhile,
+    /// NATS did not acknowledge it.
+    #[error("{0}")]
+    Failed(String),
 }
 
 /// The bucket, and what distinguishes it from one that was recreated.
@@ -90,6 +102,27 @@ impl Bus {
         let (made, state) = (info.created.unix_timestamp(), &info.state);
         let (last, is_empty) = (state.last_sequence, state.messages == 0);
         Ok(Bucket { made: u64::try_from(made).unwrap_or_default(), last, is_empty, store })
+    }
+
+    /// Writes a value over the one of revision `on` (0 where there is none) as the very next revision of the bucket,
+    /// `bucket.last` + 1, so that the value can hold its own revision.
+    ///
+    /// # Errors
+    ///
+    /// [`NotNext`].
+    pub async fn put_next(&self, bucket: &Bucket, key: &str, value: Bytes, on: u64) -> Result<u64, NotNext> {
+        let prefix = bucket.store.put_prefix.as_ref().unwrap_or(&bucket.store.prefix);
+        let message = PublishMessage::build()
+            .expected_stream(SETTINGS_STREAM)
+            .expected_last_sequence(bucket.last)
+            .expected_last_subject_sequence(on)
+            .payload(value);
+        let failed = |error: PublishError| match error.kind() {
+            PublishErrorKind::WrongLastSequence => NotNext::Meanwhile,
+            _ => NotNext::Failed(error.to_string()),
+        };
+        let sent = self.context.send_publish(format!("{prefix}{key}"), message).await.map_err(failed)?;
+        Ok(sent.await.map_err(failed)?.sequence)
     }
 
     /// Adds an entry to the audit trail.

@@ -18,7 +18,7 @@ use super::{
     seal::{Place, SealError},
 };
 use crate::{
-    bus::policy::Switch,
+    bus::{Bucket, policy::Switch},
     config::ConfigError,
     destination::{DestinationSettings, Guard, Guarded, Kind, MAX_DESTINATIONS},
     secret::Secret,
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How long a name is looked up.
-const LOOK_UP: Duration = Duration::from_secs(2);
+pub(super) const LOOK_UP: Duration = Duration::from_secs(2);
 
 /// Why something was not changed.
 #[derive(Debug)]
@@ -134,23 +134,29 @@ impl SavedDestinations {
         warnings.iter_mut().filter(|warning| warning.path == "endpoint").for_each(|warning| {
             place.clone_into(&mut warning.path);
         });
-        let mut record = Record {
+        let record = Record {
             version: record::VERSION,
+            revision: 0,
             settings: draft.settings,
             secrets: BTreeMap::new(),
             changed: by.clone(),
         };
-        if !secrets.is_empty() {
-            let origin = record::origin(name, &record.settings, secrets.keys(), &configured.general)?;
+        let origin = match secrets.is_empty() {
+            true => None,
+            false => Some(record::origin(name, &record.settings, secrets.keys(), &configured.general)?),
+        };
+        let sealed = |revision: u64| {
+            let mut record = Record { revision, ..record.clone() };
+            let Some(origin) = &origin else { return Ok(record) };
             for (field, secret) in &secrets {
-                let place = Place { destination: name, field, origin: &origin };
+                let place = Place { destination: name, field, origin, revision };
                 let sealed = configured.keys.seal(secret, &place);
                 record.secrets.insert(field.clone(), sealed.map_err(|error| record::unsealed(field, error))?);
             }
-        }
+            Ok(record)
+        };
+        let (record, revision) = self.write_sealed(name, draft.revision, sealed).await?;
         let changes = changes(before, &record, &draft.secrets);
-        let bytes = serde_json::to_vec(&record).map_err(|error| Refused::Away(error.to_string()))?;
-        let revision = self.write(&format!("{DESTINATION}{name}"), bytes.into(), draft.revision).await?;
         let what = if before.is_some() { "changed" } else { "created" };
         let noted = self.note(by, what, name, revision, &changes).await;
         warnings.extend(self.settled(revision, noted).await);
@@ -243,54 +249,10 @@ impl SavedDestinations {
         }
     }
 
-    /// Seals anew, by the key that comes first, what another one sealed; gives how many secrets, and how many
-    /// could not be.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`].
-    pub async fn reseal(&self, by: &Changed) -> Result<(usize, Vec<(String, ConfigError)>), Refused> {
-        let (configured, seen) = self.open_for_changes()?;
-        if configured.keys.is_empty() {
-            return Err(Refused::Field(record::unsealed("settings.key", SealError::NoKey)));
-        }
-        let (mut count, mut failed) = (0, Vec::new());
-        for (name, saved) in &seen.destinations {
-            let Ok(record) = &saved.record else { continue };
-            let old = record.secrets.iter().filter(|(_, sealed)| !configured.keys.is_current(sealed));
-            let old: Vec<_> = old.map(|(field, sealed)| (field.clone(), sealed.clone())).collect();
-            if old.is_empty() {
-                continue;
-            }
-            let mut fresh = record.clone();
-            fresh.changed = by.clone();
-            let resealed: Result<(), ConfigError> = old.iter().try_for_each(|(field, sealed)| {
-                let origin = record.origin(name, &configured.general)?;
-                let place = Place { destination: name, field, origin: &origin };
-                let again = configured
-                    .keys
-                    .open(sealed, &place)
-                    .and_then(|secret| configured.keys.seal(&secret, &place));
-                let again = again.map_err(|error| record::unsealed(field, error))?;
-                fresh.secrets.insert(field.clone(), again);
-                Ok(())
-            });
-            if let Err(error) = resealed {
-                failed.push((name.clone(), error));
-                continue;
-            }
-            let bytes = serde_json::to_vec(&fresh).map_err(|error| Refused::Away(error.to_string()))?;
-            let revision =
-                self.write(&format!("{DESTINATION}{name}"), bytes.into(), Some(saved.revision)).await?;
-            let fields: Vec<String> = old.into_iter().map(|(field, _)| field).collect();
-            self.note(by, "resealed", name, revision, &fields).await;
-            count += fields.len();
-        }
-        Ok((count, failed))
-    }
-
     /// The configuration and what is saved, where something may be changed now.
-    fn open_for_changes(&self) -> Result<(std::sync::Arc<StaticConfig>, std::sync::Arc<Seen>), Refused> {
+    pub(super) fn open_for_changes(
+        &self,
+    ) -> Result<(std::sync::Arc<StaticConfig>, std::sync::Arc<Seen>), Refused> {
         let (configured, seen) = (self.configured(), self.seen());
         if !configured.enabled {
             let message = "settings are made in exporter.yaml only: it says settings.enabled: false";
@@ -341,8 +303,10 @@ impl SavedDestinations {
                         );
                         return Err(ConfigError::at(field.as_str(), message).into());
                     }
-                    let place = Place { destination: name, field, origin: to };
-                    configured.keys.open(sealed, &place).map_err(|error| record::unsealed(field, error))?
+                    let Some((record, revision)) = before.zip(draft.revision) else { continue };
+                    let place = Place { destination: name, field, origin: to, revision };
+                    let opened = record.secret(sealed, &place, &configured.keys);
+                    opened.map_err(|error| record::unsealed(field, error))?
                 }
             };
             secrets.insert(field.clone(), secret);
@@ -363,7 +327,7 @@ impl SavedDestinations {
     }
 
     /// Waits until this revision was seen here, which is soon.
-    async fn has_seen(&self, revision: u64) {
+    pub(super) async fn has_seen(&self, revision: u64) {
         let mut seen = self.shared.seen.subscribe();
         let waited = timeout(LOOK_UP, seen.wait_for(|seen| seen.revision >= revision)).await;
         if !waited.is_ok_and(|it| it.is_ok()) {
@@ -371,9 +335,13 @@ impl SavedDestinations {
         }
     }
 
-    async fn store(&self) -> Result<Store, Refused> {
+    pub(super) async fn bucket(&self) -> Result<Bucket, Refused> {
         let bucket = self.shared.bus.settings(self.shared.ships).await;
-        bucket.map(|bucket| bucket.store).map_err(|error| Refused::Away(error.to_string()))
+        bucket.map_err(|error| Refused::Away(error.to_string()))
+    }
+
+    async fn store(&self) -> Result<Store, Refused> {
+        Ok(self.bucket().await?.store)
     }
 
     /// Writes a value over the one of this revision, or where there is none; gives the new revision.

@@ -15,6 +15,7 @@ mod probe;
 mod record;
 mod running;
 pub mod seal;
+mod sealed_writes;
 mod state;
 mod static_config;
 mod watch;

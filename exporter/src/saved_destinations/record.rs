@@ -51,6 +51,8 @@ pub(super) type Secrets = BTreeMap<String, Secret>;
 pub struct Record {
     /// The form of records; another one is not read.
     pub version: u32,
+    /// The revision of the bucket that it was saved as, which its secrets are sealed for.
+    pub revision: u64,
     /// As exporter.yaml has one, without its secrets.
     pub settings: Value,
     /// Its secrets.
@@ -61,10 +63,10 @@ pub struct Record {
 }
 
 /// The form of records that is written and read.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 impl Record {
-    /// What runs: its secrets opened and everything checked.
+    /// What runs: its secrets opened and everything checked. `revision` is the one that it has in the bucket.
     ///
     /// # Errors
     ///
@@ -72,6 +74,7 @@ impl Record {
     pub fn open(
         &self,
         name: &str,
+        revision: u64,
         keys: &SealingKeys,
         general: &General,
     ) -> Result<DestinationSettings, ConfigError> {
@@ -83,12 +86,25 @@ impl Record {
         let mut secrets = Secrets::new();
         if let Some(origin) = &origin {
             for (field, sealed) in &self.secrets {
-                let opened = keys.open(sealed, &Place { destination: name, field, origin });
+                let opened = self.secret(sealed, &Place { destination: name, field, origin, revision }, keys);
                 let opened = opened.map_err(|error| ConfigError::at(field.as_str(), error.to_string()))?;
                 secrets.insert(field.clone(), opened);
             }
         }
         checked(name, &self.settings, &secrets, general)
+    }
+
+    /// One of its secrets, opened at the place where it lies.
+    pub(super) fn secret(
+        &self,
+        sealed: &Sealed,
+        place: &Place<'_>,
+        keys: &SealingKeys,
+    ) -> Result<Secret, SealError> {
+        if self.revision != place.revision {
+            return Err(SealError::PutBack { sealed: self.revision, found: place.revision });
+        }
+        keys.open(sealed, place)
     }
 
     /// Where its secrets may be sent.
@@ -441,28 +457,33 @@ mod tests {
         let settings = json!({ "type": "otlp", "endpoint": "https://h.example/v1/traces" });
         let fields = ["headers.x-api-key".to_owned()];
         let origin = origin("d", &settings, fields.iter(), &general()).unwrap();
-        let place = Place { destination: "d", field: &fields[0], origin: &origin };
+        let place = Place { destination: "d", field: &fields[0], origin: &origin, revision: 7 };
         let sealed = keys.seal(&Secret::new("canary-canary"), &place).unwrap();
         let record = Record {
             version: VERSION,
+            revision: 7,
             settings,
             secrets: [(fields[0].clone(), sealed)].into(),
             changed: Changed::default(),
         };
-        assert!(record.open("d", &keys, &general()).is_ok());
+        assert!(record.open("d", 7, &keys, &general()).is_ok());
         assert_eq!(record.shown()["headers"]["x-api-key"], json!({ "set": true, "last4": "nary" }));
         for url in ["https://evil.example/v1/traces", "http://h.example/v1/traces", "https://h.example:8443/"]
         {
             let mut moved = record.clone();
             moved.settings["endpoint"] = json!(url);
-            let error = moved.open("d", &keys, &general()).unwrap_err();
+            let error = moved.open("d", 7, &keys, &general()).unwrap_err();
             assert_eq!(error.path, "headers.x-api-key");
             assert!(error.message.contains("another destination, field, scheme, host or port"), "{error}");
         }
-        assert!(record.open("other", &keys, &general()).is_err());
+        assert!(record.open("other", 7, &keys, &general()).is_err());
+        let put_back = record.open("d", 9, &keys, &general()).unwrap_err();
+        assert!(put_back.message.contains("saved as revision 7 and lies there as 9"), "{put_back}");
+        let lying = Record { revision: 9, ..record.clone() };
+        assert!(lying.open("d", 9, &keys, &general()).unwrap_err().message.contains("does not open"));
         let mut same = record;
         same.settings["endpoint"] = json!("https://h.example/another/path");
-        assert!(same.open("d", &keys, &general()).is_ok());
+        assert!(same.open("d", 7, &keys, &general()).is_ok());
     }
 
     #[test]

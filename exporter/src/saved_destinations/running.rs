@@ -173,7 +173,7 @@ fn opened(name: &str, saved: &Saved, configured: &StaticConfig) -> Result<Destin
         return Err(ConfigError::at(".", message));
     }
     let record = saved.record.as_ref().map_err(|why| ConfigError::at(".", why.as_str()))?;
-    let settings = record.open(name, &configured.keys, &configured.general)?;
+    let settings = record.open(name, saved.revision, &configured.keys, &configured.general)?;
     usable(&settings)?;
     Ok(settings)
 }

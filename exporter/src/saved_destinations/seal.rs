@@ -1,7 +1,8 @@
 //! Sealing secrets: ChaCha20-Poly1305 (RFC 8439) under a key that the operator keeps, with a random nonce each.
 //!
-//! A seal is bound to whose secret it is and where it may be sent: destination, field, scheme, host and port are
-//! authenticated with it, so a value that is moved to another place in the bucket does not open there.
+//! A seal is bound to whose secret it is, where it may be sent and when it was saved: destination, field, scheme, host,
+//! port and the bucket's revision are authenticated with it. So a value that is moved to another place in the bucket
+//! does not open there, and an older one that is put back has another revision and does not open either.
 
 use std::fmt;
 
@@ -36,7 +37,7 @@ const MAX_KEYS: usize = 8;
 const ID_DIGITS: usize = 12;
 
 /// What is authenticated begins with this, so that nothing that is sealed for another purpose opens here.
-const PURPOSE: &str = "weir settings 1";
+const PURPOSE: &str = "weir settings 2";
 
 /// A secret as it is stored. Holds nothing that is one, but for the last four characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,15 +60,17 @@ pub struct Place<'a> {
     pub field: &'a str,
     /// Where it may be sent.
     pub origin: &'a Origin,
+    /// The revision of the bucket that it is saved as.
+    pub revision: u64,
 }
 
 impl Place<'_> {
     /// What is authenticated: each part with its length before it, so that no two places read the same.
     fn bytes(&self) -> Vec<u8> {
         let Origin { scheme, host, port } = self.origin;
-        let port = port.to_string();
+        let (port, revision) = (port.to_string(), self.revision.to_string());
         let mut bytes = Vec::new();
-        for part in [PURPOSE, self.destination, self.field, scheme, host, &port] {
+        for part in [PURPOSE, self.destination, self.field, scheme, host, &port, &revision] {
             bytes.extend(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
             bytes.extend(part.as_bytes());
         }
@@ -114,6 +117,17 @@ pub enum SealError {
         "it was sealed by a key that this exporter does not have: give it that key too, or enter the secret anew"
     )]
     OtherKey,
+    /// It was sealed for another revision than it has.
+    #[error(
+        "it was saved as revision {sealed} and lies there as {found}: an older one was put back, or it was copied; enter \
+         the secret anew"
+    )]
+    PutBack {
+        /// The revision that it was saved as.
+        sealed: u64,
+        /// The one that it has.
+        found: u64,
+    },
     /// It is not what was sealed, or not for this place.
     #[error(
         "it does not open: it was sealed for another destination, field, scheme, host or port, or was changed; enter the \
@@ -290,7 +304,7 @@ mod tests {
         let keys = keys(&SealingKeys::generate().unwrap());
         let secret = Secret::new("mw-key-0123456789");
         let here = origin("https://acme.middleware.io:443/v1/traces");
-        let place = Place { destination: "mw", field: "key", origin: &here };
+        let place = Place { destination: "mw", field: "key", origin: &here, revision: 7 };
         let sealed = keys.seal(&secret, &place).unwrap();
         assert_eq!(keys.open(&sealed, &place), Ok(secret.clone()));
         assert_eq!(sealed.last4.as_deref(), Some("6789"));
@@ -304,6 +318,8 @@ mod tests {
             Place { origin: &origin("https://evil.example/v1/traces"), ..place.clone() },
             Place { origin: &origin("http://acme.middleware.io:443"), ..place.clone() },
             Place { origin: &origin("https://acme.middleware.io:444"), ..place.clone() },
+            Place { revision: 8, ..place.clone() },
+            Place { revision: 0, ..place.clone() },
         ] {
             assert_eq!(keys.open(&sealed, &moved), Err(SealError::Moved), "{moved:?}");
         }
@@ -316,7 +332,7 @@ mod tests {
     fn no_two_seals_of_a_secret_are_the_same() {
         let keys = keys(&SealingKeys::generate().unwrap());
         let here = origin("https://h");
-        let place = Place { destination: "d", field: "key", origin: &here };
+        let place = Place { destination: "d", field: "key", origin: &here, revision: 7 };
         let seal = || keys.seal(&Secret::new("0123456789abcdef"), &place).unwrap().sealed;
         assert_ne!(seal(), seal());
     }
@@ -325,7 +341,7 @@ mod tests {
     fn the_first_key_seals_and_all_open() {
         let (old, new) = (SealingKeys::generate().unwrap(), SealingKeys::generate().unwrap());
         let here = origin("https://h");
-        let place = Place { destination: "d", field: "key", origin: &here };
+        let place = Place { destination: "d", field: "key", origin: &here, revision: 7 };
         let sealed = keys(&old).seal(&Secret::new("secret"), &place).unwrap();
         let both = keys(&format!("{new}\n{old}\n"));
         assert!(both.open(&sealed, &place).is_ok() && !both.is_current(&sealed));

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use weir_tests::{
     callers::source::Source,
     fakes::otlp::Endpoint,
+    stack::exporter::Exporter,
     system::{tools, wait},
 };
 
@@ -27,12 +28,70 @@ async fn a_sealed_key_that_is_moved_to_another_host_in_the_bucket_is_not_sent_th
     bucket.put("destination.d", moved.into()).await.expect("a revision");
     let off = lists(&exporter, "d", |one| one.is_some_and(|one| one["state"]["health"] == "off")).await;
     let message = off.expect("it")["state"]["message"].to_string();
-    assert!(message.contains("headers.x-api-key") && message.contains("another destination"), "{message}");
+    assert!(message.contains("headers.x-api-key") && message.contains("or it was copied"), "{message}");
     let meanwhile = Source::new().store(&exporter.url(), 3).await;
-    // Put back, it opens again, and what waited is delivered.
+    // Put back, it is an older one, which does not open either.
     bucket.put("destination.d", text.into()).await.expect("a revision");
+    put_back(&exporter).await;
+    // Entered anew, it does, and what waited is delivered.
+    let revision = listed(&exporter, "d").await.expect("it")["revision"].clone();
+    let mut anew = secretive(&backend);
+    anew["revision"] = revision;
+    saved(&exporter, "d", anew).await;
     backend.wait_for_events(&meanwhile).await;
     assert_eq!(evil.requests(), 0);
+}
+
+/// Waits until a destination does not run because an older one was put back.
+async fn put_back(exporter: &Exporter) {
+    let is_put_back = |one: &Value| one["state"]["message"].to_string().contains("an older one was put back");
+    let off = lists(exporter, "d", |one| one.is_some_and(is_put_back)).await.expect("it");
+    assert_eq!(off["state"]["health"], "off");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_record_that_is_put_back_sends_nothing_also_to_an_exporter_that_never_saw_the_newer_one() {
+    let (nats, former, backend) = (nats().await, Endpoint::counting().await, Endpoint::counting().await);
+    let first = exporter(&nats, NONE, Some(SEALING_KEY)).await;
+    let revision = saved(&first, "d", secretive(&former)).await;
+    let bucket = bucket(&nats).await;
+    let old = bucket.get("destination.d").await.expect("an answer").expect("a value");
+    // The operator leaves the first place for another.
+    let mut body = secretive(&backend);
+    body["revision"] = json!(revision);
+    saved(&first, "d", body).await;
+    let ids = Source::new().store(&first.url(), 3).await;
+    backend.wait_for_events(&ids).await;
+    // Whoever can write to NATS undoes that, also while nobody looks.
+    bucket.put("destination.d", old.clone()).await.expect("a revision");
+    put_back(&first).await;
+    drop(first);
+    bucket.put("destination.d", old.clone()).await.expect("a revision");
+    let again = exporter(&nats, NONE, Some(SEALING_KEY)).await;
+    put_back(&again).await;
+    // What it says of its revision is nothing that opens it.
+    let revision = bucket.entry("destination.d").await.expect("an answer").expect("an entry").revision;
+    let mut lying: Value = serde_json::from_slice(&old).expect("JSON");
+    lying["revision"] = json!(revision + 1);
+    bucket.put("destination.d", lying.to_string().into()).await.expect("a revision");
+    let is_changed = |one: &Value| one["state"]["message"].to_string().contains("does not open");
+    lists(&again, "d", |one| one.is_some_and(is_changed)).await;
+    assert_eq!(former.requests(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn destinations_that_are_saved_at_once_are_each_sealed_for_the_revision_that_they_have() {
+    let (nats, backend) = (nats().await, Endpoint::counting().await);
+    let exporter = exporter(&nats, NONE, Some(SEALING_KEY)).await;
+    let names: Vec<String> = (0..4).map(|number| format!("d{number}")).collect();
+    let saves = names.iter().map(|name| saved(&exporter, name, secretive(&backend)));
+    let mut revisions = futures_util::future::join_all(saves).await;
+    revisions.sort_unstable();
+    revisions.dedup();
+    assert_eq!(revisions.len(), names.len());
+    for name in &names {
+        lists(&exporter, name, |one| one.is_some_and(|one| one["state"]["health"] == "ok")).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
