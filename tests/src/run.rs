@@ -16,7 +16,6 @@ use crate::{
         nats::Nats,
     },
     system::{
-        component::StartError,
         ports,
         process::{self, Process, Ready, Spec},
         terminal::say,
@@ -171,7 +170,7 @@ struct Running {
 }
 
 impl Running {
-    async fn start(settings: &Settings) -> Result<Self, StartError> {
+    async fn start(settings: &Settings) -> anyhow::Result<Self> {
         say("Starting nats-server …");
         let nats = Nats::start().await?;
         say("Starting weir-exporter …");
@@ -308,16 +307,11 @@ struct Demo {
 }
 
 impl Demo {
-    async fn start() -> Result<Self, StartError> {
+    async fn start() -> anyhow::Result<Self> {
         let port = ports::free()?;
-        let spec = Spec {
-            name: "weir-demo-provider",
-            program: tools::binary("weir-demo-provider")?,
-            args: vec![format!("127.0.0.1:{port}").into()],
-            env: Vec::new(),
-            shows_output: false,
-            ready: Ready::Http(port, "/healthz"),
-        };
+        let program = tools::binary("weir-demo-provider")?;
+        let (args, ready) = (vec![format!("127.0.0.1:{port}").into()], Ready::Http(port, "/healthz"));
+        let spec = Spec::new("weir-demo-provider", program, args, ready);
         Ok(Self { process: Process::start(spec, TempDir::with_prefix("weir-demo-")?).await?, port })
     }
 }

@@ -91,7 +91,7 @@ fn options(env: &[(String, OsString)], kind: Kind) -> envoy::Options<'_> {
     envoy::Options { env, kind, ..envoy::Options::default() }
 }
 
-fn up(envoy: Result<Envoy, weir_tests::system::component::StartError>) -> Envoy {
+fn up(envoy: anyhow::Result<Envoy>) -> Envoy {
     envoy.unwrap_or_else(|error| panic!("{error}"))
 }
 

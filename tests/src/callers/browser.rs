@@ -55,16 +55,10 @@ impl Browser {
         };
         let started = process::on_free_ports(|| async {
             let port = ports::free()?;
-            let spec = Spec {
-                name: "chromedriver",
-                program: chromedriver.clone(),
-                args: vec![format!("--port={port}").into()],
-                env: Vec::new(),
-                shows_output: false,
-                ready: Ready::Http(port, "/status"),
-            };
+            let (args, ready) = (vec![format!("--port={port}").into()], Ready::Http(port, "/status"));
+            let spec = Spec::new("chromedriver", chromedriver.clone(), args, ready);
             let driver = Process::start(spec, TempDir::with_prefix("weir-browser-")?).await?;
-            Ok::<_, crate::system::component::StartError>((driver, port))
+            Ok((driver, port))
         });
         let (driver, port) = started.await.unwrap_or_else(|error| panic!("{error}"));
         let profile = driver.dir().join("profile");

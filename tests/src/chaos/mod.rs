@@ -4,4 +4,4 @@ pub mod rig;
 mod run;
 pub mod verdict;
 
-pub use self::run::{ChaosError, Settings, run};
+pub use self::run::{Settings, run};

@@ -18,6 +18,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::bail;
+
 use super::{
     rig::{
         apply,
@@ -32,7 +34,7 @@ use crate::{
         caller::Load,
         figures::{Gateway, Ledger},
     },
-    system::{component::StartError, process::ProcessError, wait},
+    system::wait,
 };
 
 /// How often Envoy's stats are looked at.
@@ -57,22 +59,8 @@ pub struct Settings {
     pub logs: Option<PathBuf>,
 }
 
-/// Why a run could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum ChaosError {
-    /// A component did not come up.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// One that was killed did not come up again.
-    #[error(transparent)]
-    Again(#[from] ProcessError),
-    /// The load ended in a panic.
-    #[error("the load did not end as it should")]
-    Load,
-}
-
 /// Runs it: the load, the schedule, and the verdict. `say` gets a line for each thing that happens.
-pub async fn run(settings: &Settings, mut say: impl FnMut(&str)) -> Result<Verdict, ChaosError> {
+pub async fn run(settings: &Settings, mut say: impl FnMut(&str)) -> anyhow::Result<Verdict> {
     let Settings { length, seed, nodes, rate, .. } = *settings;
     let schedule = schedule::draw(seed, nodes, length);
     say(&format!(
@@ -92,8 +80,9 @@ pub async fn run(settings: &Settings, mut say: impl FnMut(&str)) -> Result<Verdi
     let happened = apply::apply(&plant, &schedule, begun, &mut say).await?;
     tokio::time::sleep_until((begun + length).into()).await;
     stop.store(true, Ordering::Relaxed);
-    calling.await.map_err(|_| ChaosError::Load)?;
-    let looks = looking.await.map_err(|_| ChaosError::Load)?;
+    let (Ok(()), Ok(looks)) = (calling.await, looking.await) else {
+        bail!("the load did not end as it should");
+    };
     say(&format!("{:7.1} s  the load is over; waiting for the last events", begun.elapsed().as_secs_f64()));
     let (last_look, ledgers) = settled(&plant).await;
     say(&format!("{:7.1} s  at rest", begun.elapsed().as_secs_f64()));

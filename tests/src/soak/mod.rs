@@ -37,7 +37,7 @@ use crate::{
         exporter::{self, Exporter},
         nats::Nats,
     },
-    system::{component::StartError, wait},
+    system::wait,
 };
 
 /// Envoy's workers.
@@ -64,17 +64,6 @@ pub struct Settings {
     pub out: PathBuf,
     /// The exporter; absent: the one beside this program.
     pub exporter: Option<PathBuf>,
-}
-
-/// Why a soak could not be run.
-#[derive(Debug, thiserror::Error)]
-pub enum SoakError {
-    /// Something did not come up.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// The results could not be written.
-    #[error(transparent)]
-    Io(#[from] io::Error),
 }
 
 /// What came out.
@@ -128,7 +117,7 @@ struct Rig {
 }
 
 impl Rig {
-    async fn start(settings: &Settings) -> Result<Self, StartError> {
+    async fn start(settings: &Settings) -> anyhow::Result<Self> {
         let (provider, endpoint) = (Provider::start(false).await, Endpoint::counting().await);
         let nats = Nats::start().await?;
         let config = format!(
@@ -185,7 +174,7 @@ impl Rig {
 }
 
 /// Runs it. `say` gets a line now and then.
-pub async fn run(settings: &Settings, mut say: impl FnMut(&str)) -> Result<Report, SoakError> {
+pub async fn run(settings: &Settings, mut say: impl FnMut(&str)) -> anyhow::Result<Report> {
     fs::create_dir_all(&settings.out)?;
     let mut csv = File::create(settings.out.join("soak.csv"))?;
     writeln!(csv, "{}", sample::header())?;

@@ -2,6 +2,7 @@
 
 use std::{ffi::OsString, net::SocketAddr, path::Path, time::Duration};
 
+use anyhow::anyhow;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use weir_config::{
@@ -11,7 +12,6 @@ use weir_config::{
 };
 
 use crate::system::{
-    component::StartError,
     ports,
     process::{self, Process, Ready, Spec},
     tools,
@@ -76,10 +76,7 @@ pub struct Envoy {
 
 impl Envoy {
     /// Starts one. `yaml` gives the gateway.yaml for the addresses it is handed.
-    pub async fn start(
-        options: &Options<'_>,
-        yaml: impl Fn(Addresses) -> String,
-    ) -> Result<Self, StartError> {
+    pub async fn start(options: &Options<'_>, yaml: impl Fn(Addresses) -> String) -> anyhow::Result<Self> {
         process::on_free_ports(|| async {
             let addresses = Addresses::free(options.listen)?;
             start(options, addresses, &yaml(addresses)).await
@@ -109,7 +106,7 @@ impl Envoy {
     }
 
     /// Drains it, and ends it in any case.
-    pub async fn drain_and_stop(&mut self, timeout: Duration) -> Result<process::Stopped, StartError> {
+    pub async fn drain_and_stop(&mut self, timeout: Duration) -> anyhow::Result<process::Stopped> {
         // One that no longer answers, or has something left, is stopped all the same.
         let _ = self.drain(timeout).await;
         Ok(self.process.stop(STOP_GRACE).await?)
@@ -119,18 +116,21 @@ impl Envoy {
 /// The directory that a hot Envoy watches.
 const WATCHED: &str = "xds";
 
-fn hot(gateway: &Gateway, dir: &Path) -> Result<renderer::Hot, StartError> {
+fn hot(gateway: &Gateway, dir: &Path) -> anyhow::Result<renderer::Hot> {
     let options = renderer::Options { wasm: tools::wasm()?, secrets_dir: None };
-    Ok(renderer::hot(gateway, &options, &dir.join(WATCHED))?)
+    valid(renderer::hot(gateway, &options, &dir.join(WATCHED)))
+}
+
+fn valid<T>(made: Result<T, weir_config::Error>) -> anyhow::Result<T> {
+    made.map_err(|error| anyhow!("gateway.yaml: {error}"))
 }
 
 /// How long Envoy may take to end after SIGTERM.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// A proxy that was there before, with one route; the fragment is pasted in as its comments say.
-fn observing(fragment: &str, addresses: Addresses, provider: SocketAddr) -> Result<String, StartError> {
-    let wrong = |error: serde_saphyr::Error| std::io::Error::other(error.to_string());
-    let mut fragment: Value = serde_saphyr::from_str(fragment).map_err(wrong)?;
+fn observing(fragment: &str, addresses: Addresses, provider: SocketAddr) -> anyhow::Result<String> {
+    let mut fragment: Value = serde_saphyr::from_str(fragment)?;
     let at = |address: SocketAddr| json!({"socket_address": {"address": address.ip().to_string(), "port_value": address.port()}});
     let extension = "type.googleapis.com/envoy.extensions.filters";
     let mut part = |name: &str| fragment.get_mut(name).map(Value::take).unwrap_or_default();
@@ -175,24 +175,25 @@ fn observing(fragment: &str, addresses: Addresses, provider: SocketAddr) -> Resu
     Ok(bootstrap.to_string())
 }
 
-async fn start(options: &Options<'_>, addresses: Addresses, yaml: &str) -> Result<Envoy, StartError> {
+async fn start(options: &Options<'_>, addresses: Addresses, yaml: &str) -> anyhow::Result<Envoy> {
     let Options { env, workers, kind, .. } = *options;
     let dir = TempDir::with_prefix("weir-envoy-")?;
-    let gateway = Gateway::parse(yaml)?;
+    let gateway = valid(Gateway::parse(yaml))?;
     let bootstrap = match kind {
         Kind::Hot => {
             let hot = hot(&gateway, dir.path())?;
-            hot.publish(None, std::time::SystemTime::now()).map_err(std::io::Error::other)?;
+            hot.publish(None, std::time::SystemTime::now())?;
             hot.bootstrap
         }
         Kind::Observing(provider) => {
             let options = renderer::Options { wasm: tools::wasm()?, secrets_dir: None };
-            observing(&renderer::fragment(&gateway, &options)?.bootstrap, addresses, provider)?
+            let fragment = valid(renderer::fragment(&gateway, &options))?;
+            observing(&fragment.bootstrap, addresses, provider)?
         }
         Kind::Whole | Kind::OfNode(_) => {
             let secrets_dir = Some(dir.path().join("secrets"));
             let options = renderer::Options { wasm: tools::wasm()?, secrets_dir };
-            let rendered = renderer::bootstrap(&gateway, &options)?;
+            let rendered = valid(renderer::bootstrap(&gateway, &options))?;
             rendered.write_secrets()?;
             rendered.bootstrap
         }
@@ -209,13 +210,7 @@ async fn start(options: &Options<'_>, addresses: Addresses, yaml: &str) -> Resul
         args.extend(["--drain-time-s", "2"].map(Into::into));
     }
     args.extend(["--log-level", "info", "--component-log-level", "wasm:debug"].map(Into::into));
-    let spec = Spec {
-        name: "envoy",
-        program: tools::envoy()?,
-        args,
-        env: env.to_vec(),
-        shows_output: false,
-        ready: Ready::Http(addresses.admin.port(), "/ready"),
-    };
+    let ready = Ready::Http(addresses.admin.port(), "/ready");
+    let spec = Spec { env: env.to_vec(), ..Spec::new("envoy", tools::envoy()?, args, ready) };
     Ok(Envoy { process: Process::start(spec, dir).await?, addresses })
 }

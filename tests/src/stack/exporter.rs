@@ -5,7 +5,6 @@ use std::{ffi::OsString, path::Path};
 use tempfile::TempDir;
 
 use crate::system::{
-    component::StartError,
     ports,
     process::{self, Process, Ready, Spec},
     tools,
@@ -59,12 +58,12 @@ impl Exporter {
         nats_url: &str,
         env: &[(String, OsString)],
         shows_output: bool,
-    ) -> Result<Self, StartError> {
+    ) -> anyhow::Result<Self> {
         Self::with(nats_url, &Options { env, shows_output, ..Options::default() }).await
     }
 
     /// Starts one with these options on free ports and waits until it is ready.
-    pub async fn with(nats_url: &str, options: &Options<'_>) -> Result<Self, StartError> {
+    pub async fn with(nats_url: &str, options: &Options<'_>) -> anyhow::Result<Self> {
         process::on_free_ports(|| start(nats_url, options)).await
     }
 
@@ -91,7 +90,7 @@ impl Exporter {
     }
 }
 
-async fn start(nats_url: &str, options: &Options<'_>) -> Result<Exporter, StartError> {
+async fn start(nats_url: &str, options: &Options<'_>) -> anyhow::Result<Exporter> {
     let (port, admin_port) = (ports::free()?, ports::free()?);
     let page_port = match options.page_port.filter(|port| ports::is_free(*port)) {
         Some(port) => port,
@@ -124,16 +123,12 @@ async fn start(nats_url: &str, options: &Options<'_>) -> Result<Exporter, StartE
             BATCH_DELAY_MS.to_string().into(),
         ]),
     }
-    let spec = Spec {
-        name: "weir-exporter",
-        program: match options.program {
-            Some(program) => program.canonicalize()?,
-            None => tools::binary("weir-exporter")?,
-        },
-        args,
-        env: options.env.to_vec(),
-        shows_output: options.shows_output,
-        ready: Ready::Http(admin_port, if options.unready { "/healthz" } else { "/readyz" }),
+    let program = match options.program {
+        Some(program) => program.canonicalize()?,
+        None => tools::binary("weir-exporter")?,
     };
+    let ready = Ready::Http(admin_port, if options.unready { "/healthz" } else { "/readyz" });
+    let (env, shows_output) = (options.env.to_vec(), options.shows_output);
+    let spec = Spec { env, shows_output, ..Spec::new("weir-exporter", program, args, ready) };
     Ok(Exporter { process: Process::start(spec, dir).await?, port, admin_port, page_port })
 }

@@ -7,7 +7,6 @@ use std::{ffi::OsString, path::Path};
 use tempfile::TempDir;
 
 use crate::system::{
-    component::StartError,
     ports,
     process::{self, Process, Ready, Spec},
     tools,
@@ -26,12 +25,12 @@ pub struct Nats {
 
 impl Nats {
     /// Starts one on a free port.
-    pub async fn start() -> Result<Self, StartError> {
+    pub async fn start() -> anyhow::Result<Self> {
         process::on_free_ports(|| start(None, Vec::new(), "")).await
     }
 
     /// Starts one with these lines of configuration, and files by their names beside it.
-    pub async fn configured(config: &str, files: &[(&str, &str)]) -> Result<Self, StartError> {
+    pub async fn configured(config: &str, files: &[(&str, &str)]) -> anyhow::Result<Self> {
         process::on_free_ports(|| async {
             let dir = TempDir::with_prefix("weir-nats-")?;
             for (name, text) in files {
@@ -43,14 +42,14 @@ impl Nats {
     }
 
     /// Starts one whose store is in this directory.
-    pub async fn storing_in(store: &Path) -> Result<Self, StartError> {
+    pub async fn storing_in(store: &Path) -> anyhow::Result<Self> {
         let args = || vec!["--store_dir".into(), store.into()];
         // It would take no more than what is free there, which is for the stream to find out.
         process::on_free_ports(|| start(None, args(), "jetstream { max_file_store: 8GB }\n")).await
     }
 
     /// Starts three that are one cluster.
-    pub async fn cluster() -> Result<Vec<Self>, StartError> {
+    pub async fn cluster() -> anyhow::Result<Vec<Self>> {
         let mut ports = Vec::new();
         for _ in 0..CLUSTER {
             ports.push(ports::free()?);
@@ -84,7 +83,7 @@ impl Nats {
     }
 }
 
-async fn start(dir: Option<TempDir>, more: Vec<OsString>, config: &str) -> Result<Nats, StartError> {
+async fn start(dir: Option<TempDir>, more: Vec<OsString>, config: &str) -> anyhow::Result<Nats> {
     let port = ports::free()?;
     let dir = match dir {
         Some(dir) => dir,
@@ -100,13 +99,6 @@ async fn start(dir: Option<TempDir>, more: Vec<OsString>, config: &str) -> Resul
         std::fs::write(dir.path().join("nats.conf"), config)?;
         args.extend(["--config".into(), "nats.conf".into()]);
     }
-    let spec = Spec {
-        name: "nats-server",
-        program: tools::nats_server()?,
-        args,
-        env: Vec::new(),
-        shows_output: false,
-        ready: Ready::Tcp(port),
-    };
+    let spec = Spec::new("nats-server", tools::nats_server()?, args, Ready::Tcp(port));
     Ok(Nats { process: Process::start(spec, dir).await?, port })
 }

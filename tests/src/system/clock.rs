@@ -5,7 +5,7 @@ use std::{ffi::OsString, fs, io, path::PathBuf};
 
 use tempfile::TempDir;
 
-use crate::system::tools::{self, ToolError};
+use crate::system::tools;
 
 /// A clock, and how far it is off.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub struct Clock {
 
 impl Clock {
     /// One that is right.
-    pub fn new() -> Result<Self, ToolError> {
+    pub fn new() -> anyhow::Result<Self> {
         let clock = Self { library: tools::libfaketime()?, dir: TempDir::with_prefix("weir-clock-")? };
         clock.set(0)?;
         Ok(clock)

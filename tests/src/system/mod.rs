@@ -1,7 +1,6 @@
 //! The machine beneath the tests: processes, ports, programs, clocks and waiting.
 
 pub mod clock;
-pub mod component;
 pub mod ports;
 pub mod probe;
 pub mod process;

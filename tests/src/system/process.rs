@@ -80,6 +80,13 @@ pub struct Spec {
     pub ready: Ready,
 }
 
+impl Spec {
+    /// A program with only the environment that every child inherits, whose output goes to its log.
+    pub fn new(name: &'static str, program: PathBuf, args: Vec<OsString>, ready: Ready) -> Self {
+        Self { name, program, args, env: Vec::new(), shows_output: false, ready }
+    }
+}
+
 /// Why a process is not running as it should.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
@@ -137,7 +144,7 @@ impl Process {
     pub async fn start(spec: Spec, dir: TempDir) -> Result<Self, ProcessError> {
         let child = spawn(&spec, dir.path())?;
         let mut process = Self { spec, dir, child, ended: None };
-        process.until_ready().await?;
+        process.ready().await?;
         Ok(process)
     }
 
@@ -153,11 +160,6 @@ impl Process {
         self.child = spawn(&self.spec, self.dir.path())?;
         self.ended = None;
         Ok(())
-    }
-
-    /// Waits until it is ready.
-    pub async fn ready(&mut self) -> Result<(), ProcessError> {
-        self.until_ready().await
     }
 
     /// Sends SIGTERM and waits for it to end; kills it when `grace` has passed.
@@ -246,7 +248,8 @@ impl Process {
         last_lines(&lines, LOG_LINES)
     }
 
-    async fn until_ready(&mut self) -> Result<(), ProcessError> {
+    /// Waits until it is ready.
+    pub async fn ready(&mut self) -> Result<(), ProcessError> {
         let ready = self.spec.ready;
         let end = tokio::time::Instant::now() + READY_DEADLINE;
         while tokio::time::Instant::now() < end {
@@ -282,30 +285,18 @@ pub enum Stopped {
 }
 
 /// Runs `start` until it does not fail because an address is in use, 5 times at the most.
-pub async fn on_free_ports<T, E, F>(mut start: impl FnMut() -> F) -> Result<T, E>
+pub async fn on_free_ports<T, F>(mut start: impl FnMut() -> F) -> anyhow::Result<T>
 where
-    F: Future<Output = Result<T, E>>,
-    E: AddressInUse,
+    F: Future<Output = anyhow::Result<T>>,
 {
+    let in_use = |error: &anyhow::Error| error.downcast_ref().is_some_and(ProcessError::address_in_use);
     for _ in 1..MAX_STARTS {
         match start().await {
-            Err(error) if error.address_in_use() => {}
+            Err(error) if in_use(&error) => {}
             other => return other,
         }
     }
     start().await
-}
-
-/// An error that may say that another program has taken the port.
-pub trait AddressInUse {
-    /// Whether it says so.
-    fn address_in_use(&self) -> bool;
-}
-
-impl AddressInUse for ProcessError {
-    fn address_in_use(&self) -> bool {
-        ProcessError::address_in_use(self)
-    }
 }
 
 async fn is_ready(ready: Ready) -> bool {
@@ -374,14 +365,9 @@ mod tests {
     use super::*;
 
     fn shell(script: &str, ready: Ready) -> Spec {
-        Spec {
-            name: "a shell",
-            program: "/bin/sh".into(),
-            args: vec!["-c".into(), script.into()],
-            env: vec![("GIVEN".into(), "yes".into())],
-            shows_output: false,
-            ready,
-        }
+        let args = vec!["-c".into(), script.into()];
+        let env = vec![("GIVEN".into(), "yes".into())];
+        Spec { env, ..Spec::new("a shell", "/bin/sh".into(), args, ready) }
     }
 
     async fn listening() -> (tokio::net::TcpListener, Ready) {

@@ -17,7 +17,7 @@ use crate::{
         exporter::{Exporter, Options},
         nats::Nats,
     },
-    system::{component::StartError, ports, probe, wait},
+    system::{ports, probe, wait},
 };
 
 /// Envoy's workers.
@@ -70,7 +70,7 @@ pub struct Plant {
 
 impl Plant {
     /// Starts it with one node of NATS, or with three.
-    pub async fn start(nodes: usize) -> Result<Arc<Self>, StartError> {
+    pub async fn start(nodes: usize) -> anyhow::Result<Arc<Self>> {
         let providers = [Provider::start(true).await, Provider::start(true).await];
         let endpoints = [Endpoint::counting().await, Endpoint::counting().await];
         let to_providers =
@@ -152,7 +152,7 @@ fn config(nodes: usize, endpoints: [SocketAddr; PAIR]) -> String {
     config
 }
 
-async fn links(nats: &[Nats]) -> Result<Vec<Link>, StartError> {
+async fn links(nats: &[Nats]) -> anyhow::Result<Vec<Link>> {
     let mut links = Vec::new();
     for node in nats {
         links.push(Link::to([SocketAddr::from(([127, 0, 0, 1], node.port()))]).await?);
@@ -160,7 +160,7 @@ async fn links(nats: &[Nats]) -> Result<Vec<Link>, StartError> {
     Ok(links)
 }
 
-async fn exporter(to_nats: &[Link], config: &str) -> Result<Exporter, StartError> {
+async fn exporter(to_nats: &[Link], config: &str) -> anyhow::Result<Exporter> {
     let urls: Vec<String> = to_nats.iter().map(|link| format!("nats://{}", link.address())).collect();
     // Ready as soon as it lives: it will be started again while NATS is away.
     let options = Options { config: Some(config), unready: true, ..Options::default() };
@@ -168,7 +168,7 @@ async fn exporter(to_nats: &[Link], config: &str) -> Result<Exporter, StartError
 }
 
 /// Nodes that know each other by links alone, one for each direction.
-async fn cluster(nodes: usize) -> Result<(Vec<Nats>, Vec<Route>), StartError> {
+async fn cluster(nodes: usize) -> anyhow::Result<(Vec<Nats>, Vec<Route>)> {
     let mut own = Vec::new();
     for _ in 0..nodes {
         own.push(SocketAddr::from(([127, 0, 0, 1], ports::free()?)));
