@@ -2,7 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use serde_json::Value;
 use weir_tests::{
@@ -48,8 +48,14 @@ const FIGURES: [&str; 31] = [
 /// As `weir-bench` does it: an answer that is missing or not 200 is an error.
 #[tokio::test]
 async fn the_bench_gets_every_request_answered_and_tells_every_figure() {
-    let plan =
-        Plan { rounds: 1, each: Duration::from_secs(1), connections: 4, concurrency: vec![1], streams: 4 };
+    let plan = Plan {
+        rounds: 1,
+        each: Duration::from_secs(1),
+        connections: 4,
+        concurrency: vec![1],
+        streams: 4,
+        out: PathBuf::new(),
+    };
     let summary = gateway::run(&plan, |line| println!("{line}")).await.expect("every request is answered");
     println!("{}", summary.table());
     let picture = gateway::picture::svg(&summary);

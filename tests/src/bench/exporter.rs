@@ -6,6 +6,7 @@
 
 use std::{
     fmt::Write as _,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -15,6 +16,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use axum::{Router, body::Body, extract::State, http::StatusCode, routing::post};
+use clap::Parser;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -50,32 +52,24 @@ const GRACE: Duration = Duration::from_secs(10);
 /// A drain that makes no progress for so long has failed.
 const STUCK: Duration = Duration::from_secs(60);
 
-/// What is measured.
-#[derive(Clone, Debug)]
+/// Sizes of events by their names in the report, and how many of each: a million, and a gigabyte.
+const SIZES: [(&str, usize, usize); 2] = [("1KB", 1 << 10, 1_000_000), ("16KB", 16 << 10, 60_000)];
+
+/// The size whose drain is the backlog's.
+const BACKLOG: &str = "1KB";
+
+/// Measures the exporter.
+#[derive(Clone, Debug, Parser)]
 pub struct Plan {
-    /// Sizes of events by their names in the report, and how many of each.
-    pub sizes: Vec<(&'static str, usize, usize)>,
-    /// The size whose drain is the backlog's.
-    pub backlog: &'static str,
-    /// Whether the page is served, with its traces as by default.
-    pub page: bool,
-}
-
-impl Plan {
-    /// A million events of 1 KB, and a gigabyte of 16 KB.
-    pub fn whole() -> Self {
-        Self {
-            sizes: vec![("1KB", 1 << 10, 1_000_000), ("16KB", 16 << 10, 60_000)],
-            backlog: "1KB",
-            page: true,
-        }
-    }
-
-    /// As many events of each.
-    pub fn of(events: usize) -> Self {
-        let sizes = Self::whole().sizes.into_iter().map(|(name, bytes, _)| (name, bytes, events));
-        Self { sizes: sizes.collect(), ..Self::whole() }
-    }
+    /// Where the figures are written.
+    #[arg(long, default_value = "target/bench/exporter.json")]
+    pub output: PathBuf,
+    /// So many events of each size instead of a million and sixty thousand.
+    #[arg(long)]
+    pub events: Option<usize>,
+    /// Without the page and the traces that it holds.
+    #[arg(long)]
+    pub without_page: bool,
 }
 
 /// What a part of the way took.
@@ -121,8 +115,6 @@ pub struct Row {
 pub struct Report {
     /// By size.
     pub rows: Vec<Row>,
-    /// The size whose drain is the backlog's.
-    pub backlog: &'static str,
 }
 
 impl Report {
@@ -166,17 +158,18 @@ impl Report {
     }
 
     fn drained(&self) -> Option<&Row> {
-        self.rows.iter().find(|row| row.size == self.backlog)
+        self.rows.iter().find(|row| row.size == BACKLOG)
     }
 }
 
 /// Stores and drains what the plan says; `tell` hears how far it is.
 pub async fn measure(plan: &Plan, tell: &dyn Fn(&str)) -> anyhow::Result<Report> {
     let mut rows = Vec::new();
-    for (size, bytes, events) in &plan.sizes {
+    for (size, bytes, events) in SIZES {
+        let events = plan.events.unwrap_or(events);
         let nats = Nats::start().await?;
         let endpoint = Discard::start().await;
-        let page = if plan.page { "" } else { "page: {}\n" };
+        let page = if plan.without_page { "page: {}\n" } else { "" };
         let config = format!(
             "{page}stream: {{ max_bytes: 8GiB }}\ndestinations:\n  d: {{ type: otlp, endpoint: \"http://{}/v1/traces\" }}\n",
             endpoint.server.address()
@@ -184,13 +177,13 @@ pub async fn measure(plan: &Plan, tell: &dyn Fn(&str)) -> anyhow::Result<Report>
         // Ingest alone makes nothing in NATS; who ships has been there before it.
         started(&nats, &config, "ship").await?.process.stop(GRACE).await?;
         tell(&format!("{size}: storing {events} events"));
-        let ingest = ingested(&nats, &config, *bytes, *events).await?;
+        let ingest = ingested(&nats, &config, bytes, events).await?;
         tell(&format!("{size}: draining them"));
-        let ship = shipped(&nats, &config, *events + WARM_UP).await?;
+        let ship = shipped(&nats, &config, events + WARM_UP).await?;
         let sent_bytes = endpoint.bytes.load(Ordering::Relaxed) / ship.events.max(1);
         rows.push(Row { size, ingest, ship, sent_bytes });
     }
-    Ok(Report { rows, backlog: plan.backlog })
+    Ok(Report { rows })
 }
 
 async fn ingested(nats: &Nats, config: &str, bytes: usize, events: usize) -> anyhow::Result<Measure> {

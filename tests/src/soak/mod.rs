@@ -11,6 +11,7 @@ use std::{
     fmt::Write as _,
     fs::{self, File},
     io::{self, Write as _},
+    num::ParseFloatError,
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
@@ -18,6 +19,8 @@ use std::{
     },
     time::{Duration, Instant},
 };
+
+use clap::Parser;
 
 use self::{
     plot::Series,
@@ -49,21 +52,35 @@ const WARM_UP: Duration = Duration::from_mins(10);
 /// How long the last events may take to arrive.
 const DRAIN: Duration = Duration::from_mins(2);
 
-/// What is run.
-#[derive(Clone, Debug)]
+/// Runs Weir under a constant load and says whether memory, file descriptors or backlogs grow.
+#[derive(Clone, Debug, Parser)]
 pub struct Settings {
-    /// For how long.
+    /// For how many minutes.
+    #[arg(long = "minutes", value_name = "MINUTES", value_parser = minutes, default_value = "60")]
     pub length: Duration,
     /// Requests a second.
+    #[arg(long, default_value_t = 300)]
     pub rate: u32,
-    /// From which the kinds of requests are drawn.
+    /// The kinds of requests are drawn from it.
+    #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// How often is looked.
+    /// Seconds between two looks.
+    #[arg(long, value_parser = seconds, default_value = "5")]
     pub every: Duration,
-    /// Where the CSV and the SVG go.
+    /// The directory for soak.csv and soak.svg.
+    #[arg(long, default_value = "target/soak")]
     pub out: PathBuf,
-    /// The exporter; absent: the one beside this program.
+    /// The exporter to run; by default the one beside this program.
+    #[arg(long)]
     pub exporter: Option<PathBuf>,
+}
+
+fn minutes(text: &str) -> Result<Duration, ParseFloatError> {
+    Ok(Duration::from_secs_f64(text.parse::<f64>()?.max(0.1) * 60.0))
+}
+
+fn seconds(text: &str) -> Result<Duration, ParseFloatError> {
+    Ok(Duration::from_secs_f64(text.parse::<f64>()?.max(0.5)))
 }
 
 /// What came out.

@@ -1,6 +1,6 @@
 //! What programs of the harness print, and how they end.
 
-use std::{fmt::Display, fs, io::Write, path::Path, process::ExitCode};
+use std::{fmt::Display, fs, io::Write, num::ParseIntError, path::Path, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use serde_json::Value;
@@ -21,6 +21,11 @@ pub fn exit_code<E: Display>(program: &str, result: Result<bool, E>) -> ExitCode
             ExitCode::FAILURE
         }
     }
+}
+
+/// A flag's whole seconds.
+pub fn seconds(text: &str) -> Result<Duration, ParseIntError> {
+    text.parse().map(Duration::from_secs)
 }
 
 /// Prints the table of a bench and writes its figures as JSON, with the folders that lead to the file.

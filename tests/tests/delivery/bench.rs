@@ -1,10 +1,13 @@
 //! The measure of the exporter's speed, in a short form: it accounts for every event and says what it is asked.
 
+use std::path::PathBuf;
+
 use weir_tests::bench::exporter::{Plan, measure};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_measure_accounts_for_every_event_and_has_its_figures() {
-    let report = measure(&Plan::of(2000), &|_| {}).await.unwrap_or_else(|error| panic!("{error:#}"));
+    let plan = Plan { output: PathBuf::new(), events: Some(2000), without_page: false };
+    let report = measure(&plan, &|_| {}).await.unwrap_or_else(|error| panic!("{error:#}"));
     let json = report.json();
     for part in ["ingest_events_per_s_per_core", "ship_events_per_s_per_core"] {
         for size in ["1KB", "16KB"] {

@@ -1,8 +1,8 @@
 //! The three gateways that are compared, and what Weir needs beside it.
 
-use std::{ffi::OsString, fs, net::SocketAddr};
+use std::{collections::BTreeMap, ffi::OsString, fs, net::SocketAddr};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -31,7 +31,9 @@ use crate::{
 pub struct Gateways {
     /// Which all of them lead to.
     pub provider: Served,
-    envoys: [(Process, Addresses); Kind::ALL.len()],
+    /// The gateways, and the ports that they take requests at.
+    pub running: BTreeMap<Kind, (Process, u16)>,
+    admin: u16,
     _exporter: Exporter,
     _nats: Nats,
 }
@@ -52,36 +54,36 @@ impl Gateways {
         let exporter = Exporter::with(&nats.url(), &options).await?;
         let bare = plain(pins, provider.address, None).await?;
         let noop = plain(pins, provider.address, Some(&noop::wasm()?)).await?;
-        let weir = weir(pins, provider.address, &exporter.url()).await?;
-        Ok(Self { provider, envoys: [bare, noop, weir], _exporter: exporter, _nats: nats })
+        let (weir, admin) = weir(pins, provider.address, &exporter.url()).await?;
+        let running = BTreeMap::from([(Kind::Bare, bare), (Kind::Noop, noop), (Kind::Weir, weir)]);
+        Ok(Self { provider, running, admin, _exporter: exporter, _nats: nats })
     }
 
-    fn envoy(&self, kind: Kind) -> &(Process, Addresses) {
-        match kind {
-            Kind::Bare => &self.envoys[0],
-            Kind::Noop => &self.envoys[1],
-            Kind::Weir => &self.envoys[2],
+    /// Has this one run, and none of the others that it is compared with.
+    pub fn only(&mut self, kind: Kind) -> anyhow::Result<()> {
+        for (other, (process, _)) in &mut self.running {
+            if !Kind::PEERS.contains(other) {
+                continue;
+            }
+            ensure!(process.ended().is_none(), "{} has ended:\n{}", other.name(), process.log_end());
+            if *other == kind { process.resume()? } else { process.pause()? }
         }
+        Ok(())
     }
 
-    /// The process of one, to stop it for a time.
-    pub fn process(&mut self, kind: Kind) -> &mut Process {
-        let [bare, noop, weir] = &mut self.envoys;
-        match kind {
-            Kind::Bare => &mut bare.0,
-            Kind::Noop => &mut noop.0,
-            Kind::Weir => &mut weir.0,
-        }
+    #[allow(clippy::indexing_slicing, reason = "what is measured was started")]
+    fn of(&self, kind: Kind) -> &(Process, u16) {
+        &self.running[&kind]
     }
 
     /// Where one takes requests.
     pub fn port(&self, kind: Kind) -> u16 {
-        self.envoy(kind).1.listen.port()
+        self.of(kind).1
     }
 
     /// The process of one.
     pub fn pid(&self, kind: Kind) -> u32 {
-        self.envoy(kind).0.id()
+        self.of(kind).0.id()
     }
 
     /// The linear memory of Weir's VMs, in bytes.
@@ -99,8 +101,7 @@ impl Gateways {
     }
 
     async fn stat(&self, name: &str) -> anyhow::Result<f64> {
-        let admin = self.envoy(Kind::Weir).1.admin.port();
-        let url = format!("http://127.0.0.1:{admin}/stats?filter={name}$");
+        let url = format!("http://127.0.0.1:{}/stats?filter={name}$", self.admin);
         let text = crate::callers::client::http().get(url).send().await?.text().await?;
         let line =
             text.lines().find(|line| line.contains(name)).with_context(|| format!("no stat {name}"))?;
@@ -109,11 +110,7 @@ impl Gateways {
 }
 
 /// An Envoy with nothing of Weir: one route to one provider, and perhaps a filter that does nothing.
-async fn plain(
-    pins: &Pins,
-    provider: SocketAddr,
-    wasm: Option<&[u8]>,
-) -> anyhow::Result<(Process, Addresses)> {
+async fn plain(pins: &Pins, provider: SocketAddr, wasm: Option<&[u8]>) -> anyhow::Result<(Process, u16)> {
     let (addresses, dir) = (Addresses::free(None)?, TempDir::with_prefix("weir-bench-")?);
     let mut filters = Vec::new();
     if let Some(wasm) = wasm {
@@ -164,12 +161,11 @@ async fn plain(
             }],
         },
     });
-    let process = start(pins, &bootstrap.to_string(), addresses, dir, Vec::new()).await?;
-    Ok((process, addresses))
+    start(pins, &bootstrap.to_string(), addresses, dir, Vec::new()).await
 }
 
-/// Weir with everything on.
-async fn weir(pins: &Pins, provider: SocketAddr, exporter: &str) -> anyhow::Result<(Process, Addresses)> {
+/// Weir with everything on, and the port of its administration.
+async fn weir(pins: &Pins, provider: SocketAddr, exporter: &str) -> anyhow::Result<((Process, u16), u16)> {
     let (addresses, dir) = (Addresses::free(None)?, TempDir::with_prefix("weir-bench-")?);
     let digest: String = Sha256::digest(load::KEY).iter().map(|byte| format!("{byte:02x}")).collect();
     let url = format!("http://{provider}/v1");
@@ -190,7 +186,7 @@ async fn weir(pins: &Pins, provider: SocketAddr, exporter: &str) -> anyhow::Resu
     let options = renderer::Options { wasm: tools::wasm()?, secrets_dir: None };
     let rendered = renderer::bootstrap(&gateway, &options)?;
     let env = vec![("WEIR_BENCH_KEY".to_owned(), "sk-bench".into())];
-    Ok((start(pins, &rendered.bootstrap, addresses, dir, env).await?, addresses))
+    Ok((start(pins, &rendered.bootstrap, addresses, dir, env).await?, addresses.admin.port()))
 }
 
 async fn start(
@@ -199,7 +195,7 @@ async fn start(
     addresses: Addresses,
     dir: TempDir,
     env: Vec<(String, OsString)>,
-) -> anyhow::Result<Process> {
+) -> anyhow::Result<(Process, u16)> {
     let file = dir.path().join("envoy.yaml");
     fs::write(&file, bootstrap)?;
     let args = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning", "-c"];
@@ -207,6 +203,6 @@ async fn start(
     args.push(file.into());
     let (program, args) = pins.pinned(pins.gateway, tools::envoy()?, args);
     let ready = Ready::Http(addresses.admin.port(), "/ready");
-    let spec = Spec { name: "envoy", program, args, env, shows_output: false, ready };
-    Ok(Process::start(spec, dir).await?)
+    let spec = Spec { env, ..Spec::new("envoy", program, args, ready) };
+    Ok((Process::start(spec, dir).await?, addresses.listen.port()))
 }

@@ -14,9 +14,10 @@ pub mod report;
 pub mod server;
 pub mod wrk;
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, ensure};
+use clap::Parser;
 
 use self::{
     envoys::Gateways,
@@ -24,24 +25,35 @@ use self::{
     load::{SIZES, Target},
     report::{HalfLoad, Memory, Stream, Summary, Throughput},
 };
-use crate::measure::{
-    cpu::{self, Pins},
-    statistics::Spread,
+use crate::{
+    measure::{
+        cpu::{self, Pins},
+        statistics::Spread,
+    },
+    system::terminal::seconds,
 };
 
-/// How long and how often is measured.
-#[derive(Clone, Debug)]
+/// Measures what Weir costs beside bare Envoy, in one run.
+#[derive(Clone, Debug, Parser)]
 pub struct Plan {
     /// Interleaved rounds of each measurement.
+    #[arg(long, default_value_t = 5)]
     pub rounds: usize,
-    /// How long one measurement takes.
+    /// Seconds of each measurement.
+    #[arg(long = "seconds", value_name = "SECONDS", value_parser = seconds, default_value = "4")]
     pub each: Duration,
     /// Connections of the saturating load.
+    #[arg(long, default_value_t = 20)]
     pub connections: usize,
     /// How many requests are under way at once where that is varied.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 10, 50, 200])]
     pub concurrency: Vec<usize>,
     /// Streams at once.
+    #[arg(long, default_value_t = 200)]
     pub streams: usize,
+    /// Where the summary is written; its picture stands beside it.
+    #[arg(long, default_value = "target/bench/summary.json")]
+    pub out: PathBuf,
 }
 
 /// Chunks of the shorter streams and of the longer ones.
@@ -89,11 +101,11 @@ async fn saturate(
 ) -> anyhow::Result<Throughput> {
     let script = wrk::script(size, &load::headers())?;
     let mut rounds: Vec<(Kind, f64, f64)> = Vec::new();
-    for kind in Kind::ALL {
+    for kind in Kind::OURS {
         wrk::run(pins, &script, gateways.port(kind), connections, WARM).await?;
     }
     for _ in 0..plan.rounds {
-        for kind in Kind::ALL {
+        for kind in Kind::OURS {
             let before = cpu::time(gateways.pid(kind))?;
             let port = gateways.port(kind);
             let load = wrk::run(pins, &script, port, connections, plan.each).await?;

@@ -20,14 +20,14 @@ const STYLE: &str = "text{font:11px system-ui,sans-serif;fill:#333}.title{font-w
 pub fn svg(summary: &Summary) -> String {
     let sizes = summary.throughput.iter().map(|(size, it)| ((*size).to_owned(), it)).collect::<Vec<_>>();
     let many = summary.concurrency.iter().map(|(many, it)| (many.to_string(), it)).collect::<Vec<_>>();
-    let all = sizes.iter().chain(&many).flat_map(|(_, it)| Kind::ALL.map(|kind| it.of(kind).cpu_us.median));
+    let all = sizes.iter().chain(&many).flat_map(|(_, it)| Kind::OURS.map(|kind| it.of(kind).cpu_us.median));
     let most = all.fold(1.0, f64::max);
     let (width, height) = (LEFT + 2.0 * PANEL.0 + GAP + 16.0, TOP + PANEL.1 + 40.0);
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\">\n\
          <style>{STYLE}</style>\n<rect class=\"back\" width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
     );
-    for (place, kind) in Kind::ALL.into_iter().enumerate() {
+    for (place, kind) in Kind::OURS.into_iter().enumerate() {
         let (x, name) = (LEFT + 80.0 * place as f64, kind.name());
         let _ = writeln!(
             out,
@@ -50,10 +50,10 @@ fn panel(out: &mut String, title: &str, groups: &[(String, &Throughput)], left: 
         left + PANEL.0
     );
     let room = PANEL.0 / groups.len().max(1) as f64;
-    let bar = room * 0.8 / Kind::ALL.len() as f64;
+    let bar = room * 0.8 / Kind::OURS.len() as f64;
     for (at, (name, it)) in groups.iter().enumerate() {
         let start = left + room * (at as f64 + 0.1);
-        for (place, kind) in Kind::ALL.into_iter().enumerate() {
+        for (place, kind) in Kind::OURS.into_iter().enumerate() {
             let value = it.of(kind).cpu_us.median;
             let (x, tall) = (start + bar * place as f64, value / most * PANEL.1);
             let _ = writeln!(

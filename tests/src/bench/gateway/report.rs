@@ -1,6 +1,6 @@
 //! What was measured, as a table for people and as JSON for programs.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{kind::Kind, load::Latencies};
 use crate::measure::statistics::{Spread, round};
@@ -16,12 +16,12 @@ pub struct Saturated {
 
 /// Each kind of gateway under as much load as goes.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Throughput([Saturated; Kind::ALL.len()]);
+pub struct Throughput([Saturated; Kind::OURS.len()]);
 
 impl Throughput {
     /// Of these rounds: kind, requests a second, µs for each request.
     pub fn of_rounds(rounds: &[(Kind, f64, f64)]) -> Self {
-        Self(Kind::ALL.map(|kind| {
+        Self(Kind::OURS.map(|kind| {
             let mine = || rounds.iter().filter(move |round| round.0 == kind);
             Saturated {
                 rps: Spread::of(mine().map(|round| round.1).collect()),
@@ -40,14 +40,14 @@ impl Throughput {
     }
 
     fn json(&self) -> Value {
-        let cpu = |kind: Kind| (kind.name().to_owned(), json!(round(self.of(kind).cpu_us.median, 1)));
+        let cpu = |kind: Kind| (kind.name(), round(self.of(kind).cpu_us.median, 1));
         json!({
             "bare_rps": self.of(Kind::Bare).rps.median.round(),
             "noop_rps": self.of(Kind::Noop).rps.median.round(),
             "weir_rps": self.of(Kind::Weir).rps.median.round(),
             "ratio": round(self.ratio(Kind::Weir), 3),
             "noop_ratio": round(self.ratio(Kind::Noop), 3),
-            "cpu_us": Kind::ALL.map(cpu).into_iter().collect::<Map<String, Value>>(),
+            "cpu_us": Kind::OURS.map(cpu).into_iter().collect::<Value>(),
         })
     }
 }
@@ -131,14 +131,12 @@ pub struct Summary {
 impl Summary {
     /// For programs.
     pub fn json(&self) -> Value {
-        let throughput: Map<String, Value> =
-            self.throughput.iter().map(|(size, it)| ((*size).to_owned(), it.json())).collect();
-        let concurrency: Map<String, Value> =
-            self.concurrency.iter().map(|(many, it)| (many.to_string(), it.json())).collect();
+        let throughput: Value = self.throughput.iter().map(|(size, it)| (*size, it.json())).collect();
+        let concurrency = self.concurrency.iter().map(|(many, it)| (many.to_string(), it.json()));
         let HalfLoad { rate, bare, weir } = &self.half_load;
         json!({
             "throughput": throughput,
-            "concurrency": concurrency,
+            "concurrency": concurrency.collect::<Value>(),
             "half_load": {
                 "rate_rps": rate.round(),
                 "added_p50_ms": round(weir.0.median - bare.0.median, 3),
@@ -176,7 +174,7 @@ impl Summary {
         let many = self.concurrency.iter().map(|(many, it)| (format!("{many} at 1KB"), it));
         let sizes = self.throughput.iter().map(|(size, it)| ((*size).to_owned(), it));
         for (size, it) in sizes.chain(many) {
-            for kind in Kind::ALL {
+            for kind in Kind::OURS {
                 let (rps, cpu) = (spread(it.of(kind).rps, 0), spread(it.of(kind).cpu_us, 1));
                 lines.push(format!("{size:<12}{:<7}{rps:>22}{:>8.3}{cpu:>22}", kind.name(), it.ratio(kind)));
             }

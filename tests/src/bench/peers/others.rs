@@ -2,14 +2,14 @@
 
 use std::{ffi::OsString, fs, path::PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
     bench::gateway::{
         envoys::Gateways,
-        kind,
+        kind::Kind,
         load::{self, Headers},
         server::Served,
     },
@@ -21,130 +21,54 @@ use crate::{
     },
 };
 
-/// What is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Envoy as it is.
-    Bare,
-    /// Weir with everything on.
-    Weir,
-    /// Portkey's gateway.
-    Portkey,
-    /// LiteLLM's proxy.
-    LiteLlm,
-}
-
-impl Kind {
-    /// All of them, in the order of a round.
-    pub const ALL: [Self; 4] = [Self::Bare, Self::Weir, Self::Portkey, Self::LiteLlm];
-
-    /// Its name in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Bare => "bare",
-            Self::Weir => "weir",
-            Self::Portkey => "portkey",
-            Self::LiteLlm => "litellm",
-        }
-    }
-}
-
 /// The caller's key at LiteLLM, which takes none without this prefix.
 const LITELLM_KEY: &str = "sk-bench-caller";
 
-/// All that runs.
-pub struct Others {
-    gateways: Gateways,
-    portkey: (Process, u16),
-    litellm: (Process, u16),
+/// Starts all.
+pub async fn start(pins: &Pins) -> anyhow::Result<Gateways> {
+    let mut all = Gateways::start(pins).await?;
+    all.running.insert(Kind::Portkey, portkey(pins).await.context("Portkey's gateway")?);
+    let litellm = litellm(pins, &all.provider).await.context("LiteLLM's proxy")?;
+    all.running.insert(Kind::LiteLlm, litellm);
+    Ok(all)
 }
 
-impl Others {
-    /// Starts all.
-    pub async fn start(pins: &Pins) -> anyhow::Result<Self> {
-        let gateways = Gateways::start(pins).await?;
-        let portkey = portkey(pins).await.context("Portkey's gateway")?;
-        let litellm = litellm(pins, &gateways.provider).await.context("LiteLLM's proxy")?;
-        Ok(Self { gateways, portkey, litellm })
-    }
-
-    /// The provider that all lead to.
-    pub fn provider(&self) -> &Served {
-        &self.gateways.provider
-    }
-
-    /// Has this one run, and none of the others.
-    pub fn only(&mut self, kind: Kind) -> anyhow::Result<()> {
-        for other in Kind::ALL {
-            let process = match other {
-                Kind::Bare => self.gateways.process(kind::Kind::Bare),
-                Kind::Weir => self.gateways.process(kind::Kind::Weir),
-                Kind::Portkey => &mut self.portkey.0,
-                Kind::LiteLlm => &mut self.litellm.0,
-            };
-            ensure!(process.ended().is_none(), "{} has ended:\n{}", other.name(), process.log_end());
-            if other == kind { process.resume()? } else { process.pause()? }
-        }
-        Ok(())
-    }
-
-    /// Where one takes requests.
-    pub fn port(&self, kind: Kind) -> u16 {
-        match kind {
-            Kind::Bare => self.gateways.port(kind::Kind::Bare),
-            Kind::Weir => self.gateways.port(kind::Kind::Weir),
-            Kind::Portkey => self.portkey.1,
-            Kind::LiteLlm => self.litellm.1,
+/// What a request to one has to say of itself.
+pub fn headers(gateways: &Gateways, kind: Kind) -> Headers {
+    let content_type = ("content-type", "application/json".to_owned());
+    match kind {
+        Kind::Bare | Kind::Noop | Kind::Weir => load::headers(),
+        Kind::LiteLlm => vec![content_type, ("authorization", format!("Bearer {LITELLM_KEY}"))],
+        Kind::Portkey => {
+            let config = json!({
+                "provider": "openai",
+                "api_key": "sk-bench",
+                "custom_host": format!("http://{}/v1", gateways.provider.address),
+                "override_params": { "model": "gpt-4o" },
+            });
+            vec![content_type, ("x-portkey-config", config.to_string())]
         }
     }
+}
 
-    /// The process of one.
-    pub fn pid(&self, kind: Kind) -> u32 {
-        match kind {
-            Kind::Bare => self.gateways.pid(kind::Kind::Bare),
-            Kind::Weir => self.gateways.pid(kind::Kind::Weir),
-            Kind::Portkey => self.portkey.0.id(),
-            Kind::LiteLlm => self.litellm.0.id(),
-        }
-    }
-
-    /// What a request to one has to say of itself.
-    pub fn headers(&self, kind: Kind) -> Headers {
-        let content_type = ("content-type", "application/json".to_owned());
-        match kind {
-            Kind::Bare | Kind::Weir => load::headers(),
-            Kind::LiteLlm => vec![content_type, ("authorization", format!("Bearer {LITELLM_KEY}"))],
-            Kind::Portkey => {
-                let config = json!({
-                    "provider": "openai",
-                    "api_key": "sk-bench",
-                    "custom_host": format!("http://{}/v1", self.provider().address),
-                    "override_params": { "model": "gpt-4o" },
-                });
-                vec![content_type, ("x-portkey-config", config.to_string())]
-            }
-        }
-    }
-
-    /// Which versions are compared, by name.
-    pub async fn versions(&self) -> anyhow::Result<Vec<(&'static str, String)>> {
-        let package = tools::portkey()?.join("node_modules/@portkey-ai/gateway/package.json");
-        let package: Value = serde_json::from_slice(&fs::read(package)?)?;
-        let python = tools::litellm_python()?;
-        let litellm = "import importlib.metadata as m; print(m.version('litellm'))";
-        // A commit, the version and how it was built, between slashes.
-        let envoy = said(&tools::envoy()?, &["--version"]).await?;
-        let envoy =
-            envoy.rsplit(' ').next().and_then(|build| build.split('/').nth(1)).unwrap_or(&envoy).to_owned();
-        Ok(vec![
-            ("weir", weir_event::VERSION.to_owned()),
-            ("envoy", envoy),
-            ("portkey", package.get("version").and_then(Value::as_str).unwrap_or_default().to_owned()),
-            ("node", said(&node()?, &["--version"]).await?),
-            ("litellm", said(&python, &["-c", litellm]).await?),
-            ("python", said(&python, &["--version"]).await?),
-        ])
-    }
+/// Which versions are compared, by name.
+pub async fn versions() -> anyhow::Result<Vec<(&'static str, String)>> {
+    let package = tools::portkey()?.join("node_modules/@portkey-ai/gateway/package.json");
+    let package: Value = serde_json::from_slice(&fs::read(package)?)?;
+    let python = tools::litellm_python()?;
+    let litellm = "import importlib.metadata as m; print(m.version('litellm'))";
+    // A commit, the version and how it was built, between slashes.
+    let envoy = said(&tools::envoy()?, &["--version"]).await?;
+    let envoy =
+        envoy.rsplit(' ').next().and_then(|build| build.split('/').nth(1)).unwrap_or(&envoy).to_owned();
+    Ok(vec![
+        ("weir", weir_event::VERSION.to_owned()),
+        ("envoy", envoy),
+        ("portkey", package.get("version").and_then(Value::as_str).unwrap_or_default().to_owned()),
+        ("node", said(&node()?, &["--version"]).await?),
+        ("litellm", said(&python, &["-c", litellm]).await?),
+        ("python", said(&python, &["--version"]).await?),
+    ])
 }
 
 async fn said(program: &PathBuf, args: &[&str]) -> anyhow::Result<String> {
@@ -210,6 +134,6 @@ async fn started(
     ready: Ready,
 ) -> anyhow::Result<(Process, u16)> {
     let (program, args) = pins.pinned(pins.gateway, program, args);
-    let spec = Spec { name, program, args, env, shows_output: false, ready };
+    let spec = Spec { env, ..Spec::new(name, program, args, ready) };
     Ok((Process::start(spec, dir).await?, port))
 }

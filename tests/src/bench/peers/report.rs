@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::others::Kind;
 use crate::{
-    bench::gateway::load::AtRate,
+    bench::gateway::{kind::Kind, load::AtRate},
     measure::statistics::{Spread, round},
 };
 
@@ -80,55 +79,43 @@ pub type OfRate = Vec<(Option<Kind>, AtRates)>;
 impl Report {
     /// `versions`, `throughput.{size}.{gateway}`, `streams.{gateway}`, `provider_73ms.{rate}.{gateway}`.
     pub fn json(&self) -> Value {
-        let throughput: Map<String, Value> = self
-            .throughput
-            .iter()
-            .map(|(size, it)| {
-                let of = |(kind, figures): &(Kind, Figures)| {
-                    let figures = json!({
-                        "rps": round(figures.rps.median, 1),
-                        "rps_min": round(figures.rps.min, 1),
-                        "rps_max": round(figures.rps.max, 1),
-                        "cpu_us": round(figures.cpu_us.median, 1),
-                        "ratio": round(ratio(it, figures), 4),
-                    });
-                    (kind.name().to_owned(), figures)
-                };
-                ((*size).to_owned(), it.iter().map(of).collect())
-            })
-            .collect();
-        let streams: Map<String, Value> = self
-            .streams
-            .iter()
-            .map(|(kind, it)| {
-                let figures = it.map(|it| {
-                    json!({
-                        "first_token_ms": round(it.first_token_ms.median, 2),
-                        "chunk_cpu_us": round(it.chunk_cpu_us.median, 1),
-                    })
+        let throughput = self.throughput.iter().map(|(size, it)| {
+            let of = |(kind, figures): &(Kind, Figures)| {
+                let figures = json!({
+                    "rps": round(figures.rps.median, 1),
+                    "rps_min": round(figures.rps.min, 1),
+                    "rps_max": round(figures.rps.max, 1),
+                    "cpu_us": round(figures.cpu_us.median, 1),
+                    "ratio": round(ratio(it, figures), 4),
                 });
-                (kind.name().to_owned(), json!(figures))
+                (kind.name(), figures)
+            };
+            (*size, it.iter().map(of).collect::<Value>())
+        });
+        let streamed = |it: Streamed| {
+            json!({
+                "first_token_ms": round(it.first_token_ms.median, 2),
+                "chunk_cpu_us": round(it.chunk_cpu_us.median, 1),
             })
-            .collect();
-        let rates: Map<String, Value> = self
-            .rates
-            .iter()
-            .map(|(rate, it)| {
-                let of = |(kind, at): &(Option<Kind>, AtRates)| {
-                    let figures = json!({
-                        "due": at.due,
-                        "answered": at.answered,
-                        "added_p50_ms": round(at.p50_ms.median, 3),
-                        "added_p99_ms": round(at.p99_ms.median, 3),
-                    });
-                    (name(*kind).to_owned(), figures)
-                };
-                (rate.to_string(), it.iter().map(of).collect())
-            })
-            .collect();
-        let versions: Map<String, Value> =
-            self.versions.iter().map(|(name, version)| ((*name).to_owned(), json!(version))).collect();
-        json!({ "versions": versions, "throughput": throughput, "streams": streams, "provider_73ms": rates })
+        };
+        let streams = self.streams.iter().map(|(kind, it)| (kind.name(), it.map(streamed)));
+        let at = |(kind, at): &(Option<Kind>, AtRates)| {
+            let figures = json!({
+                "due": at.due,
+                "answered": at.answered,
+                "added_p50_ms": round(at.p50_ms.median, 3),
+                "added_p99_ms": round(at.p99_ms.median, 3),
+            });
+            (name(*kind), figures)
+        };
+        let rates =
+            self.rates.iter().map(|(rate, it)| (rate.to_string(), it.iter().map(at).collect::<Value>()));
+        json!({
+            "versions": self.versions.iter().cloned().collect::<Value>(),
+            "throughput": throughput.collect::<Value>(),
+            "streams": streams.collect::<Value>(),
+            "provider_73ms": rates.collect::<Value>(),
+        })
     }
 
     /// For people.
