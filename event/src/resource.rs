@@ -90,11 +90,8 @@ impl Bounded {
     }
 }
 
-/// The attributes of [`OTEL_VARIABLE`]: `key=value,key=value`, percent-encoded.
-///
-/// # Errors
-/// The number, from 1, of an entry that is not a key and a value. The whole variable is to be discarded then, as
-/// the specification asks.
+/// The attributes of [`OTEL_VARIABLE`]: `key=value,key=value`, percent-encoded. An error is the number, from 1, of an
+/// entry that is not a key and a value. The whole variable is to be discarded then, as the specification asks.
 pub fn parse(list: &str) -> Result<Vec<(String, String)>, usize> {
     let decoded =
         |text: &str| percent_decode_str(text.trim()).decode_utf8().map(std::borrow::Cow::into_owned);

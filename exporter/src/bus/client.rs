@@ -81,11 +81,8 @@ struct Wanted {
 }
 
 impl Bus {
-    /// Sets up the client; connecting goes on in the background for as long as it takes.
-    ///
-    /// # Errors
-    ///
-    /// [`BusError::Connect`] where the client's settings cannot be used at all.
+    /// Sets up the client; connecting goes on in the background for as long as it takes. An error says that the
+    /// client's settings cannot be used at all.
     pub async fn connect(settings: BusSettings, consumers: Vec<ConsumerSettings>) -> Result<Self, BusError> {
         let look = Arc::new(Notify::new());
         let changed = Arc::clone(&look);
@@ -146,11 +143,8 @@ impl Bus {
         self.client.connection_state() == State::Connected
     }
 
-    /// `Ok` where NATS is connected and holds the stream and the consumers; else what is missing.
-    ///
-    /// # Errors
-    ///
-    /// One sentence for an operator.
+    /// `Ok` where NATS is connected and holds the stream and the consumers; else what is missing, in one sentence for
+    /// an operator.
     pub fn state(&self) -> Result<(), String> {
         if !self.is_connected() {
             return Err(self.away());
@@ -173,11 +167,8 @@ impl Bus {
         self.shared.look.notify_one();
     }
 
-    /// Keeps the stream and the consumers in place until `stop`.
-    ///
-    /// # Errors
-    ///
-    /// [`BusError`] where at the first look there is a stream that would be damaged.
+    /// Keeps the stream and the consumers in place until `stop`. Fails where at the first look there is a stream that
+    /// would be damaged.
     pub async fn keep(&self, begin: BeginLedger, stop: CancellationToken) -> Result<(), BusError> {
         let mut was_well = false;
         loop {

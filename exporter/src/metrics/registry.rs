@@ -49,11 +49,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Everything as OpenMetrics text.
-    ///
-    /// # Errors
-    ///
-    /// The formatter's, which does not happen when writing to a string.
+    /// Everything as OpenMetrics text. The formatter's error does not happen when writing to a string.
     pub fn render(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;

@@ -18,11 +18,7 @@ pub enum EncodeError {
     Gzip(#[from] std::io::Error),
 }
 
-/// Compresses a body.
-///
-/// # Errors
-///
-/// [`EncodeError::Gzip`], which does not happen when writing to memory.
+/// Compresses a body. [`EncodeError::Gzip`] does not happen when writing to memory.
 pub fn compress(body: Vec<u8>, compression: Compression) -> Result<Bytes, EncodeError> {
     match compression {
         Compression::None => Ok(body.into()),

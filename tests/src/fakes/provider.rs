@@ -50,10 +50,7 @@ pub struct Received {
 }
 
 impl Received {
-    /// A header's value, where it came once.
-    ///
-    /// # Panics
-    /// When it came twice or is not text: no test expects that.
+    /// A header's value, where it came once. Panics when it came twice or is not text: no test expects that.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
         let value = values.next().map(|value| value.to_str().expect("a header that is text"));

@@ -17,10 +17,8 @@ pub struct Pins {
 }
 
 impl Pins {
-    /// The first two cores that this process may use.
-    ///
-    /// # Errors
-    /// When there are fewer than two, or util-linux's `taskset` is missing.
+    /// The first two cores that this process may use. Fails when there are fewer, or util-linux's `taskset` is
+    /// missing.
     pub fn find() -> anyhow::Result<Self> {
         let taskset = tools::in_path("taskset").context("taskset is missing: it comes with util-linux")?;
         let allowed = rustix::thread::sched_getaffinity(None)?;

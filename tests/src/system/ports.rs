@@ -36,10 +36,8 @@ struct Held {
     ports: Vec<u16>,
 }
 
-/// A port of 127.0.0.1 that nobody listens on and that nobody has been given.
-///
-/// # Errors
-/// `AddrInUse` when every block is held by others or used up; what locking gives.
+/// A port of 127.0.0.1 that nobody listens on and that nobody has been given. `AddrInUse` when every block is held by
+/// others or used up; else what locking gives.
 pub fn free() -> io::Result<u16> {
     let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
     loop {

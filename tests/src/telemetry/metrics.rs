@@ -37,10 +37,7 @@ pub struct Point {
     pub temporality: AggregationTemporality,
 }
 
-/// Every point of an export, in its order.
-///
-/// # Panics
-/// When a metric is no histogram: there are no others yet.
+/// Every point of an export, in its order. Panics when a metric is no histogram: there are no others yet.
 pub fn flatten(export: &ExportMetricsServiceRequest) -> Vec<Point> {
     let mut points = Vec::new();
     for of_resource in &export.resource_metrics {
@@ -75,10 +72,8 @@ pub struct Sample {
     pub value: f64,
 }
 
-/// Every sample of OpenMetrics text. Reads values of labels without escapes only.
-///
-/// # Panics
-/// When a line is none of OpenMetrics text, or the text does not end as it should.
+/// Every sample of OpenMetrics text. Reads values of labels without escapes only. Panics when a line is none of
+/// OpenMetrics text, or the text does not end as it should.
 pub fn samples(text: &str) -> Vec<Sample> {
     assert!(text.ends_with("# EOF\n"), "the end is missing: {text}");
     text.lines().filter(|line| !line.starts_with('#')).map(sample).collect()

@@ -57,10 +57,7 @@ pub fn flatten(export: &ExportTraceServiceRequest) -> Vec<Span> {
     spans
 }
 
-/// The one span whose name passes.
-///
-/// # Panics
-/// When none or several do; the message lists what there is.
+/// The one span whose name passes. Panics when none or several do; the message lists what there is.
 pub fn only<'a>(spans: &'a [Span], what: &str, passes: impl Fn(&Span) -> bool) -> &'a Span {
     let found: Vec<&Span> = spans.iter().filter(|span| passes(span)).collect();
     match found.as_slice() {
@@ -69,10 +66,7 @@ pub fn only<'a>(spans: &'a [Span], what: &str, passes: impl Fn(&Span) -> bool) -
     }
 }
 
-/// The one span of this name.
-///
-/// # Panics
-/// When there is none, or several.
+/// The one span of this name. Panics when there is none, or several.
 pub fn named<'a>(spans: &'a [Span], name: &str) -> &'a Span {
     only(spans, name, |span| span.name == name)
 }

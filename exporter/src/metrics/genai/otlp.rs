@@ -57,11 +57,7 @@ pub fn request(resource: &Attributes, counts: &Aggregate, period: Period) -> Exp
     ExportMetricsServiceRequest { resource_metrics }
 }
 
-/// The request as it is sent, before it is compressed.
-///
-/// # Errors
-///
-/// [`EncodeError`], which does not happen: there is nothing in it that is not JSON.
+/// The request as it is sent, before it is compressed. [`EncodeError`] does not happen: all in it is JSON.
 pub fn body(request: &ExportMetricsServiceRequest, protocol: Protocol) -> Result<Vec<u8>, EncodeError> {
     match protocol {
         Protocol::HttpJson => Ok(serde_json::to_vec(request)?),
