@@ -12,6 +12,8 @@ use std::{
 
 use flate2::{Compression, GzBuilder};
 use serde_json::{Value, json};
+
+use crate::yaml::set;
 use sha2::{Digest as _, Sha256};
 
 /// The file's name in the layer.
@@ -74,9 +76,7 @@ pub fn write(wasm: &[u8], tag: &str, dir: &Path) -> Result<String, ImageError> {
     });
     let manifest = manifest.to_string().into_bytes();
     let mut entry = descriptor(MANIFEST, &manifest);
-    if let Some(entry) = entry.as_object_mut() {
-        entry.insert("annotations".to_owned(), json!({"org.opencontainers.image.ref.name": tag}));
-    }
+    set(&mut entry, "annotations", json!({"org.opencontainers.image.ref.name": tag}));
     let index = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [entry]});
 
     let blobs = dir.join("blobs").join("sha256");

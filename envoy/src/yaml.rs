@@ -14,8 +14,13 @@ const WIDTH: usize = 100;
 
 /// Puts a comment above a map's other fields.
 pub(crate) fn comment(value: &mut Value, text: &str) {
-    if let Some(map) = value.as_object_mut() {
-        map.insert(format!("{MARK}{text}"), Value::Null);
+    set(value, &format!("{MARK}{text}"), Value::Null);
+}
+
+/// Sets a field of a map.
+pub(crate) fn set(map: &mut Value, field: &str, value: impl Into<Value>) {
+    if let Some(map) = map.as_object_mut() {
+        map.insert(field.to_owned(), value.into());
     }
 }
 

@@ -10,6 +10,7 @@ use weir_filter::redact::Action;
 use super::envoy::{buffer_limit, exporter_cluster, plugin_name};
 use super::manifest::{ManifestError, check_image, object_in, yaml};
 use crate::gateway::{EXPORTER_CLUSTER, Error, Gateway};
+use crate::yaml::set;
 
 const API: &str = "gateway.envoyproxy.io/v1alpha1";
 
@@ -46,9 +47,7 @@ pub fn envoy_gateway(gateway: &Gateway, options: &Options) -> Result<String, Man
 }
 
 fn document(kind: &str, options: &Options, about: &str, spec: Value) -> Value {
-    let mut document = object_in(&options.namespace, API, kind, "weir", about);
-    document.insert("spec".to_owned(), spec);
-    Value::Object(document)
+    object_in(&options.namespace, API, kind, "weir", about, ("spec", spec))
 }
 
 fn target(options: &Options) -> Value {
@@ -112,13 +111,9 @@ fn extension_policy(gateway: &Gateway, options: &Options) -> Result<Value, Manif
         "failOpen": false,
     });
     let variables = gateway.vm_variables();
-    if let (false, Some(wasm)) = (variables.is_empty(), wasm.as_object_mut()) {
-        wasm.insert("env".to_owned(), json!({"hostKeys": variables}));
+    if !variables.is_empty() {
+        set(&mut wasm, "env", json!({"hostKeys": variables}));
     }
-    Ok(document(
-        "EnvoyExtensionPolicy",
-        options,
-        &about,
-        json!({"targetRefs": [target(options)], "wasm": [wasm]}),
-    ))
+    let spec = json!({"targetRefs": [target(options)], "wasm": [wasm]});
+    Ok(document("EnvoyExtensionPolicy", options, &about, spec))
 }

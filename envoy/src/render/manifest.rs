@@ -1,9 +1,9 @@
 //! Kubernetes manifests as they are handed out, and why there are none.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::gateway::Error;
-use crate::yaml::to_yaml;
+use crate::yaml::{comment, set, to_yaml};
 
 /// Why a gateway cannot be rendered as manifests.
 #[derive(Debug, thiserror::Error)]
@@ -57,21 +57,17 @@ pub(super) fn check_image(image: &str, sha256: &str) -> Result<(), ManifestError
     Ok(())
 }
 
-/// The head of a document, under a comment.
+/// A document under a comment; `body` is the field that says what it is for.
 pub(super) fn object_in(
     namespace: &str,
     api: &str,
     kind: &str,
     name: &str,
     about: &str,
-) -> Map<String, Value> {
-    let Value::Object(mut object) = json!({
-        "apiVersion": api,
-        "kind": kind,
-        "metadata": {"name": name, "namespace": namespace},
-    }) else {
-        return Map::new();
-    };
-    object.insert(format!("# {about}"), Value::Null);
+    (field, body): (&str, Value),
+) -> Value {
+    let mut object = json!({"apiVersion": api, "kind": kind, field: body});
+    set(&mut object, "metadata", json!({"name": name, "namespace": namespace}));
+    comment(&mut object, about);
     object
 }

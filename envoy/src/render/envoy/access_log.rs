@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 
 use crate::gateway::AccessLog;
+use crate::yaml::set;
 
 /// The connection manager's access loggers.
 pub(crate) fn render(log: &AccessLog) -> Vec<Value> {
@@ -23,9 +24,7 @@ pub(crate) fn render(log: &AccessLog) -> Vec<Value> {
             }),
         ),
     };
-    if let Some(config) = config.as_object_mut() {
-        config.insert("log_format".to_owned(), format());
-    }
+    set(&mut config, "log_format", format());
     vec![json!({"name": name, "typed_config": config})]
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::{fs, io};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use weir_filter::event::resource::DEFAULT_NODE as NODE;
 use weir_settings::ConfigError;
 
@@ -12,7 +12,7 @@ use super::parts::{Options, Parts};
 use super::secrets::Secrets;
 use super::{listener, tunnel};
 use crate::gateway::{Error, Gateway};
-use crate::yaml::to_yaml;
+use crate::yaml::{set, to_yaml};
 
 /// The bootstrap, and the files beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,12 +45,8 @@ pub fn bootstrap(gateway: &Gateway, options: &Options) -> Result<Rendered, Error
     check_routes(gateway)?;
     let mut secrets = Secrets::new(options.secrets_dir.as_deref());
     let parts = Parts::new(gateway, options, &mut secrets)?;
-    let mut listeners = vec![listener::render(
-        gateway,
-        parts.filters,
-        &listener::Routes::Inline(parts.routes),
-        &mut secrets,
-    )?];
+    let routes = listener::Routes::Inline(parts.routes);
+    let mut listeners = vec![listener::render(gateway, parts.filters, &routes, &mut secrets)?];
     listeners.extend(parts.tunnels);
     let mut bootstrap = json!({
         "node": {"id": NODE, "cluster": NODE},
@@ -60,11 +56,9 @@ pub fn bootstrap(gateway: &Gateway, options: &Options) -> Result<Rendered, Error
             "secrets": secrets.in_bootstrap,
         },
     });
-    if let Some(map) = bootstrap.as_object_mut() {
-        admin(gateway, map);
-        if listeners.len() > 1 {
-            map.insert("bootstrap_extensions".to_owned(), json!([tunnel::extension()]));
-        }
+    admin(gateway, &mut bootstrap);
+    if listeners.len() > 1 {
+        set(&mut bootstrap, "bootstrap_extensions", json!([tunnel::extension()]));
     }
     Ok(Rendered { bootstrap: to_yaml(&bootstrap)?, secrets: secrets.files })
 }
@@ -80,11 +74,8 @@ pub(crate) fn check_routes(gateway: &Gateway) -> Result<(), Error> {
 }
 
 /// Adds the admin interface, where there is one.
-pub(crate) fn admin(gateway: &Gateway, bootstrap: &mut Map<String, Value>) {
+pub(crate) fn admin(gateway: &Gateway, bootstrap: &mut Value) {
     if let Some(admin) = gateway.admin {
-        bootstrap.insert(
-            "admin".to_owned(),
-            json!({"address": socket_address(&admin.ip().to_string(), admin.port())}),
-        );
+        set(bootstrap, "admin", json!({"address": socket_address(&admin.ip().to_string(), admin.port())}));
     }
 }

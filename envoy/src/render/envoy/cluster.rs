@@ -3,14 +3,15 @@
 //! Every cluster has circuit breakers of its own, and every certificate is checked, by CA and by
 //! name.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, path::Path};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use weir_filter::api::endpoint::Endpoint;
 
 use super::connection::socket_address;
 use super::tunnel::Tunnel;
 use crate::gateway::Tls;
+use crate::yaml::set;
 
 /// Envoy allows 3 concurrent retries and 1024 requests a cluster by default; neither is meant here.
 pub(crate) const CIRCUIT_BREAKER_MAX: u32 = 100_000;
@@ -53,40 +54,34 @@ impl Cluster {
             "max_requests": CIRCUIT_BREAKER_MAX,
             "max_retries": CIRCUIT_BREAKER_MAX,
         });
-        let mut cluster = Map::from_iter([
-            ("name".to_owned(), json!(self.name)),
+        let mut cluster = json!({
+            "name": self.name,
             // A dot ends a cluster's name in the names of stats.
-            ("alt_stat_name".to_owned(), json!(self.name.replace('.', "_"))),
-            ("connect_timeout".to_owned(), json!(CONNECT_TIMEOUT)),
-            ("per_connection_buffer_limit_bytes".to_owned(), json!(self.buffer_limit)),
-            ("circuit_breakers".to_owned(), json!({"thresholds": [thresholds]})),
-            (
-                "load_assignment".to_owned(),
-                json!({
-                    "cluster_name": self.name,
-                    "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
-                }),
-            ),
-            (
-                "typed_extension_protocol_options".to_owned(),
-                json!({
-                    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions":
-                        http_options(self.transport_socket.is_some(), self.filters),
-                }),
-            ),
-        ]);
+            "alt_stat_name": self.name.replace('.', "_"),
+            "connect_timeout": CONNECT_TIMEOUT,
+            "per_connection_buffer_limit_bytes": self.buffer_limit,
+            "circuit_breakers": {"thresholds": [thresholds]},
+            "load_assignment": {
+                "cluster_name": self.name,
+                "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+            },
+            "typed_extension_protocol_options": {
+                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions":
+                    http_options(self.transport_socket.is_some(), self.filters),
+            },
+        });
         if self.tunnel.is_some() || is_address(&self.endpoint.host) {
-            cluster.insert("type".to_owned(), json!("STATIC"));
+            set(&mut cluster, "type", "STATIC");
         } else {
-            cluster.insert("type".to_owned(), json!("STRICT_DNS"));
+            set(&mut cluster, "type", "STRICT_DNS");
             // By itself Envoy takes the IPv6 address of a host that has both, and never the other;
             // in a container without IPv6 such a host would be out of reach.
-            cluster.insert("dns_lookup_family".to_owned(), json!("V4_PREFERRED"));
+            set(&mut cluster, "dns_lookup_family", "V4_PREFERRED");
         }
         if let Some(socket) = self.transport_socket {
-            cluster.insert("transport_socket".to_owned(), socket);
+            set(&mut cluster, "transport_socket", socket);
         }
-        Value::Object(cluster)
+        cluster
     }
 }
 
@@ -98,13 +93,10 @@ pub(crate) fn http_options(tls: bool, filters: Vec<Value>) -> Value {
     } else {
         json!({"explicit_http_config": {"http_protocol_options": {}}})
     };
-    if let Some(options) = options.as_object_mut() {
-        let kind = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
-        options.insert("@type".to_owned(), json!(kind));
-        if !filters.is_empty() {
-            let filters: Vec<Value> = filters.into_iter().chain([upstream_codec()]).collect();
-            options.insert("http_filters".to_owned(), json!(filters));
-        }
+    set(&mut options, "@type", "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions");
+    if !filters.is_empty() {
+        let filters: Value = filters.into_iter().chain([upstream_codec()]).collect();
+        set(&mut options, "http_filters", filters);
     }
     options
 }
@@ -114,27 +106,21 @@ pub(crate) fn http_options(tls: bool, filters: Vec<Value>) -> Value {
 pub(crate) fn tls_socket(endpoint: &Endpoint, tls: &Tls, identity: Option<(&'static str, Value)>) -> Value {
     let name = tls.server_name.as_deref().unwrap_or(&endpoint.host);
     let san_type = if is_address(name) { "IP_ADDRESS" } else { "DNS" };
-    let ca = match &tls.ca {
-        Some(file) => json!(file),
-        None => json!(SYSTEM_CAS),
-    };
-    let mut common = Map::from_iter([(
-        "validation_context".to_owned(),
-        json!({
-            "trusted_ca": {"filename": ca},
-            "match_typed_subject_alt_names": [{"san_type": san_type, "matcher": {"exact": name}}],
-        }),
-    )]);
+    let ca = tls.ca.as_deref().unwrap_or(Path::new(SYSTEM_CAS));
+    let mut common = json!({"validation_context": {
+        "trusted_ca": {"filename": ca},
+        "match_typed_subject_alt_names": [{"san_type": san_type, "matcher": {"exact": name}}],
+    }});
     if let Some((field, certificate)) = identity {
-        common.insert(field.to_owned(), certificate);
+        set(&mut common, field, certificate);
     }
     let mut context = json!({
         "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
         "common_tls_context": common,
     });
     // SNI holds host names only (RFC 6066, section 3).
-    if let (false, Some(map)) = (is_address(name), context.as_object_mut()) {
-        map.insert("sni".to_owned(), json!(name));
+    if !is_address(name) {
+        set(&mut context, "sni", name);
     }
     json!({"name": "envoy.transport_sockets.tls", "typed_config": context})
 }

@@ -1,6 +1,6 @@
 //! The parts of a gateway to paste into an Envoy configuration of one's own.
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use weir_filter::event::resource::DEFAULT_NODE as NODE;
 
 use super::bootstrap::Rendered;
@@ -57,8 +57,7 @@ pub fn fragment(gateway: &Gateway, options: &Options) -> Result<Rendered, Error>
     for (name, about, value) in sections {
         out.push('\n');
         write_comment(&mut out, &about);
-        let section = Map::from_iter([(name.to_owned(), value)]);
-        out.push_str(&to_yaml(&Value::Object(section))?);
+        out.push_str(&to_yaml(&json!({name: value}))?);
     }
     Ok(Rendered { bootstrap: out, secrets: secrets.files })
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{fs, io};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use weir_filter::event::resource::DEFAULT_NODE as NODE;
 
@@ -22,7 +22,7 @@ use super::secrets::Secrets;
 use super::{routes, tunnel};
 use crate::admin::{Admin, AdminError, number};
 use crate::gateway::{Error, Gateway};
-use crate::yaml::to_yaml;
+use crate::yaml::{set, to_yaml};
 
 /// How long a cluster stays that is no longer named: longer than Envoy's own drain time, 10 minutes.
 pub const KEEP_RETIRED: Duration = Duration::from_secs(15 * 60);
@@ -112,9 +112,7 @@ pub fn hot(gateway: &Gateway, options: &Options, dir: &Path) -> Result<Hot, Erro
         // Always, since a provider behind a proxy may come later.
         "bootstrap_extensions": [tunnel::extension()],
     });
-    if let Some(map) = bootstrap.as_object_mut() {
-        render_admin(gateway, map);
-    }
+    render_admin(gateway, &mut bootstrap);
     Ok(Hot {
         bootstrap: to_yaml(&bootstrap)?,
         dir: dir.to_owned(),
@@ -256,12 +254,9 @@ impl Hot {
 fn resource_file(kind: &str, resources: Vec<Value>) -> Result<(String, String), Error> {
     let resources: Vec<Value> = resources
         .into_iter()
-        .map(|resource| {
-            let mut fields = Map::from_iter([("@type".to_owned(), json!(kind))]);
-            if let Value::Object(resource) = resource {
-                fields.extend(resource);
-            }
-            Value::Object(fields)
+        .map(|mut resource| {
+            set(&mut resource, "@type", json!(kind));
+            resource
         })
         .collect();
     let digest = Sha256::digest(json!(resources).to_string());

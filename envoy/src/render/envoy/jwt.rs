@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::gateway::{JWKS_CLUSTER, Jwks, Jwt, PAYLOAD};
+use crate::yaml::set;
 
 /// Envoy's filter, which goes before ours.
 pub(super) fn filter(jwt: &Jwt) -> Value {
@@ -16,22 +17,22 @@ pub(super) fn filter(jwt: &Jwt) -> Value {
         // Our filter sees to it that no other credential is beside it, and lets it go no further.
         "forward": true,
     });
-    if let Some(provider) = provider.as_object_mut() {
-        if !jwt.audiences.is_empty() {
-            provider.insert("audiences".to_owned(), json!(jwt.audiences));
-        }
-        let (field, keys) = match &jwt.jwks {
-            Jwks::File(path) => ("local_jwks", json!({"filename": path})),
-            Jwks::Url(url) => (
+    if !jwt.audiences.is_empty() {
+        set(&mut provider, "audiences", json!(jwt.audiences));
+    }
+    match &jwt.jwks {
+        Jwks::File(path) => set(&mut provider, "local_jwks", json!({"filename": path})),
+        Jwks::Url(url) => {
+            set(
+                &mut provider,
                 "remote_jwks",
                 json!({
                     "http_uri": {"uri": url, "cluster": JWKS_CLUSTER, "timeout": "5s"},
                     "cache_duration": "300s",
                     "async_fetch": {},
                 }),
-            ),
-        };
-        provider.insert(field.to_owned(), keys);
+            );
+        }
     }
     json!({
         "name": "envoy.filters.http.jwt_authn",

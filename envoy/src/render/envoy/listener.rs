@@ -1,13 +1,13 @@
 //! The listener for callers: TLS, the connection manager and the health check.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use weir_settings::ConfigError;
 
 use super::access_log;
 use super::connection::{READ_LIMIT, socket_address};
 use super::secrets::Secrets;
 use crate::gateway::{Error, Gateway};
-use crate::yaml::comment;
+use crate::yaml::{comment, set};
 
 /// Longest silence on a stream in either direction.
 const STREAM_IDLE_TIMEOUT: &str = "300s";
@@ -53,22 +53,16 @@ pub(super) fn render(
         "http_filters": filters,
         "access_log": access_log::render(&gateway.access_log),
     });
-    if let Some(manager) = manager.as_object_mut() {
-        match routes {
-            Routes::Inline(routes) => {
-                manager.insert("route_config".to_owned(), route_configuration(routes));
-            }
-            Routes::Elsewhere(name, source) => {
-                manager.insert("rds".to_owned(), json!({"route_config_name": name, "config_source": source}));
-            }
+    match routes {
+        Routes::Inline(routes) => set(&mut manager, "route_config", route_configuration(routes)),
+        Routes::Elsewhere(name, source) => {
+            set(&mut manager, "rds", json!({"route_config_name": name, "config_source": source}));
         }
     }
-    let mut chain = Map::from_iter([(
-        "filters".to_owned(),
-        json!([{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]),
-    )]);
+    let filter = json!({"name": "envoy.filters.network.http_connection_manager", "typed_config": manager});
+    let mut chain = json!({"filters": [filter]});
     if let Some(socket) = tls_socket(gateway, secrets)? {
-        chain.insert("transport_socket".to_owned(), socket);
+        set(&mut chain, "transport_socket", socket);
     }
     let mut listener = json!({
         "name": "weir",
@@ -112,19 +106,14 @@ pub(super) fn health_check() -> Value {
 fn tls_socket(gateway: &Gateway, secrets: &mut Secrets<'_>) -> Result<Option<Value>, Error> {
     let Some(tls) = &gateway.tls else { return Ok(None) };
     let (field, certificate) = secrets.identity(CERTIFICATE_FIELD, (&tls.certificate, &tls.private_key))?;
-    let mut common = Map::from_iter([
-        (field.to_owned(), certificate),
-        ("alpn_protocols".to_owned(), json!(["h2", "http/1.1"])),
-    ]);
-    let mut context = json!({
-        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
-    });
+    let mut common = json!({field: certificate, "alpn_protocols": ["h2", "http/1.1"]});
     if let Some(ca) = &tls.client_ca {
-        common.insert("validation_context".to_owned(), json!({"trusted_ca": {"filename": ca}}));
+        set(&mut common, "validation_context", json!({"trusted_ca": {"filename": ca}}));
     }
-    if let Some(context) = context.as_object_mut() {
-        context.insert("require_client_certificate".to_owned(), json!(tls.client_ca.is_some()));
-        context.insert("common_tls_context".to_owned(), json!(common));
-    }
+    let context = json!({
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+        "require_client_certificate": tls.client_ca.is_some(),
+        "common_tls_context": common,
+    });
     Ok(Some(json!({"name": "envoy.transport_sockets.tls", "typed_config": context})))
 }

@@ -14,6 +14,7 @@ use weir_settings::Duration;
 
 use super::connection::buffer_limit;
 use crate::gateway::Gateway;
+use crate::yaml::set;
 
 /// Longest time for a whole response, streams included. Ten minutes is what OpenAI's own clients
 /// wait; Envoy's default of 15 s would cut long responses.
@@ -32,10 +33,8 @@ const BACKOFF_GROWTH: u64 = 10;
 pub(crate) fn render(gateway: &Gateway) -> Vec<Value> {
     if !gateway.upstream_filter {
         let mut only = route(gateway, &json!({"prefix": "/"}), None);
-        if let Some(route) = only.as_object_mut() {
-            // The filter has to leave it, since no route is chosen without it.
-            route.insert("request_headers_to_remove".to_owned(), json!([name::X_FORWARDED_PROTO]));
-        }
+        // The filter has to leave it, since no route is chosen without it.
+        set(&mut only, "request_headers_to_remove", json!([name::X_FORWARDED_PROTO]));
         return vec![only];
     }
     let asked: BTreeSet<Duration> = gateway.models.values().filter_map(|model| model.retry.backoff).collect();
@@ -49,8 +48,8 @@ pub(crate) fn render(gateway: &Gateway) -> Vec<Value> {
 /// A route; without a pause between attempts there is one attempt.
 fn route(gateway: &Gateway, matches: &Value, backoff: Option<Duration>) -> Value {
     let mut action = plain_action(gateway.providers.keys().map(|name| cluster_name(name)));
-    if let (Some(backoff), Some(action)) = (backoff, action.as_object_mut()) {
-        action.insert("retry_policy".to_owned(), retry_policy(backoff));
+    if let Some(backoff) = backoff {
+        set(&mut action, "retry_policy", retry_policy(backoff));
     }
     json!({"match": matches, "request_body_buffer_limit": buffer_limit(gateway), "route": action})
 }
@@ -58,8 +57,8 @@ fn route(gateway: &Gateway, matches: &Value, backoff: Option<Duration>) -> Value
 /// What a route does with a request, with the usual pause between attempts.
 pub(crate) fn action(gateway: &Gateway, clusters: impl Iterator<Item = String>) -> Value {
     let mut action = plain_action(clusters);
-    if let (true, Some(action)) = (gateway.upstream_filter, action.as_object_mut()) {
-        action.insert("retry_policy".to_owned(), retry_policy(BACKOFF));
+    if gateway.upstream_filter {
+        set(&mut action, "retry_policy", retry_policy(BACKOFF));
     }
     action
 }

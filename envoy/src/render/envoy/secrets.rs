@@ -7,10 +7,10 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::gateway::{Error, Secret};
-use crate::yaml::to_yaml;
+use crate::yaml::{set, to_yaml};
 
 /// The secrets of one bootstrap.
 pub(super) struct Secrets<'a> {
@@ -60,13 +60,11 @@ impl<'a> Secrets<'a> {
         field: &str,
         (certificate, key): (&Path, &Path),
     ) -> Result<(&'static str, Value), Error> {
-        let files = json!({"certificate_chain": {"filename": certificate}, "private_key": {"filename": key}});
-        let (Some(dir), Value::Object(mut files)) = (self.dir, files.clone()) else {
-            return Ok(("tls_certificates", json!([files])));
-        };
-        files.insert("watched_directory".to_owned(), directory_of(certificate));
-        let name = format!("weir.{field}");
-        let reference = self.resource(dir, &name, "tls_certificate", &Value::Object(files))?;
+        let mut files =
+            json!({"certificate_chain": {"filename": certificate}, "private_key": {"filename": key}});
+        let Some(dir) = self.dir else { return Ok(("tls_certificates", json!([files]))) };
+        set(&mut files, "watched_directory", directory_of(certificate));
+        let reference = self.resource(dir, &format!("weir.{field}"), "tls_certificate", &files)?;
         Ok(("tls_certificate_sds_secret_configs", json!([reference])))
     }
 
@@ -76,14 +74,11 @@ impl<'a> Secrets<'a> {
     }
 
     fn resource(&mut self, dir: &Path, name: &str, kind: &str, value: &Value) -> Result<Value, Error> {
-        let mut resource = Map::from_iter([
-            (
-                "@type".to_owned(),
-                json!("type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"),
-            ),
-            ("name".to_owned(), json!(name)),
-        ]);
-        resource.insert(kind.to_owned(), value.clone());
+        let resource = json!({
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
+            "name": name,
+            kind: value,
+        });
         let file = dir.join(format!("{name}.yaml"));
         self.files.push((file.clone(), to_yaml(&json!({"resources": [resource]}))?));
         let source = json!({"path_config_source": {"path": file}, "resource_api_version": "V3"});

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use weir_filter::config::{Mode, PluginConfig, Role};
 
 use crate::gateway::Gateway;
-use crate::yaml::comment;
+use crate::yaml::{comment, set};
 
 /// The filter in one of its roles, whose code is where `code` says (an AsyncDataSource).
 pub(crate) fn wasm_filter(plugin: &PluginConfig, gateway: &Gateway, code: &Value) -> Value {
@@ -32,27 +32,22 @@ pub fn plugin_json(plugin: &PluginConfig) -> Value {
 pub(crate) fn wasm_config(plugin: &PluginConfig, gateway: &Gateway, code: &Value) -> Value {
     let variables = gateway.vm_variables();
     let name = plugin_name(plugin.role);
-    let mut wasm = json!({
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-        "config": {
-            "name": name,
-            "root_id": name,
-            // A VM that trapped is built anew for the next request. Never FAIL_OPEN: it would let
-            // requests pass unchecked.
-            "failure_policy": "FAIL_RELOAD",
-            // Without it a filter that holds the headers never sees the body.
-            "allow_on_headers_stop_iteration": true,
-            "vm_config": {
-                "vm_id": "weir",
-                "runtime": "envoy.wasm.runtime.v8",
-                "code": code,
-                // The same for both roles, or they would not share a VM.
-                "environment_variables": {"host_env_keys": variables},
-            },
-            "configuration": {
-                "@type": "type.googleapis.com/google.protobuf.StringValue",
-                "value": plugin_json(plugin).to_string(),
-            },
+    let mut config = json!({
+        "name": name,
+        "root_id": name,
+        // A VM that trapped is built anew for the next request. Never FAIL_OPEN: it would let
+        // requests pass unchecked.
+        "failure_policy": "FAIL_RELOAD",
+        "vm_config": {
+            "vm_id": "weir",
+            "runtime": "envoy.wasm.runtime.v8",
+            "code": code,
+            // The same for both roles, or they would not share a VM.
+            "environment_variables": {"host_env_keys": variables},
+        },
+        "configuration": {
+            "@type": "type.googleapis.com/google.protobuf.StringValue",
+            "value": plugin_json(plugin).to_string(),
         },
     });
     let about = match plugin.role {
@@ -70,12 +65,10 @@ pub(crate) fn wasm_config(plugin: &PluginConfig, gateway: &Gateway, code: &Value
              each attempt and rewrites it for this provider."
         }
     };
-    if let Some(config) = wasm.get_mut("config") {
-        if let (Mode::Observe, Some(config)) = (plugin.mode, config.as_object_mut()) {
-            // It holds no headers, so it does not need this.
-            config.remove("allow_on_headers_stop_iteration");
-        }
-        comment(config, about);
+    if plugin.mode != Mode::Observe {
+        // Without it a filter that holds the headers never sees the body.
+        set(&mut config, "allow_on_headers_stop_iteration", true);
     }
-    wasm
+    comment(&mut config, about);
+    json!({"@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm", "config": config})
 }

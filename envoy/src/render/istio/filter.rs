@@ -20,12 +20,8 @@ use crate::render::manifest::ManifestError;
 pub(crate) const EXPORTER_SUBSET: &str = "weir-exporter";
 
 fn envoy_filter(name: &str, options: &Options, about: &str, patches: &[Value]) -> Value {
-    let mut filter = object("networking.istio.io/v1alpha3", "EnvoyFilter", name, options, about);
-    filter.insert(
-        "spec".to_owned(),
-        json!({"workloadSelector": {"labels": options.selector}, "configPatches": patches}),
-    );
-    Value::Object(filter)
+    let body = json!({"workloadSelector": {"labels": options.selector}, "configPatches": patches});
+    object("networking.istio.io/v1alpha3", "EnvoyFilter", name, options, about, ("spec", body))
 }
 
 /// The filter in both roles, by name: Istio's agent fetches the image.

@@ -1,11 +1,11 @@
 //! The Secret of keys, the ConfigMap that says where Envoy finds each, and references to them.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{options::Options, resource::object};
 use crate::gateway::{Gateway, Secret};
 use crate::render::manifest::ManifestError;
-use crate::yaml::to_yaml;
+use crate::yaml::{set, to_yaml};
 
 /// Where the pod has the Secret of keys, and the ConfigMap that says where each key is.
 const KEYS_DIR: &str = "/etc/weir/keys";
@@ -23,14 +23,12 @@ pub(super) fn keys(gateway: &Gateway, options: &Options) -> Value {
         options.namespace,
         files.join(" "),
     );
-    let mut secret = object("v1", "Secret", KEYS, options, &about);
-    secret.insert("type".to_owned(), json!("Opaque"));
-    Value::Object(secret)
+    object("v1", "Secret", KEYS, options, &about, ("type", json!("Opaque")))
 }
 
 /// The resource files by which Envoy finds each key in the mounted Secret.
 pub(super) fn sds(gateway: &Gateway, options: &Options) -> Result<Value, ManifestError> {
-    let mut data = Map::new();
+    let mut data = json!({});
     for (field, secret) in gateway.secrets() {
         let name = format!("weir.{field}");
         let resource = json!({"resources": [{
@@ -46,14 +44,12 @@ pub(super) fn sds(gateway: &Gateway, options: &Options) -> Result<Value, Manifes
             text =
                 format!("# {variable} in gateway.yaml; here the file {field} of the Secret {KEYS}.\n{text}");
         }
-        data.insert(format!("{name}.yaml"), json!(text));
+        set(&mut data, &format!("{name}.yaml"), json!(text));
     }
     let about = format!(
         "Says where Envoy finds each key, and holds none. Mount it into the gateway's pods at {SDS_DIR}."
     );
-    let mut map = object("v1", "ConfigMap", SDS, options, &about);
-    map.insert("data".to_owned(), Value::Object(data));
-    Ok(Value::Object(map))
+    Ok(object("v1", "ConfigMap", SDS, options, &about, ("data", data)))
 }
 
 /// The reference to a field's key.

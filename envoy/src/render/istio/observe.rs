@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use weir_filter::api::endpoint::Endpoint;
 
 use super::options::Options;
 use super::resource::{NETWORKING, host_name, in_registry, object, outside, tls};
 use crate::gateway::{Error, Gateway};
 use crate::render::{envoy::plugin_name, manifest::ManifestError};
+use crate::yaml::set;
 
 /// The port by which applications call an https provider of the usual port, without TLS of their own.
 const PLAIN_PORT: u16 = 80;
@@ -46,7 +47,7 @@ pub(crate) fn documents(gateway: &Gateway, options: &Options) -> Result<Vec<Valu
         }
     }
     let config = serde_json::to_value(&plugin).unwrap_or_default();
-    documents.push(wasm_plugin(gateway, config, options));
+    documents.push(wasm_plugin(gateway, &config, options));
     Ok(documents)
 }
 
@@ -72,29 +73,24 @@ fn service_entry(endpoint: &Endpoint, port: u16, options: &Options) -> Value {
         ),
         _ => format!("Makes {host} known to the mesh."),
     };
-    let mut entry = object(NETWORKING, "ServiceEntry", &host_name(host, endpoint.port), options, &about);
     let port = json!({"name": "http", "number": port, "protocol": "HTTP", "targetPort": endpoint.port});
-    entry.insert("spec".to_owned(), outside(host, &port));
-    Value::Object(entry)
+    let (name, body) = (host_name(host, endpoint.port), outside(host, &port));
+    object(NETWORKING, "ServiceEntry", &name, options, &about, ("spec", body))
 }
 
 fn destination_rule(endpoint: &Endpoint, port: u16, options: &Options) -> Value {
     let about = "TLS to it, with its name checked by the system's CAs.";
     let name = host_name(&endpoint.host, endpoint.port);
-    let mut rule = object(NETWORKING, "DestinationRule", &name, options, about);
     let settings = json!({"port": {"number": port}, "tls": tls(endpoint, None)});
-    rule.insert(
-        "spec".to_owned(),
-        json!({
-            "host": endpoint.host,
-            "exportTo": ["."],
-            "trafficPolicy": {"portLevelSettings": [settings]},
-        }),
-    );
-    Value::Object(rule)
+    let body = json!({
+        "host": endpoint.host,
+        "exportTo": ["."],
+        "trafficPolicy": {"portLevelSettings": [settings]},
+    });
+    object(NETWORKING, "DestinationRule", &name, options, about, ("spec", body))
 }
 
-fn wasm_plugin(gateway: &Gateway, config: Value, options: &Options) -> Value {
+fn wasm_plugin(gateway: &Gateway, config: &Value, options: &Options) -> Value {
     let variables = gateway.filter_variables();
     let mut about = "The filter. FAIL_RELOAD (Istio 1.27 or later) builds a VM that trapped anew; FAIL_OPEN would let requests \
                      pass unsearched."
@@ -105,35 +101,30 @@ fn wasm_plugin(gateway: &Gateway, config: Value, options: &Options) -> Value {
             variables.join(", ")
         ));
     }
-    let mut plugin = object("extensions.istio.io/v1alpha1", "WasmPlugin", "weir", options, &about);
-    let mut spec = Map::from_iter([
-        ("url".to_owned(), json!(options.image)),
-        ("sha256".to_owned(), json!(options.sha256)),
-        ("imagePullPolicy".to_owned(), json!("IfNotPresent")),
-        ("type".to_owned(), json!("HTTP")),
-        ("pluginName".to_owned(), json!(plugin_name(weir_filter::config::Role::Gateway))),
+    let mut spec = json!({
+        "url": options.image,
+        "sha256": options.sha256,
+        "imagePullPolicy": "IfNotPresent",
+        "type": "HTTP",
+        "pluginName": plugin_name(weir_filter::config::Role::Gateway),
         // Behind whatever authenticates and authorises.
-        ("phase".to_owned(), json!("STATS")),
-        ("failStrategy".to_owned(), json!("FAIL_RELOAD")),
+        "phase": "STATS",
+        "failStrategy": "FAIL_RELOAD",
         // What the workload itself asks for, and what a gateway forwards; nothing that comes in.
-        ("match".to_owned(), json!([{"mode": "CLIENT"}])),
-        ("pluginConfig".to_owned(), config),
-    ]);
-    match &options.gateway {
-        Some(name) => {
-            let target = json!([{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": name}]);
-            spec.insert("targetRefs".to_owned(), target);
-        }
-        None => {
-            spec.insert("selector".to_owned(), json!({"matchLabels": options.selector}));
-        }
+        "match": [{"mode": "CLIENT"}],
+        "pluginConfig": config,
+    });
+    if let Some(name) = &options.gateway {
+        let target = json!([{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": name}]);
+        set(&mut spec, "targetRefs", target);
+    } else {
+        set(&mut spec, "selector", json!({"matchLabels": options.selector}));
     }
     let variables = gateway.vm_variables();
     if !variables.is_empty() {
         let env: Vec<Value> =
             variables.iter().map(|name| json!({"name": name, "valueFrom": "HOST"})).collect();
-        spec.insert("vmConfig".to_owned(), json!({"env": env}));
+        set(&mut spec, "vmConfig", json!({"env": env}));
     }
-    plugin.insert("spec".to_owned(), Value::Object(spec));
-    Value::Object(plugin)
+    object("extensions.istio.io/v1alpha1", "WasmPlugin", "weir", options, &about, ("spec", spec))
 }

@@ -2,25 +2,27 @@
 
 use std::path::Path;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use weir_filter::api::endpoint::Endpoint;
 
 use super::options::Options;
 use crate::gateway::Provider;
 use crate::render::{envoy::SYSTEM_CAS, manifest::object_in};
+use crate::yaml::set;
 
 /// The API of Istio's networking resources.
 pub(crate) const NETWORKING: &str = "networking.istio.io/v1";
 
-/// The head of a document in the options' namespace.
+/// A document in the options' namespace.
 pub(crate) fn object(
     api: &str,
     kind: &str,
     name: &str,
     options: &Options,
     about: &str,
-) -> Map<String, Value> {
-    object_in(&options.namespace, api, kind, name, about)
+    body: (&str, Value),
+) -> Value {
+    object_in(&options.namespace, api, kind, name, about, body)
 }
 
 /// An endpoint as Istio's registry knows it: services of the cluster by their whole name.
@@ -54,10 +56,10 @@ pub(crate) fn outside(host: &str, port: &Value) -> Value {
         "exportTo": ["."],
         "resolution": "DNS",
     });
-    if let (true, Some(spec)) = (is_address(host), spec.as_object_mut()) {
-        spec.insert("resolution".to_owned(), json!("STATIC"));
-        spec.insert("endpoints".to_owned(), json!([{"address": host}]));
-        spec.insert("addresses".to_owned(), json!([host]));
+    if is_address(host) {
+        set(&mut spec, "resolution", "STATIC");
+        set(&mut spec, "endpoints", json!([{"address": host}]));
+        set(&mut spec, "addresses", json!([host]));
     }
     spec
 }
@@ -66,20 +68,19 @@ pub(crate) fn outside(host: &str, port: &Value) -> Value {
 pub(crate) fn tls(endpoint: &Endpoint, provider: Option<&Provider>) -> Value {
     let given = provider.and_then(|provider| provider.tls.clone()).unwrap_or_default();
     let name = given.server_name.as_deref().unwrap_or(&endpoint.host);
-    let path = |path: &Path| json!(path);
-    let mut tls = Map::from_iter([
-        ("mode".to_owned(), json!("SIMPLE")),
-        ("subjectAltNames".to_owned(), json!([name])),
+    let mut tls = json!({
+        "mode": "SIMPLE",
+        "subjectAltNames": [name],
         // By name: what is not given is not checked by older versions.
-        ("caCertificates".to_owned(), given.ca.as_deref().map_or_else(|| json!(SYSTEM_CAS), path)),
-    ]);
+        "caCertificates": given.ca.as_deref().unwrap_or(Path::new(SYSTEM_CAS)),
+    });
     if !is_address(name) {
-        tls.insert("sni".to_owned(), json!(name));
+        set(&mut tls, "sni", name);
     }
     if let Some((certificate, key)) = given.identity() {
-        tls.insert("mode".to_owned(), json!("MUTUAL"));
-        tls.insert("clientCertificate".to_owned(), path(certificate));
-        tls.insert("privateKey".to_owned(), path(key));
+        set(&mut tls, "mode", "MUTUAL");
+        set(&mut tls, "clientCertificate", json!(certificate));
+        set(&mut tls, "privateKey", json!(key));
     }
-    Value::Object(tls)
+    tls
 }

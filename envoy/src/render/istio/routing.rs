@@ -18,6 +18,7 @@ use super::resource::{NETWORKING, host_name, in_registry, object, outside, tls};
 use crate::gateway::{Error, Gateway, Provider};
 use crate::render::envoy::{CIRCUIT_BREAKER_MAX, routes};
 use crate::render::manifest::ManifestError;
+use crate::yaml::set;
 
 /// One subset of a host: its name, where it leads, and the provider that it is of, if it is of one.
 type Subset<'a> = (&'a str, &'a Endpoint, Option<&'a Provider>);
@@ -124,58 +125,45 @@ pub(crate) fn documents(gateway: &Gateway, options: &Options) -> Result<Vec<Valu
 fn listener(options: &Options) -> Value {
     let about = "Where callers reach the gateway. For TLS and mTLS change the server: protocol HTTPS, tls: { mode: SIMPLE or \
                  MUTUAL, credentialName: … }.";
-    let mut gateway = object(NETWORKING, "Gateway", "weir", options, about);
-    gateway.insert(
-        "spec".to_owned(),
-        json!({
-            "selector": options.selector,
-            "servers": [{"hosts": options.hosts, "port": {"name": "http", "number": 80, "protocol": "HTTP"}}],
-        }),
-    );
-    Value::Object(gateway)
+    let body = json!({
+        "selector": options.selector,
+        "servers": [{"hosts": options.hosts, "port": {"name": "http", "number": 80, "protocol": "HTTP"}}],
+    });
+    object(NETWORKING, "Gateway", "weir", options, about, ("spec", body))
 }
 
 fn virtual_service(options: &Options, endpoints: &BTreeMap<&str, Endpoint>) -> Value {
     let about = "The route of every request. Where it leads is changed by the EnvoyFilter below: the filter decides for each \
                  attempt. Istio's own retries are off, or they would come on top.";
-    let mut service = object(NETWORKING, "VirtualService", "weir", options, about);
     let destination = endpoints.iter().next().map_or_else(
         || json!({}),
         |(name, endpoint)| json!({"host": endpoint.host, "subset": name, "port": {"number": endpoint.port}}),
     );
-    service.insert(
-        "spec".to_owned(),
-        json!({
-            "hosts": options.hosts,
-            "gateways": ["weir"],
-            "http": [{
-                "name": "weir",
-                "route": [{"destination": destination}],
-                "retries": {"attempts": 0},
-                "timeout": routes::ROUTE_TIMEOUT,
-            }],
-        }),
-    );
-    Value::Object(service)
+    let body = json!({
+        "hosts": options.hosts,
+        "gateways": ["weir"],
+        "http": [{
+            "name": "weir",
+            "route": [{"destination": destination}],
+            "retries": {"attempts": 0},
+            "timeout": routes::ROUTE_TIMEOUT,
+        }],
+    });
+    object(NETWORKING, "VirtualService", "weir", options, about, ("spec", body))
 }
 
 fn service_entry(host: &str, port: u16, subsets: &[Subset<'_>], options: &Options) -> Value {
     let names: Vec<&str> = subsets.iter().map(|(name, ..)| *name).collect();
     let about = format!("Makes {host} known to the mesh, for: {}.", names.join(", "));
-    let mut entry = object(NETWORKING, "ServiceEntry", &host_name(host, port), options, &about);
     // The gateway itself originates TLS, so that the filters of the cluster see requests.
-    entry.insert(
-        "spec".to_owned(),
-        outside(host, &json!({"name": "http", "number": port, "protocol": "HTTP"})),
-    );
-    Value::Object(entry)
+    let body = outside(host, &json!({"name": "http", "number": port, "protocol": "HTTP"}));
+    object(NETWORKING, "ServiceEntry", &host_name(host, port), options, &about, ("spec", body))
 }
 
 fn destination_rule(host: &str, port: u16, subsets: &[Subset<'_>], options: &Options) -> Value {
     let about = "One subset, and so one cluster, for each provider: two can share a host and not a key. Its limits are Envoy's \
                  circuit breakers, whose defaults would allow 3 retries at a time. There is no outlier detection: the filter \
                  knows which target is well, and a host of one address must not be thrown out.";
-    let mut rule = object(NETWORKING, "DestinationRule", &host_name(host, port), options, about);
     let subsets: Vec<Value> = subsets
         .iter()
         .map(|(name, endpoint, provider)| {
@@ -189,12 +177,12 @@ fn destination_rule(host: &str, port: u16, subsets: &[Subset<'_>], options: &Opt
                     },
                 },
             });
-            if let (true, Some(policy)) = (endpoint.scheme == "https", policy.as_object_mut()) {
-                policy.insert("tls".to_owned(), tls(endpoint, *provider));
+            if endpoint.scheme == "https" {
+                set(&mut policy, "tls", tls(endpoint, *provider));
             }
             json!({"name": name, "trafficPolicy": policy})
         })
         .collect();
-    rule.insert("spec".to_owned(), json!({"host": host, "exportTo": ["."], "subsets": subsets}));
-    Value::Object(rule)
+    let body = json!({"host": host, "exportTo": ["."], "subsets": subsets});
+    object(NETWORKING, "DestinationRule", &host_name(host, port), options, about, ("spec", body))
 }
