@@ -9,37 +9,10 @@ use serde_json::Value;
 /// How LiteLLM names a variable of its environment.
 pub(in crate::import) const ENVIRONMENT: &str = "os.environ/";
 
-/// What stands for a key where software demands one that its server does not: as [`plain`] writes it.
-const STAND_INS: [&str; 28] = [
-    "",
-    "none",
-    "null",
-    "nil",
-    "undefined",
-    "na",
-    "false",
-    "dummy",
-    "dummykey",
-    "dummyapikey",
-    "dummytoken",
-    "fake",
-    "fakekey",
-    "fakeapikey",
-    "empty",
-    "nokey",
-    "nokeyrequired",
-    "nokeyneeded",
-    "noapikey",
-    "noapikeyneeded",
-    "noapikeyrequired",
-    "notneeded",
-    "notrequired",
-    "notused",
-    "unused",
-    "ignored",
-    "ollama",
-    "lmstudio",
-];
+/// What stands for a key, besides nothing, where software demands one that its server does not: as [`plain`] writes it.
+const STAND_INS: &str = "none null nil undefined na false dummy dummykey dummyapikey dummytoken fake fakekey \
+     fakeapikey empty nokey nokeyrequired nokeyneeded noapikey noapikeyneeded \
+     noapikeyrequired notneeded notrequired notused unused ignored ollama lmstudio";
 
 /// A key as a file gives it. It has no `Debug`: a literal is never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -80,7 +53,7 @@ pub(in crate::import) fn variable(text: &str) -> Option<&str> {
 fn is_stand_in(text: &str) -> bool {
     let plain = plain(text);
     let bare = plain.strip_prefix("sk").unwrap_or(&plain);
-    STAND_INS.contains(&bare) || (!bare.is_empty() && bare.chars().all(|c| c == 'x'))
+    STAND_INS.split(' ').any(|word| word == bare) || bare.chars().all(|c| c == 'x')
 }
 
 /// A text in lowercase, letters and digits alone.
@@ -183,23 +156,9 @@ mod tests {
 
     #[test]
     fn what_stands_for_no_key_is_none() {
-        for text in [
-            "",
-            " ",
-            "none",
-            "None",
-            "null",
-            "dummy",
-            "EMPTY",
-            "no-key",
-            "no_key",
-            "sk-no-key-required",
-            "sk-dummy",
-            "not-needed",
-            "N/A",
-            "sk-xxxx",
-            "ollama",
-        ] {
+        let words =
+            "none None null dummy EMPTY no-key no_key sk-no-key-required sk-dummy not-needed N/A sk-xxxx";
+        for text in words.split(' ').chain(["", " ", "ollama"]) {
             assert!(Key::of(&json!(text)) == Key::Without, "{text}");
         }
         assert!(Key::of(&json!(false)) == Key::Without && Key::of(&Value::Null) == Key::Absent);

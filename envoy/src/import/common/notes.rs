@@ -14,10 +14,10 @@ impl Notes {
         }
     }
 
-    /// Notes every field of a map that is not among these.
-    pub(in crate::import) fn others(&mut self, path: &str, map: &Value, known: &[&str], message: &str) {
+    /// Notes every field of a map that is not among these words.
+    pub(in crate::import) fn others(&mut self, path: &str, map: &Value, known: &str, message: &str) {
         for name in map.as_object().into_iter().flat_map(|map| map.keys()) {
-            if !known.contains(&name.as_str()) {
+            if !known.split(' ').any(|word| word == name) {
                 self.add(&format!("{path}.{name}"), message);
             }
         }

@@ -5,41 +5,25 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::import::common::{
-    host::Host,
-    keys::{ENVIRONMENT, Key, Variables, variable},
-    notes::Notes,
-    routing::{Draft, KNOWN, Known, known, prefix_of},
-    value::{duration, items, number},
+use crate::{
+    import::common::{
+        host::Host,
+        keys::{ENVIRONMENT, Key, Variables, variable},
+        notes::Notes,
+        routing::{Draft, KNOWN, Known, known, prefix_of},
+        value::{duration, items, number},
+    },
+    yaml::set,
 };
 
 /// Fields of `litellm_params` that are parameters of the request, and stay so.
-const PARAMETERS: [&str; 9] = [
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "max_completion_tokens",
-    "presence_penalty",
-    "frequency_penalty",
-    "seed",
-    "reasoning_effort",
-    "stop",
-];
+const PARAMETERS: &str = "temperature top_p max_tokens max_completion_tokens presence_penalty frequency_penalty \
+     seed reasoning_effort stop";
 /// Fields of it that say where the model is.
-const PLACE: [&str; 10] = [
-    "model",
-    "api_base",
-    "base_url",
-    "api_key",
-    "api_version",
-    "weight",
-    "order",
-    "timeout",
-    "custom_llm_provider",
-    "litellm_credential_name",
-];
+const PLACE: &str = "model api_base base_url api_key api_version weight order timeout custom_llm_provider \
+     litellm_credential_name";
 /// Fields of it that may hold secrets of their own.
-const HEADERS: [&str; 4] = ["extra_headers", "headers", "default_headers", "organization"];
+const HEADERS: &str = "extra_headers headers default_headers organization";
 
 /// A field of a map; null where it has none.
 fn field<'v>(value: &'v Value, name: &str) -> &'v Value {
@@ -273,8 +257,7 @@ impl<'a> Deployment<'a> {
     /// The target that this entry becomes, and its provider with it.
     pub(super) fn target(&self, draft: &mut Draft, notes: &mut Notes) -> Value {
         let (_, api, ..) = *self.known;
-        let mut provider =
-            Map::from_iter([("api".to_owned(), json!(api)), ("url".to_owned(), json!(self.host.url))]);
+        let mut provider = json!({"api": api, "url": self.host.url});
         if let Some(variable) = self.variable(draft, notes) {
             if self.host.in_clear {
                 let message = format!(
@@ -282,12 +265,12 @@ impl<'a> Deployment<'a> {
                 );
                 notes.add(&self.at("api_base"), &message);
             }
-            provider.insert("key".to_owned(), json!({"env": variable}));
+            set(&mut provider, "key", json!({"env": variable}));
         }
         if api == "azure-openai" {
             match field(&self.params, "api_version").as_str() {
                 Some(version) if !version.starts_with(ENVIRONMENT) => {
-                    provider.insert("api_version".to_owned(), json!(version));
+                    set(&mut provider, "api_version", version);
                 }
                 _ => notes.add(
                     &self.at("api_version"),
@@ -295,20 +278,20 @@ impl<'a> Deployment<'a> {
                 ),
             }
         }
-        let provider = draft.provider(&self.prefix, Value::Object(provider));
-        let mut target = Map::from_iter([("provider".to_owned(), json!(provider))]);
+        let provider = draft.provider(&self.prefix, provider);
+        let mut target = json!({"provider": provider});
         if self.model != self.name {
-            target.insert("model".to_owned(), json!(self.model));
+            set(&mut target, "model", self.model.as_str());
         }
         if let Some(weight) = field(&self.params, "weight").as_u64() {
-            target.insert("weight".to_owned(), json!(weight));
+            set(&mut target, "weight", weight);
         }
         let params = self.parameters(notes);
         if !params.is_empty() {
-            target.insert("params".to_owned(), Value::Object(params));
+            set(&mut target, "params", params);
         }
         let path = format!("{}.litellm_params", self.path);
-        for name in HEADERS {
+        for name in HEADERS.split(' ') {
             if !field(&self.params, name).is_null() {
                 notes.add(
                     &self.at(name),
@@ -316,20 +299,20 @@ impl<'a> Deployment<'a> {
                 );
             }
         }
-        let known: Vec<&str> = PARAMETERS.into_iter().chain(PLACE).chain(HEADERS).collect();
+        let known = format!("{PARAMETERS} {PLACE} {HEADERS}");
         notes.others(&path, &self.params, &known, "has no equal here");
-        Value::Object(target)
+        target
     }
 
     /// The parameters of the request that the entry sets.
     fn parameters(&self, notes: &mut Notes) -> Map<String, Value> {
         let mut set = Map::new();
-        for name in PARAMETERS {
+        for name in PARAMETERS.split(' ') {
             match field(&self.params, name) {
                 Value::Null => {}
                 Value::String(text) if text.starts_with(ENVIRONMENT) => {
-                    notes
-                        .add(&self.at(name), "a parameter cannot come from the environment; write its value");
+                    let message = "a parameter cannot come from the environment; write its value";
+                    notes.add(&self.at(name), message);
                 }
                 value => {
                     set.insert(name.to_owned(), value.clone());

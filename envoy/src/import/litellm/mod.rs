@@ -4,13 +4,14 @@ mod deployment;
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use self::deployment::{Defaults, Deployment, Unnamed};
 use crate::import::common::error::ImportError;
 use crate::import::common::notes::Notes;
 use crate::import::common::routing::{Draft, KNOWN};
 use crate::import::common::value::{duration, items, number};
+use crate::yaml::set;
 
 /// Most attempts at one target that ours makes.
 const ATTEMPTS_MAX: f64 = 5.0;
@@ -80,10 +81,8 @@ pub(super) fn gateway(file: &Value, notes: &mut Notes) -> Result<Value, ImportEr
             }
             for (_, target) in others {
                 let mut target = target.clone();
-                if let Some(target) = target.as_object_mut() {
-                    // Never the first one.
-                    target.insert("weight".to_owned(), json!(0));
-                }
+                // Never the first one.
+                set(&mut target, "weight", 0);
                 targets.push(target);
             }
         }
@@ -95,19 +94,19 @@ pub(super) fn gateway(file: &Value, notes: &mut Notes) -> Result<Value, ImportEr
                 target.remove("weight");
             });
         }
-        let mut model = Map::from_iter([("targets".to_owned(), json!(targets))]);
+        let mut model = json!({"targets": targets});
         if targets.len() > 1 {
-            model.insert("strategy".to_owned(), json!(strategy));
+            set(&mut model, "strategy", strategy);
         }
         if let Some(retries) = retries.filter(|retries| *retries >= 1.0) {
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within bounds")]
             let attempts = (retries + 1.0).min(ATTEMPTS_MAX) as u32;
-            model.insert("retry".to_owned(), json!({"attempts": attempts}));
+            set(&mut model, "retry", json!({"attempts": attempts}));
         }
         if let Some(timeout) = timeouts.get(&name).or(timeout.as_ref()) {
-            model.insert("timeouts".to_owned(), json!({"request": timeout}));
+            set(&mut model, "timeouts", json!({"request": timeout}));
         }
-        draft.models.insert(name, Value::Object(model));
+        draft.models.insert(name, model);
     }
     for (alias, meant) in setting("model_group_alias").as_object().into_iter().flatten() {
         let meant = meant.as_str().or_else(|| meant["model"].as_str()).unwrap_or_default();
@@ -165,28 +164,11 @@ fn fallbacks(
 
 fn leftovers(file: &Value, notes: &mut Notes) {
     let (library, general) = (&file["litellm_settings"], &file["general_settings"]);
-    let carried = [
-        "routing_strategy",
-        "num_retries",
-        "timeout",
-        "request_timeout",
-        "fallbacks",
-        "default_fallbacks",
-        "model_group_alias",
-        "default_litellm_params",
-        "api_key",
-        "api_base",
-        "api_version",
-    ];
-    for (section, message) in
-        [("router_settings", "has no equal here"), ("litellm_settings", "has no equal here")]
-    {
-        notes.others(
-            section,
-            &file[section],
-            &[&carried[..], &["callbacks", "success_callback", "failure_callback"]].concat(),
-            message,
-        );
+    let carried = "routing_strategy num_retries timeout request_timeout fallbacks default_fallbacks \
+         model_group_alias default_litellm_params api_key api_base api_version";
+    let known = format!("{carried} callbacks success_callback failure_callback");
+    for section in ["router_settings", "litellm_settings"] {
+        notes.others(section, &file[section], &known, "has no equal here");
     }
     for field in ["callbacks", "success_callback", "failure_callback"] {
         if !library[field].is_null() {
@@ -196,7 +178,7 @@ fn leftovers(file: &Value, notes: &mut Notes) {
             );
         }
     }
-    notes.others("general_settings", general, &["master_key"], "has no equal here");
+    notes.others("general_settings", general, "master_key", "has no equal here");
     if !general["master_key"].is_null() {
         notes.add("general_settings.master_key", "there is no key for everything; see `keys`");
     }
@@ -206,16 +188,10 @@ fn leftovers(file: &Value, notes: &mut Notes) {
             "values stay behind: set those variables that the providers name in Envoy's environment",
         );
     }
-    let sections = [
-        "model_list",
-        "router_settings",
-        "litellm_settings",
-        "general_settings",
-        "credential_list",
-        "environment_variables",
-    ];
+    let sections = "model_list router_settings litellm_settings general_settings credential_list \
+         environment_variables";
     for name in file.as_object().into_iter().flat_map(|map| map.keys()) {
-        if !sections.contains(&name.as_str()) {
+        if !sections.split(' ').any(|word| word == name) {
             notes.add(name, "has no equal here");
         }
     }

@@ -7,6 +7,7 @@ use crate::import::common::host::Host;
 use crate::import::common::keys::{Variables, is_secret_header};
 use crate::import::common::notes::Notes;
 use crate::import::common::value::{duration, number};
+use crate::yaml::set;
 
 /// Stands for an endpoint that is no URL.
 const SET_ME: &str = "http://set-me.invalid";
@@ -43,9 +44,9 @@ pub(in crate::import) fn exporter(file: &Value, notes: &mut Notes) -> Result<Val
         let same = |destination: &&mut Value| {
             destination["endpoint"].as_str().and_then(Host::of).is_some_and(|host| host.origin == origin)
         };
-        match destinations.values_mut().find(same).and_then(Value::as_object_mut) {
+        match destinations.values_mut().find(same) {
             Some(destination) => {
-                destination.insert("metrics".to_owned(), json!(endpoint));
+                set(destination, "metrics", endpoint);
                 notes.add(&path, "metrics go with the protocol and headers of the destination at the same host");
             }
             None => notes.add(
@@ -102,8 +103,7 @@ fn endpoint(path: &str, exporter: &Value, notes: &mut Notes) -> (String, String)
 
 fn destination(path: &str, exporter: &Value, variables: &mut Variables, notes: &mut Notes) -> Value {
     let (endpoint, origin) = endpoint(path, exporter, notes);
-    let mut ours =
-        Map::from_iter([("type".to_owned(), json!("otlp")), ("endpoint".to_owned(), json!(endpoint))]);
+    let mut ours = json!({"type": "otlp", "endpoint": endpoint});
     let kind = exporter["type"].as_str().unwrap_or_default();
     let protocol = match exporter["encoding"].as_str() {
         _ if kind.contains("grpc") || path.contains("grpc") => "grpc",
@@ -117,7 +117,7 @@ fn destination(path: &str, exporter: &Value, variables: &mut Variables, notes: &
             "http/protobuf"
         }
     };
-    ours.insert("protocol".to_owned(), json!(protocol));
+    set(&mut ours, "protocol", protocol);
     let mut headers = Map::new();
     for (name, value) in exporter["headers"].as_object().into_iter().flatten() {
         let name = name.to_ascii_lowercase();
@@ -134,52 +134,38 @@ fn destination(path: &str, exporter: &Value, variables: &mut Variables, notes: &
         notes.add(&format!("{path}.headers"), "are no map of names and values, and stay behind");
     }
     if !headers.is_empty() {
-        ours.insert("headers".to_owned(), Value::Object(headers));
+        set(&mut ours, "headers", headers);
     }
     if let Some(excluded) = exporter["exclude_request_data"].as_bool() {
-        ours.insert("exclude_request_data".to_owned(), json!(excluded));
+        set(&mut ours, "exclude_request_data", excluded);
     }
     for field in ["additional_resource_attributes", "resource_attributes"] {
         if let Some(attributes) = exporter[field].as_object() {
             let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let attributes: Map<String, Value> =
-                attributes.iter().map(|(name, value)| (name.clone(), json!(text(value)))).collect();
-            ours.insert("resource".to_owned(), Value::Object(attributes));
+            let attributes = attributes.iter().map(|(name, value)| (name.clone(), text(value)));
+            set(&mut ours, "resource", attributes.collect::<Value>());
         }
     }
     if let Some(timeout) =
         number(&exporter["timeout"]).or_else(|| number(&exporter["timeout_seconds"])).and_then(duration)
     {
-        ours.insert("timeout".to_owned(), json!(timeout));
+        set(&mut ours, "timeout", timeout);
     }
     match exporter["compression"].as_str() {
-        Some(compression @ ("gzip" | "none")) => {
-            ours.insert("compression".to_owned(), json!(compression));
-        }
+        Some(compression @ ("gzip" | "none")) => set(&mut ours, "compression", compression),
         Some(other) => notes.add(
             &format!("{path}.compression"),
             &format!("{other:?} is neither gzip nor none; the default is gzip"),
         ),
         None => {}
     }
-    let known = [
-        "endpoint",
-        "type",
-        "encoding",
-        "headers",
-        "exclude_request_data",
-        "additional_resource_attributes",
-        "resource_attributes",
-        "timeout",
-        "timeout_seconds",
-        "compression",
-        "enabled",
-    ];
+    let known = "endpoint type encoding headers exclude_request_data additional_resource_attributes \
+         resource_attributes timeout timeout_seconds compression enabled";
     notes.others(
         path,
         exporter,
-        &known,
+        known,
         "has no equal here, or under another name: see `when` of a destination for filters",
     );
-    Value::Object(ours)
+    ours
 }

@@ -8,6 +8,7 @@ use crate::import::common::keys::is_secret_header;
 use crate::import::common::notes::Notes;
 use crate::import::common::routing::{Draft, KNOWN, known};
 use crate::import::common::value::{duration, items, number, statuses};
+use crate::yaml::set;
 
 /// Most attempts at one target that ours makes.
 const ATTEMPTS_MAX: u64 = 5;
@@ -28,19 +29,10 @@ pub(in crate::import) fn gateway(file: &Value, notes: &mut Notes) -> Result<Valu
                 let name = format!("{group}/{name}");
                 let at = format!("{path}.routing_config");
                 model(&name, &at, &integration["routing_config"], None, &mut draft, notes);
-                notes.others(
-                    &path,
-                    integration,
-                    &["name", "type", "routing_config", "model_types"],
-                    "has no equal here",
-                );
+                let known = "name type routing_config model_types";
+                notes.others(&path, integration, known, "has no equal here");
             }
-            notes.others(
-                "the file",
-                file,
-                &["name", "type", "integrations", "collaborators"],
-                "has no equal here",
-            );
+            notes.others("the file", file, "name type integrations collaborators", "has no equal here");
             if !file["collaborators"].is_null() {
                 notes.add("collaborators", "who may use a model is said by `models` of each caller's key");
             }
@@ -123,32 +115,31 @@ fn model(
     }
     targets.sort_by(|(a, _), (b, _)| a.total_cmp(b));
     let targets: Vec<Value> = targets.into_iter().map(|(_, target)| target).collect();
-    let mut model =
-        Map::from_iter([("strategy".to_owned(), json!(strategy)), ("targets".to_owned(), json!(targets))]);
+    let mut model = json!({"strategy": strategy, "targets": targets});
     let sorted = |mut statuses: Vec<u64>| {
         statuses.sort_unstable();
         statuses.dedup();
         statuses
     };
     if attempts > 1 {
-        let mut retry = Map::from_iter([("attempts".to_owned(), json!(attempts))]);
+        let mut retry = json!({"attempts": attempts});
         if !retry_on.is_empty() {
-            retry.insert("on".to_owned(), json!(sorted(retry_on)));
+            set(&mut retry, "on", sorted(retry_on));
         }
         if let Some(delay) = delay.and_then(|ms| duration(ms / 1000.0)) {
-            retry.insert("backoff".to_owned(), json!(delay));
+            set(&mut retry, "backoff", delay);
         }
-        model.insert("retry".to_owned(), Value::Object(retry));
+        set(&mut model, "retry", retry);
     }
     if !fallback_on.is_empty() {
-        model.insert("fallback".to_owned(), json!({"on": sorted(fallback_on)}));
+        set(&mut model, "fallback", json!({"on": sorted(fallback_on)}));
     }
     if let Some(sticky) = sticky(path, &routing["sticky_routing"], notes) {
-        model.insert("sticky".to_owned(), sticky);
+        set(&mut model, "sticky", sticky);
     }
-    let known = ["type", "load_balance_targets", "sticky_routing", "id", "when", "name"];
-    notes.others(path, routing, &known, "has no equal here");
-    draft.models.insert(name.to_owned(), Value::Object(model));
+    let known = "type load_balance_targets sticky_routing id when name";
+    notes.others(path, routing, known, "has no equal here");
+    draft.models.insert(name.to_owned(), model);
 }
 
 fn target(
@@ -175,39 +166,37 @@ fn target(
         &format!("what the account {account:?} is was guessed from its name: check api, url and key of providers.{account}"),
     );
     let url = if url.is_empty() { "http://set-me.invalid" } else { url };
-    let mut provider = Map::from_iter([("api".to_owned(), json!(api)), ("url".to_owned(), json!(url))]);
+    let mut provider = json!({"api": api, "url": url});
     if !variable.is_empty() {
         // Two accounts have two keys, whose hosts the file does not say.
         let preferred = Some(*variable).filter(|_| account == *kind);
         let variable = draft.variables.own(account, account, preferred, account, "API_KEY");
-        provider.insert("key".to_owned(), json!({"env": variable}));
+        set(&mut provider, "key", json!({"env": variable}));
     }
-    let provider = draft.provider(account, Value::Object(provider));
-    let mut target =
-        Map::from_iter([("provider".to_owned(), json!(provider)), ("model".to_owned(), json!(model))]);
+    let provider = draft.provider(account, provider);
+    let mut target = json!({"provider": provider, "model": model});
     if let (Some(weight), "weighted") = (written["weight"].as_u64(), strategy) {
-        target.insert("weight".to_owned(), json!(weight));
+        set(&mut target, "weight", weight);
     }
     if written["fallback_candidate"] == json!(false) {
-        target.insert("fallback".to_owned(), json!(false));
+        set(&mut target, "fallback", false);
     }
     let asked = written["metadata_match"].as_object().or(metadata);
     if let Some(asked) = asked {
-        target.insert("when".to_owned(), json!({"metadata": asked}));
+        set(&mut target, "when", json!({"metadata": asked}));
     }
     let mut params = written["override_params"].as_object().cloned().unwrap_or_default();
     if params.remove("prompt_version_fqn").is_some() {
         notes.add(&format!("{at}.override_params.prompt_version_fqn"), "prompts are not stored here");
     }
     if !params.is_empty() {
-        target.insert("params".to_owned(), Value::Object(params));
+        set(&mut target, "params", params);
     }
     let headers = &written["headers_override"];
     if headers.is_object() {
-        let set = headers["set"].clone();
-        let mut ours = Map::new();
-        if let Some(set) = set.as_object() {
-            let (secret, harmless): (Vec<_>, Vec<_>) = set
+        let mut ours = json!({});
+        if let Some(given) = headers["set"].as_object() {
+            let (secret, harmless): (Vec<_>, Vec<_>) = given
                 .iter()
                 .partition(|(name, value)| is_secret_header(name, value.as_str().unwrap_or_default()));
             for (name, _) in secret {
@@ -216,30 +205,19 @@ fn target(
                     "may be a secret and stays behind; a provider's credentials are its `key`",
                 );
             }
-            let lowercase: Map<String, Value> = harmless
-                .into_iter()
-                .map(|(name, value)| (name.to_ascii_lowercase(), value.clone()))
-                .collect();
-            ours.insert("set".to_owned(), Value::Object(lowercase));
+            let lowercase =
+                harmless.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone()));
+            set(&mut ours, "set", lowercase.collect::<Value>());
         }
         if headers["remove"].is_array() {
-            ours.insert("remove".to_owned(), headers["remove"].clone());
+            set(&mut ours, "remove", headers["remove"].clone());
         }
-        target.insert("headers".to_owned(), Value::Object(ours));
+        set(&mut target, "headers", ours);
     }
-    let known = [
-        "target",
-        "weight",
-        "priority",
-        "retry_config",
-        "fallback_status_codes",
-        "fallback_candidate",
-        "override_params",
-        "metadata_match",
-        "headers_override",
-    ];
-    notes.others(at, written, &known, "has no equal here");
-    Some(Value::Object(target))
+    let known = "target weight priority retry_config fallback_status_codes fallback_candidate \
+         override_params metadata_match headers_override";
+    notes.others(at, written, known, "has no equal here");
+    Some(target)
 }
 
 /// Which requests stay together: by one thing here, by several there.
