@@ -19,8 +19,14 @@ fn units() -> impl DoubleEndedIterator<Item = (&'static str, u64)> {
     TIMES.into_iter().filter(|(name, _)| *name != "d")
 }
 
-/// A span of time, written as a whole number with the unit `ms`, `s`, `m` or `h`.
+/// A span of time: a whole number with the unit ms, s, m or h, at most 8760h.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "String", extend("pattern" = "^[0-9]+(ms|s|m|h)$")),
+    schemars(extend("examples" = ["100ms", "5s", "2m", "1h"]))
+)]
 pub struct Duration {
     ms: u64,
 }
@@ -106,24 +112,13 @@ impl Serialize for Duration {
     }
 }
 
-#[cfg(feature = "schema")]
-impl schemars::JsonSchema for Duration {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Duration".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "description": "A span of time: a whole number with the unit ms, s, m or h, at most 8760h.",
-            "type": "string",
-            "pattern": "^[0-9]+(ms|s|m|h)$",
-            "examples": ["100ms", "5s", "2m", "1h"],
-        })
-    }
-}
-
-/// A span of time, written as a whole number with the unit `ms`, `s`, `m`, `h` or `d`.
+/// A span of time: a whole number with the unit `ms`, `s`, `m`, `h` or `d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "String", extend("pattern" = "^[0-9]+ ?(ms|s|m|h|d)$"))
+)]
 pub struct Time(pub std::time::Duration);
 
 impl FromStr for Time {
@@ -138,21 +133,6 @@ impl FromStr for Time {
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         amount::text(deserializer, "a time such as \"200ms\"")?.parse().map_err(de::Error::custom)
-    }
-}
-
-#[cfg(feature = "schema")]
-impl schemars::JsonSchema for Time {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Time".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "type": "string",
-            "pattern": "^[0-9]+ ?(ms|s|m|h|d)$",
-            "description": "A span of time: a whole number with the unit `ms`, `s`, `m`, `h` or `d`."
-        })
     }
 }
 

@@ -7,8 +7,14 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::amount::{self, SIZES, UnitError};
 
-/// A number of bytes, written as a number or with a unit: `512`, `64KiB`, `10MiB`, `1GiB`.
+/// A number of bytes, alone or with the unit B, KiB, MiB or GiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "String", extend("type" = ["integer", "string"], "minimum" = 0)),
+    schemars(extend("pattern" = "^[0-9]+ *(B|KiB|MiB|GiB)?$", "examples" = [65536, "64KiB", "10MiB"]))
+)]
 pub struct ByteSize(pub u64);
 
 impl<'de> Deserialize<'de> for ByteSize {
@@ -46,23 +52,6 @@ impl ByteSize {
     }
 }
 
-#[cfg(feature = "schema")]
-impl schemars::JsonSchema for ByteSize {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "ByteSize".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "description": "A number of bytes, alone or with the unit B, KiB, MiB or GiB.",
-            "type": ["integer", "string"],
-            "minimum": 0,
-            "pattern": "^[0-9]+ *(B|KiB|MiB|GiB)?$",
-            "examples": [65536, "64KiB", "10MiB"],
-        })
-    }
-}
-
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
@@ -73,8 +62,13 @@ impl fmt::Display for ByteSize {
     }
 }
 
-/// A number of bytes, written as a whole number with the unit `B`, `KiB`, `MiB`, `GiB` or `TiB`.
+/// A number of bytes: a whole number with the unit `B`, `KiB`, `MiB`, `GiB` or `TiB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "String", extend("pattern" = "^[0-9]+ ?(B|KiB|MiB|GiB|TiB)$"))
+)]
 pub struct Size(pub u64);
 
 impl FromStr for Size {
@@ -88,21 +82,6 @@ impl FromStr for Size {
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         amount::text(deserializer, "a size such as \"10GiB\"")?.parse().map_err(de::Error::custom)
-    }
-}
-
-#[cfg(feature = "schema")]
-impl schemars::JsonSchema for Size {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Size".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "type": "string",
-            "pattern": "^[0-9]+ ?(B|KiB|MiB|GiB|TiB)$",
-            "description": "A number of bytes: a whole number with the unit `B`, `KiB`, `MiB`, `GiB` or `TiB`."
-        })
     }
 }
 

@@ -6,9 +6,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use weir_settings::ConfigError;
 
-/// Where the access log goes: `off`, `stdout`, or the absolute path of a file.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// `off`, `stdout`, or the absolute path of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(from = "String")]
+#[schemars(with = "String", extend("pattern" = "^(off|stdout|/.+)$"))]
+#[schemars(extend("examples" = ["off", "stdout", "/var/log/weir/access.log"]))]
 pub enum AccessLog {
     /// Nowhere.
     #[default]
@@ -26,21 +28,6 @@ impl From<String> for AccessLog {
             "stdout" => Self::Stdout,
             _ => Self::File(text.into()),
         }
-    }
-}
-
-impl JsonSchema for AccessLog {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "AccessLog".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "description": "`off`, `stdout`, or the absolute path of a file.",
-            "type": "string",
-            "pattern": "^(off|stdout|/.+)$",
-            "examples": ["off", "stdout", "/var/log/weir/access.log"],
-        })
     }
 }
 
