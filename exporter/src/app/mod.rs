@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -69,59 +70,34 @@ pub enum Error {
 pub struct Exporter {
     source: Source,
     settings: Settings,
-    ingest: Option<TcpListener>,
-    admin: TcpListener,
-    page: Option<TcpListener>,
-    addresses: (Option<SocketAddr>, SocketAddr),
-    page_address: Option<SocketAddr>,
+    ingest: Option<Bound>,
+    admin: Bound,
+    page: Option<Bound>,
 }
+
+type Bound = (TcpListener, SocketAddr);
 
 impl Exporter {
     /// Binds the listeners; port 0 takes a free one.
     pub async fn bind(source: Source, settings: Settings) -> Result<Self, Error> {
-        let (admin, admin_address) =
-            listen::tcp("--admin-listen, admin.listen", settings.admin_listen).await?;
-        let (mut ingest, mut ingest_address) = (None, None);
-        if settings.role.ingests() {
-            let (listener, address) = listen::tcp("--listen, ingest.listen", settings.ingest.listen).await?;
-            (ingest, ingest_address) = (Some(listener), Some(address));
-        }
-        let (mut page, mut page_address) = (None, None);
-        if let Some(address) = settings.page.listen {
-            let (listener, address) = listen::tcp("--page-listen, page.listen", address).await?;
-            (page, page_address) = (Some(listener), Some(address));
-        }
-        let addresses = (ingest_address, admin_address);
-        Ok(Self { source, settings, ingest, admin, page, addresses, page_address })
-    }
-
-    /// Where batches are taken, if they are.
-    pub fn ingest_address(&self) -> Option<SocketAddr> {
-        self.addresses.0
-    }
-
-    /// Where health and metrics are served.
-    pub fn admin_address(&self) -> SocketAddr {
-        self.addresses.1
-    }
-
-    /// Where the page is served, if it is.
-    pub fn page_address(&self) -> Option<SocketAddr> {
-        self.page_address
+        let admin = listen::tcp("--admin-listen, admin.listen", settings.admin_listen).await?;
+        let ingest = match settings.role.ingests() {
+            true => Some(listen::tcp("--listen, ingest.listen", settings.ingest.listen).await?),
+            false => None,
+        };
+        let page = match settings.page.listen {
+            Some(address) => Some(listen::tcp("--page-listen, page.listen", address).await?),
+            None => None,
+        };
+        Ok(Self { source, settings, ingest, admin, page })
     }
 
     /// Runs until `stop`, then ends in order.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
         process::install_provider();
         self.log();
-        let Self {
-            source,
-            settings,
-            ingest: ingest_listener,
-            admin: admin_listener,
-            page: page_listener,
-            ..
-        } = self;
+        let Self { source, settings, ingest: ingest_bound, admin: (admin_listener, _), page: page_bound } =
+            self;
         let metrics = Arc::new(Metrics::default());
         let bus = Bus::connect(settings.bus.clone(), settings.consumers()).await?;
         let fleet = Fleet::new(bus.clone(), Arc::clone(&metrics));
@@ -154,7 +130,7 @@ impl Exporter {
             saved: saved.clone(),
             stop: stop.clone(),
         };
-        let page = page_listener.map(|listener| {
+        let page = page_bound.map(|(listener, _)| {
             let subjects = Subjects {
                 bus: bus.clone(),
                 fleet: fleet.clone(),
@@ -167,14 +143,8 @@ impl Exporter {
         });
         let page_tls = settings.page.tls.as_ref().filter(|_| page.is_some());
         let page_tls = page_tls.map(|tls| listen::tls("page", tls)).transpose()?;
-        let admin_listener = Listener::Tcp(admin_listener, None);
-        background.spawn(server::serve(
-            "admin",
-            admin_listener,
-            admin::router(admin),
-            MAX_CONNECTIONS,
-            last.clone(),
-        ));
+        let (listener, router) = (Listener::Tcp(admin_listener, None), admin::router(admin));
+        background.spawn(server::serve("admin", listener, router, MAX_CONNECTIONS, last.clone()));
         if settings.role.ships() {
             let (purger, stopped) = (bus.clone(), stop.clone());
             background.spawn(async move { purger.purge(stopped).await });
@@ -190,39 +160,25 @@ impl Exporter {
         parts.spawn(async move {
             Ok(keeper.keep(|store, name, seen| Box::pin(ledger::begin(store, name, seen)), kept).await?)
         });
-        if let (Some(ingest), Some(listener)) = (&ingest, ingest_listener) {
+        if let (Some(ingest), Some((listener, _))) = (&ingest, ingest_bound) {
             let tls = settings.ingest.tls.as_ref().map(|tls| listen::tls("ingest", tls)).transpose()?;
             let most = settings.ingest.max_connections;
-            let (router, stopped) = (ingest.clone().router(), stop.clone());
-            parts.spawn(async move {
-                server::serve("ingest", Listener::Tcp(listener, tls), router, most, stopped).await;
-                Ok(())
-            });
+            let (listener, router) = (Listener::Tcp(listener, tls), ingest.clone().router());
+            parts.spawn(server::serve("ingest", listener, router, most, stop.clone()).map(Ok));
             if let Some(path) = &settings.ingest.socket {
-                let (listener, router, stopped) =
-                    (listen::unix(path)?, ingest.clone().open_router(), stop.clone());
-                parts.spawn(async move {
-                    server::serve("ingest socket", listener, router, most, stopped).await;
-                    Ok(())
-                });
+                let (listener, router) = (listen::unix(path)?, ingest.clone().open_router());
+                parts.spawn(server::serve("ingest socket", listener, router, most, stop.clone()).map(Ok));
             }
         }
         if settings.role.ships() {
-            let (counting, stopped) = (
-                Counting::new(bus.clone(), Arc::clone(&metrics.gen_ai), metrics.counting.clone()),
-                stop.clone(),
-            );
-            parts.spawn(async move {
-                counting.run(stopped).await;
-                Ok(())
-            });
+            let counting = Counting::new(bus.clone(), Arc::clone(&metrics.gen_ai), metrics.counting.clone());
+            parts.spawn(counting.run(stop.clone()).map(Ok));
         }
         let (followed, stopped) = (saved.clone(), stop.clone());
         background.spawn(async move { followed.follow(stopped).await });
         fleet.run(settings.destinations.clone()).await?;
         pushes.run(settings.pushes.clone()).await.map_err(ShipError::from)?;
-        let (watched, stopped) = (fleet.clone(), stop.clone());
-        parts.spawn(async move { watch(watched, stopped).await });
+        parts.spawn(watch(fleet.clone(), stop.clone()));
         let reload = Reload {
             source,
             file: settings.clone(),
@@ -269,9 +225,9 @@ impl Exporter {
         info!(
             version = VERSION,
             role = ?settings.role,
-            ingest = self.addresses.0.map(|address| address.to_string()),
-            admin = %self.addresses.1,
-            page = self.page_address.map(|address| address.to_string()),
+            ingest = self.ingest.as_ref().map(|(_, address)| address.to_string()),
+            admin = %self.admin.1,
+            page = self.page.as_ref().map(|(_, address)| address.to_string()),
             nats = %settings.bus.servers,
             token = settings.ingest.token.is_some(),
             "started"
