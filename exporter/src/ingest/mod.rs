@@ -123,18 +123,17 @@ impl<S: Store> Ingest<S> {
 
     /// The routes of a listener that lets everybody in who can reach it: a Unix socket.
     pub fn open_router(self) -> Router {
-        Router::new()
-            .route(INGEST_PATH, post(open_events::<S>))
-            .route(POLICY_PATH, get(open_policy::<S>))
-            .with_state(self)
+        self.routes(true)
     }
 
     /// The listener's routes.
     pub fn router(self) -> Router {
-        Router::new()
-            .route(INGEST_PATH, post(events::<S>))
-            .route(POLICY_PATH, get(policy::<S>))
-            .with_state(self)
+        self.routes(false)
+    }
+
+    fn routes(self, is_open: bool) -> Router {
+        let routes = Router::new().route(INGEST_PATH, post(events::<S>)).route(POLICY_PATH, get(policy::<S>));
+        routes.with_state((self, is_open))
     }
 }
 
@@ -145,13 +144,18 @@ enum Answer {
     Wrong(StatusCode, String),
 }
 
-async fn events<S: Store>(State(ingest): State<Ingest<S>>, request: Request) -> Response {
+/// What the handlers work with, and whether they ask for no token.
+type Opened<S> = State<(Ingest<S>, bool)>;
+
+async fn events<S: Store>(State((ingest, is_open)): Opened<S>, request: Request) -> Response {
     let policy = ingest.policy();
-    if policy.token.allows(request.headers()) {
-        let handled = handle(&ingest, &policy, request).await;
-        return respond(&ingest, handled);
-    }
-    respond(&ingest, ("unauthorized", unauthorized()))
+    let (outcome, answer) = if is_open || policy.token.allows(request.headers()) {
+        handle(&ingest, &policy, request).await
+    } else {
+        ("unauthorized", unauthorized())
+    };
+    ingest.metrics.batches.get_or_create(&OutcomeLabel { outcome }).inc();
+    response(&ingest, answer)
 }
 
 fn unauthorized() -> Answer {
@@ -160,28 +164,14 @@ fn unauthorized() -> Answer {
 }
 
 /// The capture policy alone, for a sender that has nothing to send.
-async fn policy<S: Store>(State(ingest): State<Ingest<S>>, headers: HeaderMap) -> Response {
-    let allowed = ingest.policy().token.allows(&headers);
-    if allowed { policy_response(&ingest) } else { response(&ingest, unauthorized()) }
-}
-
-async fn open_policy<S: Store>(State(ingest): State<Ingest<S>>) -> Response {
-    policy_response(&ingest)
-}
-
-fn policy_response<S: Store>(ingest: &Ingest<S>) -> Response {
-    let known = ingest.capture() != Capture::Unknown;
-    response(ingest, if known { Answer::Done(answer()) } else { Answer::Again(answer()) })
-}
-
-async fn open_events<S: Store>(State(ingest): State<Ingest<S>>, request: Request) -> Response {
-    let handled = handle(&ingest, &ingest.policy(), request).await;
-    respond(&ingest, handled)
-}
-
-fn respond<S: Store>(ingest: &Ingest<S>, (outcome, answer): (&'static str, Answer)) -> Response {
-    ingest.metrics.batches.get_or_create(&OutcomeLabel { outcome }).inc();
-    response(ingest, answer)
+async fn policy<S: Store>(State((ingest, is_open)): Opened<S>, headers: HeaderMap) -> Response {
+    let allowed = is_open || ingest.policy().token.allows(&headers);
+    let answer = match ingest.capture() {
+        _ if !allowed => unauthorized(),
+        Capture::Unknown => Answer::Again(answer()),
+        _ => Answer::Done(answer()),
+    };
+    response(&ingest, answer)
 }
 
 fn response<S: Store>(ingest: &Ingest<S>, answer: Answer) -> Response {
