@@ -37,6 +37,18 @@ pub(crate) fn ranged(
     }
 }
 
+/// Checks that the files of a listener's TLS are there.
+pub(crate) fn tls_is_there(path: &str, tls: &wire::ServerTls) -> Result<(), ConfigError> {
+    let client_ca = tls.client_ca.iter().map(|file| ("client_ca", file));
+    for (field, file) in [("certificate", &tls.certificate), ("key", &tls.key)].into_iter().chain(client_ca) {
+        if let Err(error) = std::fs::metadata(file) {
+            let why = format!("{}: {error}", file.display());
+            return Err(ConfigError::at(format!("{path}.{field}"), why));
+        }
+    }
+    Ok(())
+}
+
 /// A port on this machine alone.
 pub(crate) fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))

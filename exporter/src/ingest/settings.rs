@@ -1,10 +1,10 @@
 //! Where batches are taken and how many, as it was written and checked.
 
-use std::{fs, net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf};
 
 use crate::{
     cli::Role,
-    config::{ConfigError, loopback, ranged, wire},
+    config::{ConfigError, loopback, ranged, tls_is_there, wire},
     process::env::Env,
     secret::Secret,
 };
@@ -50,17 +50,7 @@ impl IngestSettings {
             return Err(ConfigError::at("ingest.token", message));
         }
         if let Some(tls) = written.tls.as_ref().filter(|_| role.ingests()) {
-            let files = [
-                ("certificate", Some(&tls.certificate)),
-                ("key", Some(&tls.key)),
-                ("client_ca", tls.client_ca.as_ref()),
-            ];
-            for (field, file) in files {
-                if let Some(Err(error)) = file.map(fs::metadata) {
-                    let shown = file.map(|file| file.display().to_string()).unwrap_or_default();
-                    return Err(ConfigError::at(format!("ingest.tls.{field}"), format!("{shown}: {error}")));
-                }
-            }
+            tls_is_there("ingest.tls", tls)?;
         }
         let size = |field: &str, given: Option<weir_settings::Size>, default: u64, least: u64, most: u64| {
             let size = given.map_or(default, |size| size.0);

@@ -2,14 +2,14 @@
 //!
 //! Whoever can reach the page can change where traces go, so wherever others may reach it a token is asked for.
 
-use std::{collections::BTreeMap, fs, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use reqwest::Url;
 
 use crate::{
     cli::Role,
     config::{
-        ConfigError, ranged,
+        ConfigError, ranged, tls_is_there,
         wire::{self, PageListen},
     },
     process::env::Env,
@@ -86,17 +86,7 @@ impl PageSettings {
             }
         }
         if let Some(tls) = written.tls.as_ref().filter(|_| listen.is_some()) {
-            let files = [
-                ("certificate", Some(&tls.certificate)),
-                ("key", Some(&tls.key)),
-                ("client_ca", tls.client_ca.as_ref()),
-            ];
-            for (field, file) in files {
-                if let Some((file, Err(error))) = file.map(|file| (file, fs::metadata(file))) {
-                    let why = format!("{}: {error}", file.display());
-                    return Err(ConfigError::at(format!("page.tls.{field}"), why));
-                }
-            }
+            tls_is_there("page.tls", tls)?;
         }
         let traces = ranged("page.traces", written.traces, 1000, 0, 10_000)?;
         let bytes = written.traces_bytes.map_or(32 << 20, |size| size.0);
