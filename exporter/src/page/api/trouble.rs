@@ -38,8 +38,12 @@ pub(in crate::page) struct Trouble {
 }
 
 impl Trouble {
-    fn new(level: Level, what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { level, what: what.into(), advice: advice.into(), view: None }
+    fn error(what: String, advice: &str) -> Self {
+        Self { level: Level::Error, what, advice: advice.to_owned(), view: None }
+    }
+
+    fn warning(what: String, advice: &str) -> Self {
+        Self { level: Level::Warning, ..Self::error(what, advice) }
     }
 
     fn at(self, view: impl Into<String>) -> Self {
@@ -56,16 +60,14 @@ pub(in crate::page) fn all(
 ) -> Vec<Trouble> {
     let mut found = Vec::new();
     if let Err(why) = shared.subjects.bus.state() {
-        found.push(Trouble::new(
-            Level::Error,
+        found.push(Trouble::error(
             format!("The exporter is not ready: {why}."),
             "Requests go on, and the gateway's workers hold their events for a while. Check that nats-server runs \
              with JetStream and can be reached.",
         ));
     }
     if let Some(why) = shared.subjects.wrong() {
-        found.push(Trouble::new(
-            Level::Error,
+        found.push(Trouble::error(
             format!("The configuration on disk is refused: {why}."),
             "The previous one stays in force. Fix the file; it is reloaded automatically.",
         ));
@@ -73,36 +75,24 @@ pub(in crate::page) fn all(
     let wanted = shared.subjects.saved.wanted();
     found.extend(wanted.iter().filter_map(|(name, wanted)| of_wanted(name, wanted)));
     if reports.is_empty() && wanted.is_empty() {
-        found.push(
-            Trouble::new(
-                Level::Warning,
-                "No destination is set: events are stored and go nowhere.",
-                "Add one.",
-            )
-            .at("add-destination"),
-        );
+        let what = "No destination is set: events are stored and go nowhere.".to_owned();
+        found.push(Trouble::warning(what, "Add one.").at("add-destination"));
     }
     found.extend(reports.iter().filter_map(of_condition));
     if let Some(before) = shared.trend().before() {
         found.extend(growing(before, totals));
     }
     if let Some(count) = ledger.dead_letters.filter(|count| *count > 0) {
-        found.push(
-            Trouble::new(
-                Level::Warning,
-                format!("{count} {} refused by a destination and set aside.", were(count, "event")),
-                "Fix the cause, then replay them.",
-            )
-            .at("dead-letters"),
-        );
+        let what = format!("{count} {} refused by a destination and set aside.", were(count, "event"));
+        found.push(Trouble::warning(what, "Fix the cause, then replay them.").at("dead-letters"));
     }
     let quiet = ledger.is_empty() && reports.iter().all(|report| report.stored == 0);
     if found.is_empty() && quiet {
-        found.push(Trouble::new(
-            Level::Note,
-            "No request has come yet.",
-            "Send one through the gateway: it shows up here at once.",
-        ));
+        let advice = "Send one through the gateway: it shows up here at once.";
+        found.push(Trouble {
+            level: Level::Note,
+            ..Trouble::error("No request has come yet.".to_owned(), advice)
+        });
     }
     found.sort_by_key(|trouble| trouble.level);
     found
@@ -116,13 +106,11 @@ fn were(count: u64, what: &str) -> String {
 fn of_wanted(name: &str, wanted: &Wanted) -> Option<Trouble> {
     let trouble = match wanted {
         Wanted::Runs => return None,
-        Wanted::Waits => Trouble::new(
-            Level::Warning,
+        Wanted::Waits => Trouble::warning(
             format!("{name} is set and does not run yet."),
             "It is started within seconds, and again every other second. If it does not start, the exporter's log says why.",
         ),
-        Wanted::Refused(why) => Trouble::new(
-            Level::Error,
+        Wanted::Refused(why) => Trouble::error(
             format!("{name} is saved and cannot run here: {why}."),
             "Nothing is sent to it, and its events wait. Fix that and save it again.",
         ),
@@ -139,18 +127,15 @@ fn of_condition(report: &Report) -> Option<Trouble> {
         count => format!(" {count} events wait."),
     };
     let trouble = match *condition {
-        "retrying" => Trouble::new(
-            Level::Warning,
+        "retrying" => Trouble::warning(
             format!("{name} cannot take events now: {reason}.{waiting}"),
             "Nothing is lost yet: delivery is retried. Check that the endpoint is up.",
         ),
-        "misconfigured" => Trouble::new(
-            Level::Error,
+        "misconfigured" => Trouble::error(
             format!("{name} refuses what it gets: {reason}.{waiting}"),
             crate::otlp::advice(reason),
         ),
-        "refusing" => Trouble::new(
-            Level::Error,
+        "refusing" => Trouble::error(
             format!("{name} refuses every single event: {reason}.{waiting}"),
             "It is not the events' fault. Is it an OTLP endpoint for traces, of this protocol?",
         ),
@@ -164,8 +149,7 @@ fn growing(before: &Totals, now: &Totals) -> Vec<Trouble> {
     let mut found = Vec::new();
     let dropped = now.dropped.saturating_sub(before.dropped);
     if dropped > 0 {
-        found.push(Trouble::new(
-            Level::Error,
+        found.push(Trouble::error(
             format!(
                 "{dropped} {} dropped by the gateway in the last minutes: its outbox was full.",
                 were(dropped, "event")
@@ -175,8 +159,7 @@ fn growing(before: &Totals, now: &Totals) -> Vec<Trouble> {
     }
     let refused = now.refused.saturating_sub(before.refused);
     if refused > 0 {
-        found.push(Trouble::new(
-            Level::Error,
+        found.push(Trouble::error(
             format!("{refused} {} refused by ingest for good in the last minutes.", were(refused, "event")),
             "The exporter's log says why. Are the versions of gateway and exporter compatible?",
         ));
@@ -184,27 +167,27 @@ fn growing(before: &Totals, now: &Totals) -> Vec<Trouble> {
     for (name, count) in &now.evicted {
         let evicted = count.saturating_sub(before.evicted.get(name).copied().unwrap_or(*count));
         if evicted > 0 {
-            found.push(
-                Trouble::new(
-                    Level::Error,
-                    format!("{evicted} {} lost to {name} in the last minutes: the stream was full, or they were too old.", were(evicted, "event")),
-                    "Fix the destination, or raise stream.max_bytes and stream.max_age.",
-                )
-                .at(format!("settings/{name}")),
+            let were = were(evicted, "event");
+            let trouble = Trouble::error(
+                format!(
+                    "{evicted} {were} lost to {name} in the last minutes: the stream was full, or they were too old."
+                ),
+                "Fix the destination, or raise stream.max_bytes and stream.max_age.",
             );
+            found.push(trouble.at(format!("settings/{name}")));
         }
     }
     for (name, backlog) in &now.backlog {
         let earlier = before.backlog.get(name).copied().unwrap_or(*backlog);
         if *backlog > BACKLOG && *backlog > earlier.saturating_add(earlier / 10) {
-            found.push(
-                Trouble::new(
-                    Level::Warning,
-                    format!("{name} falls behind: {backlog} events wait, {} more than minutes ago.", backlog - earlier),
-                    "It takes events slower than they come. Raise its concurrency, or check the endpoint's response times.",
-                )
-                .at(format!("settings/{name}")),
+            let trouble = Trouble::warning(
+                format!(
+                    "{name} falls behind: {backlog} events wait, {} more than minutes ago.",
+                    backlog - earlier
+                ),
+                "It takes events slower than they come. Raise its concurrency, or check the endpoint's response times.",
             );
+            found.push(trouble.at(format!("settings/{name}")));
         }
     }
     found
