@@ -5,7 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::row::Row;
@@ -66,6 +66,12 @@ impl Times {
     }
 }
 
+impl Serialize for Times {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.percentiles().serialize(to)
+    }
+}
+
 /// Milliseconds within which 50, 95 and 99 of a hundred are.
 #[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
 pub(in crate::page) struct Percentiles {
@@ -77,14 +83,18 @@ pub(in crate::page) struct Percentiles {
     pub(in crate::page) p99: Option<f64>,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Figures {
-    requests: u64,
+/// Sums over the hour.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+#[schema(as = Sums)]
+pub(in crate::page) struct Figures {
+    pub(in crate::page) requests: u64,
     errors: u64,
     input: u64,
     output: u64,
     cost: f64,
+    #[schema(value_type = Percentiles)]
     latency: Times,
+    #[schema(value_type = Percentiles)]
     first_token: Times,
 }
 
@@ -162,18 +172,6 @@ impl Lines {
     }
 }
 
-/// Sums over the hour.
-#[derive(Debug, Serialize, ToSchema)]
-pub(in crate::page) struct Sums {
-    pub(in crate::page) requests: u64,
-    errors: u64,
-    input: u64,
-    output: u64,
-    cost: f64,
-    latency: Percentiles,
-    first_token: Percentiles,
-}
-
 /// The last hour.
 ///
 /// Of times there are percentiles, in milliseconds.
@@ -184,7 +182,7 @@ pub(in crate::page) struct Hour {
     series: Vec<Series>,
     latency: Lines,
     first_token: Lines,
-    pub(in crate::page) sums: Sums,
+    pub(in crate::page) sums: Figures,
     /// Requests that came too fast to be read.
     skipped: u64,
 }
@@ -262,23 +260,8 @@ impl Minutes {
             latency.push(&figures.latency);
             first_token.push(&figures.first_token);
         }
-        let sums = Sums {
-            requests: all.requests,
-            errors: all.errors,
-            input: all.input,
-            output: all.output,
-            cost: all.cost,
-            latency: all.latency.percentiles(),
-            first_token: all.first_token.percentiles(),
-        };
-        Hour {
-            minutes: numbers.iter().map(|number| number * 60_000).collect(),
-            series,
-            latency,
-            first_token,
-            sums,
-            skipped,
-        }
+        let minutes = numbers.iter().map(|number| number * 60_000).collect();
+        Hour { minutes, series, latency, first_token, sums: all, skipped }
     }
 
     fn series(
@@ -366,13 +349,15 @@ mod tests {
         for ms in 1..=1000 {
             minutes.add(&row("a", f64::from(ms), NOW), NOW);
         }
-        let Percentiles { p50, p95, p99 } = minutes.hour(NOW).sums.latency;
+        let Percentiles { p50, p95, p99 } = minutes.hour(NOW).sums.latency.percentiles();
         for (shown, true_one) in [(p50, 500.0), (p95, 950.0), (p99, 990.0)] {
             let shown = shown.unwrap();
             assert!((shown / true_one - 1.0).abs() < 0.055, "{shown} for {true_one}");
         }
         let none = Minutes::default().hour(NOW);
-        assert!(none.sums.latency.p50.is_none() && none.latency.p50.iter().all(Option::is_none));
+        assert!(
+            none.sums.latency.percentiles().p50.is_none() && none.latency.p50.iter().all(Option::is_none)
+        );
         let mut extremes = Times::default();
         for extreme in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300] {
             extremes.add(extreme);
