@@ -95,12 +95,7 @@ impl Grpc {
     }
 
     pub(super) async fn post(&self, settings: &OtlpSettings, body: Bytes) -> Outcome {
-        let sent = timeout(settings.timeout, self.send(settings, body)).await;
-        match sent {
-            Ok(Ok(answer)) => Outcome::Delivered { rejected: rejected(&answer) },
-            Ok(Err(status)) => refused(&status),
-            Err(_) => Outcome::Unanswered { reason: "no answer in time".to_owned() },
-        }
+        self.probe(settings, body, 0).await.outcome
     }
 
     /// Posts; returns the response with the outcome.

@@ -104,12 +104,15 @@ export function trace(id) {
     : [h("span", { class: "quiet" }, "no destination")]));
   let done = false;
 
+  async function look() {
+    const whole = await get(`traces/${encodeURIComponent(id)}`);
+    done = whole.destinations.every((one) => one.settled);
+    stand(whole);
+    return whole;
+  }
   async function load() {
     try {
-      const whole = await get(`traces/${encodeURIComponent(id)}`);
-      done = whole.destinations.every((one) => one.settled);
-      stand(whole);
-      element.replaceChildren(show(whole));
+      element.replaceChildren(show(await look()));
     } catch (error) {
       element.replaceChildren(h("a", { href: "#/traces", class: "back" }, "← Traces"), failed(error, error.status === 404 ? null : load));
     }
@@ -148,9 +151,7 @@ export function trace(id) {
     refresh: async () => {
       if (done) return;
       try {
-        const whole = await get(`traces/${encodeURIComponent(id)}`);
-        done = whole.destinations.every((one) => one.settled);
-        stand(whole);
+        await look();
       } catch { /* it is shown as it was */ }
     },
   };

@@ -103,7 +103,7 @@ impl Row {
             conversation: short(&caller.conversation_id),
             response_id: short(&response.id),
             status: response.status,
-            error: failure(event, response, last)
+            error: spans::failure(event, response, last)
                 .or(answered.filter(|_| response.status >= 400))
                 .map(|error| short(&error)),
             streamed: response.streamed,
@@ -141,10 +141,6 @@ impl Row {
         ];
         size_of::<Self>() + texts.iter().map(|text| text.len()).sum::<usize>()
     }
-}
-
-fn failure(event: &TraceEvent, response: &Response, last: &Attempt) -> Option<String> {
-    spans::failure(event, response, last)
 }
 
 /// Every outcome of capture; [`capture`] names each.
