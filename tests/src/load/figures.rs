@@ -78,8 +78,9 @@ impl Ledger {
 
     fn parse(metrics: &str) -> BTreeMap<String, Self> {
         let mut ledgers: BTreeMap<String, Self> = BTreeMap::new();
-        for Sample { name, labels, value } in samples(metrics).into_iter().filter(is_ledgers) {
-            let Some(destination) = labels.get("destination") else { continue };
+        for Sample { name, labels, value } in samples(metrics) {
+            let is_ledgers = name.starts_with("weir_exporter_ledger_");
+            let Some(destination) = labels.get("destination").filter(|_| is_ledgers) else { continue };
             let (ledger, value) = (ledgers.entry(destination.clone()).or_default(), value as u64);
             match (name.as_str(), labels.get("state")) {
                 ("weir_exporter_ledger_events_stored", _) => ledger.stored = value,
@@ -102,10 +103,6 @@ impl Ledger {
     pub fn sum(&self) -> u64 {
         self.fates.values().sum::<u64>() + self.backlog
     }
-}
-
-fn is_ledgers(sample: &Sample) -> bool {
-    sample.name.starts_with("weir_exporter_ledger_")
 }
 
 async fn page(url: &str) -> Option<String> {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     fakes::{otlp::Reply, server::Server},
-    load::provider,
+    load::provider::Mood,
     system::process::{Process, ProcessError},
 };
 
@@ -70,17 +70,17 @@ pub async fn apply(
 async fn happen(plant: &Plant, fault: Fault, struck: &mut Instant) -> Result<(), ProcessError> {
     let Fault { lasts, part, act, .. } = fault;
     match part {
-        Part::Envoy => signal(&mut plant.envoy.lock().await.process, act, lasts, struck).await,
+        Part::Envoy => signal(vec![&mut plant.envoy.lock().await.process], fault, struck).await,
         Part::Exporter(which) => match plant.exporters.get(which) {
-            Some(exporter) => signal(&mut exporter.lock().await.process, act, lasts, struck).await,
+            Some(exporter) => signal(vec![&mut exporter.lock().await.process], fault, struck).await,
             None => Ok(()),
         },
         Part::Exporters => {
             let (mut one, mut two) = (plant.exporters[0].lock().await, plant.exporters[1].lock().await);
-            signal_all(vec![&mut one.process, &mut two.process], act, lasts, struck).await
+            signal(vec![&mut one.process, &mut two.process], fault, struck).await
         }
         Part::Nats(which) => match plant.nats.get(which) {
-            Some(nats) => signal(&mut nats.lock().await.process, act, lasts, struck).await,
+            Some(nats) => signal(vec![&mut nats.lock().await.process], fault, struck).await,
             None => Ok(()),
         },
         Part::AllNats => {
@@ -88,23 +88,16 @@ async fn happen(plant: &Plant, fault: Fault, struck: &mut Instant) -> Result<(),
             for nats in &plant.nats {
                 all.push(nats.lock().await);
             }
-            signal_all(all.iter_mut().map(|nats| &mut nats.process).collect(), act, lasts, struck).await
+            signal(all.iter_mut().map(|nats| &mut nats.process).collect(), fault, struck).await
         }
         Part::Provider(which) => {
             if let Some(provider) = plant.providers.get(which) {
                 let mood = match act {
-                    Act::Fail(status) => provider::Mood::Failing(status),
-                    Act::Slow(ms) => provider::Mood::Late(Duration::from_millis(ms)),
-                    _ => provider::Mood::Well,
+                    Act::Fail(status) => Mood::Failing(status),
+                    Act::Slow(ms) => Mood::Late(Duration::from_millis(ms)),
+                    _ => Mood::Well,
                 };
-                answer(
-                    provider.server(),
-                    act,
-                    lasts,
-                    || provider.set(mood),
-                    || provider.set(provider::Mood::Well),
-                )
-                .await;
+                answer(provider.server(), fault, || provider.set(mood), || provider.set(Mood::Well)).await;
             }
             Ok(())
         }
@@ -116,14 +109,8 @@ async fn happen(plant: &Plant, fault: Fault, struck: &mut Instant) -> Result<(),
                     Act::Forget => Reply::TakeAndCut,
                     _ => Reply::Take,
                 };
-                answer(
-                    endpoint.server(),
-                    act,
-                    lasts,
-                    || endpoint.answer(reply),
-                    || endpoint.answer(Reply::Take),
-                )
-                .await;
+                let (worse, better) = (|| endpoint.answer(reply), || endpoint.answer(Reply::Take));
+                answer(endpoint.server(), fault, worse, better).await;
             }
             Ok(())
         }
@@ -141,21 +128,8 @@ fn set(link: Option<&Link>, flow: Flow) {
     }
 }
 
-async fn signal(
-    process: &mut Process,
-    act: Act,
-    lasts: Duration,
-    struck: &mut Instant,
-) -> Result<(), ProcessError> {
-    signal_all(vec![process], act, lasts, struck).await
-}
-
-async fn signal_all(
-    mut all: Vec<&mut Process>,
-    act: Act,
-    lasts: Duration,
-    struck: &mut Instant,
-) -> Result<(), ProcessError> {
+async fn signal(mut all: Vec<&mut Process>, fault: Fault, struck: &mut Instant) -> Result<(), ProcessError> {
+    let Fault { act, lasts, .. } = fault;
     for process in &mut all {
         match act {
             Act::Pause => process.pause()?,
@@ -178,7 +152,8 @@ async fn signal_all(
     Ok(())
 }
 
-async fn answer(server: &Server, act: Act, lasts: Duration, worse: impl FnOnce(), better: impl FnOnce()) {
+async fn answer(server: &Server, fault: Fault, worse: impl FnOnce(), better: impl FnOnce()) {
+    let Fault { act, lasts, .. } = fault;
     if act == Act::Kill {
         server.stop().await;
         tokio::time::sleep(lasts).await;

@@ -56,11 +56,7 @@ pub struct Link {
 impl Link {
     /// One to these targets, on a free port.
     pub async fn to(targets: impl Into<Vec<SocketAddr>>) -> io::Result<Self> {
-        Self::from_to(SocketAddr::from(([127, 0, 0, 1], ports::free()?)), targets).await
-    }
-
-    /// One on this address: for those who must be known before their target is there.
-    pub async fn from_to(address: SocketAddr, targets: impl Into<Vec<SocketAddr>>) -> io::Result<Self> {
+        let address = SocketAddr::from(([127, 0, 0, 1], ports::free()?));
         let listener = TcpListener::bind(address).await?;
         let flow = watch::Sender::new(Flow::Open);
         let serving = tokio::spawn(serve(listener, targets.into().into(), flow.subscribe()));

@@ -323,16 +323,8 @@ async fn take(
     let reply = if path.ends_with("/v1/metrics") || path.contains(".MetricsService/") {
         record.lock().unwrap().take_metrics(&kind, headers, &raw)
     } else {
-        let (body, status) = (Bytes::new(), 0);
-        let received = Received {
-            method,
-            path,
-            headers,
-            raw,
-            body,
-            export: ExportTraceServiceRequest::default(),
-            status,
-        };
+        let (body, export) = (Bytes::new(), ExportTraceServiceRequest::default());
+        let received = Received { method, path, headers, raw, body, export, status: 0 };
         record.lock().unwrap().take_spans(&kind, received)
     };
     match reply {
@@ -354,10 +346,8 @@ impl Record {
         let events = event::reported(&export);
         self.times.push(Instant::now());
         self.headers.clone_from(&received.headers);
-        self.leaked |= self
-            .canary
-            .as_ref()
-            .is_some_and(|canary| body.windows(canary.len()).any(|window| window == canary.as_bytes()));
+        let leaks = |canary: &String| body.windows(canary.len()).any(|part| part == canary.as_bytes());
+        self.leaked |= self.canary.as_ref().is_some_and(leaks);
         let reply = match refusal(&mut self.refuse).or_else(|| self.next.pop_front()) {
             Some(reply) => reply,
             None if events.iter().any(|(id, _)| self.poison.contains(id)) => Reply::status(self.poisoned),
