@@ -35,7 +35,10 @@ pub async fn status(port: u16, path: &str) -> reqwest::Result<u16> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::{io::AsyncWriteExt as _, net::TcpListener};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
 
     use super::*;
 
@@ -45,6 +48,7 @@ mod tests {
         let port = listener.local_addr().expect("address").port();
         let server = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.expect("accept");
+            let _ = stream.read(&mut [0; 1024]).await.expect("a request");
             stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\n\r\n").await.expect("write");
         });
         assert_eq!(status(port, "/readyz").await.expect("an answer"), 503);
