@@ -191,12 +191,8 @@ async fn ingested(nats: &Nats, config: &str, bytes: usize, events: usize) -> any
     post_all(&exporter, bytes, WARM_UP).await?;
     let (start, before) = (Instant::now(), processor(&exporter)?);
     post_all(&exporter, bytes, events).await?;
-    Ok(Measure {
-        events: wide(events),
-        seconds: start.elapsed().as_secs_f64(),
-        processor: processor(&exporter)? - before,
-        peak_kib: peak_kib(&exporter)?,
-    })
+    let (seconds, processor) = (start.elapsed().as_secs_f64(), processor(&exporter)? - before);
+    Ok(Measure { events: wide(events), seconds, processor, peak_kib: peak_kib(&exporter)? })
 }
 
 /// The whole of what is stored, the start of the exporter's process included.
@@ -220,12 +216,8 @@ async fn shipped(nats: &Nats, config: &str, events: usize) -> anyhow::Result<Mea
         );
     }
     ensure!(delivered == wide(events), "{delivered} events were delivered of {events} that were stored");
-    Ok(Measure {
-        events: delivered,
-        seconds: start.elapsed().as_secs_f64(),
-        processor: processor(&exporter)?,
-        peak_kib: peak_kib(&exporter)?,
-    })
+    let (seconds, processor) = (start.elapsed().as_secs_f64(), processor(&exporter)?);
+    Ok(Measure { events: delivered, seconds, processor, peak_kib: peak_kib(&exporter)? })
 }
 
 async fn started(nats: &Nats, config: &str, role: &str) -> anyhow::Result<Exporter> {

@@ -36,7 +36,8 @@ const END: Duration = Duration::from_secs(5);
 
 /// A running browser with one window, and chromedriver.
 pub struct Browser {
-    client: Client,
+    /// The driver's client, for what is not here.
+    pub client: Client,
     session: String,
     address: SocketAddr,
     // Dropped last: the browser ends before its driver.
@@ -82,11 +83,6 @@ impl Browser {
         let client = client.expect("a browser");
         let session = client.session_id().await.expect("a session").expect("its id");
         Self { client, session, address, _driver: driver }
-    }
-
-    /// The driver's client, for what is not here.
-    pub fn client(&self) -> &Client {
-        &self.client
     }
 
     /// Opens a URL.

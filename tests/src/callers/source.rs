@@ -31,6 +31,7 @@ static WORDS: LazyLock<Vec<String>> = LazyLock::new(|| {
 
 /// A source with its sequence.
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct Source {
     id: [u8; 16],
     next: u64,
@@ -63,37 +64,26 @@ impl Source {
     /// A new one.
     pub fn new() -> Self {
         let id = fastrand::u128(..).to_be_bytes();
-        Self {
-            id,
-            next: 1,
-            accepted: 0,
-            bytes: 0,
-            key: "team-a",
-            prompt: "What is a weir?".to_owned(),
-            is_newer: false,
-        }
+        let (key, prompt) = ("team-a", "What is a weir?".to_owned());
+        Self { id, next: 1, accepted: 0, bytes: 0, key, prompt, is_newer: false }
     }
 
     /// One version ahead: events and batches have a field that the exporter does not know.
-    #[must_use]
     pub fn newer(self) -> Self {
         Self { is_newer: true, ..self }
     }
 
     /// With events of about so many bytes.
-    #[must_use]
     pub fn of_bytes(self, bytes: usize) -> Self {
         Self { bytes, ..self }
     }
 
     /// With events of the caller that has this key.
-    #[must_use]
     pub fn of_key(self, key: &'static str) -> Self {
         Self { key, ..self }
     }
 
     /// With this prompt in every event.
-    #[must_use]
     pub fn saying(self, prompt: &str) -> Self {
         Self { prompt: prompt.to_owned(), ..self }
     }
@@ -110,18 +100,10 @@ impl Source {
             events.push(event.into());
             self.next += 1;
         }
-        let totals = Totals {
-            created: self.next - 1,
-            accepted: self.accepted,
-            pending: self.next - 1 - self.accepted,
-            ..Totals::default()
-        };
-        let batch = EventBatch {
-            source: self.id.to_vec().into(),
-            events,
-            totals: Some(totals),
-            ..Default::default()
-        };
+        let (created, accepted) = (self.next - 1, self.accepted);
+        let totals = Some(Totals { created, accepted, pending: created - accepted, ..Totals::default() });
+        let source = self.id.to_vec().into();
+        let batch = EventBatch { source, events, totals, ..EventBatch::default() };
         let mut body = batch.encode_to_vec();
         if self.is_newer {
             body.extend(UNKNOWN_FIELD);
@@ -221,11 +203,8 @@ impl Source {
 impl Batch {
     /// Posts it once: the status and what ingest answered.
     pub async fn post(&self, url: &str) -> reqwest::Result<(u16, BatchAnswer)> {
-        let request = client::http()
-            .post(format!("{url}{INGEST_PATH}"))
-            .header("content-type", weir_event::CONTENT_TYPE)
-            .body(self.body.clone());
-        let response = request.send().await?;
+        let request = client::http().post(format!("{url}{INGEST_PATH}")).body(self.body.clone());
+        let response = request.header("content-type", weir_event::CONTENT_TYPE).send().await?;
         let status = response.status().as_u16();
         let body = response.bytes().await?;
         let answer = if matches!(status, 200 | 503) {

@@ -83,6 +83,7 @@ enum End {
 
 /// What to answer.
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct Answer {
     status: u16,
     content_type: String,
@@ -136,33 +137,28 @@ impl Answer {
     }
 
     /// With this status.
-    #[must_use]
     pub fn status(self, status: u16) -> Self {
         Self { status, ..self }
     }
 
     /// Called by this content type, whatever it is.
-    #[must_use]
     pub fn called(self, content_type: &str) -> Self {
         Self { content_type: content_type.to_owned(), ..self }
     }
 
     /// With one more header.
-    #[must_use]
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
     }
 
     /// Cut into pieces of so many bytes.
-    #[must_use]
     pub fn in_pieces_of(self, bytes: usize) -> Self {
         let pieces = (bytes..self.body.len()).step_by(bytes).collect();
         Self { pieces, ..self }
     }
 
     /// With a pause between its pieces.
-    #[must_use]
     pub fn pausing(self, pause: Duration) -> Self {
         Self { pause, ..self }
     }
@@ -178,25 +174,21 @@ impl Answer {
     }
 
     /// Beginning so much later.
-    #[must_use]
     pub fn after(self, delay: Duration) -> Self {
         Self { begin: Begin::After(delay), ..self }
     }
 
     /// Without a byte before [`Provider::release`].
-    #[must_use]
     pub fn held(self) -> Self {
         Self { begin: Begin::Held, ..self }
     }
 
     /// Breaking off after so many bytes.
-    #[must_use]
     pub fn breaking_after(self, bytes: usize) -> Self {
         Self { end: End::Break(bytes), ..self }
     }
 
     /// Stopping after so many bytes until [`Provider::release`].
-    #[must_use]
     pub fn holding_after(self, bytes: usize) -> Self {
         Self { end: End::Hold(bytes), ..self }
     }
@@ -204,20 +196,13 @@ impl Answer {
     /// The pieces of the body, in order.
     fn cut(&self) -> VecDeque<Bytes> {
         let (ends, len) = (&self.pieces, self.body.len());
-        let limit = match self.end {
-            End::Complete => None,
-            End::Break(bytes) | End::Hold(bytes) => Some(bytes),
-        };
+        let limit = if let End::Break(bytes) | End::Hold(bytes) = self.end { Some(bytes) } else { None };
         let mut ends: Vec<usize> = ends.iter().copied().chain(limit).chain([len]).collect();
         ends.retain(|end| *end <= len);
         ends.sort_unstable();
         ends.dedup();
-        let starts = std::iter::once(0).chain(ends.iter().copied());
-        starts
-            .zip(&ends)
-            .filter(|(start, end)| start < *end)
-            .map(|(start, end)| self.body.slice(start..*end))
-            .collect()
+        let pieces = std::iter::once(0).chain(ends.iter().copied()).zip(&ends);
+        pieces.filter(|(start, end)| start < *end).map(|(start, end)| self.body.slice(start..*end)).collect()
     }
 }
 
@@ -247,7 +232,8 @@ struct Shared {
 /// A running fake provider.
 #[derive(Debug)]
 pub struct Provider {
-    server: Server,
+    /// The server, to stop and restart it.
+    pub server: Server,
     shared: Arc<Shared>,
 }
 
@@ -274,11 +260,6 @@ impl Provider {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.server.address()
-    }
-
-    /// The server, to stop and restart it.
-    pub fn server(&self) -> &Server {
-        &self.server
     }
 
     /// Answers every request so from now on.

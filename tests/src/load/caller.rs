@@ -16,7 +16,7 @@ use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::{MARK, TraceId, marked};
+use super::{MARK, TraceId, marked, weighted};
 
 /// The model with a fallback from provider `a` to provider `b`.
 pub const SAFE: &str = "safe";
@@ -68,14 +68,7 @@ impl Ask {
     ];
 
     fn draw(rng: &mut fastrand::Rng) -> Self {
-        let mut at = rng.u32(0..Self::MIX.iter().map(|(_, share)| share).sum());
-        for (ask, share) in Self::MIX {
-            if at < share {
-                return ask;
-            }
-            at -= share;
-        }
-        Self::Chat
+        weighted(rng, &Self::MIX, |(_, share)| *share).map_or(Self::Chat, |(ask, _)| ask)
     }
 
     /// The status that the gateway refuses it with, for those that never reach a provider.

@@ -36,11 +36,9 @@ impl Gateway {
 
     fn parse(stats: &str) -> Self {
         let figure = |name: &str| {
-            let lines = stats.lines().filter_map(|line| line.split_once(": "));
-            lines
-                .filter(|(stat, _)| stat.ends_with(name))
-                .filter_map(|(_, value)| value.parse::<u64>().ok())
-                .sum()
+            let all = stats.lines().filter_map(|line| line.split_once(": "));
+            let of_name = all.filter(|(stat, _)| stat.ends_with(name));
+            of_name.filter_map(|(_, value)| value.parse::<u64>().ok()).sum()
         };
         let full: u64 = figure("weir.events_dropped_outbox_full");
         Self {

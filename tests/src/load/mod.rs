@@ -23,6 +23,17 @@ pub fn marked(body: &[u8]) -> Option<TraceId> {
     u128::from_str_radix(digits, 16).ok()
 }
 
+/// One of these, each as often as its share says; none of none.
+pub fn weighted<T: Copy>(rng: &mut fastrand::Rng, all: &[T], share: impl Fn(&T) -> u32) -> Option<T> {
+    let mut at = rng.u32(0..all.iter().map(&share).sum::<u32>().max(1));
+    all.iter().copied().find(|one| {
+        let share = share(one);
+        let is_it = at < share;
+        at = at.saturating_sub(share);
+        is_it
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

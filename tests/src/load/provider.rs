@@ -13,10 +13,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{MARK, TraceId, marked};
-use crate::fakes::{
-    provider::{Answer, Provider as Fake},
-    server::Server,
-};
+use crate::fakes::provider::{Answer, Provider as Fake};
 
 /// Pieces of content in a stream.
 const PIECES: usize = 10;
@@ -47,7 +44,8 @@ pub struct Seen {
 /// A running provider.
 #[derive(Debug)]
 pub struct Provider {
-    fake: Fake,
+    /// What answers, with its server, to stop and restart it.
+    pub fake: Fake,
     seen: Option<Arc<Mutex<HashMap<TraceId, Seen>>>>,
 }
 
@@ -62,11 +60,6 @@ impl Provider {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.fake.address()
-    }
-
-    /// The server, to stop and restart it.
-    pub fn server(&self) -> &Server {
-        self.fake.server()
     }
 
     /// Answers like this from now on.

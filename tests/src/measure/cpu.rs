@@ -50,24 +50,17 @@ pub fn time(pid: u32) -> anyhow::Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("process {pid}"))?;
     // Its name, in parentheses, may hold anything.
     let (_, fields) = stat.rsplit_once(')').context("/proc/pid/stat has another form than expected")?;
-    let ticks: u64 = fields
-        .split_ascii_whitespace()
-        .skip(11)
-        .take(2)
-        .map(str::parse::<u64>)
-        .sum::<Result<u64, _>>()
-        .context("/proc/pid/stat has another form than expected")?;
+    let ticks = fields.split_ascii_whitespace().skip(11).take(2).map(str::parse::<u64>);
+    let ticks: Result<u64, _> = ticks.sum();
+    let ticks = ticks.context("/proc/pid/stat has another form than expected")?;
     Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
 }
 
 /// How much memory a process has resident, in bytes (proc(5), `/proc/pid/statm`).
 pub fn resident_bytes(pid: u32) -> anyhow::Result<f64> {
     let statm = fs::read_to_string(format!("/proc/{pid}/statm")).with_context(|| format!("process {pid}"))?;
-    let pages: u64 = statm
-        .split_ascii_whitespace()
-        .nth(1)
-        .and_then(|pages| pages.parse().ok())
-        .context("/proc/pid/statm has another form than expected")?;
+    let pages = statm.split_ascii_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    let pages = pages.context("/proc/pid/statm has another form than expected")?;
     Ok(pages as f64 * rustix::param::page_size() as f64)
 }
 

@@ -15,11 +15,8 @@ impl Spread {
     /// Of these; all zero where there are none.
     pub fn of(mut values: Vec<f64>) -> Self {
         let median = quantile(&mut values, 0.5);
-        Self {
-            median,
-            min: values.first().copied().unwrap_or_default(),
-            max: values.last().copied().unwrap_or_default(),
-        }
+        let [min, max] = [values.first(), values.last()].map(|value| value.copied().unwrap_or_default());
+        Self { median, min, max }
     }
 }
 

@@ -141,11 +141,8 @@ impl Rig {
             "stream: {{ max_bytes: 2GiB }}\ndestinations:\n  one: {{ type: otlp, endpoint: \"http://{}/v1/traces\" }}\n",
             endpoint.address()
         );
-        let options = exporter::Options {
-            config: Some(&config),
-            program: settings.exporter.as_deref(),
-            ..exporter::Options::default()
-        };
+        let program = settings.exporter.as_deref();
+        let options = exporter::Options { config: Some(&config), program, ..exporter::Options::default() };
         let exporter = Exporter::with(&nats.url(), &options).await?;
         let (at, url) = (provider.address(), exporter.url());
         let options = envoy::Options { workers: WORKERS, ..envoy::Options::default() };
@@ -229,11 +226,8 @@ pub async fn run(settings: &Settings, mut say: impl FnMut(&str)) -> anyhow::Resu
         say(&format!("{unread} looks were not answered in time, and left out"));
     }
     let growth = judge_growth(settings, &samples)?;
-    Ok(Report {
-        text: format!("{}\n{}", growth.text, ledger.text),
-        flat: growth.good,
-        whole: ledger.good && tally.answered > 0,
-    })
+    let (flat, whole) = (growth.good, ledger.good && tally.answered > 0);
+    Ok(Report { text: format!("{}\n{}", growth.text, ledger.text), flat, whole })
 }
 
 fn line(sample: &Sample) -> String {

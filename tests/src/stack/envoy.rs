@@ -30,10 +30,7 @@ impl Addresses {
     /// Two free ports of loopback, or one beside the port that callers were promised.
     pub fn free(listen: Option<u16>) -> std::io::Result<Self> {
         let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let listen = match listen {
-            Some(port) => port,
-            None => ports::free()?,
-        };
+        let listen = listen.map_or_else(ports::free, Ok)?;
         Ok(Self { listen: loopback(listen), admin: loopback(ports::free()?) })
     }
 }

@@ -92,10 +92,7 @@ impl Exporter {
 
 async fn start(nats_url: &str, options: &Options<'_>) -> anyhow::Result<Exporter> {
     let (port, admin_port) = (ports::free()?, ports::free()?);
-    let page_port = match options.page_port.filter(|port| ports::is_free(*port)) {
-        Some(port) => port,
-        None => ports::free()?,
-    };
+    let page_port = options.page_port.filter(|port| ports::is_free(*port)).map_or_else(ports::free, Ok)?;
     let dir = TempDir::with_prefix("weir-exporter-")?;
     let mut args: Vec<OsString> = vec![
         options.role.unwrap_or("run").into(),

@@ -44,6 +44,7 @@ pub const CALLER_KEY: &str = "sk-caller-canary-2c7e";
 
 /// One fake provider of a stack.
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct Upstream {
     name: &'static str,
     api: &'static str,
@@ -64,7 +65,6 @@ impl Upstream {
     }
 
     /// With more fields, in YAML's flow style, such as `api_version: preview`.
-    #[must_use]
     pub fn settings(self, settings: &'static str) -> Self {
         Self { settings, ..self }
     }
@@ -102,6 +102,7 @@ pub struct Wiring {
 type Render = Box<dyn Fn(&Wiring) -> String>;
 
 /// What a stack is started with.
+#[must_use]
 pub struct Options {
     models: String,
     limits: String,
@@ -134,32 +135,27 @@ impl Default for Options {
 
 impl Options {
     /// With this model table, in YAML; the provider's name is `openai`, unless others are given.
-    #[must_use]
     pub fn models(self, models: &str) -> Self {
         Self { models: models.to_owned(), ..self }
     }
 
     /// With these limits, in YAML.
-    #[must_use]
     pub fn limits(self, limits: &str) -> Self {
         Self { limits: limits.to_owned(), ..self }
     }
 
     /// With this path in the URL of the first provider.
-    #[must_use]
     pub fn provider_path(mut self, path: &'static str) -> Self {
         self.upstreams[0].path = path;
         self
     }
 
     /// With these providers instead of the usual one.
-    #[must_use]
     pub fn upstreams(self, upstreams: impl Into<Vec<Upstream>>) -> Self {
         Self { upstreams: upstreams.into(), ..self }
     }
 
     /// With more top-level fields, in YAML.
-    #[must_use]
     pub fn with(mut self, yaml: &str) -> Self {
         self.more.push_str(yaml);
         self.more.push('\n');
@@ -167,39 +163,33 @@ impl Options {
     }
 
     /// With one more variable in the exporter's environment.
-    #[must_use]
     pub fn exporter_env(mut self, name: &str, value: &str) -> Self {
         self.exporter_env.push((name.to_owned(), value.into()));
         self
     }
 
     /// With so many workers of Envoy.
-    #[must_use]
     pub fn workers(self, workers: usize) -> Self {
         Self { workers, ..self }
     }
 
     /// Without a destination for the exporter: what it has is its own, the console.
-    #[must_use]
     pub fn without_destination(self) -> Self {
         Self { destination: false, ..self }
     }
 
     /// With another gateway.yaml altogether.
-    #[must_use]
     pub fn yaml(self, yaml: impl Fn(&Wiring) -> String + 'static) -> Self {
         Self { yaml: Some(Box::new(yaml)), ..self }
     }
 
     /// With an Envoy whose configuration can change while it runs.
-    #[must_use]
     pub fn hot(self) -> Self {
         Self { is_hot: true, ..self }
     }
 
     /// With an Envoy that has one route, to the provider, and a filter that only observes. This token is what
     /// ingest demands, and what stands in Envoy's environment as `WEIR_INGEST_TOKEN`.
-    #[must_use]
     pub fn observing(self, token: &str) -> Self {
         Self { observing: Some(token.to_owned()), ..self }.exporter_env("WEIR_INGEST_TOKEN", token)
     }
@@ -345,11 +335,8 @@ impl Stack {
 
     /// A request without a credential.
     pub fn post(&self, path: &str, trace: &Trace, body: impl Into<reqwest::Body>) -> reqwest::RequestBuilder {
-        client::http()
-            .post(self.url(path))
-            .header("content-type", "application/json")
-            .header("traceparent", trace.parent())
-            .body(body)
+        let request = client::http().post(self.url(path)).header("content-type", "application/json");
+        request.header("traceparent", trace.parent()).body(body)
     }
 
     /// A chat request as an ordinary client sends it, under a trace of its own.

@@ -85,10 +85,7 @@ impl Nats {
 
 async fn start(dir: Option<TempDir>, more: Vec<OsString>, config: &str) -> anyhow::Result<Nats> {
     let port = ports::free()?;
-    let dir = match dir {
-        Some(dir) => dir,
-        None => TempDir::with_prefix("weir-nats-")?,
-    };
+    let dir = dir.map_or_else(|| TempDir::with_prefix("weir-nats-"), Ok)?;
     let mut args: Vec<OsString> =
         ["--addr", "127.0.0.1", "--port", &port.to_string(), "--jetstream"].map(Into::into).into();
     if !more.iter().any(|argument| argument == "--store_dir") {

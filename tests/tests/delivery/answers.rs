@@ -160,14 +160,14 @@ async fn over_json_and_grpc_it_is_the_same() {
 #[tokio::test(flavor = "multi_thread")]
 async fn while_an_endpoint_is_away_events_wait_and_memory_stays_within_bounds() {
     let rig = Rig::start().await;
-    rig.backend.server().stop().await;
+    rig.backend.server.stop().await;
     let ids = rig.store(load(5000, 100_000)).await;
     rig.condition("retrying").await;
     let waiting = balanced(&rig.exporter, "d", |ledger| ledger.backlog == ids.len() as u64).await;
     assert_eq!(waiting.delivered, 0);
     // An unoptimized build with four lanes of 64 events each; 100 000 events are some 60 MB.
     assert!(rss_mib(&rig.exporter) < 100, "{} MiB", rss_mib(&rig.exporter));
-    rig.backend.server().restart().await;
+    rig.backend.server.restart().await;
     rig.backend.wait_for_events_within(&ids, LONG).await;
     let ledger: Ledger = rig.settled(ids.len()).await;
     assert_eq!(ledger.delivered, ids.len() as u64);

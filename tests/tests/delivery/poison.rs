@@ -12,11 +12,11 @@ use super::{
 async fn the_one_event_that_is_refused_is_set_aside_and_the_others_arrive() {
     for status in [400, 413] {
         let rig = Rig::start().await;
-        rig.backend.server().stop().await;
+        rig.backend.server.stop().await;
         let ids = rig.store(load(200, 5000)).await;
         let poison: Vec<String> = ids.iter().step_by(67).cloned().collect();
         rig.backend.poison(poison.clone(), status);
-        rig.backend.server().restart().await;
+        rig.backend.server.restart().await;
         let well: Vec<String> = ids.iter().filter(|id| !poison.contains(id)).cloned().collect();
         rig.backend.wait_for_events_within(&well, LONG).await;
         let ledger = rig.settled(ids.len()).await;
@@ -51,11 +51,11 @@ async fn an_endpoint_that_refuses_ten_events_in_a_row_keeps_its_backlog() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_of_poison_among_good_events_does_not_stop_the_destination() {
     let rig = Rig::start().await;
-    rig.backend.server().stop().await;
+    rig.backend.server.stop().await;
     let ids = rig.store(200).await;
     let poison: Vec<String> = ids[20..60].to_vec();
     rig.backend.poison(poison.clone(), 400);
-    rig.backend.server().restart().await;
+    rig.backend.server.restart().await;
     // Each good event that comes by shows that it is not the destination's fault.
     let mut stored = ids.len();
     let found = wait::poll(wait::DEADLINE, || {

@@ -35,7 +35,7 @@ async fn taken_up(consumer: &PullConsumer) -> (jetstream::Message, i64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_was_taken_up_three_times_without_an_end_is_a_dead_letter() {
     let mut rig = Rig::start().await;
-    rig.backend.server().stop().await;
+    rig.backend.server.stop().await;
     rig.store(1).await;
     in_hand(&rig, 1).await;
     rig.exporter.process.kill();
@@ -46,7 +46,7 @@ async fn an_event_that_was_taken_up_three_times_without_an_end_is_a_dead_letter(
         assert_eq!(taken, times);
         event.ack_with(AckKind::Nak(None)).await.expect("given back without a word in the ledger");
     }
-    rig.backend.server().restart().await;
+    rig.backend.server.restart().await;
     rig.exporter.process.restart().await.expect("the exporter is back");
     let ids = rig.store(5).await;
     rig.backend.wait_for_events(&ids).await;
@@ -58,14 +58,14 @@ async fn an_event_that_was_taken_up_three_times_without_an_end_is_a_dead_letter(
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_given_back_in_order_is_never_set_aside_however_often() {
     let mut rig = Rig::start().await;
-    rig.backend.server().stop().await;
+    rig.backend.server.stop().await;
     let ids = rig.store(3).await;
     for _ in 0..5 {
         in_hand(&rig, 3).await;
         rig.exporter.process.stop(Duration::from_secs(20)).await.expect("a signal");
         rig.exporter.process.restart().await.expect("the exporter is back");
     }
-    rig.backend.server().restart().await;
+    rig.backend.server.restart().await;
     rig.backend.wait_for_events(&ids).await;
     let ledger = rig.settled(3).await;
     assert_eq!((ledger.dead_lettered, ledger.delivered), (0, 3), "{ledger:?}");

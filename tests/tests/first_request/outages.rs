@@ -28,7 +28,7 @@ async fn chats(stack: &Stack, count: usize) -> Vec<Answered> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_is_down_is_answered_in_the_apis_shape_and_traced_as_an_error() {
     let stack = Stack::start().await;
-    stack.provider.server().stop().await;
+    stack.provider.server.stop().await;
     let answered = stack.send(question().to_string()).await;
     assert!((502..=504).contains(&answered.status), "{answered:?}");
     let error = &answered.json()["error"];
@@ -40,7 +40,7 @@ async fn a_provider_that_is_down_is_answered_in_the_apis_shape_and_traced_as_an_
     assert_eq!(server.status, StatusCode::Error);
     assert_eq!(named(&all, "chat gpt-4o").status, StatusCode::Error);
     assert_eq!(named(&all, "POST").status, StatusCode::Error);
-    stack.provider.server().restart().await;
+    stack.provider.server.restart().await;
     stack.chat().await;
     stack.assert_vm_is_well().await;
 }
@@ -53,9 +53,9 @@ async fn while_the_otlp_endpoint_is_down_callers_notice_nothing_and_traces_come_
     wait::until("the refusals", || stack.otlp.refused() == 3).await;
     all_are_traced(&stack, &refused).await;
 
-    stack.otlp.server().stop().await;
+    stack.otlp.server.stop().await;
     let meanwhile = chats(&stack, 20).await;
-    stack.otlp.server().restart().await;
+    stack.otlp.server.restart().await;
     all_are_traced(&stack, &meanwhile).await;
 }
 

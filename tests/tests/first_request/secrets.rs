@@ -18,7 +18,7 @@ async fn no_key_stands_in_a_log_in_envoys_configuration_or_in_a_span() {
     request.send().await.expect("an answer");
     stack.otlp.refuse_next(1, 503);
     stack.traced_chat().await;
-    stack.provider.server().stop().await;
+    stack.provider.server.stop().await;
     let answered = stack.send(question().to_string()).await;
     stack.otlp.wait_for(&answered.trace).await;
 

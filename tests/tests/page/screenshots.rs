@@ -224,7 +224,7 @@ impl Run {
         Source::new().of_key("nightly-batch").store(&self.stack.exporter.url(), missing).await;
         browser.open(&self.stack.exporter.page("/#/traces")).await;
         browser.reads("the latest 1,000 requests").await;
-        let _ = browser.client().find(Locator::Css(".rows .tr")).await.expect("rows");
+        let _ = browser.client.find(Locator::Css(".rows .tr")).await.expect("rows");
         let frames = "const done = arguments[0], list = document.querySelector('.rows'), times = []; let last = performance.now(); \
             const step = (now) => { times.push(now - last); last = now; list.scrollTop += 400; \
             if (list.scrollTop + list.clientHeight < list.scrollHeight - 1) requestAnimationFrame(step); \

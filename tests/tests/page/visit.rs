@@ -87,14 +87,14 @@ async fn a_first_visitor_adds_middleware_sees_a_request_delivered_keeps_content_
     let address = stack.exporter.page("/#/settings/middleware");
     browser.open(&address).await;
     browser.labelled("Tenant").await;
-    let first = browser.client().window().await.expect("a window");
-    let second = browser.client().new_window(true).await.expect("a window").handle;
-    browser.client().switch_to_window(second).await.expect("the second");
+    let first = browser.client.window().await.expect("a window");
+    let second = browser.client.new_window(true).await.expect("a window").handle;
+    browser.client.switch_to_window(second).await.expect("the second");
     browser.open(&address).await;
     browser.enter("Tenant", "second").await;
     browser.click("button", "Save").await;
     browser.reads("middleware is saved").await;
-    browser.client().switch_to_window(first).await.expect("the first");
+    browser.client.switch_to_window(first).await.expect("the first");
     browser.enter("Tenant", "first").await;
     browser.click("button", "Save").await;
     browser.reads("Somebody else changed this meanwhile").await;

@@ -147,16 +147,16 @@ async fn the_next_target_answers_for_one_that_refuses_rate_limits_rejects_the_ke
     assert_eq!((answered.status, answered.header("x-weir-model")), (200, "b/model-of-b"));
     assert_eq!(told(&stack, &answered).await, [Attempt::with("a", 0), Attempt::with("b", 200)]);
 
-    a.server().stop().await;
+    a.server.stop().await;
     let answered = ask(&stack, "m").await;
     assert_eq!((answered.status, answered.header("x-weir-model")), (200, "b/model-of-b"));
     assert_eq!(told(&stack, &answered).await, [Attempt::with("a", 0), Attempt::with("b", 200)]);
-    b.server().stop().await;
+    b.server.stop().await;
     let answered = ask(&stack, "m").await;
     assert_eq!((answered.status, answered.header("x-weir-model")), (200, "c/m"));
     let expected = [Attempt::with("a", 0), Attempt::with("b", 0), Attempt::with("c", 200)];
     assert_eq!(told(&stack, &answered).await, expected);
-    a.server().restart().await;
+    a.server.restart().await;
     assert_eq!(ask(&stack, "m").await.header("x-weir-model"), "a/m-at-a");
     stack.assert_vm_is_well().await;
 }
@@ -271,8 +271,8 @@ async fn when_every_target_fails_the_caller_gets_the_last_ones_status_or_502_or_
     for bad in ["0", "soon", "-1", "99999999999"] {
         assert_eq!(setting::ask_with(&stack, "m", "x-weir-timeout-ms", bad).await.status, 400, "{bad}");
     }
-    a.server().stop().await;
-    b.server().stop().await;
+    a.server.stop().await;
+    b.server.stop().await;
     let answered = ask(&stack, "m").await;
     assert_eq!(answered.status, 502);
     assert_eq!(told(&stack, &answered).await, [Attempt::with("a", 0), Attempt::with("b", 0)]);

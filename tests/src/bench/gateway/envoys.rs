@@ -46,10 +46,8 @@ impl Gateways {
         // What is started from here on is on that core too, unless it is pinned elsewhere.
         pins.move_here()?;
         let nats = Nats::start().await?;
-        let env = [(
-            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT".to_owned(),
-            OsString::from(format!("http://{}/v1/traces", endpoint.address)),
-        )];
+        let url = OsString::from(format!("http://{}/v1/traces", endpoint.address));
+        let env = [("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT".to_owned(), url)];
         let options = exporter::Options { env: &env, ..exporter::Options::default() };
         let exporter = Exporter::with(&nats.url(), &options).await?;
         let bare = plain(pins, provider.address, None).await?;

@@ -82,10 +82,8 @@ impl Target {
     }
 
     fn request(&self) -> anyhow::Result<Request<Full<Bytes>>> {
-        let request = self
-            .headers
-            .iter()
-            .fold(Request::post(PATH).header("host", "gateway"), |it, (name, value)| it.header(*name, value));
+        let request = Request::post(PATH).header("host", "gateway");
+        let request = self.headers.iter().fold(request, |it, (name, value)| it.header(*name, value));
         Ok(request.body(Full::new(self.body.clone()))?)
     }
 }

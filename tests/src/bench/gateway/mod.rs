@@ -100,7 +100,7 @@ async fn saturate(
     connections: usize,
 ) -> anyhow::Result<Throughput> {
     let script = wrk::script(size, &load::headers())?;
-    let mut rounds: Vec<(Kind, f64, f64)> = Vec::new();
+    let mut rounds = Vec::new();
     for kind in Kind::OURS {
         wrk::run(pins, &script, gateways.port(kind), connections, WARM).await?;
     }
@@ -110,7 +110,7 @@ async fn saturate(
             let port = gateways.port(kind);
             let load = wrk::run(pins, &script, port, connections, plan.each).await?;
             let took = cpu::time(gateways.pid(kind))? - before;
-            rounds.push((kind, load.per_second, took.as_secs_f64() * 1e6 / load.requests));
+            rounds.push((kind, (load.per_second, took.as_secs_f64() * 1e6 / load.requests)));
         }
     }
     Ok(Throughput::of_rounds(&rounds))

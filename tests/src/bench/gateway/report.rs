@@ -5,13 +5,21 @@ use serde_json::{Value, json};
 use super::{kind::Kind, load::Latencies};
 use crate::measure::statistics::{Spread, round};
 
-/// One kind of gateway under as much load as goes.
+/// One gateway under as much load as goes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Saturated {
     /// Requests a second.
     pub rps: Spread,
-    /// CPU time of Envoy for each request, in µs.
+    /// CPU time of its process for each request, in µs.
     pub cpu_us: Spread,
+}
+
+impl Saturated {
+    /// Of these rounds: requests a second, µs for each request.
+    pub fn of(rounds: &[(f64, f64)]) -> Self {
+        let (rps, cpu_us) = rounds.iter().copied().unzip();
+        Self { rps: Spread::of(rps), cpu_us: Spread::of(cpu_us) }
+    }
 }
 
 /// Each kind of gateway under as much load as goes.
@@ -19,14 +27,11 @@ pub struct Saturated {
 pub struct Throughput([Saturated; Kind::OURS.len()]);
 
 impl Throughput {
-    /// Of these rounds: kind, requests a second, µs for each request.
-    pub fn of_rounds(rounds: &[(Kind, f64, f64)]) -> Self {
+    /// Of these rounds of each kind, as [`Saturated::of`] takes them.
+    pub fn of_rounds(rounds: &[(Kind, (f64, f64))]) -> Self {
         Self(Kind::OURS.map(|kind| {
-            let mine = || rounds.iter().filter(move |round| round.0 == kind);
-            Saturated {
-                rps: Spread::of(mine().map(|round| round.1).collect()),
-                cpu_us: Spread::of(mine().map(|round| round.2).collect()),
-            }
+            let mine = rounds.iter().filter(|(other, _)| *other == kind).map(|(_, round)| *round);
+            Saturated::of(&mine.collect::<Vec<_>>())
         }))
     }
 
@@ -217,10 +222,10 @@ mod tests {
     #[test]
     fn a_ratio_is_against_the_bare_gateway() {
         let rounds = [
-            (Kind::Bare, 100.0, 10.0),
-            (Kind::Noop, 90.0, 11.0),
-            (Kind::Weir, 60.0, 15.0),
-            (Kind::Weir, 70.0, 16.0),
+            (Kind::Bare, (100.0, 10.0)),
+            (Kind::Noop, (90.0, 11.0)),
+            (Kind::Weir, (60.0, 15.0)),
+            (Kind::Weir, (70.0, 16.0)),
         ];
         let it = Throughput::of_rounds(&rounds);
         assert!((it.ratio(Kind::Weir) - 0.6).abs() < 1e-9 && (it.ratio(Kind::Noop) - 0.9).abs() < 1e-9);

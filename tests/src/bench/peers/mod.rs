@@ -14,12 +14,13 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::ensure;
 use clap::Parser;
 
-use self::report::{AtRates, Figures, OfRate, Report, Streamed, THINKS};
+use self::report::{AtRates, OfRate, Report, Streamed, THINKS};
 use crate::{
     bench::gateway::{
         envoys::Gateways,
         kind::Kind,
         load::{self, SIZES, Target},
+        report::Saturated,
         wrk,
     },
     measure::{
@@ -94,8 +95,8 @@ async fn saturate(
     pins: &Pins,
     all: &mut Gateways,
     size: usize,
-) -> anyhow::Result<Vec<(Kind, Figures)>> {
-    let mut rounds: Vec<(Kind, (f64, f64))> = Vec::new();
+) -> anyhow::Result<Vec<(Kind, Saturated)>> {
+    let mut rounds = Vec::new();
     for _ in 0..plan.rounds {
         for kind in Kind::PEERS {
             all.only(kind)?;
@@ -107,10 +108,7 @@ async fn saturate(
             rounds.push((kind, (load.per_second, took.as_secs_f64() * 1e6 / load.requests)));
         }
     }
-    Ok(of_each(&rounds, |mine| Figures {
-        rps: Spread::of(mine.iter().map(|round| round.0).collect()),
-        cpu_us: Spread::of(mine.iter().map(|round| round.1).collect()),
-    }))
+    Ok(of_each(&rounds, Saturated::of))
 }
 
 async fn streams(plan: &Plan, all: &mut Gateways) -> anyhow::Result<Vec<(Kind, Option<Streamed>)>> {

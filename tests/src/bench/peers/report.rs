@@ -5,21 +5,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::{
-    bench::gateway::{kind::Kind, load::AtRate},
+    bench::gateway::{kind::Kind, load::AtRate, report::Saturated},
     measure::statistics::{Spread, round},
 };
 
 /// How long the published method's provider takes.
 pub const THINKS: Duration = Duration::from_millis(73);
-
-/// One gateway under as much load as goes.
-#[derive(Clone, Copy, Debug)]
-pub struct Figures {
-    /// Requests a second.
-    pub rps: Spread,
-    /// CPU time of its process for each request, in µs.
-    pub cpu_us: Spread,
-}
 
 /// One gateway with many streams at once.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +57,7 @@ pub struct Report {
     /// Of what was compared, by name.
     pub versions: Vec<(&'static str, String)>,
     /// By prompt size.
-    pub throughput: Vec<(&'static str, Vec<(Kind, Figures)>)>,
+    pub throughput: Vec<(&'static str, Vec<(Kind, Saturated)>)>,
     /// None of one that could not carry them in time.
     pub streams: Vec<(Kind, Option<Streamed>)>,
     /// By requests a second.
@@ -80,7 +71,7 @@ impl Report {
     /// `versions`, `throughput.{size}.{gateway}`, `streams.{gateway}`, `provider_73ms.{rate}.{gateway}`.
     pub fn json(&self) -> Value {
         let throughput = self.throughput.iter().map(|(size, it)| {
-            let of = |(kind, figures): &(Kind, Figures)| {
+            let of = |(kind, figures): &(Kind, Saturated)| {
                 let figures = json!({
                     "rps": round(figures.rps.median, 1),
                     "rps_min": round(figures.rps.min, 1),
@@ -174,7 +165,7 @@ impl Report {
 }
 
 /// Against bare Envoy.
-fn ratio(all: &[(Kind, Figures)], one: &Figures) -> f64 {
+fn ratio(all: &[(Kind, Saturated)], one: &Saturated) -> f64 {
     let bare = all.iter().find(|(kind, _)| *kind == Kind::Bare).map_or(f64::NAN, |(_, bare)| bare.rps.median);
     one.rps.median / bare
 }
@@ -195,8 +186,8 @@ mod tests {
         let at = AtRates::of(&[round(10, 74.0), round(9, 75.0), round(10, 74.5)]);
         assert!((at.p50_ms.median - 1.5).abs() < 1e-9 && (at.p99_ms.median - 2.5).abs() < 1e-9);
         let spread = Spread::of(vec![100.0]);
-        let figures = Figures { rps: spread, cpu_us: spread };
-        let slow = Figures { rps: Spread::of(vec![5.0]), ..figures };
+        let figures = Saturated { rps: spread, cpu_us: spread };
+        let slow = Saturated { rps: Spread::of(vec![5.0]), ..figures };
         let report = Report {
             versions: vec![("weir", "0".to_owned())],
             throughput: vec![("1KB", vec![(Kind::Bare, figures), (Kind::LiteLlm, slow)])],

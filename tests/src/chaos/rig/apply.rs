@@ -97,7 +97,8 @@ async fn happen(plant: &Plant, fault: Fault, struck: &mut Instant) -> Result<(),
                     Act::Slow(ms) => Mood::Late(Duration::from_millis(ms)),
                     _ => Mood::Well,
                 };
-                answer(provider.server(), fault, || provider.set(mood), || provider.set(Mood::Well)).await;
+                answer(&provider.fake.server, fault, || provider.set(mood), || provider.set(Mood::Well))
+                    .await;
             }
             Ok(())
         }
@@ -110,7 +111,7 @@ async fn happen(plant: &Plant, fault: Fault, struck: &mut Instant) -> Result<(),
                     _ => Reply::Take,
                 };
                 let (worse, better) = (|| endpoint.answer(reply), || endpoint.answer(Reply::Take));
-                answer(endpoint.server(), fault, worse, better).await;
+                answer(&endpoint.server, fault, worse, better).await;
             }
             Ok(())
         }
@@ -131,20 +132,13 @@ fn set(link: Option<&Link>, flow: Flow) {
 async fn signal(mut all: Vec<&mut Process>, fault: Fault, struck: &mut Instant) -> Result<(), ProcessError> {
     let Fault { act, lasts, .. } = fault;
     for process in &mut all {
-        match act {
-            Act::Pause => process.pause()?,
-            _ => process.kill(),
-        }
+        if act == Act::Pause { process.pause()? } else { process.kill() }
     }
     *struck = Instant::now();
     tokio::time::sleep(lasts).await;
     // All at once: the nodes of a cluster wait for each other.
     for process in &mut all {
-        if act == Act::Pause {
-            process.resume()?;
-        } else {
-            process.start_again()?;
-        }
+        if act == Act::Pause { process.resume()? } else { process.start_again()? }
     }
     for process in &mut all {
         process.ready().await?;

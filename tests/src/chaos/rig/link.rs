@@ -134,10 +134,7 @@ async fn pass(
         if read == 0 {
             return to.shutdown().await;
         }
-        let later = match *flow.borrow() {
-            Flow::Slow(by) => by,
-            _ => Duration::ZERO,
-        };
+        let later = if let Flow::Slow(by) = *flow.borrow() { by } else { Duration::ZERO };
         tokio::time::sleep(later).await;
         to.write_all(piece.get(..read).unwrap_or_default()).await?;
     }

@@ -7,6 +7,8 @@ use std::{fmt, time::Duration};
 
 use fastrand::Rng;
 
+use crate::load::weighted;
+
 /// Exporters, providers and endpoints, of each.
 pub const PAIR: usize = 2;
 
@@ -192,13 +194,10 @@ pub fn draw(seed: u64, nodes: usize, length: Duration) -> Vec<Fault> {
     loop {
         let mut until = at;
         for place in 0..if rng.u32(0..4) == 0 { 2 } else { 1 } {
-            let (part, act, least, most, _) = pick(&mut rng, &kinds);
-            let fault = Fault {
-                at: at + between(&mut rng, 0, 800) * place,
-                lasts: between(&mut rng, least, most),
-                part,
-                act,
-            };
+            let kind = weighted(&mut rng, &kinds, |kind| kind.4);
+            let (part, act, least, most, _) = kind.unwrap_or((Part::Envoy, Act::Kill, 200, 200, 1));
+            let at = at + between(&mut rng, 0, 800) * place;
+            let fault = Fault { at, lasts: between(&mut rng, least, most), part, act };
             let alone =
                 !faults.iter().any(|other| other.at + other.lasts > fault.at && other.part.is_kin(part));
             if alone && fault.at + fault.lasts < length {
@@ -215,17 +214,6 @@ pub fn draw(seed: u64, nodes: usize, length: Duration) -> Vec<Fault> {
 
 fn between(rng: &mut Rng, least: u64, most: u64) -> Duration {
     Duration::from_millis(rng.u64(least..=most))
-}
-
-fn pick(rng: &mut Rng, kinds: &[(Part, Act, u64, u64, u32)]) -> (Part, Act, u64, u64, u32) {
-    let mut at = rng.u32(0..kinds.iter().map(|kind| kind.4).sum::<u32>().max(1));
-    for kind in kinds {
-        if at < kind.4 {
-            return *kind;
-        }
-        at -= kind.4;
-    }
-    (Part::Envoy, Act::Kill, 200, 200, 1)
 }
 
 #[cfg(test)]
@@ -249,11 +237,8 @@ mod tests {
             assert!(faults.iter().all(|fault| fault.at + fault.lasts < LONG));
             let seen: HashSet<String> =
                 faults.iter().map(|fault| format!("{} {}", fault.part, fault.act)).collect();
-            let missing: Vec<String> = kinds(nodes)
-                .iter()
-                .map(|(part, act, ..)| format!("{part} {act}"))
-                .filter(|kind| !seen.contains(kind))
-                .collect();
+            let kinds = kinds(nodes).into_iter().map(|(part, act, ..)| format!("{part} {act}"));
+            let missing: Vec<String> = kinds.filter(|kind| !seen.contains(kind)).collect();
             assert!(missing.is_empty(), "{missing:?}");
         }
     }

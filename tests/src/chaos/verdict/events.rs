@@ -231,12 +231,9 @@ fn filter(book: &Book<'_>) -> Check {
     let mut check = Check::new("the filter's own ledger is balanced, and says what arrived");
     let look = book.observed.last_look;
     let life = book.last_life();
-    let arrived = book
-        .sources()
-        .values()
-        .filter(|(lives, _)| lives.contains(&life))
-        .map(|(_, all)| all.len() as u64)
-        .sum();
+    let sources = book.sources();
+    let of_life = sources.values().filter(|(lives, _)| lives.contains(&life));
+    let arrived = of_life.map(|(_, all)| all.len() as u64).sum();
     check.equal("pending, and nothing", look.pending(), 0);
     check.equal("accepted, and arrived", look.accepted, arrived);
     check.noting(format!(

@@ -52,15 +52,9 @@ fn attribute<'a>(span: &'a Span, key: &str) -> Option<&'a Value> {
 }
 
 fn text<'a>(span: &'a Span, key: &str) -> Option<&'a str> {
-    match attribute(span, key)? {
-        Value::StringValue(text) => Some(text),
-        _ => None,
-    }
+    if let Value::StringValue(text) = attribute(span, key)? { Some(text) } else { None }
 }
 
 fn number(span: &Span, key: &str) -> Option<i64> {
-    match attribute(span, key)? {
-        Value::IntValue(number) => Some(*number),
-        _ => None,
-    }
+    if let Value::IntValue(number) = attribute(span, key)? { Some(*number) } else { None }
 }

@@ -101,7 +101,8 @@ struct Record {
 /// A running endpoint.
 #[derive(Debug)]
 pub struct Endpoint {
-    server: Server,
+    /// The server, to stop and restart it.
+    pub server: Server,
     record: Arc<Mutex<Record>>,
 }
 
@@ -136,11 +137,6 @@ impl Endpoint {
     /// Where traces are posted.
     pub fn url(&self) -> String {
         format!("http://{}/v1/traces", self.address())
-    }
-
-    /// The server, to stop and restart it.
-    pub fn server(&self) -> &Server {
-        &self.server
     }
 
     /// Answers every request with spans like this from now on.
@@ -406,12 +402,8 @@ mod tests {
     use crate::callers::client;
 
     fn export(span_id: u8) -> Vec<u8> {
-        let span = OtlpSpan {
-            trace_id: vec![7; 16],
-            span_id: vec![span_id; 8],
-            name: "s".into(),
-            ..Default::default()
-        };
+        let (trace_id, span_id) = (vec![7; 16], vec![span_id; 8]);
+        let span = OtlpSpan { trace_id, span_id, name: "s".into(), ..Default::default() };
         let scope_spans = vec![ScopeSpans { spans: vec![span], ..Default::default() }];
         let resource_spans = vec![ResourceSpans { scope_spans, ..Default::default() }];
         let bytes = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
