@@ -77,6 +77,9 @@ soak: setup-run wasm ## Run a constant load and see that nothing grows (MINUTES=
 	@cargo build --locked -p weir-tests --bin weir-soak
 	@"$$CARGO_TARGET_DIR/debug/weir-soak" --minutes $(or $(MINUTES),60) --rate $(or $(RATE),300) --exporter "$$CARGO_TARGET_DIR/release/weir-exporter"
 
+fill-memory: setup-run wasm bins ## Fill a worker's memory: 1000 requests of values to restore, 500 held events
+	@cargo test --locked -p weir-tests --test hostile -- --ignored --nocapture a_thousand_requests
+
 redaction-report: ## Print how well each detector of personal data and secrets does on its corpus
 	@cargo test -q -p weir-filter --locked --test detectors -- --nocapture
 
@@ -165,4 +168,4 @@ docker:
 	@echo "== compose files, with a Docker engine"
 	@tests/scripts/docker.sh test
 
-.PHONY: run test lint unit wasm-test fuzz fuzz-short e2e screenshots bench bench-filter bench-exporter bench-peers chaos soak redaction-report redaction-outside test-faults test-docker docker kubernetes test-phoenix deny setup wasm image dist fmt generate clean help setup-run fmt-check bins
+.PHONY: run test lint unit wasm-test fuzz fuzz-short e2e screenshots bench bench-filter bench-exporter bench-peers chaos soak fill-memory redaction-report redaction-outside test-faults test-docker docker kubernetes test-phoenix deny setup wasm image dist fmt generate clean help setup-run fmt-check bins

@@ -113,6 +113,7 @@ fn decide_and_rewrite(criterion: &mut Criterion) {
                 let grant = config.keys.find(&secret, NOW_NS).unwrap();
                 let question = Question {
                     config: &config,
+                    memory: &vm.memory,
                     targets: &vm.targets,
                     random: &vm.random,
                     call: &call,

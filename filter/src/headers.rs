@@ -59,6 +59,14 @@ pub mod name {
 pub struct Headers(pub Vec<(String, Vec<u8>)>);
 
 impl Headers {
+    /// Bytes allocated.
+    pub fn allocated(&self) -> usize {
+        /// What the allocator adds to a name or a value.
+        const ALLOCATION: usize = 16;
+        let pairs: usize = self.0.iter().map(|(name, value)| name.capacity() + value.capacity()).sum();
+        pairs + self.0.capacity() * (size_of::<(String, Vec<u8>)>() + 2 * ALLOCATION)
+    }
+
     /// The first value of a header.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice())

@@ -61,6 +61,9 @@ pub trait Host {
         if let Some(allow) = refusal.allow {
             headers.add(name::ALLOW, allow.as_bytes());
         }
+        if let Some(seconds) = refusal.retry_after {
+            headers.add(name::RETRY_AFTER, seconds.as_bytes());
+        }
         if !trace_id.is_empty() {
             headers.add(name::WEIR_TRACE_ID, trace_id.as_bytes());
         }

@@ -81,8 +81,19 @@ impl Redaction {
 
     /// Whether any policy has detectors run on what is forwarded.
     pub fn may_search(&self) -> bool {
-        let own = self.by_key.values().chain(self.by_model.values());
-        std::iter::once(&self.policies).chain(own).any(|policies| self.searches(&policies.forwarded))
+        self.all().any(|policies| self.searches(&policies.forwarded))
+    }
+
+    /// Whether some request is searched, and whether some response is searched or has values restored.
+    pub fn searches_any(&self) -> (bool, bool) {
+        let rewrites =
+            self.all().any(|policies| !policies.returned.actions.is_off() || policies.forwarded.restore);
+        (self.may_search(), rewrites)
+    }
+
+    /// The policies of requests, of keys and of models.
+    fn all(&self) -> impl Iterator<Item = &Policies> {
+        std::iter::once(&self.policies).chain(self.by_key.values()).chain(self.by_model.values())
     }
 
     /// Searches the JSON body of a request, whose members are those of `object`, for what must not reach the
@@ -144,7 +155,7 @@ impl Redaction {
         }
         let found = self.reported(&redacted.counts, v1::RedactedFor::Provider);
         let changed = !redacted.counts.is_empty();
-        let restorer = (!restorer.is_empty()).then_some(restorer);
+        let restorer = (!restorer.is_empty()).then(|| restorer.numbered());
         Ok(Searched { body: changed.then(|| redacted.body.into_owned()), found, restorer })
     }
 

@@ -22,11 +22,18 @@ pub struct Refusal {
     pub message: String,
     /// For 405: what would be allowed.
     pub allow: Option<&'static str>,
+    /// For 503: after how many seconds another try makes sense.
+    pub retry_after: Option<&'static str>,
 }
+
+/// The code of a refusal for lack of room for one more request.
+pub const OVERLOADED: &str = "overloaded";
+/// When to try again then, in seconds: requests end all the time.
+const OVERLOADED_RETRY_AFTER: &str = "1";
 
 impl Refusal {
     fn new(status: u16, kind: &'static str, code: &'static str, message: String) -> Self {
-        Self { status, kind, code, param: None, message, allow: None }
+        Self { status, kind, code, param: None, message, allow: None, retry_after: None }
     }
 
     /// 400: the body is not what the API takes.
@@ -228,8 +235,32 @@ impl Refusal {
 
     /// 503: more requests in progress than can be tracked.
     pub fn overloaded() -> Self {
-        let message = "This gateway is at its limit of concurrent requests; try again shortly.";
-        Self::new(503, "server_error", "overloaded", message.to_owned())
+        Self::overload("This gateway is at its limit of concurrent requests; try again shortly.")
+    }
+
+    /// 503: the requests in progress use all the memory that they may.
+    pub fn out_of_memory() -> Self {
+        Self::overload("This gateway is at its limit of memory for requests in progress; try again shortly.")
+    }
+
+    /// 503, in place of a response that there was no memory to rewrite.
+    pub fn response_out_of_memory() -> Self {
+        Self::overload(
+            "This gateway had no memory left to search the provider's response, so it was not returned; try again \
+             shortly.",
+        )
+    }
+
+    fn overload(message: &str) -> Self {
+        Self {
+            retry_after: Some(OVERLOADED_RETRY_AFTER),
+            ..Self::new(503, "server_error", OVERLOADED, message.to_owned())
+        }
+    }
+
+    /// Whether there was no room for one more request.
+    pub fn is_overload(&self) -> bool {
+        self.code == OVERLOADED
     }
 
     /// 502: an attempt whose routing decision is unknown.

@@ -40,7 +40,7 @@ impl Stream {
     fn new(config: &str, headers: &[(&str, &str)]) -> Self {
         let config = checked(&format!(r#"{{"mode":"observe",{PLAIN}{config}}}"#));
         let vm = Rc::new(Vm::new(&[5; ENTROPY]));
-        vm.budget.set(config.capture.budget);
+        vm.limit(&config);
         let mut pairs =
             vec![(":method", "POST"), (":path", "/v1/chat/completions"), (":authority", "api.openai.com")];
         pairs.retain(|(name, _)| !headers.iter().any(|(given, _)| given == name));

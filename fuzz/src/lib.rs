@@ -84,7 +84,7 @@ pub fn stream(path: &str, headers: Vec<(String, Vec<u8>)>, body: &[u8]) -> Strea
         }))
     });
     let vm = Rc::new(Vm::new(&[5; ENTROPY]));
-    vm.budget.set(config.capture.budget);
+    vm.limit(&config);
     let of_http = [(":method", "POST"), (":path", path), (":authority", "gw"), (":scheme", "http")];
     let of_http = of_http.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
     let host = FakeHost {

@@ -9,6 +9,8 @@ mod callers;
 mod events;
 #[path = "hostile/http2.rs"]
 mod http2;
+#[path = "hostile/memory.rs"]
+mod memory;
 #[path = "hostile/providers.rs"]
 mod providers;
 #[path = "hostile/raw_provider.rs"]

@@ -807,6 +807,8 @@ pub enum Ending {
     /// The response was delivered as it came, but it ended before its API's own last event or closing brace: somebody
     /// cut it without a reset.
     Truncated = 6,
+    /// The gateway had no memory left for it: it refused the request, or ended the response.
+    Overloaded = 7,
 }
 impl Ending {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -822,6 +824,7 @@ impl Ending {
             Self::Timeout => "ENDING_TIMEOUT",
             Self::Rejected => "ENDING_REJECTED",
             Self::Truncated => "ENDING_TRUNCATED",
+            Self::Overloaded => "ENDING_OVERLOADED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -834,6 +837,7 @@ impl Ending {
             "ENDING_TIMEOUT" => Some(Self::Timeout),
             "ENDING_REJECTED" => Some(Self::Rejected),
             "ENDING_TRUNCATED" => Some(Self::Truncated),
+            "ENDING_OVERLOADED" => Some(Self::Overloaded),
             _ => None,
         }
     }

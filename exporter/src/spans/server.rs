@@ -170,7 +170,8 @@ pub(super) fn resolution(tree: &SpanTree<'_>, facts: &Facts<'_>) -> Option<Span>
             .count(names::WEIR_TARGETS, u64::from(resolution.targets))
             .text(names::WEIR_STRATEGY, resolution.strategy.as_str());
     }
-    let refused = facts.event.ending() == Ending::Rejected && facts.event.attempts.is_empty();
+    let refuses = matches!(facts.event.ending(), Ending::Rejected | Ending::Overloaded);
+    let refused = refuses && facts.event.attempts.is_empty();
     let draft = Draft {
         name: "resolve_model".to_owned(),
         kind: SpanKind::Internal,

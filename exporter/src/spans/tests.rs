@@ -188,12 +188,28 @@ fn a_refusal_is_an_error_of_the_resolution_and_not_of_the_server() {
 }
 
 #[test]
+fn a_request_without_memory_left_for_it_is_an_error_of_server_and_resolution() {
+    let mut event = rejected();
+    event.ending = Ending::Overloaded.into();
+    let response = event.response.as_mut().unwrap();
+    (response.status, response.error_type) = (503, "overloaded".to_owned());
+    let spans = of(ID, &event);
+    let (server, resolution) = (named(&spans, "POST /v1/chat/completions"), named(&spans, "resolve_model"));
+    assert_eq!(
+        (text(server, WEIR_ENDING).as_str(), text(server, ERROR_TYPE).as_str()),
+        ("overloaded", "503")
+    );
+    assert_eq!(text(resolution, ERROR_TYPE), "overloaded");
+}
+
+#[test]
 fn a_provider_that_breaks_off_is_an_error_of_server_and_operation() {
     for (ending, name) in [
         (Ending::UpstreamReset, "upstream_reset"),
         (Ending::ClientDisconnected, "client_disconnected"),
         (Ending::Timeout, "timeout"),
         (Ending::Truncated, "truncated"),
+        (Ending::Overloaded, "overloaded"),
     ] {
         let mut event = streamed();
         event.ending = ending.into();

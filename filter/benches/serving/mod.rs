@@ -177,7 +177,7 @@ pub fn serve_pieces(config: &Rc<Config>, vm: &Rc<Vm>, host: &Bench, pieces: usiz
 /// A worker with this configuration.
 pub fn vm(config: &Config) -> Rc<Vm> {
     let vm = Rc::new(Vm::new(&[7; ENTROPY]));
-    vm.budget.set(config.capture.budget);
+    vm.limit(config);
     vm
 }
 

@@ -83,7 +83,7 @@ impl Allowance {
     /// Reserves as many of these bytes as may be captured, and returns their number.
     fn part_of(&mut self, bytes: usize) -> usize {
         let part = bytes.min(self.left);
-        if !self.permit.take(part) {
+        if !self.permit.take_growing(part) {
             // The budget will not recover during this request, and what follows a gap is of little use.
             self.left = 0;
             return 0;

@@ -14,6 +14,7 @@ use crate::api::{Family, Feature};
 use crate::auth::{Grant, Keys, Patterns};
 use crate::balancing::TargetIds;
 use crate::capture::sampling::Sampling;
+use crate::config::memory::Memory;
 use crate::config::model::VirtualModel;
 use crate::config::observed::Observed;
 use crate::config::target::Route;
@@ -21,7 +22,7 @@ use crate::config::token::Token;
 use crate::config::trace::Capture;
 use crate::config::upstream::Upstream;
 use crate::config::wire::{Exporter, Mode, PluginConfig};
-use crate::config::{model, observed, redaction, token, trace};
+use crate::config::{memory, model, observed, redaction, token, trace};
 use crate::redaction::Redaction;
 
 /// What a name that a caller used stands for.
@@ -75,6 +76,8 @@ pub struct Config {
     pub request_body_max: usize,
     /// Largest response, or event of one, that is held to be rewritten, in bytes.
     pub response_body_max: usize,
+    /// How much memory requests may use.
+    pub memory: Memory,
     /// Whether responses have headers that say how they were produced.
     pub response_headers: bool,
     /// Whether attempts are rewritten by an upstream filter, and so can be followed by others.
@@ -158,6 +161,8 @@ impl Config {
                 }),
             })
         });
+        let redaction = redaction::redaction(plugin, variable)?;
+        let memory = memory::memory(&plugin.limits, redaction.as_ref())?;
         Ok(Self {
             mode: plugin.mode,
             observed,
@@ -168,11 +173,12 @@ impl Config {
             jwt: jwt.transpose()?,
             request_body_max: usize::try_from(plugin.limits.request_body.0).unwrap_or(usize::MAX),
             response_body_max: usize::try_from(plugin.limits.response_body.0).unwrap_or(usize::MAX),
+            memory,
             response_headers: plugin.response_headers,
             upstream_filter: plugin.upstream_filter,
             sampling: trace::sampling(&plugin.trace)?,
             capture: trace::capture(&plugin.trace)?,
-            redaction: redaction::redaction(plugin, variable)?.map(Rc::new),
+            redaction: redaction.map(Rc::new),
             token: plugin
                 .exporter
                 .as_ref()

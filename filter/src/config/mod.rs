@@ -5,6 +5,7 @@
 //! typed form that requests are served from. Every error names its field.
 
 mod checked;
+mod memory;
 mod model;
 mod observed;
 mod redaction;
@@ -17,6 +18,7 @@ mod upstream;
 mod wire;
 
 pub use crate::config::checked::{Config, NoPassthrough, Resolved};
+pub use crate::config::memory::{MEMORY_BUDGET, Memory};
 pub use crate::config::model::{Failover, VirtualModel};
 pub use crate::config::observed::{Observed, Seen};
 pub use crate::config::target::Route;

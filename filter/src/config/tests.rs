@@ -92,10 +92,36 @@ fn errors_name_the_field_and_what_would_be_right() {
             format!(r#"{{{OPENAI},"exporter":{{"cluster":"provider.openai","authority":"e"}}}}"#),
             r#"exporter.cluster: "provider.openai" is the cluster of provider "openai", which carries this filter: a call to it would re-enter the VM; give the exporter a cluster of its own"#,
         ),
+        (
+            r#"{"limits":{"memory_budget":"20MiB"}}"#.to_owned(),
+            "limits.memory_budget: 20 MiB cannot hold one request body of 10 MiB (limits.request_body), which is in memory 2 times while it is rewritten, beside 8 MiB of events; give at least 28 MiB, or lower limits.request_body",
+        ),
+        (
+            r#"{"limits":{"memory_budget":"40MiB"},"redaction":{"forwarded":{"action":"mask"}}}"#.to_owned(),
+            "limits.memory_budget: 40 MiB cannot hold one request body of 10 MiB (limits.request_body), which is in memory 4 times while it is rewritten, beside 8 MiB of events; give at least 48 MiB, or lower limits.request_body",
+        ),
+        (
+            r#"{"limits":{"memory_budget":"80MiB"},"redaction":{"forwarded":{"action":"mask","restore":true}}}"#.to_owned(),
+            "limits.memory_budget: 80 MiB cannot hold one response or event of 10 MiB (limits.response_body), which is in memory 8 times while it is rewritten, beside 8 MiB of events; give at least 88 MiB, or lower limits.response_body",
+        ),
+        (
+            r#"{"limits":{"memory_budget":"1GiB"}}"#.to_owned(),
+            "limits.memory_budget: 1024 MiB is more than a worker can have; give at most 768 MiB",
+        ),
     ];
     for (json, message) in messages {
         assert_eq!(config(&json).unwrap_err().to_string(), message);
     }
+}
+
+#[test]
+fn the_memory_budget_is_for_requests_but_for_the_outboxs_share_and_can_be_as_small_as_one_of_them() {
+    let budget = |json: &str| config(json).unwrap().memory.budget;
+    assert_eq!(budget("{}"), MEMORY_BUDGET);
+    assert_eq!(budget(r#"{"limits":{"memory_budget":"28MiB"}}"#), 20 << 20);
+    let small = r#"{"limits":{"request_body":"64KiB","response_body":"64KiB","memory_budget":"9MiB"},
+        "redaction":{"forwarded":{"action":"mask","restore":true}}}"#;
+    assert_eq!(budget(small), 1 << 20);
 }
 
 #[test]

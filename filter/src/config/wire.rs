@@ -313,11 +313,20 @@ pub struct Limits {
     /// (`redaction.returned`), or in which values are restored (`redaction.forwarded.restore`), such as
     /// `10MiB` (the default).
     pub response_body: ByteSize,
+    /// Most memory that a worker may use for all requests in progress together, such as `256MiB` (the default):
+    /// bodies while they are rewritten, events and values that are held, captured content
+    /// (`trace.capture_budget` is a part of it), and events on their way to the exporter. At its end further
+    /// requests are refused with 503, and a stream that needs more ends with an error.
+    pub memory_budget: ByteSize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { request_body: ByteSize(10 << 20), response_body: ByteSize(10 << 20) }
+        Self {
+            request_body: ByteSize(10 << 20),
+            response_body: ByteSize(10 << 20),
+            memory_budget: ByteSize(256 << 20),
+        }
     }
 }
 

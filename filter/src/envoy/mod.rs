@@ -60,6 +60,9 @@ fn resource() -> BTreeMap<String, String> {
     resource::of_envoy(&|name| wasi::variable_in(&variables, name).map(<[u8]>::to_vec).and_then(text), &node)
 }
 
+/// How often Envoy's stats are brought up to date where nothing is traced.
+const STATS_INTERVAL: Duration = Duration::from_secs(1);
+
 enum Plugin {
     Unconfigured,
     Gateway(Rc<Config>),
@@ -78,6 +81,10 @@ struct Stats {
     pending: u32,
     /// Memory of the VM in bytes, which never shrinks.
     memory: u32,
+    /// How much of it is reserved for the requests under way, in bytes.
+    reserved: u32,
+    /// Requests refused, and responses ended, because there was no memory for them.
+    overloads: u32,
 }
 
 struct Root {
@@ -129,11 +136,14 @@ impl Root {
         }
         let config = Config::with_variables(&plugin, &mut self.vm.target_ids.borrow_mut(), &wasi::variable)
             .map_err(|error| error.to_string())?;
-        self.vm.budget.set(config.capture.budget);
-        if config.exporter.is_some() {
+        self.vm.limit(&config);
+        let is_traced = config.exporter.is_some();
+        if is_traced {
             self.vm.outbox.borrow_mut().set_resource(resource());
-            self.stats = define_stats();
         }
+        let interval = if is_traced { outbox::FLUSH_INTERVAL } else { STATS_INTERVAL };
+        hostcalls::set_tick_period(interval).map_err(|_| "no timer from the host")?;
+        self.stats = define_stats();
         if config.mode == Mode::Observe {
             let hosts = if plugin.providers.is_empty() { "any host" } else { "the providers' hosts" };
             info!("weir {}: observes calls to {hosts}, and routes nothing", weir_event::VERSION);
@@ -244,10 +254,18 @@ impl Root {
                 now.saturating_sub(i64::try_from(counted.pending).unwrap_or(0)),
             );
         }
-        let (memory, noted) = (memory_bytes(), self.vm.memory.get());
-        if memory != noted {
-            let _ = hostcalls::increment_metric(stats.memory, memory - noted);
-            self.vm.memory.set(memory);
+        let now = (memory_bytes(), i64::try_from(self.vm.memory.used()).unwrap_or(i64::MAX));
+        let noted = self.vm.memory_gauged.replace(now);
+        for (id, now, noted) in [(stats.memory, now.0, noted.0), (stats.reserved, now.1, noted.1)] {
+            if now != noted {
+                let _ = hostcalls::increment_metric(id, now - noted);
+            }
+        }
+        let overloads = self.vm.overloads.get();
+        let noted = self.vm.overloads_counted.replace(overloads);
+        if overloads > noted {
+            let change = i64::try_from(overloads - noted).unwrap_or(0);
+            let _ = hostcalls::increment_metric(stats.overloads, change);
         }
         let values =
             |t: &v1::Totals| [t.created, t.accepted, t.dropped_outbox_full, t.dropped_refused, t.sampled_out];
@@ -273,6 +291,8 @@ fn define_stats() -> Option<Stats> {
         streams: define(MetricType::Gauge, "weir.streams")?,
         pending: define(MetricType::Gauge, "weir.events_pending")?,
         memory: define(MetricType::Gauge, "weir.memory_bytes")?,
+        reserved: define(MetricType::Gauge, "weir.memory_reserved_bytes")?,
+        overloads: counter("weir.overloaded")?,
     })
 }
 

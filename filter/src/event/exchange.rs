@@ -8,9 +8,11 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use prost::Message;
 use weir_event::v1;
 
 use crate::balancing::TargetId;
+use crate::capture::budget::BudgetPermit;
 use crate::event::content::Content;
 use crate::response::outgoing::GatewayHeaders;
 use crate::response::reader::Read;
@@ -20,6 +22,10 @@ use crate::trace_context;
 
 /// Most requests under way in one VM.
 pub const STREAMS_MAX: usize = 1 << 16;
+
+/// What a request takes in its contexts and tables, with a parser, the attempts and the start of an event, in
+/// bytes.
+const BASE: usize = 6 << 10;
 
 /// One request: the decision about it, and the event that grows with it.
 #[derive(Debug, Default)]
@@ -51,9 +57,21 @@ pub struct Exchange {
     pub response_redaction: Option<ResponseRedaction>,
     /// What an attempt needs; absent until the decision is made.
     pub decision: Option<Decision>,
+    /// The memory that is reserved for the request, beside its content and what is held of its response.
+    pub permit: BudgetPermit,
+    /// There was no memory left for it: it is refused, or its response was ended.
+    pub overloaded: bool,
 }
 
 impl Exchange {
+    /// Bytes allocated for the request, beside its content and what is held of its response.
+    pub fn allocated(&self) -> usize {
+        let facts = self.caller.encoded_len() + self.request.encoded_len() + self.trace.encoded_len();
+        let decision = self.decision.as_ref().map_or(0, Decision::allocated);
+        let values = self.response_redaction.as_ref().map_or(0, ResponseRedaction::allocated);
+        BASE + 2 * facts + decision + values
+    }
+
     /// Whether the response that came holds usage which the gateway asked for on the caller's behalf.
     pub fn asked_for_usage(&self) -> bool {
         self.decision.as_ref().is_some_and(Decision::asks_for_usage)

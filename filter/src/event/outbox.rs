@@ -14,10 +14,13 @@ use prost::Message;
 use prost::bytes::Bytes;
 use weir_event::v1;
 
+use crate::capture::budget::OUTBOX_SHARE;
 use crate::random::Random;
 
 /// Most bytes of events that are held, sent and unsent together.
 pub const OUTBOX_MAX: usize = 4 << 20;
+// The rest is for entries, of which small events need as much again.
+const _: () = assert!(2 * OUTBOX_MAX <= OUTBOX_SHARE, "the outbox fits into its share of the memory");
 /// Most events in one batch.
 pub const BATCH_EVENTS: usize = 512;
 /// Most bytes of events in one batch, unless a single event is larger.

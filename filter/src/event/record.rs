@@ -7,6 +7,7 @@ use std::rc::Rc;
 use weir_event::v1;
 
 use crate::api::call::Call;
+use crate::capture::budget::BudgetPermit;
 use crate::config::Config;
 use crate::event::exchange::{Exchange, Shared};
 use crate::event::vm::Vm;
@@ -37,6 +38,7 @@ pub fn begin(headers: &Headers, call: &Call, received_ns: u64, vm: &Vm) -> Share
             ..Default::default()
         },
         timing: v1::Timing { received_ns, ..Default::default() },
+        permit: BudgetPermit::new(&vm.memory),
         ..Default::default()
     };
     Rc::new(RefCell::new(exchange))
@@ -50,7 +52,8 @@ pub fn finish(
     vm: &Vm,
     config: &Config,
 ) {
-    let is_whole = ending == v1::Ending::Completed;
+    exchange.overloaded |= body.is_overloaded();
+    let is_whole = ending == v1::Ending::Completed && !exchange.overloaded;
     if exchange.timing.returning_ns != 0 && exchange.timing.returned_ns == 0 {
         exchange.timing.returned_ns = exchange.timing.done_ns;
     }
@@ -61,6 +64,10 @@ pub fn finish(
     let read = body.finish(exchange.content.characters, is_whole, &mut exchange.response);
     if read.is_cut {
         ending = v1::Ending::Truncated;
+    }
+    if exchange.overloaded {
+        ending = v1::Ending::Overloaded;
+        vm.count_overload();
     }
     settle(&mut exchange, ending, vm);
     if config.exporter.is_none() {

@@ -7,6 +7,7 @@ use weir_event::{SOURCE_LEN, v1};
 
 use crate::balancing::{TargetIds, TargetStates};
 use crate::capture::budget::Budget;
+use crate::config::{Config, MEMORY_BUDGET};
 use crate::event::capture_policy::Policy;
 use crate::event::exchange::Streams;
 use crate::event::outbox::Outbox;
@@ -29,7 +30,9 @@ pub struct Vm {
     pub target_ids: RefCell<TargetIds>,
     /// What was seen of them.
     pub targets: RefCell<TargetStates>,
-    /// BudgetPermit for the content of the requests under way.
+    /// The memory for all that is held for the requests under way.
+    pub memory: Rc<Budget>,
+    /// The part of it for their content.
     pub budget: Rc<Budget>,
     /// Events whose content is still being redacted.
     pub unfinished: RefCell<Unfinished>,
@@ -41,8 +44,14 @@ pub struct Vm {
     pub counted: Cell<v1::Totals>,
     /// What the gauge in Envoy's stats already shows of the requests under way.
     pub gauged: Cell<usize>,
-    /// What it already shows of the VM's memory, in bytes.
-    pub memory: Cell<i64>,
+    /// Requests refused, and responses ended, because there was no memory for them, and those of them that the
+    /// counter in Envoy's stats already shows.
+    pub overloads: Cell<u64>,
+    /// See [`Self::overloads`].
+    pub overloads_counted: Cell<u64>,
+    /// What the gauges in Envoy's stats already show of the VM's memory, and of what is reserved of it, in
+    /// bytes.
+    pub memory_gauged: Cell<(i64, i64)>,
 }
 
 impl Vm {
@@ -52,18 +61,22 @@ impl Vm {
         for (to, from) in source.iter_mut().chain(seed.iter_mut()).zip(entropy) {
             *to = *from;
         }
+        let memory = Rc::new(Budget::new(MEMORY_BUDGET));
         Self {
             random: RefCell::new(Random::from_seed(seed)),
             streams: RefCell::default(),
             target_ids: RefCell::default(),
             targets: RefCell::default(),
-            budget: Rc::default(),
+            budget: Rc::new(Budget::part_of(&memory)),
+            memory,
             unfinished: RefCell::default(),
             outbox: RefCell::new(Outbox::new(source)),
             policy: RefCell::default(),
             counted: Cell::default(),
             gauged: Cell::default(),
-            memory: Cell::default(),
+            overloads: Cell::default(),
+            overloads_counted: Cell::default(),
+            memory_gauged: Cell::default(),
         }
     }
 
@@ -80,5 +93,16 @@ impl Vm {
         while !self.unfinished.borrow().is_empty() {
             self.finish_event(false);
         }
+    }
+
+    /// Takes on the limits of a configuration. What is reserved stays reserved.
+    pub fn limit(&self, config: &Config) {
+        self.memory.set(config.memory.budget);
+        self.budget.set(config.capture.budget);
+    }
+
+    /// Counts a request that was refused, or whose response was ended, because there was no memory for it.
+    pub fn count_overload(&self) {
+        self.overloads.set(self.overloads.get().saturating_add(1));
     }
 }

@@ -5,8 +5,9 @@
 //! Values are held in memory only, for as long as the request lives.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
+use std::rc::Rc;
 
 use crate::json::scan::end_of_string;
 use crate::redact::detectors::names::DetectorId;
@@ -25,19 +26,47 @@ const VALUES_MAX: usize = 4096;
 const BYTES_MAX: usize = 1 << 20;
 /// Highest number assigned: twice the number of values, to leave room for numbers that are taken.
 const NUMBER_MAX: usize = 2 * VALUES_MAX;
+/// Words of a set of numbers.
+const NUMBER_WORDS: usize = NUMBER_MAX / 64 + 1;
+/// Bytes that a value takes beside its text: its entry in a table that may be half empty, its placeholder, and
+/// what the allocator adds to each of both.
+const VALUE_OVERHEAD: usize = 2 * size_of::<(Rc<str>, (DetectorId, Rc<str>))>() + 2 * ALLOCATION + LABEL_MAX;
+/// Bytes that an allocation takes beside what it is for.
+const ALLOCATION: usize = 32;
 /// The prefix of every escape of a placeholder's character: all of them are ASCII.
 const ESCAPE: &[u8] = b"\\u00";
 
 /// The placeholders of one request.
 #[derive(Default)]
 pub struct Restorer {
-    placeholders: HashMap<(DetectorId, String), String>,
-    values: HashMap<String, (DetectorId, String)>,
-    /// The last number assigned, for each kind.
-    numbers: HashMap<DetectorId, usize>,
-    /// Numbers that are never assigned, because their placeholders already occur in the text.
-    taken: HashSet<(DetectorId, usize)>,
+    values: HashMap<Rc<str>, (DetectorId, Rc<str>)>,
     bytes: usize,
+    numbering: Numbering,
+}
+
+/// What is needed until every value has its placeholder.
+#[derive(Default)]
+struct Numbering {
+    placeholders: HashMap<DetectorId, HashMap<Rc<str>, Rc<str>>>,
+    /// The last number assigned, for each kind.
+    last: HashMap<DetectorId, usize>,
+    /// Numbers that are never assigned, because their placeholders already occur in the text.
+    taken: HashMap<DetectorId, Numbers>,
+}
+
+/// A set of numbers up to [`NUMBER_MAX`], one bit each: a text can hold a million placeholders.
+struct Numbers(Box<[u64; NUMBER_WORDS]>);
+
+impl Numbers {
+    fn has(&self, number: usize) -> bool {
+        self.0.get(number / 64).is_some_and(|word| word >> (number % 64) & 1 == 1)
+    }
+
+    fn insert(&mut self, number: usize) {
+        if let Some(word) = self.0.get_mut(number / 64) {
+            *word |= 1 << (number % 64);
+        }
+    }
 }
 
 impl fmt::Debug for Restorer {
@@ -53,8 +82,8 @@ impl Replace for Restorer {
             out.extend(["[", label, "]"]);
             return;
         }
-        let key = (detector, value.to_owned());
-        if let Some(placeholder) = self.placeholders.get(&key) {
+        let known = self.numbering.placeholders.get(&detector).and_then(|values| values.get(value));
+        if let Some(placeholder) = known {
             out.push_str(placeholder);
             return;
         }
@@ -66,11 +95,11 @@ impl Replace for Restorer {
             out.extend(["[", label, "]"]);
             return;
         };
-        let placeholder = format!("[{label}_{number}]");
+        let (placeholder, value): (Rc<str>, Rc<str>) = (format!("[{label}_{number}]").into(), value.into());
         self.bytes += value.len();
         out.push_str(&placeholder);
-        self.values.insert(placeholder.clone(), (detector, value.to_owned()));
-        self.placeholders.insert(key, placeholder);
+        self.values.insert(Rc::clone(&placeholder), (detector, Rc::clone(&value)));
+        self.numbering.placeholders.entry(detector).or_default().insert(value, placeholder);
     }
 }
 
@@ -114,16 +143,32 @@ impl Restorer {
             let name = rest.get(1..length - 1).unwrap_or_default();
             let Some((label, number)) = name.rsplit_once('_') else { continue };
             let number = number.parse().ok().filter(|number| *number <= NUMBER_MAX);
-            self.taken.extend(detectors.by_label(label).zip(number));
+            if let Some((detector, number)) = detectors.by_label(label).zip(number) {
+                let new = || Numbers(Box::new([0; NUMBER_WORDS]));
+                self.numbering.taken.entry(detector).or_insert_with(new).insert(number);
+            }
         }
     }
 
     /// Returns the next free number of a kind, if there is one.
     fn next_number(&mut self, detector: DetectorId) -> Option<usize> {
-        let last = self.numbers.entry(detector).or_default();
-        let next = (*last + 1..=NUMBER_MAX).find(|number| !self.taken.contains(&(detector, *number)));
+        let Numbering { last, taken, .. } = &mut self.numbering;
+        let (last, taken) = (last.entry(detector).or_default(), taken.get(&detector));
+        let is_free = |number: &usize| !taken.is_some_and(|taken| taken.has(*number));
+        let next = (*last + 1..=NUMBER_MAX).find(is_free);
         *last = next.unwrap_or(NUMBER_MAX);
         next
+    }
+
+    /// Every value has its placeholder: drops what was needed for that alone.
+    #[must_use]
+    pub fn numbered(self) -> Self {
+        Self { numbering: Numbering::default(), ..self }
+    }
+
+    /// Bytes allocated for what is restored.
+    pub fn allocated(&self) -> usize {
+        self.bytes + self.values.len() * VALUE_OVERHEAD
     }
 
     /// Whether there is nothing to restore.
@@ -226,6 +271,11 @@ impl fmt::Debug for StreamRestorer {
 }
 
 impl StreamRestorer {
+    /// Bytes allocated.
+    pub fn allocated(&self) -> usize {
+        size_of::<Self>() + self.held.capacity()
+    }
+
     /// Number of bytes held back.
     pub fn held(&self) -> usize {
         self.held.len()
@@ -307,7 +357,8 @@ mod tests {
         let text: String = (0..=NUMBER_MAX + 10).map(|number| format!("[EMAIL_{number}]")).collect();
         let detectors = Detectors::new(&[], &Allow::default(), "redaction").unwrap();
         let (mut restorer, mut out) = (Restorer::for_text(&text, &detectors), String::new());
-        assert_eq!(restorer.taken.len(), NUMBER_MAX + 1);
+        let taken = restorer.numbering.taken.values().next().unwrap();
+        assert!((0..=NUMBER_MAX).all(|number| taken.has(number)));
         restorer.replace(Builtin::Email.id(), "EMAIL", "a@example.com", &mut out);
         restorer.replace(Builtin::Ip.id(), "IP", "203.0.113.7", &mut out);
         assert_eq!(out, "[EMAIL][IP_1]");
@@ -359,6 +410,8 @@ mod tests {
             restorer.replace(Builtin::Email.id(), "EMAIL", &format!("{n}@example.com"), &mut out);
         }
         assert_eq!((out.as_str(), restorer.values.len()), ("[EMAIL]", VALUES_MAX));
+        let restorer = restorer.numbered();
+        assert_eq!(restorer.restore("[EMAIL_2]", &mut Counts::default()), "1@example.com");
         let mut long = Restorer::default();
         long.replace(Builtin::Jwt.id(), "JWT", &"x".repeat(BYTES_MAX + 1), &mut out);
         assert!(long.is_empty());

@@ -18,6 +18,8 @@ use crate::redact::text::view::{BASE64, is};
 
 /// Most bytes held back between two pieces.
 pub const HELD_MAX: usize = 4096;
+/// Bytes for which memory stays allocated between two pieces, where less is held.
+const WINDOW_MAX: usize = 2 * HELD_MAX;
 /// Bytes retained of the beginning, and of the end, of a longer match.
 const RETAINED: usize = 1024;
 /// Bytes of released text retained as context, counted as folded: a folded character may take four bytes, and
@@ -74,6 +76,11 @@ impl<R> fmt::Debug for StreamRedactor<R> {
 }
 
 impl<R> StreamRedactor<R> {
+    /// Bytes allocated.
+    pub fn allocated(&self) -> usize {
+        size_of::<Self>() + self.window.capacity()
+    }
+
     /// Number of bytes held back.
     pub fn held(&self) -> usize {
         self.window.len().saturating_sub(self.from)
@@ -150,6 +157,8 @@ impl<R: Replace> StreamRedactor<R> {
         if self.held() > HELD_MAX {
             self.shorten();
         }
+        // A large piece must not keep its memory for the rest of the stream.
+        self.window.shrink_to(WINDOW_MAX);
         (self.pending, self.open) = (0, self.held());
         out
     }

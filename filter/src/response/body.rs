@@ -9,12 +9,15 @@ mod tests;
 
 use weir_event::v1;
 
+use std::rc::Rc;
+
 use crate::api::{Api, Family};
+use crate::capture::budget::{Budget, BudgetPermit};
 use crate::capture::transcript::Transcript;
 use crate::headers::Headers;
 use crate::host::{Host, Step};
 use crate::json::truncate::pieces::LONG;
-use crate::refusal::Refusal;
+use crate::refusal::{OVERLOADED, Refusal};
 use crate::response::framing::event::Part;
 use crate::response::framing::form::Form;
 use crate::response::framing::framer::Framer;
@@ -39,6 +42,12 @@ pub struct ResponseBody {
     framer: Option<Framer>,
     /// Most bytes that are held to be rewritten.
     held_max: usize,
+    /// The memory that is reserved for it, beside the content that is captured.
+    permit: BudgetPermit,
+    /// There was no memory to read on.
+    is_given_up: bool,
+    /// There was no memory to rewrite it, so that it was ended.
+    is_overloaded: bool,
 }
 
 /// What becomes of a body that is held until its first bytes show its form.
@@ -61,10 +70,12 @@ impl ResponseBody {
         headers: &Headers,
         response_redaction: Option<ResponseRedaction>,
         held_max: usize,
+        memory: &Rc<Budget>,
     ) -> Result<Self, Refusal> {
-        let rewriting = response_redaction
-            .map_or(Ok(Rewriting::None), |response_redaction| Rewriting::of(response_redaction, headers))?;
-        Ok(Self { rewriting, held_max, ..Self::default() })
+        let rewriting = response_redaction.map_or(Ok(Rewriting::None), |response_redaction| {
+            Rewriting::of(response_redaction.within(memory), headers)
+        })?;
+        Ok(Self { rewriting, held_max, permit: BudgetPermit::new(memory), ..Self::default() })
     }
 
     /// Reads it as a response to a call of this API.
@@ -96,6 +107,11 @@ impl ResponseBody {
         let body = refusal.body(family);
         outgoing::send_refusal(host, refusal, &body, response, own);
         Self { reading: Reading::Replaced(body, said), ..Self::default() }
+    }
+
+    /// Whether it was ended because there was no memory to rewrite it.
+    pub fn is_overloaded(&self) -> bool {
+        self.is_overloaded
     }
 
     /// Whether the response is a stream, as far as that is known.
@@ -152,6 +168,19 @@ impl ResponseBody {
         timing: &mut v1::Timing,
     ) -> Option<(Outcome, Vec<v1::Redaction>)> {
         let Rewriting::Whole(whole, read) = &mut self.rewriting else { return None };
+        let is_large = size > held_max;
+        // All of it is needed in the end; before, one look at what is new.
+        let needed = if end_of_stream && !is_large { size } else { size.saturating_sub(*read) };
+        let reserved = whole.reserve(needed);
+        if let Err(refusal) = reserved {
+            let found = whole.report();
+            timing.returned_ns = host.now_ns();
+            (self.rewriting, self.is_overloaded) = (Rewriting::None, true);
+            if !end_of_stream {
+                self.drop_rest();
+            }
+            return Some((Outcome::Refused(refusal), found));
+        }
         let fresh = host.response_chunk(*read, size.saturating_sub(*read));
         if timing.first_byte_ns == 0 && !fresh.is_empty() {
             timing.first_byte_ns = host.now_ns();
@@ -161,8 +190,12 @@ impl ResponseBody {
         }
         let begins = *read == 0;
         *read += fresh.len();
-        let is_large = *read > held_max;
         if !end_of_stream && !is_large {
+            drop(reserved);
+            if !self.permit.resize(self.allocated()) {
+                self.reading.give_up();
+                self.is_given_up = true;
+            }
             return None;
         }
         let outcome = if is_large {
@@ -203,9 +236,16 @@ impl ResponseBody {
         if size == 0 && !(end_of_stream && self.withheld() > 0) {
             return Step::Continue;
         }
-        let is_read =
-            !matches!(self.reading, Reading::Nothing | Reading::Compressed | Reading::Unexpected(_))
-                || self.framer.is_some();
+        let mut reserved = self.permit.another();
+        let before = self.make_room(size, &mut reserved);
+        let (size, before) = if !before.is_empty() && self.rewriting.stopped().is_none() {
+            // What was held to take usage out of it goes on as it is.
+            host.replace_response_chunk(0, &before);
+            (size + before.len(), Vec::new())
+        } else {
+            (size, before)
+        };
+        let is_read = self.is_read();
         let bytes = if is_read && size > 0 { host.response_chunk(0, size) } else { Vec::new() };
         if !self.open(&bytes, end_of_stream) {
             return Step::Hold;
@@ -220,6 +260,11 @@ impl ResponseBody {
             whole.0.push_body(&bytes);
         }
         let Passed { has_token, instead } = self.cut(&bytes, end_of_stream, response);
+        let instead = self.settle_memory(reserved, (before, instead), bytes);
+        if self.is_overloaded && response.error_type.is_empty() {
+            OVERLOADED.clone_into(&mut response.error_type);
+        }
+        response.unread |= self.is_given_up;
         if has_token {
             if timing.first_token_ns == 0 {
                 timing.first_token_ns = now_ns;
@@ -250,8 +295,8 @@ impl ResponseBody {
         let mut reading = if let Reading::Stream(reading) = reading { Some(&mut reading.0) } else { None };
         let mut rewriting = if let Rewriting::Stream(rewriting) = rewriting { Some(rewriting) } else { None };
         let held_before = framer.held();
-        let mut out =
-            (*strips_usage || rewriting.is_some()).then(|| Vec::with_capacity(held_before + bytes.len()));
+        // Not for what is held: most pieces of a large event complete nothing.
+        let mut out = (*strips_usage || rewriting.is_some()).then(|| Vec::with_capacity(bytes.len()));
         framer.feed(bytes, is_end, |part| {
             if let (Some(parser), Part::Event(event) | Part::Short(event)) = (&mut reading, &part)
                 && event.is_whole()
@@ -277,8 +322,13 @@ impl ResponseBody {
             if is_end {
                 rewriting.finish(&mut out);
             }
-            if let Some(code) = rewriting.stopped().filter(|_| response.error_type.is_empty()) {
-                code.clone_into(&mut response.error_type);
+            if let Some(code) = rewriting.stopped() {
+                self.is_overloaded |= code == OVERLOADED;
+                if response.error_type.is_empty() {
+                    code.clone_into(&mut response.error_type);
+                }
+                // It is still read.
+                framer.hold_less();
             }
         }
         let is_same = held_before == 0 && framer.held() == 0 && out == bytes;
@@ -299,7 +349,93 @@ impl ResponseBody {
 
     /// All has passed, or will not come: reads what was held for now ([`Reading::finish`]).
     pub fn finish(self, asked: u64, whole: bool, response: &mut v1::Response) -> Read {
-        self.reading.finish(self.framer, asked, whole, response)
+        self.reading.finish(self.framer, asked, whole && !self.is_given_up, response)
+    }
+
+    /// Whether anything looks at its bytes.
+    fn is_read(&self) -> bool {
+        let is_nothing =
+            matches!(self.reading, Reading::Nothing | Reading::Compressed | Reading::Unexpected(_));
+        !self.is_given_up && (!is_nothing || self.framer.is_some())
+    }
+
+    /// Bytes allocated, beside the content that is captured and the values that are restored.
+    fn allocated(&self) -> usize {
+        let framed = self.framer.as_ref().map_or(0, Framer::allocated);
+        self.reading.allocated() + self.rewriting.allocated() + framed
+    }
+
+    /// Most bytes that taking a piece of so many needs: the piece, what goes on in its place, and what is held of
+    /// both. Events reserve for themselves what their rewriting needs.
+    fn needed(&self, piece: usize) -> usize {
+        let framed = self.framer.as_ref().map_or(0, |framer| framer.growth(piece));
+        piece.saturating_mul(3).saturating_add(framed)
+    }
+
+    /// Reserves memory to take a piece of so many bytes. Where there is none a stream that is rewritten stops,
+    /// and what was held of it is free; where that is not enough, it is no longer read. Gives what goes out
+    /// before the piece.
+    fn make_room(&mut self, piece: usize, reserved: &mut BudgetPermit) -> Vec<u8> {
+        let mut before = Vec::new();
+        if !self.is_read() || reserved.take(self.needed(piece)) {
+            return before;
+        }
+        self.run_out(&mut before);
+        if !reserved.take(self.needed(piece)) {
+            self.give_up(&mut before);
+        }
+        before
+    }
+
+    /// A piece was taken: reserves what is held now in place of what it needed. Gives what goes on in place of the
+    /// piece, `None` where that is the piece as it is; the memory runs out as in [`make_room`](Self::make_room).
+    fn settle_memory(
+        &mut self,
+        reserved: BudgetPermit,
+        (mut before, mut instead): (Vec<u8>, Option<Vec<u8>>),
+        bytes: Vec<u8>,
+    ) -> Option<Vec<u8>> {
+        drop(reserved);
+        if self.rewriting.stopped().is_some() {
+            // Behind what stopped it nothing goes on.
+            before.append(&mut instead.unwrap_or_default());
+            instead = Some(before);
+        }
+        if !self.permit.resize(self.allocated()) {
+            let mut behind = Vec::new();
+            self.run_out(&mut behind);
+            if !self.permit.resize(self.allocated()) {
+                self.give_up(&mut behind);
+            }
+            if !behind.is_empty() {
+                instead.get_or_insert(bytes).extend_from_slice(&behind);
+            }
+        }
+        instead
+    }
+
+    /// There is no memory for more: a stream that is rewritten ends with its API's error.
+    fn run_out(&mut self, out: &mut Vec<u8>) {
+        let Rewriting::Stream(stream) = &mut self.rewriting else { return };
+        self.is_overloaded |= stream.stopped().is_none();
+        stream.run_out(out);
+        if let Some(framer) = &mut self.framer {
+            framer.hold_less();
+        }
+        self.permit.resize(self.allocated().min(self.permit.held()));
+    }
+
+    /// There is no memory to read on. What is held of a stream that goes on goes out.
+    fn give_up(&mut self, out: &mut Vec<u8>) {
+        self.is_given_up = true;
+        self.reading.give_up();
+        if let Some(mut framer) = self.framer.take()
+            && !matches!(self.rewriting, Rewriting::Stream(_))
+            && std::mem::take(&mut self.strips_usage)
+        {
+            out.append(&mut framer.take_held());
+        }
+        self.permit.resize(self.allocated().min(self.permit.held()));
     }
 
     /// How many bytes are held back that are on their way to the caller.

@@ -58,6 +58,9 @@ pub fn send_refusal(
     headers.add(name::STATUS, status.as_bytes());
     headers.add(name::CONTENT_TYPE, b"application/json");
     headers.add(name::CONTENT_LENGTH, length.as_bytes());
+    if let Some(seconds) = refusal.retry_after {
+        headers.add(name::RETRY_AFTER, seconds.as_bytes());
+    }
     if let Some(own) = own {
         own.add_to(&mut headers);
     }

@@ -111,6 +111,11 @@ impl ResponseParser {
         self.usage.held()
     }
 
+    /// Bytes allocated, beside content.
+    pub fn allocated(&self) -> usize {
+        size_of::<Self>() + 2 * self.usage.held()
+    }
+
     /// Whether a stream of which all has come ended before the last event of its API, and without an error in its
     /// place: somebody cut it. Never where an API does not say when it has ended.
     pub fn is_cut(&self) -> bool {

@@ -135,6 +135,24 @@ impl Reading {
         };
     }
 
+    /// Bytes allocated, beside a stream's content.
+    pub fn allocated(&self) -> usize {
+        match self {
+            Self::Nothing | Self::Compressed | Self::Unexpected(_) => 0,
+            Self::Open(open) => size_of::<Open>() + open.destination.whole.allocated(),
+            Self::Whole(whole) => whole.0.allocated() + whole.1.allocated(),
+            Self::Stream(stream) => stream.0.allocated(),
+            Self::Replaced(body, _) => body.capacity(),
+        }
+    }
+
+    /// Gives up reading: what was read of a stream is kept, of a response in one piece nothing.
+    pub fn give_up(&mut self) {
+        if let Self::Open(_) | Self::Whole(_) = self {
+            *self = Self::Nothing;
+        }
+    }
+
     /// How many bytes are held, beside the content that is captured.
     pub fn held(&self) -> usize {
         if let Self::Stream(stream) = self { stream.0.held() } else { 0 }

@@ -83,6 +83,21 @@ impl Rewriting {
         }
     }
 
+    /// Bytes allocated, beside the values that are restored.
+    pub fn allocated(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Open(..) => size_of::<ResponseRedaction>(),
+            Self::Whole(..) => size_of::<redact::whole::Whole>(),
+            Self::Stream(stream) => stream.allocated(),
+        }
+    }
+
+    /// The code of what stopped a stream, where something did.
+    pub fn stopped(&self) -> Option<&'static str> {
+        if let Self::Stream(stream) = self { stream.stopped() } else { None }
+    }
+
     /// How many bytes of a stream are held.
     pub fn held(&self) -> usize {
         match self {

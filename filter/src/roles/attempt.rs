@@ -11,6 +11,7 @@ use weir_event::v1;
 
 use crate::api::DEFAULT_FAMILY;
 use crate::balancing::TargetId;
+use crate::capture::budget::BudgetPermit;
 use crate::config::Route;
 use crate::event::exchange::{Exchange, Shared};
 use crate::event::vm::Vm;
@@ -35,7 +36,7 @@ enum Waiting {
     /// For its first token, behind which there is no other attempt; or that it fails.
     Token(Box<Held>),
     /// For the body of a failure, which may ask for a pause.
-    Pause(Headers, u16, Asked),
+    Pause(Headers, u16, Asked, BudgetPermit),
 }
 
 /// One stream of the upstream filter.
@@ -223,6 +224,14 @@ impl Role for Attempt {
             return Step::Hold;
         }
         self.rewrites = false;
+        let length = edits.end();
+        let Some(_permit) = BudgetPermit::of(&self.vm.memory, length + edits.length(length)) else {
+            let family = exchange.decision.as_ref().map_or(DEFAULT_FAMILY, |it| it.call.api.family());
+            drop(exchange);
+            shared.borrow_mut().overloaded = true;
+            host.refuse(&Refusal::out_of_memory(), family, "");
+            return Step::Hold;
+        };
         // Only the bytes up to the last edit cross; everything behind it stays where it is.
         let head = host.request_body(edits.end());
         if let Some(rewritten) = edits.rewrite(&head) {
@@ -253,8 +262,11 @@ impl Role for Attempt {
         }
         let Some(decision) = &mut exchange.decision else { return Step::Continue };
         let asked = Asked::of(&headers, now_ns);
-        if !end_of_stream && says_pause_in_body(decision, status, asked) {
-            self.waiting = Some(Waiting::Pause(headers, status, asked));
+        if !end_of_stream
+            && says_pause_in_body(decision, status, asked)
+            && let Some(permit) = BudgetPermit::of(&self.vm.memory, headers.allocated())
+        {
+            self.waiting = Some(Waiting::Pause(headers, status, asked, permit));
             return Step::Hold;
         }
         let is_success = (200..300).contains(&status);
@@ -263,7 +275,7 @@ impl Role for Attempt {
             if end_of_stream && api.operation.may_stream {
                 return self.failed(host, exchange, EMPTY.to_owned(), now_ns);
             }
-            if let Some(held) = Held::new(api, &headers).filter(|_| !end_of_stream) {
+            if let Some(held) = Held::new(api, &headers, &self.vm.memory).filter(|_| !end_of_stream) {
                 decision.plan.without_response();
                 if headers.get(name::WEIR_RETRY).is_some() {
                     without_mark(host, &headers);
@@ -287,9 +299,9 @@ impl Role for Attempt {
                 }
                 verdict => self.judged(host, verdict),
             },
-            Some(Waiting::Pause(headers, status, asked)) => {
+            Some(Waiting::Pause(headers, status, asked, permit)) => {
                 if !end_of_stream && size < HELD_MAX {
-                    self.waiting = Some(Waiting::Pause(headers, status, asked));
+                    self.waiting = Some(Waiting::Pause(headers, status, asked, permit));
                     return Step::Hold;
                 }
                 let asked = asked.or_in(&host.response_chunk(0, size.min(HELD_MAX)));

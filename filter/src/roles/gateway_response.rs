@@ -90,6 +90,7 @@ impl GatewayResponse {
             // What cannot be read may mention them.
             (true, 403) if !end_of_stream => Some(Refusal::provider_auth()),
             // Envoy answers by itself, in plain text or without; the caller expects the API's shape.
+            (false, 503) if session.exchange.borrow().overloaded => Some(Refusal::out_of_memory()),
             (false, 400..) => Some(Refusal::no_response(status)),
             _ => None,
         };
@@ -182,7 +183,12 @@ impl GatewayResponse {
         if response_redaction.is_some() {
             exchange.timing.returning_ns = host.now_ns();
         }
-        match ResponseBody::new(headers, response_redaction, session.config.response_body_max) {
+        match ResponseBody::new(
+            headers,
+            response_redaction,
+            session.config.response_body_max,
+            &session.vm.memory,
+        ) {
             Err(refusal) => {
                 drop(exchange);
                 self.replace(host, session, &refusal, own.as_ref(), Transcript::default());
@@ -274,6 +280,9 @@ impl GatewayResponse {
         let own = session.gateway_headers();
         let mut headers = Outgoing::default();
         headers.add(name::CONTENT_TYPE, b"application/json");
+        if let Some(seconds) = refusal.retry_after {
+            headers.add(name::RETRY_AFTER, seconds.as_bytes());
+        }
         if let Some(own) = &own {
             own.add_to(&mut headers);
         }

@@ -1,8 +1,11 @@
 //! A response that is held while nothing of it may go out: until its first token, or until it has failed.
 
+use std::rc::Rc;
+
 use weir_event::v1;
 
 use crate::api::Api;
+use crate::capture::budget::{Budget, BudgetPermit};
 use crate::capture::transcript::Transcript;
 use crate::headers::Headers;
 use crate::host::Host;
@@ -53,11 +56,13 @@ pub struct Held {
     response: v1::Response,
     /// How many bytes of it were read.
     read: usize,
+    /// The memory that is reserved for it.
+    permit: BudgetPermit,
 }
 
 impl Held {
     /// A response with these headers to a call of this API; `None` for one that is not held.
-    pub fn new(api: Api, headers: &Headers) -> Option<Self> {
+    pub fn new(api: Api, headers: &Headers, memory: &Rc<Budget>) -> Option<Self> {
         let form = Form::of(api, headers);
         let is_open = form.is_open(api, headers);
         (form.is_stream() || is_open).then(|| Self {
@@ -69,7 +74,14 @@ impl Held {
             parser: ResponseParser::new(api, Transcript::counting()),
             response: v1::Response::default(),
             read: 0,
+            permit: BudgetPermit::new(memory),
         })
+    }
+
+    /// Bytes allocated.
+    fn allocated(&self) -> usize {
+        let framed = self.framer.as_ref().map_or(0, Framer::allocated);
+        size_of::<Self>() + framed + self.whole.allocated() + self.parser.allocated()
     }
 
     /// `size` bytes of the response are buffered.
@@ -90,7 +102,9 @@ impl Held {
                 return verdict;
             }
         }
-        if size < HELD_MAX { Verdict::Held } else { Verdict::Good }
+        // Without memory it goes out as it is, and is not retried.
+        let is_held = size < HELD_MAX && self.permit.resize(self.allocated());
+        if is_held { Verdict::Held } else { Verdict::Good }
     }
 
     fn settle(&mut self, form: Form) {

@@ -7,6 +7,7 @@ use weir_settings::ByteSize;
 
 use crate::api::call::Call;
 use crate::auth::RequestMetadata;
+use crate::capture::budget::BudgetPermit;
 use crate::config::Config;
 use crate::event::content::Content;
 use crate::event::exchange::Shared;
@@ -48,6 +49,19 @@ impl Session {
         let number = vm.streams.borrow_mut().enter(&exchange)?;
         let (config, vm) = (Rc::clone(config), Rc::clone(vm));
         Some(Self { config, vm, exchange, call, number })
+    }
+
+    /// Reserves memory for what is known of the request, and `more` bytes beside it; returns whether there is
+    /// some.
+    pub fn reserve(&self, more: usize) -> bool {
+        let mut exchange = self.exchange.borrow_mut();
+        let bytes = exchange.allocated().saturating_add(more);
+        exchange.permit.resize(bytes)
+    }
+
+    /// Reserves memory to decide on a request whose body has so many bytes; `None` where there is none.
+    pub fn reserve_body(&self, bytes: usize) -> Option<BudgetPermit> {
+        BudgetPermit::of(&self.vm.memory, bytes.saturating_mul(self.config.memory.body_copies))
     }
 
     /// Notes when it was known who asks.
@@ -106,6 +120,7 @@ impl Session {
         let mut exchange = self.exchange.borrow_mut();
         exchange.response.status = refusal.status.into();
         refusal.code.clone_into(&mut exchange.response.error_type);
+        exchange.overloaded |= refusal.is_overload();
         if exchange.timing.body_received_ns != 0 {
             exchange.timing.resolved_ns = host.now_ns();
         }

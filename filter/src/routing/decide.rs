@@ -14,6 +14,7 @@ use crate::api::call::Call;
 use crate::api::{Api, Feature};
 use crate::auth::Grant;
 use crate::balancing::{Facts, Strategy, TargetStates, order};
+use crate::capture::budget::Budget;
 use crate::config::{Config, Failover, NoPassthrough, Resolved, VirtualModel};
 use crate::headers::{Headers, name};
 use crate::json::edit::{BodyEdits, Edits, ModelEdit};
@@ -35,6 +36,8 @@ const TIMEOUT_MAX_MS: u64 = 3_600_000;
 pub struct Question<'a> {
     /// The configuration.
     pub config: &'a Config,
+    /// The memory that its edits must fit into.
+    pub memory: &'a Budget,
     /// What this VM has seen of the targets.
     pub targets: &'a RefCell<TargetStates>,
     /// Draws by lot.
@@ -213,7 +216,7 @@ fn forward(
     let mut edits = Vec::with_capacity(chosen.len());
     let mut usage_asked_of = Vec::with_capacity(chosen.len());
     let usage_edit = body.usage_edit(question.call.api);
-    let mut withheld = None;
+    let (mut withheld, mut planned) = (None, 0_usize);
     let targets_max = if question.config.upstream_filter { usize::MAX } else { 1 };
     for route in chosen.into_iter().filter_map(|index| model.routes.get(index)) {
         if !route.kind().serves(question.call.api) || routes.len() >= targets_max {
@@ -230,6 +233,12 @@ fn forward(
             edits.push(replaced.ok_or_else(|| Refusal::no_target(&body.model))?);
             routes.push(Rc::clone(route));
             continue;
+        }
+        // A body of many requests names its model in each of them, and each target replaces every name.
+        let names = body.model_at.len().saturating_mul(json.len() + BodyEdits::overhead());
+        planned = planned.saturating_add(names);
+        if !question.memory.has(planned) {
+            return Err(Refusal::out_of_memory());
         }
         let model_edit = ModelEdit { json: &json, at: &body.model_at, required };
         let usage = usage_edit.as_ref().filter(|_| route.include_usage());

@@ -1,6 +1,7 @@
 //! What was decided about a request, as its attempts use it.
 
 use crate::api::call::Call;
+use crate::capture::budget::ALLOCATION;
 use crate::json::edit::BodyEdits;
 use crate::routing::attempts::Plan;
 
@@ -30,6 +31,13 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// Bytes allocated for what grows with a request.
+    pub fn allocated(&self) -> usize {
+        let edits: usize = self.edits.iter().map(BodyEdits::allocated).sum();
+        let headers = self.forwarded.iter().map(|(_, value)| value).chain(&self.baggage);
+        edits + headers.map(|value| value.capacity() + ALLOCATION).sum::<usize>()
+    }
+
     /// Whether the target of the current attempt was asked for usage that the caller did not ask for.
     pub fn asks_for_usage(&self) -> bool {
         self.usage_asked_of.get(self.plan.at()) == Some(&true)

@@ -182,7 +182,7 @@ impl Stream {
     /// The same with a shared configuration.
     pub fn under(config: &Rc<Config>, headers: &[(&str, &str)], body: &[u8]) -> Self {
         let vm = Rc::new(Vm::new(&[5; weir_filter::event::vm::ENTROPY]));
-        vm.budget.set(config.capture.budget);
+        vm.limit(config);
         let mut given = vec![(":method", "POST"), (":path", "/v1/chat/completions"), (":authority", "gw")];
         given.retain(|(name, _)| !headers.iter().any(|(given, _)| given == name));
         given.extend_from_slice(headers);

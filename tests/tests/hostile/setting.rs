@@ -27,8 +27,13 @@ pub struct Hostile {
 impl Hostile {
     /// With content in traces, so that all that is read is kept too, and these limits.
     pub async fn start(limits: &str) -> Self {
+        Self::redacting(limits, "{ exported: { content: redact } }").await
+    }
+
+    /// With these limits, and what is redacted.
+    pub async fn redacting(limits: &str, redaction: &str) -> Self {
         let raw = RawProvider::start().await;
-        let (address, limits) = (raw.address(), limits.to_owned());
+        let (address, limits, redaction) = (raw.address(), limits.to_owned(), redaction.to_owned());
         let options = Options::default().yaml(move |wiring| {
             format!(
                 "listen: {}\nadmin: {}\n\
@@ -39,7 +44,7 @@ impl Hostile {
                  \x20 gpt-4o: {{ targets: [{{ provider: openai, model: gpt-4o-2024-11-20 }}] }}\n\
                  \x20 raw: {{ targets: [{{ provider: raw }}] }}\n\
                  limits: {limits}\n\
-                 redaction: {{ exported: {{ content: redact }} }}\n\
+                 redaction: {redaction}\n\
                  exporter: {{ url: \"{}\" }}\n",
                 wiring.gateway.listen, wiring.gateway.admin, wiring.provider, wiring.exporter,
             )
@@ -81,8 +86,8 @@ impl Hostile {
     }
 
     /// Nothing is left behind, no VM has failed, and a good request is served and told.
-    async fn is_well(&self, what: &str) {
-        for gauge in ["weir.streams", "http.weir.downstream_rq_active"] {
+    pub async fn is_well(&self, what: &str) {
+        for gauge in ["weir.streams", "weir.memory_reserved_bytes", "http.weir.downstream_rq_active"] {
             let gone = wait::poll(wait::DEADLINE, || async { (self.gauge(gauge).await? == 0).then_some(()) });
             assert!(gone.await.is_some(), "{what}: {gauge} is not at 0");
         }

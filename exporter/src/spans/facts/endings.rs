@@ -14,6 +14,7 @@ pub(in crate::spans) fn ending(event: &TraceEvent) -> &'static str {
         Ending::Timeout => "timeout",
         Ending::Rejected => "rejected",
         Ending::Truncated => "truncated",
+        Ending::Overloaded => "overloaded",
     }
 }
 
@@ -23,7 +24,9 @@ pub(in crate::spans) fn broken_off(event: &TraceEvent) -> Option<&'static str> {
         Ending::ClientDisconnected | Ending::UpstreamReset | Ending::Timeout | Ending::Truncated => {
             Some(ending(event))
         }
-        Ending::Unspecified | Ending::Completed | Ending::Rejected => None,
+        // Where it went to a provider, its response was ended; else it was refused.
+        Ending::Overloaded if !event.attempts.is_empty() => Some(ending(event)),
+        Ending::Unspecified | Ending::Completed | Ending::Rejected | Ending::Overloaded => None,
     }
 }
 

@@ -134,7 +134,8 @@ pub const WEIR_STRATEGY: &str = "weir.strategy";
 /// The event's id, as in `Nats-Msg-Id`.
 pub const WEIR_EVENT_ID: &str = "weir.event.id";
 /// How the request ended: "completed", "client_disconnected", "upstream_reset", "timeout", "rejected" by the gateway,
-/// or "truncated": the response ended before its API's own last event or closing brace, without a reset.
+/// "truncated": the response ended before its API's own last event or closing brace, without a reset; or "overloaded":
+/// the gateway had no memory left for it (`limits.memory_budget`), and refused it or ended its response.
 pub const WEIR_ENDING: &str = "weir.ending";
 /// The model's name as the caller asked.
 pub const WEIR_MODEL_REQUESTED: &str = "weir.model.requested";

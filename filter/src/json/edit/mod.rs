@@ -213,6 +213,19 @@ impl BodyEdits {
         self.edits.push((brace + 1..brace + 1, text));
     }
 
+    /// Bytes allocated.
+    pub fn allocated(&self) -> usize {
+        let texts: usize = self.edits.iter().map(|(_, text)| text.capacity()).sum();
+        texts + self.edits.capacity() * Self::overhead()
+    }
+
+    /// Bytes that an edit takes beside its text.
+    pub fn overhead() -> usize {
+        /// What the allocator adds to a text.
+        const ALLOCATION: usize = 16;
+        size_of::<(Range<usize>, String)>() + ALLOCATION
+    }
+
     /// Whether the body is unchanged.
     pub fn is_empty(&self) -> bool {
         self.edits.is_empty()

@@ -178,6 +178,15 @@ impl Abridger {
         !self.broken && self.next != Next::Nothing
     }
 
+    /// Bytes allocated.
+    pub fn allocated(&self) -> usize {
+        let inside = match &self.inside {
+            Inside::Scalar(held) | Inside::Text { part: Part::Undecided(held), .. } => held.capacity(),
+            _ => 0,
+        };
+        size_of::<Self>() + self.out.capacity() + self.name.capacity() + inside
+    }
+
     /// Bytes held.
     pub fn held(&self) -> usize {
         let inside = match &self.inside {

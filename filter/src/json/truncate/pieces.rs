@@ -91,6 +91,11 @@ impl Pieces {
         }
     }
 
+    /// Bytes allocated.
+    pub fn allocated(&self) -> usize {
+        self.raw.capacity() + self.long.as_ref().map_or(0, |long| long.allocated())
+    }
+
     /// How many bytes are held.
     pub fn held(&self) -> usize {
         self.raw.len() + self.long.as_ref().map_or(0, |long| long.held())

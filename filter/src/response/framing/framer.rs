@@ -68,6 +68,7 @@ impl Framer {
         let mut held = std::mem::take(&mut self.held);
         let was_empty = held.is_empty();
         if !was_empty {
+            grow(&mut held, piece.len());
             held.extend_from_slice(piece);
         }
         let buffer = if was_empty { piece } else { held.as_slice() };
@@ -86,14 +87,19 @@ impl Framer {
         } else {
             held.drain(..done);
         }
-        // A large event must not keep its room for the rest of the stream.
-        if held.is_empty() && held.capacity() > 2 * RAW_MAX {
-            held = Vec::new();
+        // A large event must not keep its memory for the rest of the stream.
+        if held.capacity() > 2 * RAW_MAX && held.len() < held.capacity() / 2 {
+            held.shrink_to_fit();
         }
         self.held = held;
+        self.forget(done);
+    }
+
+    /// So many bytes are no longer held.
+    fn forget(&mut self, bytes: usize) {
         match &mut self.scan {
-            Scan::Events(scan) => scan.forget(done),
-            Scan::Elements(scan) => scan.forget(done),
+            Scan::Events(scan) => scan.forget(bytes),
+            Scan::Elements(scan) => scan.forget(bytes),
         }
     }
 
@@ -106,6 +112,40 @@ impl Framer {
                 on_event(event);
             }
         });
+    }
+
+    /// Most bytes that taking a piece of so many may allocate for what is held, until [`allocated`](Self::allocated)
+    /// says how many that were.
+    pub fn growth(&self, piece: usize) -> usize {
+        let is_enough = self.held.capacity() - self.held.len() >= piece;
+        if is_enough { 0 } else { self.held.len() + ahead(&self.held, piece) }
+    }
+
+    /// Bytes allocated.
+    pub fn allocated(&self) -> usize {
+        let large = match self.large.as_deref() {
+            Some(Large::Event(long)) => long.short.allocated(),
+            Some(Large::Element(short)) => short.allocated(),
+            Some(Large::Odd) | None => 0,
+        };
+        self.held.capacity() + large
+    }
+
+    /// Holds no more from here on than reading needs. An event of which more is held is made short; what was
+    /// held of it is not handed out.
+    pub fn hold_less(&mut self) {
+        self.held_max = RAW_MAX;
+        if self.held.len() <= RAW_MAX {
+            return;
+        }
+        let held = std::mem::take(&mut self.held);
+        self.pass_large(&held, 0);
+        self.forget(held.len());
+    }
+
+    /// Takes out what is held, to go on as it is. Nothing is read of it.
+    pub fn take_held(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.held)
     }
 
     /// How many bytes are held.
@@ -267,6 +307,19 @@ impl Framer {
             None => self.skipped = self.skipped.saturating_add(1),
         }
     }
+}
+
+/// Makes place for so many bytes more. A buffer grows by a quarter of what it holds, not to twice of that: it may
+/// hold an event of the largest size allowed.
+fn grow(held: &mut Vec<u8>, bytes: usize) {
+    if held.capacity() - held.len() < bytes {
+        held.reserve_exact(ahead(held, bytes));
+    }
+}
+
+/// For how many bytes beside those that it holds a buffer is made that takes so many more.
+fn ahead(held: &[u8], bytes: usize) -> usize {
+    bytes.saturating_add(held.len() / 4)
 }
 
 impl Large {

@@ -48,6 +48,11 @@ impl Channel {
         self.redactor.as_ref().map(|redactor| redactor.counts().clone()).unwrap_or_default()
     }
 
+    /// Bytes allocated.
+    pub fn allocated(&self) -> usize {
+        self.redactor.as_ref().map_or(0, StreamRedactor::allocated) + self.restorer.allocated()
+    }
+
     /// How many bytes are held back.
     pub fn held(&self) -> usize {
         self.redactor.as_ref().map_or(0, StreamRedactor::held) + self.restorer.held()

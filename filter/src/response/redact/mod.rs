@@ -17,6 +17,7 @@ use std::rc::Rc;
 use weir_event::v1;
 
 use crate::api::Api;
+use crate::capture::budget::{Budget, BudgetPermit, RESPONSE_COPIES};
 use crate::redact::{Counts, Edit, Replacement, Restorer, ReturnedPolicy, Search, Unreadable};
 use crate::redaction::Redaction;
 use crate::refusal::Refusal;
@@ -31,6 +32,8 @@ pub struct ResponseRedaction {
     api: Api,
     found: Counts,
     restored: Counts,
+    /// Where memory is reserved while something is rewritten.
+    permit: BudgetPermit,
 }
 
 /// Why a response does not go on.
@@ -58,7 +61,26 @@ impl ResponseRedaction {
             api,
             found: Counts::default(),
             restored: Counts::default(),
+            permit: BudgetPermit::default(),
         })
+    }
+
+    /// Within this memory, which is reserved while something is rewritten.
+    #[must_use]
+    pub fn within(self, memory: &Rc<Budget>) -> Self {
+        Self { permit: BudgetPermit::new(memory), ..self }
+    }
+
+    /// Reserves memory to rewrite so many bytes; the refusal goes out where there is none.
+    fn reserve(&self, bytes: usize) -> Result<BudgetPermit, Refusal> {
+        let mut permit = self.permit.another();
+        let is_there = permit.take(bytes.saturating_mul(RESPONSE_COPIES));
+        is_there.then_some(permit).ok_or_else(Refusal::response_out_of_memory)
+    }
+
+    /// Bytes allocated for the values that are restored.
+    pub fn allocated(&self) -> usize {
+        self.restorer.as_ref().map_or(0, Restorer::allocated)
     }
 
     /// The API of the response.

@@ -92,6 +92,32 @@ impl Stream {
         }
     }
 
+    /// There is no memory for more of it: stops it, unless it has stopped before.
+    pub fn run_out(&mut self, out: &mut Vec<u8>) {
+        if self.stopped.is_some() {
+            return;
+        }
+        let refusal = Refusal::response_out_of_memory();
+        match (self.passing, self.is_array) {
+            // Of a message that passes as it is a part has gone out, and an element in parts takes no error.
+            (true, true) => self.stopped = Some(refusal.code),
+            (true, false) => {
+                out.extend_from_slice(b"\n\n");
+                self.stop(&refusal, out);
+            }
+            (false, _) => self.stop(&refusal, out),
+        }
+    }
+
+    /// Bytes allocated.
+    pub fn allocated(&self) -> usize {
+        let of_text = |(text, (_, channel)): (&Text, &(u64, Channel))| {
+            let names = text.open.capacity() + text.event.as_ref().map_or(0, String::capacity);
+            2 * size_of::<(Text, (u64, Channel))>() + names + channel.allocated()
+        };
+        size_of::<Self>() + self.identity.capacity() + self.texts.iter().map(of_text).sum::<usize>()
+    }
+
     /// How many bytes are held back.
     pub fn held(&self) -> usize {
         self.texts.values().map(|(_, channel)| channel.held()).sum()
@@ -113,8 +139,13 @@ impl Stream {
     fn part(&mut self, part: &Part<'_>, without: &Change, out: &mut Vec<u8>) -> Result<(), Refusal> {
         match part {
             Part::Event(_) if *without == Change::Gone => {}
-            Part::Event(event) if self.is_array => self.element(event, out)?,
-            Part::Event(event) => self.event(event, without, out)?,
+            Part::Event(event) => {
+                let _permit = self.redaction.reserve(event.bytes.len())?;
+                match self.is_array {
+                    true => self.element(event, out)?,
+                    false => self.event(event, without, out)?,
+                }
+            }
             // Its pieces went on, where they may.
             Part::Short(_) => (self.passing, self.comma_due) = (false, self.is_array),
             Part::Piece(bytes) => {

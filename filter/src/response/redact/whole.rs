@@ -6,6 +6,7 @@ use std::ops::Range;
 use serde::de::IgnoredAny;
 use weir_event::v1;
 
+use crate::capture::budget::BudgetPermit;
 use crate::redact::Counts;
 use crate::refusal::Refusal;
 use crate::response::framing::form::Form;
@@ -38,6 +39,11 @@ impl Whole {
     /// What goes out instead of a response that is larger than is held; `None` where it passes as it is.
     pub fn too_large(&self) -> Option<Refusal> {
         self.redaction.unreadable()
+    }
+
+    /// Reserves memory to take and rewrite a body of so many bytes; the refusal goes out where there is none.
+    pub fn reserve(&self, bytes: usize) -> Result<BudgetPermit, Refusal> {
+        self.redaction.reserve(bytes)
     }
 
     /// Rewrites the whole body.

@@ -17,6 +17,7 @@ fn times_parsed(text: &str) -> u32 {
     let before = parsed();
     let question = Question {
         config: &config,
+        memory: &vm.memory,
         targets: &vm.targets,
         random: &vm.random,
         call: &call,

@@ -4,6 +4,8 @@
 //! on, and let go; the response is watched as it passes. Nothing here waits for telemetry: the
 //! event is built when all is over (`on_log`).
 
+mod search;
+
 use std::borrow::Cow;
 use std::rc::Rc;
 
@@ -13,6 +15,7 @@ use crate::api::call::{Call, NotServed, family_of};
 use crate::api::passthrough::Passthrough;
 use crate::api::{DEFAULT_FAMILY, Family, Feature};
 use crate::auth::{Grant, Identity, RequestMetadata, without_key};
+use crate::capture::budget::BudgetPermit;
 use crate::config::Config;
 use crate::event::content::Content;
 use crate::event::ending::is_local_reply;
@@ -25,10 +28,9 @@ use crate::roles::attempt::Attempt;
 use crate::roles::caller;
 use crate::roles::caller::Known;
 use crate::roles::gateway_response::GatewayResponse;
-use crate::roles::long_search::{LongSearch, Reached};
+use crate::roles::long_search::LongSearch;
 use crate::roles::role::Role;
 use crate::roles::session::{Session, too_large};
-use crate::roles::turns::AT_ONCE;
 use crate::routing::decide;
 use crate::routing::decide::{Asked, Decided, EarlySearch, Findings, Forward, Question};
 use crate::routing::models;
@@ -44,13 +46,13 @@ pub struct Gateway {
     /// The call and its caller; absent for requests that are answered untraced.
     inference: Option<Inference>,
     progress: Progress,
+    /// How many bytes of its body have come.
+    body_bytes: usize,
     response: GatewayResponse,
     /// The one attempt, where no upstream filter makes it.
     attempt: Option<Attempt>,
-    /// How many bytes of the body have come.
-    received_bytes: usize,
     /// The search of a long body, once it has begun.
-    search: Option<LongSearch>,
+    search: Option<(LongSearch, BudgetPermit)>,
 }
 
 /// A request for inference.
@@ -61,13 +63,23 @@ struct Inference {
     headers: Headers,
 }
 
+/// A request's body while it is held.
+#[derive(Debug)]
+struct Held {
+    body: Vec<u8>,
+    /// The memory that is reserved to decide on it.
+    permit: BudgetPermit,
+    /// How it is exported.
+    export: Option<Export>,
+}
+
 /// How far a request has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
     /// Its headers or its body are on their way in.
     Arriving,
-    /// It is here, so many bytes of it, and is searched slice by slice.
-    Searched(usize),
+    /// It is here, and is searched slice by slice.
+    Searched,
     /// The gateway has answered it.
     Answered,
     /// It was let go to a provider.
@@ -82,9 +94,9 @@ impl Gateway {
             vm,
             inference: None,
             progress: Progress::Arriving,
+            body_bytes: 0,
             response: GatewayResponse::default(),
             attempt: None,
-            received_bytes: 0,
             search: None,
         }
     }
@@ -106,6 +118,7 @@ impl Gateway {
     ) -> Result<(), Step> {
         let family = call.api.family();
         let Some(session) = Session::begin(&self.config, &self.vm, &headers, call, received_ns) else {
+            self.vm.count_overload();
             return Err(self.turn_away(host, &Refusal::overloaded(), family));
         };
         let known = caller::identify(host, &self.config, &headers, query, received_ns);
@@ -126,6 +139,9 @@ impl Gateway {
         };
         let policies = Session::policies(&self.config, &known.grant.name, headers);
         session.record_caller(known, said, &policies);
+        if !session.reserve(headers.allocated()) {
+            return Err(self.refuse(host, &Refusal::out_of_memory()));
+        }
         Ok(())
     }
 
@@ -143,39 +159,6 @@ impl Gateway {
         }
     }
 
-    /// The whole request is here: decides, unless its body must be searched before and is long.
-    fn received(&mut self, host: &impl Host, size: usize) -> Step {
-        let Some(Inference { session, .. }) = &self.inference else { return Step::Continue };
-        session.exchange.borrow_mut().timing.body_received_ns = host.now_ns();
-        if size > AT_ONCE && self.config.redaction.as_ref().is_some_and(|redaction| redaction.may_search()) {
-            self.progress = Progress::Searched(size);
-            return Step::Hold;
-        }
-        let body = host.request_body(self.config.request_body_max);
-        self.decide(host, body, None)
-    }
-
-    /// Begins to search a long body; gives it back where nothing is to be searched.
-    fn begin_search(&self, host: &impl Host) -> Result<LongSearch, Vec<u8>> {
-        let body = host.request_body(self.config.request_body_max);
-        let Some((inference, redaction)) = self.inference.as_ref().zip(self.config.redaction.as_ref()) else {
-            return Err(body);
-        };
-        let Inference { session, .. } = inference;
-        let exchange = session.exchange.borrow();
-        let clock = || host.now_ns();
-        let policy = decide::search_needed(&self.question(&clock, inference, &exchange.caller, &body));
-        let Some(policy) = policy else { return Err(body) };
-        Ok(LongSearch::begin(host.now_ns(), redaction, policy, session.call.api.family(), body))
-    }
-
-    /// The request goes nowhere any more.
-    fn give_up_search(&mut self) {
-        if self.long_work().is_some() {
-            (self.progress, self.search) = (Progress::Arriving, None);
-        }
-    }
-
     /// What is asked about a request with this body.
     fn question<'q>(
         &'q self,
@@ -185,14 +168,20 @@ impl Gateway {
         body: &'q [u8],
     ) -> Question<'q> {
         let Inference { session, known, headers } = inference;
-        let (targets, random) = (&self.vm.targets, &self.vm.random);
+        let Vm { memory, targets, random, .. } = &*self.vm;
         let (config, call, grant) = (&self.config, &session.call, &known.grant);
         let now_ns = clock();
-        Question { config, targets, random, call, caller, grant, headers, body, now_ns, clock }
+        Question { config, memory, targets, random, call, caller, grant, headers, body, now_ns, clock }
     }
 
     /// Decides about a request with this body, and lets it go to its first target.
-    fn decide(&mut self, host: &impl Host, body: Vec<u8>, early: Option<EarlySearch>) -> Step {
+    fn decide(
+        &mut self,
+        host: &impl Host,
+        body: Vec<u8>,
+        permit: BudgetPermit,
+        early: Option<EarlySearch>,
+    ) -> Step {
         let Some(inference) = &self.inference else { return Step::Continue };
         let Inference { session, .. } = inference;
         let mut exchange = session.exchange.borrow_mut();
@@ -214,7 +203,7 @@ impl Gateway {
         match outcome {
             Ok(forward) => {
                 drop(exchange);
-                self.let_go(host, forward, Some((body, export.flatten())))
+                self.let_go(host, forward, Some(Held { body, permit, export: export.flatten() }))
             }
             Err(refusal) => {
                 if let Some(export) = export {
@@ -226,22 +215,28 @@ impl Gateway {
         }
     }
 
-    /// Lets a request go to its first target; `held` is its body where that is held, and how it is exported.
-    fn let_go(
-        &mut self,
-        host: &impl Host,
-        forward: Forward,
-        held: Option<(Vec<u8>, Option<Export>)>,
-    ) -> Step {
-        let Some(Inference { session, .. }) = &self.inference else { return Step::Continue };
+    /// Lets a request go to its first target; `held` is its body where that is held.
+    fn let_go(&mut self, host: &impl Host, forward: Forward, mut held: Option<Held>) -> Step {
+        let Some(Inference { session, headers, .. }) = &mut self.inference else { return Step::Continue };
         let Forward { decision, router, characters, is_json, body: sent, response_redaction } = forward;
         let cluster = decision.plan.next_route().map(|route| route.cluster().to_owned()).unwrap_or_default();
         let mut exchange = session.exchange.borrow_mut();
         (exchange.decision, exchange.response_redaction) = (Some(decision), response_redaction);
         drop(exchange);
+        // Nobody reads them again.
+        *headers = Headers::default();
+        if let Some(Held { body, permit, .. }) = &mut held {
+            // What the search needed is free again.
+            permit.resize(body.capacity() + sent.as_ref().map_or(0, Vec::capacity));
+        }
+        if !session.reserve(0) {
+            return self.refuse(host, &Refusal::out_of_memory());
+        }
         let mut size = None;
-        if let Some((body, export)) = held {
+        if let Some(Held { body, mut permit, export }) = held {
             size = Some(body.len());
+            // The body is content from here on, or gone.
+            permit.resize(sent.as_ref().map_or(0, Vec::capacity));
             session.capture(export, if is_json { body } else { Vec::new() }, false, characters);
             session.exchange.borrow_mut().timing.resolved_ns = host.now_ns();
         }
@@ -259,14 +254,14 @@ impl Gateway {
         }
         // Nobody else will: the same steps as an upstream filter's, on the one copy of the request.
         let attempt = self.attempt.insert(Attempt::new(Rc::clone(&self.vm)));
-        match (attempt.on_request_headers(host, false), size) {
+        let step = match (attempt.on_request_headers(host, false), size) {
             (Step::Continue, Some(size)) => attempt.on_request_body(host, size, true),
-            (Step::Continue, None) => Step::Continue,
-            (Step::Hold, _) => {
-                self.progress = Progress::Answered;
-                Step::Hold
-            }
+            (step, _) => step,
+        };
+        if step == Step::Hold {
+            self.progress = Progress::Answered;
         }
+        step
     }
 
     /// Whether what still passes is of no concern: the gateway's own response, or what follows the end.
@@ -373,15 +368,15 @@ impl Role for Gateway {
             return self.refuse(host, &too_large(&self.config));
         }
         if end_of_stream {
-            return self.received(host, 0);
+            return self.received(host);
         }
         Step::Hold
     }
 
     fn on_request_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Step {
         match self.progress {
-            Progress::Answered | Progress::Searched(_) => return Step::Hold,
-            Progress::Arriving if !self.response.is_over() => self.received_bytes = size,
+            Progress::Answered | Progress::Searched => return Step::Hold,
+            Progress::Arriving if !self.response.is_over() => self.body_bytes = size,
             Progress::Arriving | Progress::Forwarded => {
                 // Passed through, and not one byte of it read.
                 if let Some(Inference { session, .. }) = &self.inference
@@ -398,13 +393,13 @@ impl Role for Gateway {
         if !end_of_stream {
             return Step::Hold;
         }
-        self.received(host, size)
+        self.received(host)
     }
 
     fn on_request_trailers(&mut self, host: &impl Host) -> Step {
         let step = match self.progress {
-            Progress::Answered | Progress::Searched(_) => return Step::Hold,
-            Progress::Arriving if !self.response.is_over() => self.received(host, self.received_bytes),
+            Progress::Answered | Progress::Searched => return Step::Hold,
+            Progress::Arriving if !self.response.is_over() => self.received(host),
             Progress::Arriving | Progress::Forwarded => Step::Continue,
         };
         if self.attempt.is_some() {
@@ -415,27 +410,13 @@ impl Role for Gateway {
 
     fn long_work(&self) -> Option<usize> {
         match self.progress {
-            Progress::Searched(bytes) => Some(bytes),
+            Progress::Searched => Some(self.body_bytes),
             Progress::Arriving | Progress::Answered | Progress::Forwarded => None,
         }
     }
 
     fn go_on(&mut self, host: &impl Host, steps: u64) -> Option<Step> {
-        let search = match self.search.take() {
-            _ if self.long_work().is_none() => return None,
-            Some(search) => search,
-            None => match self.begin_search(host) {
-                Ok(search) => search,
-                Err(body) => return Some(self.decide(host, body, None)),
-            },
-        };
-        match search.go_on(|| host.now_ns(), steps) {
-            Reached::Underway(search) => {
-                self.search = Some(search);
-                None
-            }
-            Reached::Over(body, early) => Some(self.decide(host, body, Some(early))),
-        }
+        self.continue_search(host, steps)
     }
 
     fn on_response_headers(&mut self, host: &impl Host, end_of_stream: bool) -> Step {

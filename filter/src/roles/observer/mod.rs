@@ -5,6 +5,8 @@
 //! sends to authorise itself goes on to the provider, and is in no event. As in the gateway role the
 //! event is built when all is over.
 
+mod search;
+
 use std::rc::Rc;
 
 use weir_event::v1;
@@ -28,11 +30,9 @@ use crate::response::body::{ResponseBody, Settled};
 use crate::response::outgoing::{Length, send};
 use crate::response::redact::whole::Outcome;
 use crate::roles::caller;
-use crate::roles::long_search::{LongSearch, Reached};
+use crate::roles::long_search::LongSearch;
 use crate::roles::role::Role;
 use crate::roles::session::{Session, let_headers_go, too_large};
-use crate::roles::turns::AT_ONCE;
-use crate::routing::decide::EarlySearch;
 
 /// The rule by which an event's model was found: it stands in the request and in no configuration.
 const RULE: &str = "observed";
@@ -49,7 +49,7 @@ pub struct Observer {
     progress: Progress,
     request: RequestReading,
     /// The search of a long body, once it has begun.
-    search: Option<LongSearch>,
+    search: Option<(LongSearch, BudgetPermit)>,
     response: ResponseBody,
 }
 
@@ -77,8 +77,8 @@ enum Progress {
 enum RequestReading {
     /// All is known of it that will be.
     Known,
-    /// It passes, and what is small in it is captured.
-    Json(Pieces),
+    /// It passes, and what is small in it is captured, within the memory that is reserved for it.
+    Json(Pieces, BudgetPermit),
     /// It passes, and is captured as it is within the budget.
     Form(Vec<u8>, BudgetPermit),
     /// It is held until it is whole; so many bytes have come.
@@ -135,60 +135,12 @@ impl Observer {
                 self.search = None;
                 self.record_request(&[], None, false, None);
             }
-            RequestReading::Json(pieces) => {
+            RequestReading::Json(pieces, _permit) => {
                 let (body, is_cut) = pieces.finish().unwrap_or_default();
                 self.record_request(&body, Object::parse(&body).ok().as_ref(), is_cut, None);
             }
             RequestReading::Form(bytes, _permit) => self.record_request(&bytes, None, false, None),
         }
-    }
-
-    /// The whole body is here: searches it, slice by slice where it is long.
-    fn search(&mut self, host: &impl Host, size: usize) -> Step {
-        let Some((observed, redaction)) = self.observed.as_ref().zip(self.config.redaction.as_ref()) else {
-            return Step::Continue;
-        };
-        if size > AT_ONCE {
-            self.request = RequestReading::Searched(size);
-            return Step::Hold;
-        }
-        let body = host.request_body(self.config.request_body_max);
-        let object = Object::parse(&body).ok();
-        let begun_ns = host.now_ns();
-        let (policy, family) = (&observed.policies.forwarded, observed.session.call.api.family());
-        let outcome = redaction.forward(policy, family, &body, object.as_ref());
-        let early = EarlySearch { outcome, searched_ns: (begun_ns, host.now_ns()) };
-        self.searched(host, &body, object.as_ref(), early)
-    }
-
-    /// The body was searched: lets it go.
-    fn searched(
-        &mut self,
-        host: &impl Host,
-        body: &[u8],
-        members: Option<&Object<'_>>,
-        early: EarlySearch,
-    ) -> Step {
-        let Some(Observation { session, .. }) = &self.observed else { return Step::Continue };
-        self.request = RequestReading::Known;
-        let mut exchange = session.exchange.borrow_mut();
-        exchange.request.body_bytes = body.len() as u64;
-        (exchange.timing.redacting_ns, exchange.timing.redacted_ns) = early.searched_ns;
-        let searched = match early.outcome {
-            Ok(searched) => searched,
-            Err(refusal) => {
-                drop(exchange);
-                self.record_request(body, members, false, None);
-                return self.refuse(host, &refusal);
-            }
-        };
-        exchange.redactions = searched.found;
-        drop(exchange);
-        if let Some(instead) = &searched.body {
-            host.replace_request_start(body.len(), instead);
-        }
-        self.record_request(body, members, false, searched.restorer);
-        Step::Continue
     }
 
     /// Notes what a request's body says, as far as it is here; `object` holds its members where it is JSON.
@@ -268,7 +220,7 @@ impl Observer {
     /// How many bytes are held, beside the content that is captured.
     pub fn held(&self) -> usize {
         let request = match &self.request {
-            RequestReading::Json(pieces) => pieces.held(),
+            RequestReading::Json(pieces, _) => pieces.held(),
             RequestReading::Form(bytes, _) => bytes.len(),
             RequestReading::Known | RequestReading::Held(_) | RequestReading::Searched(_) => 0,
         };
@@ -292,7 +244,9 @@ impl Role for Observer {
         let redaction = self.config.redaction.as_ref();
         let holds =
             !end_of_stream && redaction.is_some_and(|redaction| redaction.searches(&policies.forwarded));
+        let session = session.filter(|session| session.reserve(0));
         let Some(session) = session else {
+            self.vm.count_overload();
             // Not observed; but nothing passes unsearched that is to be searched, or by an unknown caller.
             return match known {
                 Ok(_) if !holds => Step::Continue,
@@ -321,7 +275,10 @@ impl Role for Observer {
             _ if end_of_stream => RequestReading::Known,
             _ if holds => RequestReading::Held(0),
             true => RequestReading::Form(Vec::new(), BudgetPermit::new(&self.vm.budget)),
-            false => RequestReading::Json(content::pieces(self.config.capture.limit, captures)),
+            false => {
+                let pieces = content::pieces(self.config.capture.limit, captures);
+                RequestReading::Json(pieces, BudgetPermit::new(&self.vm.memory))
+            }
         };
         if end_of_stream {
             self.record_request(&[], None, false, None);
@@ -346,15 +303,23 @@ impl Role for Observer {
                 return Step::Hold;
             }
             RequestReading::Held(_) => return self.search(host, size),
-            RequestReading::Json(pieces) if size > 0 => pieces.push(&host.request_body(size)),
+            RequestReading::Json(pieces, permit) if size > 0 => {
+                pieces.push(&host.request_body(size));
+                if !permit.resize(pieces.allocated()) {
+                    // It passes all the same, and of what follows nothing can be read.
+                    *pieces = Pieces::default();
+                    permit.resize(0);
+                }
+            }
             RequestReading::Form(bytes, permit) if size > 0 => {
-                if bytes.len() + size > self.config.request_body_max || !permit.take(size) {
-                    self.request = RequestReading::Json(Pieces::default());
+                if bytes.len() + size > self.config.request_body_max || !permit.take_growing(size) {
+                    let permit = BudgetPermit::new(&self.vm.memory);
+                    self.request = RequestReading::Json(Pieces::default(), permit);
                 } else {
                     bytes.extend(host.request_body(size));
                 }
             }
-            RequestReading::Json(_) | RequestReading::Form(..) => {}
+            RequestReading::Json(..) | RequestReading::Form(..) => {}
         }
         observed.session.exchange.borrow_mut().request.body_bytes += size as u64;
         if end_of_stream {
@@ -382,22 +347,7 @@ impl Role for Observer {
     }
 
     fn go_on(&mut self, host: &impl Host, steps: u64) -> Option<Step> {
-        self.long_work()?;
-        let (observed, redaction) = self.observed.as_ref().zip(self.config.redaction.as_ref())?;
-        let search = self.search.take().unwrap_or_else(|| {
-            let body = host.request_body(self.config.request_body_max);
-            let (policy, family) = (observed.policies.forwarded, observed.session.call.api.family());
-            LongSearch::begin(host.now_ns(), redaction, policy, family, body)
-        });
-        match search.go_on(|| host.now_ns(), steps) {
-            Reached::Underway(search) => {
-                self.search = Some(search);
-                None
-            }
-            Reached::Over(body, early) => {
-                Some(self.searched(host, &body, Object::parse(&body).ok().as_ref(), early))
-            }
-        }
+        self.continue_search(host, steps)
     }
 
     /// They always go on.
@@ -429,7 +379,12 @@ impl Role for Observer {
                 exchange.timing.returning_ns = now_ns;
             }
             // What cannot be read passes: the configuration allows nothing else.
-            let body = ResponseBody::new(&headers, response_redaction, self.config.response_body_max);
+            let body = ResponseBody::new(
+                &headers,
+                response_redaction,
+                self.config.response_body_max,
+                &self.vm.memory,
+            );
             let destination = exchange.content.destination(&self.vm.budget);
             self.response = body.unwrap_or_default().read(&headers, session.call.api, destination);
             exchange.response.streamed = self.response.is_stream();
