@@ -19,6 +19,7 @@ use weir_filter::capture::budget::Budget;
 use weir_filter::config::{Capture, Config, PluginConfig};
 use weir_filter::event::content::Content;
 use weir_filter::headers::Headers;
+use weir_filter::redact::now;
 use weir_filter::redaction::Export;
 use weir_filter::response::framing::form::Form;
 use weir_filter::response::framing::framer::Framer;
@@ -93,7 +94,7 @@ fn event(name: &str, expected: &Value) -> v1::TraceEvent {
     }
     let whole = expected["usage_source"] != "partial";
     let transcript = answer.finish(0, whole, &mut response);
-    v1::TraceEvent {
+    let mut event = v1::TraceEvent {
         source: ID.source.to_vec().into(),
         sequence: ID.sequence,
         request: Some(v1::Request {
@@ -122,11 +123,12 @@ fn event(name: &str, expected: &Value) -> v1::TraceEvent {
             done_ns: AT + 9_000_000,
             ..Default::default()
         }),
-        content: content.finish(Read { transcript, body: kept, is_cut: false }, &mut v1::Caller::default()).0,
         response: Some(response),
         ending: if whole { v1::Ending::Completed } else { v1::Ending::UpstreamReset }.into(),
         ..Default::default()
-    }
+    };
+    now(content.finish(Read { transcript, body: kept, is_cut: false }, &mut event));
+    event
 }
 
 /// The operation's span, as a reader wants it: JSON within attributes as JSON.

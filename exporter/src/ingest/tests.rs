@@ -401,7 +401,7 @@ async fn a_sequence_that_nobody_can_have_counted_to_is_refused() {
 pub(crate) async fn stored_of(event: &TraceEvent, excludes: bool) -> Bytes {
     let (_policy, known) = watch::channel(Capture::Known { revision: 1, excludes });
     let store = Kept::default();
-    let ingest = Ingest::new(store.clone(), &settings(None), IngestMetrics::default()).under(known);
+    let ingest = Ingest::new(store.clone(), &settings(None), Metrics::default().ingest).under(known);
     let (status, ..) = answered(ingest.router(), post(body(vec![event.encode_to_vec().into()]))).await;
     assert_eq!(status, StatusCode::OK);
     let (_, stored) = store.events.lock().unwrap().pop().unwrap();

@@ -37,8 +37,7 @@ pub use crate::redact::stream::{Channel, HELD_MAX, StreamRedactor};
 pub use crate::redact::text::cost::steps;
 pub use crate::redact::text::fold::escape;
 pub use crate::redact::text::placeholder::{Form, MASK};
-pub(crate) use crate::redact::text::slices::now;
-pub use crate::redact::text::slices::{SLICE, Slice, Sliced};
+pub use crate::redact::text::slices::{SLICE, Slice, Sliced, now};
 
 /// Decodes the escapes of a JSON string, given without its quotes.
 pub(crate) fn unescaped(raw: &str) -> std::borrow::Cow<'_, str> {

@@ -247,7 +247,7 @@ impl ResponseBody {
         };
         let is_read = self.is_read();
         let bytes = if is_read && size > 0 { host.response_chunk(0, size) } else { Vec::new() };
-        if !self.open(&bytes, end_of_stream) {
+        if self.rewriting.stopped().is_none() && !self.open(&bytes, end_of_stream) {
             return Step::Hold;
         }
         response.streamed = self.is_stream();

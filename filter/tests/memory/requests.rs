@@ -73,8 +73,7 @@ fn a_request_without_memory_is_refused_in_the_shape_of_its_api_and_reported() {
     let embeddings = ("/v1/embeddings", json!({"model": "openai", "input": "so ".repeat(40_000)}));
     for (path, body) in paths.into_iter().chain([embeddings]) {
         let body = shared(&body.to_string());
-        // It is known from the announced length, before the body is received.
-        let request = worker.begin(path, &body);
+        let request = worker.ask(path, &body);
         is_overload(&request.refused().expect(path), path);
         request.end();
         let event = next_event(&worker);
@@ -83,21 +82,6 @@ fn a_request_without_memory_is_refused_in_the_shape_of_its_api_and_reported() {
         assert_eq!((response.status, response.error_type.as_str()), (503, "overloaded"), "{path}");
         assert!(event.attempts.is_empty());
     }
-    drop(used);
-    recovers(&worker);
-}
-
-#[test]
-fn a_body_whose_length_was_not_announced_is_refused_when_it_is_here() {
-    let worker = Worker::new(RESTORES);
-    let body = shared(&json!({"model": "openai", "messages": [], "x": "so ".repeat(40_000)}).to_string());
-    let mut request = worker.begin("/v1/chat/completions", &shared(""));
-    assert!(request.refused().is_none());
-    let used = use_up(&worker, 64 << 10);
-    request.host.set_body(&body);
-    request.send(&worker);
-    is_overload(&request.refused().unwrap(), "/v1/chat/completions");
-    request.end();
     drop(used);
     recovers(&worker);
 }

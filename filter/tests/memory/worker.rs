@@ -109,13 +109,6 @@ impl Host for BareHost {
     }
 }
 
-impl BareHost {
-    /// This is the body of the request.
-    pub fn set_body(&mut self, body: &Rc<[u8]>) {
-        self.body = Rc::clone(body);
-    }
-}
-
 /// A request under way.
 pub struct Request {
     pub host: BareHost,

@@ -35,7 +35,7 @@ impl Future for Pause {
 }
 
 /// Runs a search to its end, without a pause.
-pub(crate) fn now<T>(search: impl Future<Output = T>) -> T {
+pub fn now<T>(search: impl Future<Output = T>) -> T {
     let mut search = std::pin::pin!(search);
     loop {
         let polled = within(None, || search.as_mut().poll(&mut Context::from_waker(Waker::noop())));
