@@ -208,3 +208,14 @@ fn content_that_takes_long_to_redact_is_exported_later_and_others_before_it() {
     assert!(text.contains("dob [DATE_OF_BIRTH] dob") && !text.contains("1980"));
     no_longer_held(&stream.vm);
 }
+
+#[test]
+fn a_long_body_that_ends_with_trailers_is_searched_too() {
+    let body = chat("dob 1.2.1980 ", 4 * AT_ONCE);
+    let mut stream = Stream::under(&masking(), &[], &body);
+    stream.gateway.on_request_headers(&stream.host, false);
+    assert_eq!(stream.gateway.on_request_body(&stream.host, body.len(), false), Step::Hold);
+    assert_eq!(stream.gateway.on_request_trailers(&stream.host), Step::Hold);
+    assert_eq!(stream.work(SLICE, |_| {}), Some(Step::Continue));
+    assert!(stream.host.request_body.take() == at_once(&body));
+}

@@ -172,6 +172,7 @@ pub fn serve_pieces(config: &Rc<Config>, vm: &Rc<Vm>, host: &Bench, pieces: usiz
         black_box(gateway.on_response_body(host, host.answer.len(), piece == pieces));
     }
     gateway.on_log(host);
+    vm.finish_events();
 }
 
 /// A worker with this configuration.

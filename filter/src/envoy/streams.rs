@@ -109,7 +109,7 @@ pub fn go_on(root: u32) -> Option<bool> {
 /// Returns whether there was one.
 fn go_on_with_stream(root: u32) -> bool {
     // Those whose streams are gone, or were answered meanwhile, leave without a slice.
-    while let Some((waiting, bytes)) = TURNS.with_borrow_mut(Turns::next) {
+    while let Some((waiting, bytes)) = TURNS.with_borrow_mut(Turns::take) {
         let Some(stream) = waiting.stream.upgrade().filter(|stream| stream.has_work()) else { continue };
         if hostcalls::set_effective_context(waiting.context).is_err() {
             continue;

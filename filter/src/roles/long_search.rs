@@ -24,7 +24,7 @@ pub(crate) enum Reached {
     /// There is more to do.
     Underway(LongSearch),
     /// The body, and what came of it.
-    Over(Vec<u8>, EarlySearch),
+    Over(Vec<u8>, Box<EarlySearch>),
 }
 
 impl LongSearch {
@@ -52,7 +52,7 @@ impl LongSearch {
         let Self { body, search, begun_ns, .. } = self;
         drop(search);
         let body = Rc::try_unwrap(body).unwrap_or_else(|body| body.to_vec());
-        Reached::Over(body, EarlySearch { outcome, searched_ns: (begun_ns, now_ns()) })
+        Reached::Over(body, Box::new(EarlySearch { outcome, searched_ns: (begun_ns, now_ns()) }))
     }
 }
 

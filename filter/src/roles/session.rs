@@ -167,3 +167,15 @@ pub(crate) fn let_headers_go(host: &impl Host, headers: &Headers, may_change: bo
     }
     host.set_request_headers(&out);
 }
+
+/// Replaces the path, which held a key, in what was read and in what the host holds.
+pub(crate) fn forget_key(host: &impl Host, headers: &mut Headers, path: &str) {
+    for (_, value) in headers.0.iter_mut().filter(|(key, _)| key == name::PATH) {
+        *value = path.as_bytes().to_vec();
+    }
+    let mut out = Outgoing::default();
+    for (key, value) in &headers.0 {
+        out.add(key, value);
+    }
+    host.set_request_headers(&out);
+}

@@ -38,7 +38,7 @@ impl<T> Turns<T> {
     }
 
     /// Takes out the request whose turn it is, and its bytes.
-    pub fn next(&mut self) -> Option<(T, usize)> {
+    pub fn take(&mut self) -> Option<(T, usize)> {
         while let Some((_, bytes)) = self.waiting.front()
             && (self.bytes == 0 || self.bytes + bytes <= UNDER_WAY_MAX)
         {
@@ -64,7 +64,7 @@ mod tests {
     /// Runs requests of so many slices each; returns the order in which they had theirs.
     fn run(turns: &mut Turns<(char, u32)>) -> String {
         let mut order = String::new();
-        while let Some(((name, slices), bytes)) = turns.next() {
+        while let Some(((name, slices), bytes)) = turns.take() {
             order.push(name);
             if slices > 1 {
                 turns.put_back((name, slices - 1), bytes);

@@ -272,6 +272,7 @@ impl Stream {
 
     pub fn event(&mut self) -> Option<v1::TraceEvent> {
         self.gateway.on_log(&self.host);
+        self.vm.finish_events();
         assert!(self.vm.streams.borrow().is_empty(), "a finished request leaves nothing behind");
         next_event(&self.vm)
     }

@@ -267,10 +267,10 @@ impl<'t> View<'t> {
         let length = rest.iter().take(max).take_while(|byte| is(**byte, class)).count();
         // The bytes of the run and, unless it is full, the one that ends it.
         if length < LONG_RUN {
-            look(length + 1)
+            look(length + 1);
         } else {
-            step(length + 1)
-        };
+            step(length + 1);
+        }
         if length < max && length == rest.len() {
             self.end_was_read.set(true);
         }

@@ -30,7 +30,7 @@ use crate::roles::caller::Known;
 use crate::roles::gateway_response::GatewayResponse;
 use crate::roles::long_search::LongSearch;
 use crate::roles::role::Role;
-use crate::roles::session::{Session, too_large};
+use crate::roles::session::{Session, forget_key, too_large};
 use crate::routing::decide;
 use crate::routing::decide::{Asked, Decided, EarlySearch, Findings, Forward, Question};
 use crate::routing::models;
@@ -51,6 +51,8 @@ pub struct Gateway {
     response: GatewayResponse,
     /// The one attempt, where no upstream filter makes it.
     attempt: Option<Attempt>,
+    /// Whether the caller's trailers have come.
+    has_trailers: bool,
     /// The search of a long body, once it has begun.
     search: Option<(LongSearch, BudgetPermit)>,
 }
@@ -97,6 +99,7 @@ impl Gateway {
             body_bytes: 0,
             response: GatewayResponse::default(),
             attempt: None,
+            has_trailers: false,
             search: None,
         }
     }
@@ -212,6 +215,13 @@ impl Gateway {
                 drop(exchange);
                 self.refuse(host, &refusal)
             }
+        }
+    }
+
+    /// Drops the caller's trailers where the request is the one attempt already.
+    fn drop_trailers(&self, host: &impl Host) {
+        if self.has_trailers && self.attempt.is_some() {
+            host.drop_request_trailers();
         }
     }
 
@@ -402,9 +412,8 @@ impl Role for Gateway {
             Progress::Arriving if !self.response.is_over() => self.received(host),
             Progress::Arriving | Progress::Forwarded => Step::Continue,
         };
-        if self.attempt.is_some() {
-            host.drop_request_trailers();
-        }
+        self.has_trailers = true;
+        self.drop_trailers(host);
         step
     }
 
@@ -416,7 +425,11 @@ impl Role for Gateway {
     }
 
     fn go_on(&mut self, host: &impl Host, steps: u64) -> Option<Step> {
-        self.continue_search(host, steps)
+        let step = self.continue_search(host, steps);
+        if step.is_some() {
+            self.drop_trailers(host);
+        }
+        step
     }
 
     fn on_response_headers(&mut self, host: &impl Host, end_of_stream: bool) -> Step {
@@ -458,16 +471,4 @@ impl Role for Gateway {
         };
         session.finish(host, ending, response.into_body());
     }
-}
-
-/// Replaces the path, which held a key, in what was read and in what the host holds.
-fn forget_key(host: &impl Host, headers: &mut Headers, path: &str) {
-    for (_, value) in headers.0.iter_mut().filter(|(key, _)| key == name::PATH) {
-        *value = path.as_bytes().to_vec();
-    }
-    let mut out = Outgoing::default();
-    for (key, value) in &headers.0 {
-        out.add(key, value);
-    }
-    host.set_request_headers(&out);
 }

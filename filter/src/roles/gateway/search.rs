@@ -78,7 +78,7 @@ impl Gateway {
                 self.search = Some((search, permit));
                 None
             }
-            Reached::Over(body, early) => Some(self.decide(host, body, permit, Some(early))),
+            Reached::Over(body, early) => Some(self.decide(host, body, permit, Some(*early))),
         }
     }
 }

@@ -90,7 +90,7 @@ impl Observer {
                 None
             }
             Reached::Over(body, early) => {
-                Some(self.searched(host, &body, Object::parse(&body).ok().as_ref(), early, permit))
+                Some(self.searched(host, &body, Object::parse(&body).ok().as_ref(), *early, permit))
             }
         }
     }
