@@ -1,9 +1,11 @@
-//! The cost of redaction: no text exceeds a number of steps per byte, plain or as a JSON string, in one piece
-//! or repeated, with all detectors or with one.
+//! The cost of redaction: no text exceeds a number of steps per byte, plain or as a JSON string at any depth of
+//! escaping, in one piece or repeated, with all detectors or with one.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use weir_filter::redact::{Builtin, Counts, Fields, Replacement, Set, redact_json, steps};
+use weir_filter::redact::{
+    Builtin, Counts, Fields, NESTED_MAX, Replacement, Set, escape, redact_json, steps,
+};
 use weir_fuzz::{DETECTORS, controls};
 
 /// Most steps per byte, beyond those of any search; as in the filter's own test.
@@ -25,7 +27,15 @@ fuzz_target!(|data: &[u8]| {
     DETECTORS.redact(set, &text, &mut Replacement::Mask, &mut Counts::default());
     let plain = steps();
     redact_json(body.as_bytes(), &DETECTORS, set, Fields::NONE, &mut Replacement::Mask).expect("JSON");
-    for (steps, bytes, max) in [(plain, text.len(), STEPS_MAX), (steps(), body.len(), ESCAPED * STEPS_MAX)] {
+    let in_json = steps();
+    let mut nested = String::new();
+    escape(&text, u32::from(repeats) % (NESTED_MAX + 1), &mut nested);
+    let deep = serde_json::json!({ "content": nested }).to_string();
+    redact_json(deep.as_bytes(), &DETECTORS, set, Fields::NONE, &mut Replacement::Mask).expect("JSON");
+    let json_max = ESCAPED * STEPS_MAX;
+    for (steps, bytes, max) in
+        [(plain, text.len(), STEPS_MAX), (in_json, body.len(), json_max), (steps(), deep.len(), json_max)]
+    {
         assert!(steps <= max * bytes as u64 + STEPS_LEAST, "{steps} steps for {bytes} bytes");
     }
 });

@@ -192,16 +192,77 @@ struct Part {
     fillers: usize,
 }
 
+/// What stands at the beginning of a part.
+enum Next {
+    /// It belongs to the gap; the next part begins here.
+    Part(Part),
+    Value,
+    /// No value: an earlier replacement, or the end of the text.
+    Nothing,
+}
+
+impl Part {
+    /// Whether a gap that began with the part `first` may be as long as this.
+    fn is_near(&self, first: &Self) -> bool {
+        let (lines, fillers) = (self.lines - first.lines, self.fillers - first.fillers);
+        self.at - first.at < GAP_MAX && lines <= LINES_MAX && fillers <= FILLERS_MAX
+    }
+
+    fn next(self, view: &View<'_>) -> Next {
+        look(1);
+        let Self { at, lines, fillers } = self;
+        let Some(byte) = view.at(at) else { return Next::Nothing };
+        if byte == b'*' && view.starts_with(at, MASK.as_bytes()) {
+            return Next::Nothing;
+        }
+        let next = |at| Next::Part(Self { at, ..self });
+        if let Some(after) = remark(view, at) {
+            next(after)
+        } else if byte == b'\n' || byte == b'\r' {
+            Next::Part(Self { at: at + 1, lines: lines + 1, fillers })
+        } else if is(byte, BLANK | GAP) {
+            next(at + 1)
+        } else if matches!(byte, 0xe2 | 0xe3) && view.at(at + 1) == Some(0x80) {
+            // Quotes and brackets beyond ASCII.
+            next(at + 3)
+        } else {
+            let Some(length) = FILLERS.longest(view, at) else { return Next::Value };
+            // The beginning of another word: `no` in `north`, and of a value such as `N123`.
+            if byte.is_ascii() && view.is(at + length, ALNUM) {
+                return Next::Value;
+            }
+            Next::Part(Self { at: at + length, lines, fillers: fillers + 1 })
+        }
+    }
+}
+
 impl Gaps {
     /// Returns the start of the value announced by the word that ends at `end`; `None` if the gap is too long or
     /// the text ends in it. Words must be given in the order of their ends.
     pub fn value(&mut self, view: &View<'_>, end: usize) -> Option<usize> {
+        /// Parts of a gap that are not remembered: most gaps have fewer.
+        const SHORT: usize = 3;
+        let first = Part { at: end, lines: 0, fillers: 0 };
+        if self.parts.back().is_none_or(|last| last.at < end) {
+            self.parts.clear();
+            let mut part = first;
+            for _ in 0..SHORT {
+                if !part.is_near(&first) {
+                    return None;
+                }
+                match part.next(view) {
+                    Next::Part(next) => part = next,
+                    Next::Value => return Some(part.at),
+                    Next::Nothing => return None,
+                }
+            }
+        }
         while self.parts.front().is_some_and(|part| part.at < end) {
             self.parts.pop_front();
         }
         if self.parts.front().is_none_or(|part| part.at != end) {
             self.parts.clear();
-            self.parts.push_back(Part { at: end, lines: 0, fillers: 0 });
+            self.parts.push_back(first);
         }
         let found = self.follow(view);
         if view.is_open() {
@@ -214,35 +275,15 @@ impl Gaps {
     fn follow(&mut self, view: &View<'_>) -> Option<usize> {
         let first = *self.parts.front()?;
         loop {
-            look(1);
             let last = *self.parts.back()?;
-            let (lines, fillers) = (last.lines - first.lines, last.fillers - first.fillers);
-            if last.at - first.at >= GAP_MAX || lines > LINES_MAX || fillers > FILLERS_MAX {
+            if !last.is_near(&first) {
                 return None;
             }
-            let byte = view.at(last.at)?;
-            if byte == b'*' && view.starts_with(last.at, MASK.as_bytes()) {
-                return None;
+            match last.next(view) {
+                Next::Part(next) => self.parts.push_back(next),
+                Next::Value => return Some(last.at),
+                Next::Nothing => return None,
             }
-            let mut next = last;
-            if let Some(after) = remark(view, last.at) {
-                next.at = after;
-            } else if byte == b'\n' || byte == b'\r' {
-                (next.at, next.lines) = (last.at + 1, last.lines + 1);
-            } else if is(byte, BLANK | GAP) {
-                next.at += 1;
-            } else if matches!(byte, 0xe2 | 0xe3) && view.at(last.at + 1) == Some(0x80) {
-                // Quotes and brackets beyond ASCII.
-                next.at += 3;
-            } else {
-                let Some(length) = FILLERS.longest(view, last.at) else { return Some(last.at) };
-                // The beginning of another word: `no` in `north`, and of a value such as `N123`.
-                if byte.is_ascii() && view.is(last.at + length, ALNUM) {
-                    return Some(last.at);
-                }
-                (next.at, next.fillers) = (last.at + length, last.fillers + 1);
-            }
-            self.parts.push_back(next);
         }
     }
 }

@@ -158,6 +158,12 @@ impl Finder<'_> {
         self.found.sort_unstable_by_key(|it| (it.end, it.start, it.order));
     }
 
+    /// Whether an occurrence that ends at or before an offset was not taken yet.
+    #[inline]
+    pub fn has_to(&self, end: usize) -> bool {
+        self.found.get(self.taken).is_some_and(|it| it.end <= end)
+    }
+
     /// Returns the next occurrence that ends at or before an offset, ordered by end, then by start.
     pub fn next_to(&mut self, end: usize) -> Option<Occurrence> {
         let next = self.found.get(self.taken).copied().filter(|it| it.end <= end)?;

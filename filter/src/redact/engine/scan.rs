@@ -115,11 +115,11 @@ impl<'p, 't> Scan<'p, 't> {
             self.finder.read(self.end);
         }
         let stopped = triggers(view, self.next.max(view.from)..self.end, |at, byte| {
-            if !self.literals_to(at + 1) {
+            if self.finder.has_to(at + 1) && !self.literals_to(at + 1) {
                 return false;
             }
             self.pass.byte(at, byte);
-            !view.take_pause()
+            !view.is_paused() || !view.take_pause()
         });
         self.next = stopped.unwrap_or(self.end);
         true

@@ -206,6 +206,16 @@ fn per_byte(set: Set, text: &str) -> f64 {
     plain.max(steps() as f64 / body.len() as f64 / ESCAPED)
 }
 
+/// The same of a text that is escaped several times over, as JSON within JSON is.
+fn per_byte_nested(set: Set, text: &str, depth: u32) -> f64 {
+    let mut nested = String::new();
+    escape(text, depth, &mut nested);
+    let body = serde_json::json!({ "content": [nested, format!("{{\"a\":\"{nested}\"}}")] }).to_string();
+    let _ = steps();
+    redact_json(body.as_bytes(), &DETECTORS, set, Fields::NONE, &mut Replacement::Mask).unwrap();
+    steps() as f64 / body.len() as f64 / ESCAPED
+}
+
 /// Repeats a part up to this many bytes.
 fn repeated(part: &str, length: usize) -> String {
     part.repeat(length / part.len().max(1) + 1)
@@ -241,11 +251,12 @@ proptest! {
         ], 1..6),
         once in any::<bool>(),
         which in 0..2 * Builtin::ALL.len(),
+        depth in 0..=NESTED_MAX,
     ) {
         let one = Builtin::ALL.get(which);
         let set = one.map_or_else(|| DETECTORS.all(), |builtin| [builtin.id()].into_iter().collect());
         let text = if once { period.concat() + &" ".repeat(2048) } else { repeated(&period.concat(), 2048) };
-        let cost = per_byte(set, &text);
+        let cost = per_byte(set, &text).max(per_byte_nested(set, &text, depth));
         prop_assert!(cost <= STEPS_MAX, "{cost:.1} steps a byte: {period:?}");
     }
 }

@@ -311,3 +311,19 @@ proptest! {
         prop_assert_eq!(result.is_ok(), serde_json::from_str::<Value>(&body).is_ok(), "{}", body);
     }
 }
+
+#[test]
+fn what_is_escaped_less_deeply_than_something_beside_it_is_found_too() {
+    for depth in 0..=NESTED_MAX {
+        for deepest in depth..=NESTED_MAX {
+            let (mut text, mut deep) = (String::new(), String::new());
+            escape("to:\njo@example.com\t\"dob\": \"1.2.1980\"\n+49 30 1234567\n", depth, &mut text);
+            escape("a\n\"b\": \"jo@example.com\"\n", deepest, &mut deep);
+            for text in [format!("{text} {deep}"), format!("{deep}{text}")] {
+                let redacted = redacted(&json!([text]).to_string(), Fields::NONE);
+                let left = ["jo@", "example", "1980", "1234567"].map(|value| redacted.contains(value));
+                assert_eq!(left, [false; 4], "{depth} beside {deepest}: {redacted}");
+            }
+        }
+    }
+}

@@ -236,14 +236,20 @@ impl<'t> View<'t> {
         self.begins(at, literal, |byte| byte)
     }
 
+    #[inline]
     fn begins(&self, at: usize, literal: &[u8], read: impl Fn(u8) -> u8) -> bool {
-        let bytes = self.bytes.get(at..).unwrap_or_default();
-        let same = bytes.iter().zip(literal).take_while(|(byte, other)| read(**byte) == **other).count();
-        look(same + 1);
-        if same == bytes.len() && same < literal.len() {
-            self.end_was_read.set(true);
+        for (offset, byte) in literal.iter().enumerate() {
+            look(1);
+            match self.bytes.get(at + offset) {
+                Some(other) if read(*other) == *byte => {}
+                Some(_) => return false,
+                None => {
+                    self.end_was_read.set(true);
+                    return false;
+                }
+            }
         }
-        same == literal.len()
+        true
     }
 
     /// Whether a lowercase ASCII literal stands at an offset, in any case.
@@ -263,18 +269,24 @@ impl<'t> View<'t> {
         if max > RUN_MAX {
             return self.long_run(Run { from, class, letters: false, reached: from }, max);
         }
-        let rest = self.bytes.get(from..).unwrap_or_default();
-        let length = rest.iter().take(max).take_while(|byte| is(**byte, class)).count();
-        // The bytes of the run and, unless it is full, the one that ends it.
-        if length < LONG_RUN {
-            look(length + 1);
+        let mut at = from;
+        while at - from < max {
+            match self.bytes.get(at) {
+                Some(byte) if is(*byte, class) => at += 1,
+                Some(_) => break,
+                None => {
+                    self.end_was_read.set(true);
+                    break;
+                }
+            }
+        }
+        // The bytes of the run, and the one that ends it.
+        if at - from < LONG_RUN {
+            look(at - from + 1);
         } else {
-            step(length + 1);
+            step(at - from + 1);
         }
-        if length < max && length == rest.len() {
-            self.end_was_read.set(true);
-        }
-        from + length
+        at
     }
 
     /// Returns the end of a run of a class and of letters beyond ASCII.
