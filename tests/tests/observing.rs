@@ -132,33 +132,37 @@ async fn what_must_not_be_sent_is_masked_with_a_length_and_without_with_trailers
     };
     stack.provider.answers_by(echo);
     let mut body = question();
-    body["messages"][0]["content"] = json!("Write to ann.canary@example.com, please.");
-    let answered = chat(&stack, &body).await;
-    assert_eq!(answered.status, 200, "{answered:?}");
-    let said = answered.json()["choices"][0]["message"]["content"].clone();
-    assert_eq!(said, "Write to ann.canary@example.com, please.", "given back to the caller");
-    let received = stack.provider.last().await;
-    assert!(received.body.windows(9).any(|bytes| bytes == b"[EMAIL_1]"), "{received:?}");
-    assert!(!received.body.windows(6).any(|bytes| bytes == b"canary"));
-    assert_eq!(received.header("content-length"), None);
-    assert_eq!(received.header("transfer-encoding"), Some("chunked"));
-    let spans = stack.otlp.wait_for(&answered.trace).await;
-    assert_eq!(operation(&spans).attribute("gen_ai.usage.output_tokens"), 4);
+    // The long one is searched slice by slice, and goes on from a timer.
+    for times in [1, 10_000] {
+        let asked = "Write to ann.canary@example.com, please.".repeat(times);
+        body["messages"][0]["content"] = json!(asked);
+        let answered = chat(&stack, &body).await;
+        assert_eq!(answered.status, 200, "{answered:?}");
+        let said = answered.json()["choices"][0]["message"]["content"].clone();
+        assert!(said == asked, "given back to the caller");
+        let received = stack.provider.last().await;
+        assert!(received.body.windows(9).any(|bytes| bytes == b"[EMAIL_1]"));
+        assert!(!received.body.windows(6).any(|bytes| bytes == b"canary"));
+        assert_eq!(received.header("content-length"), None);
+        assert_eq!(received.header("transfer-encoding"), Some("chunked"));
+        let spans = stack.otlp.wait_for(&answered.trace).await;
+        assert_eq!(operation(&spans).attribute("gen_ai.usage.output_tokens"), 4);
 
-    // Trailers end the body, where it is held and where it is not.
-    let text = body.to_string();
-    let (first, rest) = text.split_at(10);
-    let request = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\ncontent-type: application/json\r\n\
+        // Trailers end the body, where it is held and where it is not.
+        let text = body.to_string();
+        let (first, rest) = text.split_at(10);
+        let request = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\ncontent-type: application/json\r\n\
          transfer-encoding: chunked\r\ntrailer: x-checksum\r\n\r\n{:x}\r\n{}\r\n{:x}\r\n{}\r\n0\r\nx-checksum: abc\r\n\r\n",
-        first.len(),
-        first,
-        rest.len(),
-        rest,
-    );
-    let answer = client::raw(stack.address(), request.as_bytes()).await;
-    assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
-    assert!(!stack.provider.last().await.body.windows(6).any(|bytes| bytes == b"canary"));
+            first.len(),
+            first,
+            rest.len(),
+            rest,
+        );
+        let answer = client::raw(stack.address(), request.as_bytes()).await;
+        assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
+        assert!(!stack.provider.last().await.body.windows(6).any(|bytes| bytes == b"canary"));
+    }
 
     // What cannot be searched is not sent, in the API's shape, and the next request is served.
     let refused =

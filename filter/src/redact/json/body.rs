@@ -18,7 +18,7 @@ use crate::redact::engine::counts::Counts;
 use crate::redact::engine::replace::Replace;
 use crate::redact::json::fields::{Fields, Place};
 use crate::redact::json::nesting::NESTED_MAX;
-use crate::redact::text::cost::step;
+use crate::redact::text::cost::{roughly, step};
 use crate::redact::text::fold::{Back, Reading, escape, fold, fold_in_slices, has_escapes};
 use crate::redact::text::slices::{now, rest};
 
@@ -26,6 +26,8 @@ use crate::redact::text::slices::{now, rest};
 const LONG_NUMBER: usize = 9;
 /// The end of a string that was cut.
 const ELLIPSIS: &str = crate::json::truncate::ELLIPSIS;
+/// Steps of a value beyond its bytes: most values are short.
+const TOKEN: usize = 16;
 /// Bytes of a string that are read before a search may pause.
 const STRIDE: usize = 16 << 10;
 /// Steps that a change costs beyond the bytes that were looked at for it.
@@ -204,6 +206,7 @@ impl Walker<'_> {
         let mut before = 0;
         loop {
             step(scanner.at() - before);
+            roughly(TOKEN);
             before = scanner.at();
             rest().await;
             scanner.skip_space();

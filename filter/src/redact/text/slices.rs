@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use crate::redact::text::cost::{is_spent, taken, within};
 
 /// Steps of a slice: about a millisecond.
-pub const SLICE: u64 = 700_000;
+pub const SLICE: u64 = 500_000;
 
 /// Pauses the search where the steps of its slice are spent.
 pub(crate) async fn rest() {
