@@ -240,22 +240,25 @@ impl Gaps {
     /// Returns the start of the value announced by the word that ends at `end`; `None` if the gap is too long or
     /// the text ends in it. Words must be given in the order of their ends.
     pub fn value(&mut self, view: &View<'_>, end: usize) -> Option<usize> {
-        /// Parts of a gap that are not remembered: most gaps have fewer.
+        /// Most gaps have fewer parts, and are not remembered.
         const SHORT: usize = 3;
         let first = Part { at: end, lines: 0, fillers: 0 };
         if self.parts.back().is_none_or(|last| last.at < end) {
             self.parts.clear();
-            let mut part = first;
-            for _ in 0..SHORT {
+            let (mut parts, mut part) = ([first; SHORT], first);
+            for known in &mut parts {
                 if !part.is_near(&first) {
                     return None;
                 }
+                *known = part;
                 match part.next(view) {
                     Next::Part(next) => part = next,
                     Next::Value => return Some(part.at),
                     Next::Nothing => return None,
                 }
             }
+            self.parts.extend(parts);
+            self.parts.push_back(part);
         }
         while self.parts.front().is_some_and(|part| part.at < end) {
             self.parts.pop_front();
