@@ -3,13 +3,20 @@
 
 #![cfg(not(target_arch = "wasm32"))]
 // Helpers here are test code too.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice
+)]
 #![allow(missing_docs)]
 
 mod allocator;
 mod requests;
 mod responses;
 #[path = "../streams/mod.rs"]
+#[allow(dead_code, reason = "what is delivered is not put together again here")]
 mod streams;
 mod worker;
 
