@@ -16,6 +16,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use weir_event::v1;
+use weir_filter::capture::budget::BudgetPermit;
 use weir_filter::event::vm::{ENTROPY, Vm};
 use weir_filter::host::Step;
 use weir_filter::roles::Role as _;
@@ -371,4 +372,39 @@ fn a_long_body_is_searched_slice_by_slice_and_then_let_go() {
     assert_eq!(event.request.unwrap().model, "gpt-4o");
     let found = event.redactions.iter().filter(|found| found.scope() == v1::RedactedFor::Provider);
     assert_eq!(found.count(), 2);
+}
+
+#[test]
+fn without_memory_a_request_passes_unobserved_and_one_that_is_to_be_searched_is_refused() {
+    for (config, passes) in [("", true), (MASK, false)] {
+        let mut stream = Stream::new(config, &[]);
+        let used = BudgetPermit::of(&stream.vm.memory, stream.vm.memory.max()).unwrap();
+        let step = stream.observer.on_request_headers(&stream.host, false);
+        assert_eq!(step == Step::Continue, passes);
+        if passes {
+            assert_eq!(stream.piece(BODY, true), Step::Continue);
+            assert_eq!(stream.respond(JSON, &[ANSWER]), ANSWER);
+        } else {
+            assert_eq!(
+                (stream.host.refused().0, &stream.host.refused().1["code"]),
+                (503, &"overloaded".into())
+            );
+        }
+        drop(used);
+        assert_eq!((stream.vm.memory.used(), stream.vm.overloads.get()), (0, 1));
+    }
+}
+
+#[test]
+fn a_body_that_there_is_no_memory_to_search_is_refused() {
+    let mut stream = Stream::new(MASK, &[]);
+    stream.headers(false);
+    let left = stream.vm.memory.max() - stream.vm.memory.used() - BODY.len();
+    let used = BudgetPermit::of(&stream.vm.memory, left).unwrap();
+    assert_eq!(stream.piece(BODY, true), Step::Hold);
+    assert_eq!(stream.host.refused().0, 503);
+    drop(used);
+    let event = stream.event().unwrap();
+    assert_eq!((event.ending(), event.attempts.len()), (v1::Ending::Overloaded, 0));
+    assert_eq!(stream.vm.memory.used(), 0);
 }
