@@ -103,6 +103,7 @@ const FORMS: &[(&str, &str)] = &[
     ("Stytch", "secret-live-[A-Za-z0-9_-]{36}="), ("PubNub", "sub-c-[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}"),
     ("TruffleHog", "thog-secret-[a-f0-9]{32}"), ("Photoroom", "sk_pr_[a-z]{5}_[a-f0-9]{40}"),
     ("Authress", r"(?:sc|ext|authress)_[a-z0-9]{10}\.[a-z0-9]{4}\.acc_[a-z0-9-]{16}\.[A-Za-z0-9+/_=-]{60}[A-Za-z0-9]"),
+    ("Alchemy", "alcht_[A-Za-z0-9]{30}"), ("Close", r"api_[A-Za-z0-9]{22}\.[A-Za-z0-9]{22}"), ("42 Intra", "s-s4t2(?:ud|af)-[a-f0-9]{64}"),
     ("MaxMind", "[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk"),
 ];
 /// Forms that are too short or too long by one, of another class, or words.
@@ -119,7 +120,7 @@ const SHORT: &[&str] = &[
     "figd_your_personal_access_token_goes_here_now", "pat[a-z]{14}-[a-f0-9]{64}", "re_[a-z]{8}_[a-z]{23}", "pk_[a-f0-9]{33}", "cs_[a-z]{40}",
 ];
 /// Fewest issuers.
-const ISSUERS_MIN: usize = 120;
+const ISSUERS_MIN: usize = 160;
 
 fn redacted(detectors: &Detectors, text: &str) -> String {
     let set = weir_filter::redact::Set::secrets();

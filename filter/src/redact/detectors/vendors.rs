@@ -212,6 +212,7 @@ pub(crate) const ROWS: &[Row] = &[
     ("secret-live-", &[at_least(Sealed, 30)]), ("secret-test-", &[at_least(Sealed, 30)]), // Stytch
     ("sub-c-", UUID), ("sec-c-", &[n(Base64, 48)]),                   // PubNub
     ("s-s4t2ud-", &[n(Hex, 64)]), ("s-s4t2af-", &[n(Hex, 64)]),       // 42 Intra
+    ("alcht_", &[n(Alnum, 30)]), ("api_", &[n(Alnum, 22).then("."), n(Alnum, 22)]), // Alchemy, Close
     ("thog-secret-", &[n(Hex, 32)]), ("thog-key-", &[n(Hex, 16)]),    // TruffleHog
     ("sk_pr_", &[between(Alnum, 3, 24).then("_"), n(Hex, 40)]), ("sk_pr_", &[n(Hex, 40)]), // Photoroom
     ("sc_", &[between(Alnum, 5, 30).then("."), between(Alnum, 4, 6).then(".acc"), between(Token, 11, 33).then("."),
