@@ -141,8 +141,10 @@ pub(crate) fn place(view: &View<'_>, word: Word, start: usize, end: usize) -> Op
     let separated = at;
     at = skip(view, at, b" \t\\\r\n", 6);
     sign &= at == separated;
-    for scheme in [b"bearer ".as_slice(), b"basic ", b"token "] {
-        if view.starts_with_any_case(at, scheme) {
+    // Most values begin with another letter.
+    let may_be = view.at(at).is_some_and(|byte| b"bBtTaAsS".contains(&byte));
+    for scheme in [b"bearer ".as_slice(), b"basic ", b"token ", b"apikey ", b"ssws "] {
+        if may_be && view.starts_with_any_case(at, scheme) {
             at += scheme.len();
         }
     }
@@ -242,11 +244,14 @@ fn free(view: &View<'_>, composition: &mut Composition, word: Word, place: &Plac
             return Some(end);
         }
     }
-    if let Some(end) = odd(view, place) {
-        return Some(end);
-    }
     composition.measure(view, place.at);
     let after = view.at(composition.end());
+    if after.is_some_and(|byte| b"()[]{}<>".contains(&byte))
+        && composition.end() - place.at < ODD_MAX
+        && let Some(end) = odd(view, place)
+    {
+        return Some(end);
+    }
     // A call or an index in code; an earlier replacement looks like one.
     let code = matches!(after, Some(b'(' | b'[')) && !view.is(composition.end() + 1, DIGIT);
     // A single word in quotes must be all that is quoted.
