@@ -29,15 +29,15 @@ const NEEDED: [(&str, &str); 4] = [
     ("detect-secrets", "https://github.com/Yelp/detect-secrets"),
 ];
 
-/// Lowest recall by row; a row below it fails.
+/// Lowest recall by row; a row below it fails, and so does one without cases.
 const GOALS: [(&str, f64); 16] = [
     ("email", 1.0),
     ("iban", 1.0),
-    ("mac", 1.0),
     ("openai", 1.0),
     ("anthropic", 1.0),
     ("credit_card", 0.97),
-    ("phone", 0.75),
+    ("phone", 0.95),
+    ("phone, without its sentence", 0.75),
     ("phone, beside a word", 1.0),
     ("ssn", 0.97),
     ("aws", 0.9),
@@ -174,12 +174,16 @@ fn every_detector_finds_what_others_expect() {
         });
         let shown = row.wrong.map_or("–".to_owned(), |wrong| wrong.to_string());
         println!("| {name} | {cases} | {} | {shown} | {precision} | {recall:.3} |", row.found);
-        if GOALS.iter().any(|(goal, least)| goal == name && recall < *least) {
-            below.push(name.clone());
-        }
         if let Some(count) = row.wrong {
             right += row.found;
             wrong += count;
+        }
+    }
+    for (name, least) in GOALS {
+        let row = table.rows.get(name).copied().unwrap_or_default();
+        let recall = row.found as f64 / (row.found + row.missed).max(1) as f64;
+        if recall < least {
+            below.push(name);
         }
     }
     println!(
