@@ -349,6 +349,9 @@ pub struct Destination {
     /// Whether every carrier of content (prompts, completions, tool calls, error texts) is left out.
     #[serde(default)]
     pub exclude_request_data: bool,
+    /// Searches content by an external recognizer before it goes there.
+    #[serde(default)]
+    pub recognizer: Option<Recognizer>,
     /// Further names that spans carry their facts by.
     #[serde(default)]
     pub overlays: Option<Vec<Overlay>>,
@@ -371,6 +374,41 @@ pub struct Destination {
     /// How many POSTs may be under way at once, from 1 to 32 (default: 4; console and file: always 1).
     #[serde(default)]
     pub concurrency: Option<u32>,
+}
+
+/// An external recognizer: finds in content what no pattern does, such as names of persons and places. It speaks
+/// Presidio analyzer's HTTP API.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Recognizer {
+    /// Its URL; without a path, `/analyze` is asked.
+    pub url: String,
+    /// The language of the texts (default: en).
+    #[serde(default)]
+    pub language: Option<String>,
+    /// What is looked for, such as PERSON and LOCATION (default: all that it knows).
+    #[serde(default)]
+    pub entities: Vec<String>,
+    /// The lowest score that counts, from 0 to 1 (default: 0.5).
+    #[serde(default)]
+    pub score: Option<f64>,
+    /// How long one request may take (default: 10s).
+    #[serde(default)]
+    pub timeout: Option<Time>,
+    /// What becomes of events while it does not answer.
+    #[serde(default)]
+    pub when_away: WhenAway,
+}
+
+/// What becomes of events while their content cannot be searched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenAway {
+    /// They wait in the stream until it answers.
+    #[default]
+    Wait,
+    /// They go without their content.
+    ExcludeContent,
 }
 
 /// Where metrics are pushed.

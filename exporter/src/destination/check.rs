@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    middleware, otlp,
+    middleware, otlp, recognizer,
     settings::{
         BatchSettings, Context, DestinationSettings, FileSettings, Kind, OtlpSettings, RetrySettings,
     },
@@ -100,6 +100,7 @@ fn bare(kind: wire::Kind) -> wire::Destination {
         max_bytes: None,
         max_files: None,
         exclude_request_data: false,
+        recognizer: None,
         overlays: None,
         value_limit: None,
         when: None,
@@ -155,10 +156,18 @@ pub(crate) fn checked(
     let concurrency =
         ranged(&format!("{path}.concurrency"), one.concurrency, CONCURRENCY, 1, MAX_CONCURRENCY)?;
     let concurrency = if matches!(kind, Kind::Otlp(_)) { concurrency } else { 1 };
+    let recognizer = one.recognizer.as_ref();
+    let recognizer =
+        recognizer.map(|one| recognizer::settings(&format!("{path}.recognizer"), one)).transpose()?;
+    if recognizer.is_some() && profile.exclude_content {
+        let message = "has nothing to search: exclude_request_data leaves all content out";
+        return Err(ConfigError::at(format!("{path}.recognizer"), message));
+    }
     Ok(DestinationSettings {
         name: name.into(),
         kind,
         profile,
+        recognizer: recognizer.map(Box::new),
         metrics,
         when: one.when.as_ref().map(|when| When::new(&format!("{path}.when"), when)).transpose()?,
         resource,

@@ -8,6 +8,7 @@ mod guard;
 mod headers;
 mod middleware;
 mod otlp;
+mod recognizer;
 mod settings;
 mod tls;
 mod when;
@@ -17,8 +18,8 @@ pub(crate) use check::{all, checked, metrics_alone};
 pub use guard::{Forbidden, Guard, Guarded, listens_on};
 pub(crate) use settings::Context;
 pub use settings::{
-    BatchSettings, DestinationSettings, FileSettings, Kind, OtlpSettings, RetrySettings, TIMEOUT, shown,
-    travels_in_the_clear,
+    BatchSettings, DestinationSettings, FileSettings, Kind, OtlpSettings, RecognizerSettings, RetrySettings,
+    TIMEOUT, shown, travels_in_the_clear,
 };
 pub use tls::ClientTls;
 pub use when::When;

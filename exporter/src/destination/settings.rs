@@ -8,7 +8,7 @@ use super::{guard::Guard, tls::ClientTls, when::When};
 use crate::{
     config::{
         ConfigError,
-        wire::{self, Compression, Protocol},
+        wire::{self, Compression, Protocol, WhenAway},
     },
     process::env::Env,
     spans::{ExportProfile, prices::Prices, resource::Resource},
@@ -96,6 +96,23 @@ pub struct RetrySettings {
     pub slow: Duration,
 }
 
+/// An external recognizer, and what is done with what it finds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecognizerSettings {
+    /// Where texts are posted.
+    pub url: Url,
+    /// The language of the texts, such as `en`.
+    pub language: String,
+    /// What is looked for; empty for all that it knows.
+    pub entities: Vec<String>,
+    /// The lowest score that counts, from 0 to 1.
+    pub score: f64,
+    /// How long one request may take.
+    pub timeout: Duration,
+    /// What becomes of events while it does not answer.
+    pub when_away: WhenAway,
+}
+
 /// A destination as it is used.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DestinationSettings {
@@ -105,6 +122,8 @@ pub struct DestinationSettings {
     pub kind: Kind,
     /// What its spans hold.
     pub profile: ExportProfile,
+    /// By what its content is searched before.
+    pub recognizer: Option<Box<RecognizerSettings>>,
     /// Where its metrics are pushed.
     pub metrics: Option<Box<OtlpSettings>>,
     /// Which events it gets.

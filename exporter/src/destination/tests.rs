@@ -214,3 +214,31 @@ fn only_plain_http_beyond_loopback_travels_in_the_clear() {
         assert!(!clear(url), "{url}");
     }
 }
+
+#[test]
+fn a_recognizer_is_asked_at_its_path_and_what_does_not_fit_is_named() {
+    let with = |recognizer: &str, more: &str| {
+        let yaml =
+            format!("destinations: {{ d: {{ type: console{more}, recognizer: {{ {recognizer} }} }} }}");
+        destinations(&yaml, &[]).map(|mut found| *found.remove(0).recognizer.unwrap())
+    };
+    let found = with("url: 'http://127.0.0.1:5002'", "").unwrap();
+    assert_eq!(found.url.as_str(), "http://127.0.0.1:5002/analyze");
+    assert_eq!((found.language.as_str(), found.timeout), ("en", Duration::from_secs(10)));
+    assert_eq!(with("url: 'https://h/presidio/analyze'", "").unwrap().url.path(), "/presidio/analyze");
+    for (recognizer, more, field) in [
+        ("url: 'ftp://h'", "", "url"),
+        ("url: 'http://h/?key=s'", "", "url"),
+        ("url: 'http://h', language: 'e n'", "", "language"),
+        ("url: 'http://h', entities: [person]", "", "entities"),
+        ("url: 'http://h', score: 1.5", "", "score"),
+        ("url: 'http://h', timeout: 0ms", "", "timeout"),
+        ("url: 'http://h'", ", exclude_request_data: true", ""),
+    ] {
+        let error = with(recognizer, more).unwrap_err();
+        assert_eq!(
+            error.path.trim_end_matches('.'),
+            format!("destinations.d.recognizer.{field}").trim_end_matches('.')
+        );
+    }
+}

@@ -202,14 +202,15 @@ fn of_the_page(one: &wire::Destination) -> Result<(), ConfigError> {
         let message = format!("can only be set in exporter.yaml: it names {what} of the exporter's machine");
         Err(ConfigError::at(field, message))
     };
-    if one.kind == wire::Kind::File {
-        return only("type", "a file");
-    }
-    if one.tls.is_some() {
-        return only("tls", "files");
-    }
-    if one.key.is_some() {
-        return only("key", "a file or variable");
+    for (field, is_given, what) in [
+        ("type", one.kind == wire::Kind::File, "a file"),
+        ("tls", one.tls.is_some(), "files"),
+        ("recognizer", one.recognizer.is_some(), "a service"),
+        ("key", one.key.is_some(), "a file or variable"),
+    ] {
+        if is_given {
+            return only(field, what);
+        }
     }
     let mut names = BTreeSet::new();
     for (name, value) in &one.headers {

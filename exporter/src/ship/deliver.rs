@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// How often JetStream hears that a batch is in progress.
-const PROGRESS: Duration = Duration::from_secs(ACK_WAIT.as_secs() / 3);
+pub(super) const PROGRESS: Duration = Duration::from_secs(ACK_WAIT.as_secs() / 3);
 
 /// Why an event is a dead letter that nobody refused.
 const WORN: &str =

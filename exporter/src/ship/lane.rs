@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{batch::Mapper, growth::Growth, health::Health, sink::Sink};
+use super::{batch::Mapper, growth::Growth, health::Health, recognize::Recognizer, sink::Sink};
 use crate::{bus::Bus, destination::DestinationSettings, ledger::Ledger, metrics::ShipMetrics};
 
 /// What every batch of a destination is delivered with.
@@ -10,6 +10,7 @@ pub(super) struct Lane {
     pub(super) settings: DestinationSettings,
     pub(super) bus: Bus,
     pub(super) sink: Sink,
+    pub(super) recognizer: Option<Recognizer>,
     pub(super) mapper: Mapper,
     pub(super) growth: Growth,
     pub(super) ledger: Ledger,

@@ -17,6 +17,8 @@ mod health;
 mod lane;
 pub mod probe;
 mod pull;
+mod recognize;
+mod searched;
 pub mod sink;
 mod task;
 

@@ -14,6 +14,7 @@ use super::{
     growth::Growth,
     health::Health,
     lane::Lane,
+    recognize::Recognizer,
     sink::Sink,
 };
 use crate::{
@@ -64,10 +65,11 @@ impl Ship {
             when: settings.when.clone(),
             encoder: Encoder::new(sink.format(), &settings.resource)?,
         };
+        let recognizer = settings.recognizer.as_deref().map(Recognizer::new).transpose()?;
         info!(destination = &*settings.name, to = settings.target(), "shipping");
         let consumer = consumer_name(&settings.name);
         let growth = Growth::default();
-        let lane = Lane { settings, bus, sink, mapper, growth, ledger, health, metrics };
+        let lane = Lane { settings, bus, sink, recognizer, mapper, growth, ledger, health, metrics };
         Ok(Self { consumer, lane: Arc::new(lane) })
     }
 
@@ -110,6 +112,7 @@ impl Lane {
     /// Maps what was pulled and delivers it.
     async fn work(self: Arc<Self>, pulled: Vec<Pulled>, stop: &CancellationToken) {
         let lane = Arc::clone(&self);
+        let pulled = self.searched(pulled, stop).await;
         let map = move || {
             let bytes = pulled.iter().map(|one| one.message.payload.len()).sum();
             let mapped = lane.mapper.map(pulled, lane.growth.after(bytes), &lane.metrics)?;
