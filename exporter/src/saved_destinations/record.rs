@@ -25,7 +25,7 @@ use crate::{
     secret::Secret,
 };
 
-/// The most headers of a destination, secret or not.
+/// The most headers of a destination.
 const MAX_HEADERS: usize = 64;
 
 /// The longest secret in bytes.
@@ -480,11 +480,10 @@ mod tests {
         assert!(record.open("other", 7, &keys, &general()).is_err());
         let put_back = record.open("d", 9, &keys, &general()).unwrap_err();
         assert!(put_back.message.contains("saved as revision 7 and lies there as 9"), "{put_back}");
-        let lying = Record { revision: 9, ..record.clone() };
-        assert!(lying.open("d", 9, &keys, &general()).unwrap_err().message.contains("does not open"));
-        let mut same = record;
-        same.settings["endpoint"] = json!("https://h.example/another/path");
-        assert!(same.open("d", 7, &keys, &general()).is_ok());
+        let lying = Record { revision: 9, ..record.clone() }.open("d", 9, &keys, &general());
+        assert!(lying.unwrap_err().message.contains("does not open"));
+        let settings = json!({ "type": "otlp", "endpoint": "https://h.example/another/path" });
+        assert!(Record { settings, ..record }.open("d", 7, &keys, &general()).is_ok());
     }
 
     #[test]
