@@ -33,6 +33,8 @@ mod kills;
 mod poison;
 #[path = "delivery/pushes.rs"]
 mod pushes;
+#[path = "delivery/recognizer.rs"]
+mod recognizer;
 #[path = "delivery/reload.rs"]
 mod reload;
 #[path = "delivery/rig.rs"]
