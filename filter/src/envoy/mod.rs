@@ -245,7 +245,9 @@ impl Root {
             let _ = hostcalls::increment_metric(stats.streams, change);
             self.vm.gauged.set(streams);
         }
-        let totals = self.vm.outbox.borrow().totals();
+        let mut totals = self.vm.outbox.borrow().totals();
+        // An Envoy that is drained waits for these too.
+        totals.pending += u64::try_from(self.vm.unfinished.borrow().len()).unwrap_or(0);
         let counted = self.vm.counted.replace(totals);
         if totals.pending != counted.pending {
             let now = i64::try_from(totals.pending).unwrap_or(0);

@@ -27,6 +27,11 @@ impl Unfinished {
         self.0.len() >= UNFINISHED_MAX
     }
 
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
