@@ -21,7 +21,7 @@ fn begin(detectors: Arc<Detectors>, body: &Rc<Vec<u8>>) -> Sliced<Result<(Vec<u8
         let text = std::str::from_utf8(&body).unwrap();
         let mut restorer = Restorer::for_text_in_slices(text, &detectors).await;
         let (set, fields) = (detectors.all(), Fields::NONE);
-        let search = Search { detectors: &detectors, set, fields, except: &[], is_cut: false };
+        let search = Search { detectors: &detectors, set, strict: set, fields, except: &[], is_cut: false };
         let redacted = search.redact_in_slices(&body, &mut restorer).await?;
         Ok((redacted.body.into_owned(), redacted.counts))
     };
