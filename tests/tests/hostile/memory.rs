@@ -1,6 +1,8 @@
 //! Requests and responses that would fill the memory of a worker: what it cannot hold is refused in shape, and what it
 //! holds is given back.
 
+#![allow(clippy::print_stdout, reason = "the figures of the full load")]
+
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
@@ -82,7 +84,7 @@ async fn hold_requests(hostile: &Hostile, count: usize) -> usize {
                 other => panic!("{other}: {body}"),
             }
         }));
-        if callers.len() % WAVE == 0 || callers.len() == count {
+        if callers.len().is_multiple_of(WAVE) || callers.len() == count {
             have_arrived(hostile, callers.len(), &refused).await;
         }
     }
@@ -140,7 +142,7 @@ async fn hold_events(hostile: &Hostile, count: usize) -> usize {
                 }
             }
         }));
-        if callers.len() % WAVE == 0 {
+        if callers.len().is_multiple_of(WAVE) {
             have_arrived(hostile, callers.len(), &refused).await;
         }
     }
