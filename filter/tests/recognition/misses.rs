@@ -17,6 +17,7 @@ const MISSED: &[(&str, &str)] = &[
     ("client_secret: 12.abcDEF456ghi789jkl", "abcDEF"), ("token=2024-01-x8Kq2PfW9sLd7Tz", "x8Kq"), ("secret = 3.9kLm2Qx81Zp0vN7s", "9kLm2"),
     // Keys without a digit.
     ("sk_live_GuGPbnvmZtiNSWSJ8q7ZdnRT", "GuGP"), ("sk_live_GuGPbnvmZtiNSWSJqZdnRTab", "GuGP"), ("glpat-FbYV-dVEAIIuDEKziVma", "FbYV"),
+    ("glimt-my-tokens_are-correctAB38", "correctAB38"), ("gloas-checking_Length-Is-_exactly_64--checking_Length-Is-_exactly_64--", "exactly_64"),
     ("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", "ChLB"), ("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", "RmAe"), ("AKIAQWERTYUIOPASDFGH", "QWER"),
     ("sk-aBcDeFgHiJkLmNoPqRsTT3BlbkFJaBcDeFgHiJkLmNoPqRsT", "aBcD"), ("whsec_kYmZqWbGdUaNxLhPtRcVsKfJeOiQyBwM", "kYmZ"), ("npm_aBcDeFgHiJkLmNoPqRsTuVwXyZaBcDeFgHiJ", "aBcD"),
     // Every kind of Slack's webhooks.
@@ -48,10 +49,12 @@ const MISSED: &[(&str, &str)] = &[
     ("STORAGE_KEY ?= 'lJzRc1YdHaAA2KCNJJ1tkYwF/+mKK6Ygw0NGe170Xu592euJv2wYUtBlV8z+qnlcNQSnIYVTkLWntUO1F8j8rQ=='", "lJzR"),
     ("DefaultEndpointsProtocol=https;AccountName=a;AccountKey=lJzRc1YdHaAA2KCNJJ1tkYwF/+mKK6Ygw0NGe170Xu592euJv2wYUtBlV8z+qnlcNQSnIYVTkLWntUO1F8j8rQ==;EndpointSuffix=x", "lJzR"),
     ("Endpoint=sb://a.servicebus.windows.net/;SharedAccessKeyName=Root;SharedAccessKey=aB3dE5gH7jK9mN1pQ3sT5uV7xY9zA1cD3eF5gH7iJ9k=", "aB3dE"),
+    ("COSMOS_PRIMARY_KEY=C2y6yDjf5/R+ob0N8A7Cgv30VRDJIWEHLM+4QDU5DE2nQ9nDuVTqobD4b8mGGyPMbIZnqyMsEcaGQy67XIw/Jw==", "C2y6"), ("Authorization: ApiKey 9f8e7d6c5b4a39281706f5e4", "9f8e7d"),
     // Connection strings.
     ("Password=%J#WoXAidZWc63M7;", "WoXA"), ("Server=tcp:db,1433;User ID=sa;Password=hello;Encrypt=True;", "hello"), ("Server=db;Uid=root;Pwd=secretword;", "secretword"),
     ("jdbc:mysql://db:3306/x?user=root&password=hunter", "hunter"), ("jdbc:postgresql://db/x?user=u&password=testpassword", "testpassword"), ("jdbc:oracle:thin:scott/tiger@//db:1521/x", "tiger"),
     ("jdbc:oracle:oci:scott/tiger@db", "tiger"), ("jdbc:sqlserver://db:1433;databaseName=x;user=sa;password=MyPass;encrypt=false", "MyPass"), ("sqlplus scott/tiger@orcl", "tiger"),
+    ("Data Source=x;User ID=u;Password=p w x;Encrypt=yes", "p w"), ("Driver={x};UID=u;PWD={abc;def1};", "def1"), ("Password='pa;ss1';", "ss1"), ("password: \"p(1)ss,w\"", "ss,w"),
     ("postgres://app:s3cret@db/x", "s3cret"), ("postgresql+asyncpg://app:s3cret@db/x", "s3cret"), ("mysql://root:root1@db", "root1"), ("mariadb://app:s3cret@db", "s3cret"), ("mongodb+srv://app:s3cret@c.mongodb.net/x", "s3cret"),
     ("redis://:s3cret@cache:6379", "s3cret"), ("rediss://default:s3cret@cache", "s3cret"), ("amqp://guest:s3cret@mq", "s3cret"), ("clickhouse://default:s3cret@ch", "s3cret"), ("cockroachdb://app:s3cret@db", "s3cret"),
     ("mssql+pyodbc://sa:s3cret@db", "s3cret"), ("snowflake://user:s3cret@account/db", "s3cret"), ("neo4j+s://neo4j:s3cret@db", "s3cret"), ("couchbases://app:s3cret@cb", "s3cret"), ("cassandra://app:s3cret@c", "s3cret"),
@@ -68,7 +71,7 @@ const MISSED: &[(&str, &str)] = &[
 const NOTHING: &[&str] = &[
     "version 1.2.3-beta4 of 2024-01-02T10:00:00Z", "api_key: 2024-01-02T10:00:00Z", "token = 1.2.3-rc1", "secret: 2024-05-01-preview",
     "std::vec::Vec<u8>", "a::b1::c", "感谢@小明。大家好", "docker run -u 1000:1000 x", "git push -u origin main", "password_hash_type = sha256", "token_type: bearer1234567",
-    "token_url = \"https://a.example/v1/token\"", "&key=%s&v=2024", "Password=%s;", "Password=${DB_PASSWORD};", "password=%(db_password)s", "sqlplus / as sysdba",
+    "token_url = \"https://a.example/v1/token\"", "&key=%s&v=2024", "primary_key: 550e8400-e29b-41d4-a716-446655440000", "?password=secret; and then it said; more", "password = \"{0}\".format(x1)", "Password=%s;", "Password=${DB_PASSWORD};", "password=%(db_password)s", "sqlplus / as sysdba",
     "jdbc:oracle:thin:@host:1521:db", "postgres://${USER}:${PASSWORD}@db/x", "Nature 521 (99) 436-444", "100 20 30 40", "100 200 300", "200 300 4000", "12 34 56 78 90", "2020-2021", "668 5702 parts", "20 100000 rows", "2020 2021 2022 2023", "pages 123-45-67", "card 1234", "cards: 12 and 13",
     "hf_tokenizer_for_causal_language_models", "sk-learn-based-classification-of-things", "glpat-your-token-goes-here-please",
 ];

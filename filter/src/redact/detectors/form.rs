@@ -93,7 +93,7 @@ pub(crate) const UUID: Form = &[
 /// Fewest bytes that are a key by their number alone, where no word consists of its class.
 const CERTAIN: usize = 16;
 /// Most bytes that are examined to tell a key from words.
-const EXAMINED_MAX: usize = 96;
+pub(crate) const EXAMINED_MAX: usize = 96;
 
 /// Returns the end of the form at an offset. What is told from words begins at `from`.
 pub(crate) fn end(view: &View<'_>, form: Form, from: usize, at: usize) -> Option<usize> {

@@ -4,7 +4,7 @@
 //! own are in [`vendors`](crate::redact::detectors::vendors). Where the length varies, a minimum is required and
 //! everything that follows belongs to the key.
 
-use crate::redact::detectors::form::{self, Class, Form, at_least, exactly, is_mixed};
+use crate::redact::detectors::form::{self, Class, EXAMINED_MAX, Form, at_least, exactly, is_mixed};
 use crate::redact::detectors::login;
 use crate::redact::detectors::names::Builtin;
 use crate::redact::detectors::vendors::{HEADED, ROWS};
@@ -193,11 +193,12 @@ pub(crate) fn end(view: &View<'_>, key: &Key, start: usize, at: usize) -> Option
         Rest::Form(form) => form::end(view, form, if key.head.is_some() { start } else { at }, at),
         Rest::Numbered(min) => {
             let end = at_least_of(view, at, TOKEN, min)?;
-            view.slice(at..at + min).iter().any(|byte| is(*byte, DIGIT)).then_some(end)
+            let value = view.slice(at..end.min(at + EXAMINED_MAX));
+            value.iter().any(|byte| is(*byte, DIGIT)).then_some(end)
         }
         Rest::Dotted(min) => {
             let end = dotted(view, at).0;
-            (end - at >= min && is_mixed(view.slice(at..at + min))).then_some(end)
+            (end - at >= min && is_mixed(view.slice(at..end.min(at + EXAMINED_MAX)))).then_some(end)
         }
         Rest::SlackHook => slack_hook(view, at),
         Rest::OracleLogin => login::oracle(view, at),

@@ -162,7 +162,8 @@ pub(crate) const WORDS: &[(Word, &[&str])] = &[
             "azure_api_key", "azure api key", "azure_openai_ad_token", "azure openai key",
             "azure_storage_key", "azure_search_key", "azure_search_api_key", "storage_account_key",
             "storagekey", "storage_key", "storage-key", "storage key", "account-key", "account key", "functions-key",
-            "function_key", "cosmos_key", "cosmosdb_key", "azure_devops_pat", "azure_client_secret", "azure openai api key", "cognitive_services_key",
+            "function_key", "cosmos_key", "cosmosdb_key", "primary_key", "primarykey",
+            "primary-key", "primary key", "secondary_key", "secondarykey", "azure_devops_pat", "azure_client_secret", "azure openai api key", "cognitive_services_key",
         ],
     ),
 ];

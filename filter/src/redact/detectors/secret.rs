@@ -214,6 +214,8 @@ pub(crate) fn value(
     match word {
         Word::AwsSecret => exactly(view, place.at, 40),
         Word::AwsSession => run_of(view, place.at, BASE64 | PADDING, 80),
+        // Not the identifier (RFC 9562) of what has a primary key.
+        Word::Azure if view.at(place.at + 8) == Some(b'-') => None,
         Word::Azure => run_of(view, place.at, BASE64 | TOKEN | PADDING, 32),
         Word::Login => login::option(view, place.at),
         _ => free(view, composition, word, place),
@@ -235,14 +237,11 @@ fn run_of(view: &View<'_>, at: usize, class: u16, min: usize) -> Option<usize> {
 
 /// Returns the end of a value without a known form.
 fn free(view: &View<'_>, composition: &mut Composition, word: Word, place: &Place) -> Option<usize> {
-    if let Some(quote) = place.quote.filter(|_| word == Word::Password && !place.strict)
-        && let Some(end) = closing_quote(view, place.at, quote)
-        && view.slice(place.at..end).iter().any(|byte| is(*byte, BLANK))
+    if word == Word::Password
+        && !place.strict
+        && let Some(end) = phrase(view, place)
     {
-        let words = view.slice(place.at..end);
-        if words.len() > 8 && !has_template(words) {
-            return Some(end);
-        }
+        return Some(end);
     }
     composition.measure(view, place.at);
     let after = view.at(composition.end());
@@ -304,9 +303,32 @@ fn odd(view: &View<'_>, place: &Place) -> Option<usize> {
     (crossed && ends && letters >= KEY_MIN && view.at(place.at) != Some(b'/')).then_some(at)
 }
 
-fn closing_quote(view: &View<'_>, from: usize, quote: u8) -> Option<usize> {
+/// Returns the end of a password with blanks or other signs that no unquoted value has: in quotes, in braces
+/// (ODBC), or before the `;` of a connection string.
+fn phrase(view: &View<'_>, place: &Place) -> Option<usize> {
+    const PHRASE_MIN: usize = 8;
+    const SIGNS_MIN: usize = 6;
+    let is_braced = place.member && place.quote.is_none() && view.at(place.at) == Some(b'{');
+    let close = if is_braced { Some(b'}') } else { place.quote.or(place.member.then_some(b';')) };
+    let from = place.at + usize::from(is_braced);
+    let end = closing(view, from, close?)?;
+    let value = view.slice(from..end);
+    let blank = value.iter().any(|byte| is(*byte, BLANK));
+    let signs = has(value, DIGIT) && has(value, ALPHA) && !value.iter().all(|byte| is(*byte, VALUE));
+    // A sentence may follow where nothing is quoted.
+    let fits = if place.quote.is_none() && !is_braced {
+        blank && value.len() > 2 && !value.starts_with(b" ")
+    } else {
+        blank && value.len() > PHRASE_MIN || signs && value.len() >= SIGNS_MIN || is_braced && value.len() > 2
+    };
+    (fits && !has_template(value)).then_some(end)
+}
+
+/// Returns the offset of a closing quote or sign in the same line.
+fn closing(view: &View<'_>, from: usize, quote: u8) -> Option<usize> {
     (from..from + QUOTED_MAX).find_map(|at| match view.at(at) {
         None | Some(b'\n' | b'\\') => Some(None),
+        Some(b'"' | b'\'' | b'<' | b'>') if quote == b';' => Some(None),
         Some(byte) => (byte == quote).then_some(Some(at)),
     })?
 }
