@@ -28,13 +28,15 @@ const MISSED: &[(&str, &str)] = &[
     ("card 4111  1111  1111  1111", "1111"), ("card 4111\t1111\t1111\t1111", "1111"), ("4111 - 1111 - 1111 - 1111", "1111"), ("4111_1111_1111_1111", "1111"),
     ("4111/1111/1111/1111", "1111"), ("4111·1111·1111·1111", "1111"), ("4111\u{a0}\u{a0}1111\u{a0}\u{a0}1111\u{a0}\u{a0}1111", "1111"), ("3782  822463  10005", "822463"),
     ("my card 180016070420458 is lost", "180016"), ("card no 503867297114", "503867"), ("credit card number is 060426070011", "060426"), ("cc 503802053770 on", "503802"),
+    ("card: 4111,1111,1111,1111", "1111"), ("card 4111|1111|1111|1111", "1111"), ("credit card 5500-0000 0000-0004", "0004"), ("card\n4111\n1111\n1111\n1111", "1111"), ("５５００ ００００ ００００ ０００４", "００"),
     // Social security numbers with other separators beside their word.
     ("SSN: 536.22.8726", "8726"), ("SSN 536/22/8726", "8726"), ("social security number 536  22  8726", "8726"), ("SSNs: 536-22-8726 and 219.09.9998", "9998"),
     // Several values after one word, and its plural.
     ("Passports: AB1234567 and XY9876543", "XY98"), ("passports AB1234567, XY9876543 and CD4567890", "CD45"), ("phones: 5551234, 5554321", "5554321"),
     ("driver's licenses: D1234567 and D7654321", "D765"),
     // Addresses in other scripts.
-    ("用户@例子.广告", "用户"), ("用户@例子.公司", "用户"), ("联系用户@example.com吧", "用户"), ("john@例子.中国", "john"), ("संपर्क@डाटामेल.भारत", "संपर्क"), ("발송@예시.한국 으로", "발송"), ("почта@пример.рф", "почта"),
+    ("用户@例子.广告", "用户"), ("用户@例子.公司", "用户"), ("联系用户@example.com吧", "用户"), ("john@例子.中国", "john"), ("संपर्क@डाटामेल.भारत", "संपर्क"), ("발송@예시.한국 으로", "발송"), ("почта@пример.рф", "почта"), ("用户名@例子.com", "用户"), ("用户@例子.com.cn", "用户"),
+    ("ผู้ใช้@ตัวอย่าง.คอม", "ผู้ใช้"), ("სახელი@მაგალითი.გე", "სახელი"), ("பெயர்@உதாரணம்.சிங்கப்பூர்", "பெயர்"), ("مثال@موقع.شبكة", "مثال"), ("משתמש@דוגמה.ישראל", "משתמש"), ("ユーザー@例え.みんな", "ユーザー"), ("사용자@예시.한국", "사용자"),
     ("pelé@exámple.com", "pelé"), ("δοκιμή@παράδειγμα.ελ", "δοκιμή"),
     // National forms of telephone numbers.
     ("8 (495) 123-45-67", "123-45"), ("8-495-123-45-67", "123-45"), ("8 800 555 35 35", "555 35"), ("8(495)1234567", "1234567"), ("612 34 56 78", "34 56"), ("91 123 45 67", "123 45"), ("532 123 45 67", "123 45"), ("98765 43210", "43210"),
@@ -70,7 +72,7 @@ const MISSED: &[(&str, &str)] = &[
 #[rustfmt::skip]
 const NOTHING: &[&str] = &[
     "version 1.2.3-beta4 of 2024-01-02T10:00:00Z", "api_key: 2024-01-02T10:00:00Z", "token = 1.2.3-rc1", "secret: 2024-05-01-preview",
-    "std::vec::Vec<u8>", "a::b1::c", "感谢@小明。大家好", "docker run -u 1000:1000 x", "git push -u origin main", "password_hash_type = sha256", "token_type: bearer1234567",
+    "std::vec::Vec<u8>", "a::b1::c", "感谢@小明。大家好", "感谢@小明。Thanks", "4111, 1111, 1111, 1111", "docker run -u 1000:1000 x", "git push -u origin main", "password_hash_type = sha256", "token_type: bearer1234567",
     "token_url = \"https://a.example/v1/token\"", "&key=%s&v=2024", "primary_key: 550e8400-e29b-41d4-a716-446655440000", "?password=secret; and then it said; more", "password = \"{0}\".format(x1)", "Password=%s;", "Password=${DB_PASSWORD};", "password=%(db_password)s", "sqlplus / as sysdba",
     "jdbc:oracle:thin:@host:1521:db", "postgres://${USER}:${PASSWORD}@db/x", "Nature 521 (99) 436-444", "100 20 30 40", "100 200 300", "200 300 4000", "12 34 56 78 90", "2020-2021", "668 5702 parts", "20 100000 rows", "2020 2021 2022 2023", "pages 123-45-67", "card 1234", "cards: 12 and 13",
     "hf_tokenizer_for_causal_language_models", "sk-learn-based-classification-of-things", "glpat-your-token-goes-here-please",

@@ -48,44 +48,56 @@ fn wide(view: &View<'_>, at: usize) -> Option<usize> {
 /// Returns the start of the wide letters before an offset.
 pub(crate) fn wide_start(view: &View<'_>, end: usize, floor: usize) -> usize {
     let mut start = end;
-    while end - start < WIDE_MAX
-        && let Some(before) = start.checked_sub(3).filter(|before| *before >= floor)
+    while let Some(before) = start.checked_sub(3).filter(|before| *before >= floor)
         && wide(view, before).is_some()
     {
+        // From India to Georgia words have spaces between them.
+        let max = if view.at(before).is_some_and(|first| first < 0xe2) { LOCAL_MAX } else { WIDE_MAX };
+        if end - before > max {
+            break;
+        }
         start = before;
     }
     start
 }
 
-/// Top-level domains in scripts of three bytes (IANA's root zone).
+/// Top-level domains in scripts of three bytes (IANA's root zone), and others that follow a domain in them.
 #[rustfmt::skip]
-static WIDE_DOMAINS: Lexicon<62> = Lexicon::new([
+static WIDE_DOMAINS: Lexicon<95> = Lexicon::new([
     "中国", "中國", "公司", "网络", "網絡", "广告", "在线", "网址", "网站", "商城", "集团", "我爱你", "台湾", "台灣", "香港",
     "新加坡", "澳門", "澳门", "商标", "商店", "餐厅", "招聘", "信息", "游戏", "世界", "健康", "娱乐", "佛山", "广东", "慈善",
     "政府", "政务", "机构", "公益", "手机", "时尚", "网店", "企业", "八卦", "微博", "購物", "珠宝", "谷歌", "移动", "通販",
     "書籍", "家電", "食品", "みんな", "コム", "グーグル", "ストア", "セール", "クラウド", "ファッション", "ポイント",
-    "닷컴", "닷넷", "한국", "भारत", "नेट", "ไทย",
+    "닷컴", "닷넷", "한국", "삼성", "भारत", "भारतम्", "भारोत", "नेट", "कॉम", "संगठन", "ভারত", "বাংলা", "ভাৰত", "ਭਾਰਤ", "ભારત",
+    "ଭାରତ", "இந்தியா", "இலங்கை", "சிங்கப்பூர்", "భారత్", "ಭಾರತ", "ഭാരതം", "ලංකා", "ไทย", "คอม", "ລາວ", "გე",
+    "com", "net", "org", "cn", "jp", "kr", "tw", "hk", "in", "th", "co", "edu",
 ]);
 
-/// Returns the end of a domain in wide letters that begins at `at`: `例子.广告`.
+/// Returns the end of a domain that begins with wide letters at `at`: `例子.广告`, `例子.com.cn`.
 fn wide_domain(view: &View<'_>, at: usize) -> Option<usize> {
-    let (mut label, mut labels) = (at, 0);
-    loop {
+    let (mut label, mut good) = (at, None);
+    for place in 0..LABELS_MAX {
         let mut end = label;
         while end - label <= LABEL_MAX
             && let Some(length) = wide(view, end)
         {
             end += length;
         }
-        if labels > 0 && WIDE_DOMAINS.has(view.slice(label..end)) {
-            return Some(end);
+        if end == label {
+            end = view.run(label, ALNUM, LABEL_MAX + 1);
         }
-        if end == label || end - label > LABEL_MAX || view.at(end) != Some(b'.') || labels == LABELS_MAX {
-            return None;
+        if end == label || end - label > LABEL_MAX {
+            break;
         }
-        labels += 1;
+        if place > 0 && !view.is(end, ALNUM) && WIDE_DOMAINS.has(view.slice(label..end)) {
+            good = Some(end);
+        }
+        if view.at(end) != Some(b'.') {
+            break;
+        }
         label = end + 1;
     }
+    good
 }
 
 /// Returns the end of the address whose `@` is at `at`.

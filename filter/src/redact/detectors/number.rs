@@ -87,14 +87,17 @@ pub(crate) fn luhn(digits: impl DoubleEndedIterator<Item = u8>) -> bool {
 }
 
 /// Returns what stands for the separator between two groups of a card number, and its end: blanks, or a sign
-/// with or without blanks around it.
-fn card_separator(view: &View<'_>, at: usize) -> Option<(u8, usize)> {
+/// with or without blanks around it; other signs too where a word for a card stands (`is_labelled`).
+fn card_separator(view: &View<'_>, at: usize, is_labelled: bool) -> Option<(u8, usize)> {
     const WIDTH_MAX: usize = 3;
     let (mut end, mut sign) = (at, None);
     while end - at < WIDTH_MAX {
         match view.at(end) {
             Some(b' ' | b'\t') => end += 1,
-            Some(byte @ (b'-' | b'.' | b'/' | b'_')) if sign.is_none() => {
+            Some(b'\n' | b'\r') if is_labelled => end += 1,
+            Some(byte @ (b'-' | b'.' | b'/' | b'_' | b',' | b':' | b'|'))
+                if sign.is_none() && (is_labelled || !b",:|".contains(&byte)) =>
+            {
                 sign = Some(byte);
                 end += 1;
             }
@@ -111,7 +114,7 @@ fn card_separator(view: &View<'_>, at: usize) -> Option<(u8, usize)> {
 
 /// Whether a card number may begin with the group `at..end` and a separator.
 pub(crate) fn may_be_card(view: &View<'_>, at: usize, end: usize) -> bool {
-    let separated = || card_separator(view, end).is_some_and(|(_, next)| view.is(next, DIGIT));
+    let separated = || card_separator(view, end, false).is_some_and(|(_, next)| view.is(next, DIGIT));
     end - at >= CARD_MIN || matches!(end - at, 4 | 6) && separated()
 }
 
@@ -125,18 +128,21 @@ pub(crate) fn card(view: &View<'_>, at: usize) -> Option<usize> {
     {
         return None;
     }
-    card_of(view, at, |groups, digits| is_card_shape(groups) && is_brand(digits))
+    card_of(view, at, false, |groups, digits| is_card_shape(groups) && is_brand(digits))
 }
 
 /// The same beside a word for it, where other schemes' numbers of 12 to 19 digits count.
 pub(crate) fn labelled_card(view: &View<'_>, at: usize) -> Option<usize> {
-    card_of(view, at, |groups, digits| {
-        (12..=19).contains(&digits.len()) && (groups.len() == 1 || is_card_shape(groups))
-    })
+    card_of(view, at, true, |_, digits| (12..=19).contains(&digits.len()))
 }
 
-fn card_of(view: &View<'_>, at: usize, fits: impl Fn(&[(usize, u8, usize)], &[u8]) -> bool) -> Option<usize> {
-    let read = Groups::separated(view, at, card_separator);
+fn card_of(
+    view: &View<'_>,
+    at: usize,
+    is_labelled: bool,
+    fits: impl Fn(&[(usize, u8, usize)], &[u8]) -> bool,
+) -> Option<usize> {
+    let read = Groups::separated(view, at, |view, at| card_separator(view, at, is_labelled));
     let mut groups = read.groups();
     let mut count = read.count();
     while let Some((last, others)) = groups.split_last() {
@@ -210,7 +216,7 @@ pub(crate) fn labelled_ssn(view: &View<'_>, at: usize) -> Option<usize> {
     if digits.len() == 9 && !view.is(end, ALNUM) && is_ssn(&digits) {
         return Some(end);
     }
-    ssn_of(view, &Groups::separated(view, at, card_separator))
+    ssn_of(view, &Groups::separated(view, at, |view, at| card_separator(view, at, false)))
 }
 
 fn ssn_of(view: &View<'_>, read: &Groups) -> Option<usize> {
