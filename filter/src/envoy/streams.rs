@@ -12,7 +12,8 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use crate::envoy::{Envoy, vm};
+use crate::envoy::host::Envoy;
+use crate::envoy::shared::vm;
 use crate::host::Step;
 use crate::redact::SLICE;
 use crate::roles::Role;

@@ -16,10 +16,11 @@ use crate::redact::detectors::names::Set;
 use crate::redact::engine::compiled::{Detectors, Hit, Hits, Part};
 use crate::redact::engine::counts::Counts;
 use crate::redact::engine::replace::Replace;
-use crate::redact::json::fields::{Fields, Place};
+use crate::redact::json::depths::{depths, join};
+use crate::redact::json::fields::{Fields, Place, is_label, names_one};
 use crate::redact::json::nesting::NESTED_MAX;
 use crate::redact::text::cost::{roughly, step};
-use crate::redact::text::fold::{Back, Reading, escape, fold, fold_in_slices, has_escapes};
+use crate::redact::text::fold::{Back, Reading, escape, fold, fold_in_slices};
 use crate::redact::text::slices::{now, rest};
 
 /// Fewest digits of a number that may identify somebody.
@@ -32,8 +33,6 @@ const TOKEN: usize = 16;
 const STRIDE: usize = 16 << 10;
 /// Steps that a change costs beyond the bytes that were looked at for it.
 const EACH: usize = 64;
-/// Most digits of a label.
-const LABEL_DIGITS: usize = 8;
 /// Bytes at the end of a key that are searched for words announcing its value.
 const KEY_MAX: usize = 128;
 
@@ -152,24 +151,6 @@ impl Search<'_> {
         let mut walker = Walker { search: *self, replace, counts: Counts::default() };
         let _ = walker.walk(value, self.fields.root().member(key), 0).await;
     }
-}
-
-/// Whether a value can be one of those that an API lists: of letters alone, or lowercase with one short number, such as
-/// a date (`web_search_20250305`). Keys and tokens mix more than that.
-fn is_label(value: &str) -> bool {
-    let mut groups = value.split(|c: char| !c.is_ascii_digit()).filter(|group| !group.is_empty());
-    let number = groups.next().map_or(0, str::len);
-    let is_plain = number == 0
-        || number <= LABEL_DIGITS
-            && groups.next().is_none()
-            && !value.bytes().any(|byte| byte.is_ascii_uppercase());
-    is_plain && words::is_word(value)
-}
-
-/// Whether a member names one thing of many: by its id, or a model.
-fn names_one(key: &str) -> bool {
-    let lower = key.to_ascii_lowercase();
-    lower == "model" || ["id", "ids"].iter().any(|end| lower.ends_with(end))
 }
 
 /// The replacement of a range.
@@ -488,25 +469,6 @@ impl Walker<'_> {
     }
 }
 
-/// Decodes the escapes of a string, once for each depth of escaping, at most `max` times, for as long as what
-/// comes out is itself escaped.
-async fn depths(raw: &str, max: u32, whole: bool) -> Vec<String> {
-    let mut depths: Vec<String> = Vec::new();
-    while depths.len() < max as usize {
-        let text = depths.last().map_or(raw, String::as_str);
-        if memchr::memchr(b'\\', text.as_bytes()).is_none() {
-            break;
-        }
-        let decoded = fold_in_slices(text, Reading::EscapesOnly).await.text;
-        if !has_escapes(&decoded, whole).await {
-            break;
-        }
-        let decoded = decoded.into_owned();
-        depths.push(decoded);
-    }
-    depths
-}
-
 /// Reads a string with its quotes; returns its end.
 async fn read_string(scanner: &mut Scanner<'_>, expected: &'static str) -> Result<usize, JsonError> {
     scanner.expect(b'"', expected)?;
@@ -518,20 +480,4 @@ async fn read_string(scanner: &mut Scanner<'_>, expected: &'static str) -> Resul
     }
     step(scanner.at() - before);
     Ok(scanner.at())
-}
-
-/// Joins the matches of two depths of escaping. A match at the outer depth must not begin in the middle of an
-/// escape, as `njo@…` does in `\njo@…`.
-async fn join(raw: &str, mut hits: Vec<Hit>, deeper: Vec<Hit>) -> Vec<Hit> {
-    let bytes = raw.as_bytes();
-    for hit in &mut hits {
-        let start = hit.range.start;
-        let next = deeper.partition_point(|deep| deep.range.start <= start);
-        let follows = deeper.get(next).is_some_and(|deep| deep.range.start == start + 1);
-        if follows && start.checked_sub(1).and_then(|at| bytes.get(at)) == Some(&b'\\') {
-            hit.range.start += 1;
-        }
-        rest().await;
-    }
-    Detectors::join_hits(hits, deeper).await
 }

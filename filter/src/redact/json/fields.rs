@@ -6,10 +6,14 @@
 //! with `!`, the field repeats content token by token, so that nothing could be found in it: where
 //! content is redacted, it is emptied.
 
+use weir_event::words;
+
 use crate::redact::json::keys;
 
 /// How the name of a field ends that repeats content.
 const REPEATS: char = '!';
+/// Most digits of a label.
+const LABEL_DIGITS: usize = 8;
 
 /// Fields without content in one direction of one family of APIs, sorted.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +73,24 @@ impl Place {
     pub fn repeats_content(self) -> bool {
         self.fields.iter().any(|field| field.len() == self.depth && field.ends_with(REPEATS))
     }
+}
+
+/// Whether a value can be one of those that an API lists: of letters alone, or lowercase with one short number, such as
+/// a date (`web_search_20250305`). Keys and tokens mix more than that.
+pub(crate) fn is_label(value: &str) -> bool {
+    let mut groups = value.split(|c: char| !c.is_ascii_digit()).filter(|group| !group.is_empty());
+    let number = groups.next().map_or(0, str::len);
+    let is_plain = number == 0
+        || number <= LABEL_DIGITS
+            && groups.next().is_none()
+            && !value.bytes().any(|byte| byte.is_ascii_uppercase());
+    is_plain && words::is_word(value)
+}
+
+/// Whether a member names one thing of many: by its id, or a model.
+pub(crate) fn names_one(key: &str) -> bool {
+    let lower = key.to_ascii_lowercase();
+    lower == "model" || ["id", "ids"].iter().any(|end| lower.ends_with(end))
 }
 
 #[cfg(test)]
