@@ -18,7 +18,7 @@ use weir_event::resource::{MAX_ATTRIBUTES, is_allowed};
 use weir_event::v1::{BatchAnswer, Content, EventBatch, TraceEvent};
 use weir_event::{CONTENT_TYPE, EventId, INGEST_PATH};
 use weir_exporter::bus::policy::Policy;
-use weir_exporter::metrics::IngestMetrics;
+use weir_exporter::metrics::Metrics;
 use weir_exporter::secret::Secret;
 use weir_exporter::{
     bus::{Form, Store, Stored},
@@ -92,7 +92,7 @@ fuzz_target!(|data: &[u8]| {
 
     let store = Memory::default();
     let policy = watch::channel(Policy::Known { revision: 7, excludes }).1;
-    let metrics = IngestMetrics::default();
+    let metrics = Metrics::default().ingest;
     let ingest = Ingest::new(store.clone(), &settings(demands), metrics.clone()).under(policy);
     let mut request = Request::post(INGEST_PATH);
     if let Some(value) = content_type {

@@ -9,7 +9,7 @@ use weir_filter::redact::{
 use weir_fuzz::{DETECTORS, controls};
 
 /// Most steps per byte, beyond those of any search; as in the filter's own test.
-const STEPS_MAX: u64 = 32;
+const STEPS_MAX: u64 = 48;
 /// JSON may take this many times as many, since text that is itself escaped is searched again, unescaped.
 const ESCAPED: u64 = 2;
 const STEPS_LEAST: u64 = 4_000;

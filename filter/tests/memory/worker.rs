@@ -8,6 +8,7 @@ use weir_filter::config::{Config, PluginConfig};
 use weir_filter::event::vm::{ENTROPY, Vm};
 use weir_filter::headers::{Headers, Outgoing};
 use weir_filter::host::{Host, Step};
+use weir_filter::redact::SLICE;
 use weir_filter::roles::Role as _;
 use weir_filter::roles::attempt::Attempt;
 use weir_filter::roles::gateway::Gateway;
@@ -188,7 +189,13 @@ impl Request {
         if self.refused().is_some() {
             return Step::Hold;
         }
-        self.gateway.on_request_body(&self.host, size, true)
+        let step = self.gateway.on_request_body(&self.host, size, true);
+        while self.gateway.long_work().is_some() {
+            if let Some(step) = self.gateway.go_on(&self.host, SLICE) {
+                return step;
+            }
+        }
+        step
     }
 
     /// An attempt begins.

@@ -243,6 +243,8 @@ pub(crate) fn phone(view: &View<'_>, at: usize, floor: usize) -> Option<usize> {
             }
         }
         b'(' if view.at(at + 1) == Some(b'+') => None,
+        // No area code has one digit.
+        b'(' if view.at(at + 2) == Some(b')') => None,
         b'(' => national(view, at, floor).or_else(|| before_word(view, at)),
         _ => {
             let joined = matches!(before, Some(b'-' | b'.' | b'/' | b'_')) && view.before_is(at - 1, ALNUM);

@@ -12,7 +12,7 @@ use crate::redact::text::cost::steps;
 use crate::redact::*;
 
 /// Most steps per byte of any text, with any detectors.
-const STEPS_MAX: f64 = 32.0;
+const STEPS_MAX: f64 = 48.0;
 /// JSON may take this many times as many, since text that is itself escaped is searched again, unescaped.
 const ESCAPED: f64 = 2.0;
 

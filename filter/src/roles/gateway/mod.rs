@@ -165,7 +165,7 @@ impl Gateway {
     /// What is asked about a request with this body.
     fn question<'q>(
         &'q self,
-        clock: &'q dyn Fn() -> u64,
+        (now_ns, clock): (u64, &'q dyn Fn() -> u64),
         inference: &'q Inference,
         caller: &'q v1::Caller,
         body: &'q [u8],
@@ -173,7 +173,6 @@ impl Gateway {
         let Inference { session, known, headers } = inference;
         let Vm { memory, targets, random, .. } = &*self.vm;
         let (config, call, grant) = (&self.config, &session.call, &known.grant);
-        let now_ns = clock();
         Question { config, memory, targets, random, call, caller, grant, headers, body, now_ns, clock }
     }
 
@@ -189,8 +188,9 @@ impl Gateway {
         let Inference { session, .. } = inference;
         let mut exchange = session.exchange.borrow_mut();
         exchange.request.body_bytes = body.len() as u64;
-        let clock = || host.now_ns();
-        let question = self.question(&clock, inference, &exchange.caller, &body);
+        let (clock, received_ns) = (|| host.now_ns(), exchange.timing.body_received_ns);
+        let now_ns = early.as_ref().map_or(received_ns, |early| early.searched_ns.1);
+        let question = self.question((now_ns, &clock), inference, &exchange.caller, &body);
         let Decided { findings, outcome } = decide::decide(&question, early);
         let Findings { asked, policies, searched_ns, redactions, resolution } = findings;
         if let Some(Asked { model, stream, parameters, files }) = asked {

@@ -44,7 +44,8 @@ impl Gateway {
             let (inference, redaction) = it;
             let exchange = inference.session.exchange.borrow();
             let clock = || host.now_ns();
-            let question = self.question(&clock, inference, &exchange.caller, &body);
+            let received_ns = exchange.timing.body_received_ns;
+            let question = self.question((received_ns, &clock), inference, &exchange.caller, &body);
             let policy = decide::search_needed(&question)?;
             Some((redaction, policy, inference.session.call.api.family()))
         });
