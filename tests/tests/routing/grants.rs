@@ -111,7 +111,9 @@ async fn a_granted_request_keeps_method_path_query_and_body() {
         let all = stack.otlp.wait_for(&answered.trace).await;
         let span = server(&all);
         assert_eq!(span.attribute("http.request.method"), method.as_str());
-        assert_eq!(span.attribute("url.path"), called.split('?').next().unwrap_or_default());
+        // Content is excluded, and an id that is no word may be some.
+        let path = called.split('?').next().unwrap_or_default().replace("a%20b", "_");
+        assert_eq!(span.attribute("url.path"), path.as_str());
         assert_eq!(span.attribute("http.request.body.size").as_u64().unwrap_or(0), body.len() as u64);
         assert_eq!(span.attribute("weir.ending"), "completed", "{}", spans::outline(&all));
     }
