@@ -204,7 +204,7 @@ impl Root {
         }
     }
 
-    /// Asks the exporter for the capture policy, where nothing has told it for a while. Not before this VM has had
+    /// Asks the exporter for the capture policy, where no answer has brought it for a while. Not before this VM has had
     /// a request: the one on Envoy's main thread never has.
     fn ask(&self) {
         let Plugin::Gateway(config) = &self.plugin else { return };

@@ -1,5 +1,5 @@
-//! A request's record: what is known of it from its headers, and what it leaves behind when it is over,
-//! its attempts told to their end, what this VM has learnt of the targets, and its event.
+//! A request's record: what is known of it from its headers, and what it leaves behind when it is over: the ends of
+//! its attempts, what this VM has learnt of the targets, and its event.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -199,7 +199,7 @@ pub const WEIR_FORM_FIELDS: &str = "weir.form.file.fields";
 pub const WEIR_FORM_MEDIA_TYPES: &str = "weir.form.file.media_types";
 /// The sizes of a form's files, in bytes.
 pub const WEIR_FORM_SIZES: &str = "weir.form.file.sizes";
-/// How often a detector matched in what telemetry was told; its name follows.
+/// How often a detector matched in what was exported; its name follows.
 pub const WEIR_REDACTED_EXPORT: &str = "weir.redacted.export.";
 /// How often a detector matched in what was to be sent to the provider; its name follows.
 pub const WEIR_REDACTED_PROVIDER: &str = "weir.redacted.provider.";
